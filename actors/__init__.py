@@ -1,0 +1,1 @@
+"""The roles that do the work: samplers, steerers and the trainer."""

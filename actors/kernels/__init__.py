@@ -1,0 +1,1 @@
+"""Pure Markov kernels, each leaving a stated density invariant."""

@@ -1,0 +1,70 @@
+"""The protocol every generative model meets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A frozen model: everything that is needed to rebuild it elsewhere, bit for bit.
+
+    Attributes
+    ----------
+    config : Mapping
+        JSON-able; holds ``kind`` and the architecture.
+    arrays : Mapping of str to numpy array
+        Weights and buffers, as they go into a safetensors file.
+    """
+
+    config: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did. Losses are mean −log q per sample, in nats."""
+
+    train_loss: float
+    held_out_loss: float
+    epochs: int
+    seconds: float
+    history: tuple[tuple[float, float], ...] = ()
+
+
+@runtime_checkable
+class GenerativeModel(Protocol):
+    """A normalised density q(y|c) that can be sampled, y ∈ R^d (or a torus, or mixed)."""
+
+    @property
+    def dim(self) -> int: ...
+
+    def fit(
+        self,
+        data: Array,
+        *,
+        seed: int,
+        weights: Array | None = None,
+        context: Array | None = None,
+    ) -> FitReport:
+        """Fit by (weighted) maximum likelihood; deterministic in `seed`."""
+        ...
+
+    def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
+        """n draws, shape (n, d)."""
+        ...
+
+    def log_prob(self, y: Array, context: Array | None = None) -> Array:
+        """log q(y|c), shape (n,); −inf outside the support, never an exception."""
+        ...
+
+    def state(self) -> ModelState:
+        """Config and weights; `msgen.models.load` is the inverse."""
+        ...

@@ -1,0 +1,1 @@
+"""Campaigns: schema, controller, strategies, executors, estimators, store, monitor, CLI."""

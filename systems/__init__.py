@@ -1,0 +1,1 @@
+"""Energies, thermodynamic states and collective variables. Imports nothing of msgen."""
