@@ -1,4 +1,4 @@
-"""What passes between the controller, the strategies and the executors."""
+"""What passes between the controller, the strategies, the executors and the monitor."""
 
 from __future__ import annotations
 
@@ -6,74 +6,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from msgen.actors.base import Array, OrderKey, Segment, Tree, WorkOrder, stream
+
+__all__ = [
+    "Array",
+    "Cost",
+    "Estimate",
+    "Executor",
+    "Failure",
+    "OrderKey",
+    "Phase",
+    "Reporter",
+    "RoundInfo",
+    "Segment",
+    "StateEstimate",
+    "Status",
+    "StepPlan",
+    "Strategy",
+    "Tree",
+    "WorkOrder",
+    "stream",
+]
+
 Phase = Literal["explore", "adapt", "produce", "done", "exhausted"]
-
-Tree = dict[str, Any]
-"""Nested dict whose leaves are numpy arrays, str, int, float, bool, None or lists of these scalars."""
-
-OrderKey = tuple[int, str, int]
-"""(round, kind, replica): names a work order and keys its random stream."""
-
-
-def stream(seed: int, key: OrderKey) -> np.random.Generator:
-    """The random stream of one work order, a function of the campaign's seed and the order only."""
-    rnd, kind, replica = key
-    words = [seed, rnd, *kind.encode(), replica]
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(words)))
-
-
-@dataclass(frozen=True)
-class WorkOrder:
-    """One piece of work for one interchangeable worker.
-
-    Attributes
-    ----------
-    round, kind, replica
-        The key. `kind` is 'sample', 'steer', 'explore', 'fit' …; see `msgen.actors.worker`.
-    payload : Tree
-        All the worker needs besides the campaign itself and the frozen models it was sent.
-    model_version : int
-        Version of the proposal model to use, −1 for none.
-    cost_hint : float
-        Expected energy evaluations; dear orders are handed out first.
-    """
-
-    round: int
-    kind: str
-    replica: int
-    payload: Tree = field(default_factory=dict)
-    model_version: int = -1
-    cost_hint: float = 1.0
-
-    @property
-    def key(self) -> OrderKey:
-        return (self.round, self.kind, self.replica)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """What one work order produced.
-
-    `samples` (equal first dimension per name group) goes to the store, `carry` is the walker state
-    the next order needs, `counts` are summed into diagnostics.
-    """
-
-    key: OrderKey
-    samples: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    carry: Tree = field(default_factory=dict)
-    counts: Mapping[str, float] = field(default_factory=dict)
-    evaluations: int = 0
-    model_version: int = -1
-    wall_s: float = 0.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An order that did not come back: `retryable` for a lost worker, not for an error in the work."""
+    """An order that did not come back; `retryable` if the worker was lost, not if the work erred."""
 
     key: OrderKey
     message: str
@@ -129,6 +91,92 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the campaign has spent since it began, resumed runs included.
+
+    Attributes
+    ----------
+    energy_evaluations : int
+    wall_s : float
+    sampling_s, training_s : float
+        Worker seconds inside sampling and fitting orders, summed over workers.
+    overhead_s : float
+        Wall seconds that the loop added: scheduling, storing, estimating.
+    """
+
+    rounds: int = 0
+    energy_evaluations: int = 0
+    wall_s: float = 0.0
+    sampling_s: float = 0.0
+    training_s: float = 0.0
+    overhead_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class RoundInfo:
+    """One committed round, as the monitor is told of it.
+
+    Attributes
+    ----------
+    round : int
+        Its number, from 0.
+    phase : Phase
+        The phase its samples were drawn in.
+    estimate : Estimate
+        Free energies after this round.
+    counts : Mapping of str to float
+        Sum over this round's segments (accepted, proposed, failed …).
+    evaluations : int
+        Energy evaluations of this round.
+    cost : Cost
+        Cumulative.
+    replicas : int
+        Sampling orders in this round.
+    model_version : int
+        Newest version that proposed in this round, −1 for none.
+    model_loss : float or None
+        Held-out loss of the newest fit (nats a sample), None before the first.
+    budget : Mapping of str to float
+        Fraction spent of each limit: 'energy_evaluations', 'wall', 'rounds' (only those set).
+    cvs : Array, shape (n, C), or None
+        CVs of this round's new samples: the stored samples called 'cvs', all replicas in key order.
+    samples : Mapping of str to numpy array
+        All that this round added to the store, by 'kind/name', replicas in key order.
+    """
+
+    round: int
+    phase: Phase
+    estimate: Estimate
+    counts: Mapping[str, float]
+    evaluations: int
+    cost: Cost
+    replicas: int
+    model_version: int
+    model_loss: float | None
+    budget: Mapping[str, float]
+    cvs: Array | None = None
+    samples: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """The criteria of `converge:` that do not hold yet."""
+        return self.estimate.unmet
+
+
+Status = Literal["converged", "exhausted", "interrupted", "failed"]
+
+
+class Reporter(Protocol):
+    """Is told of every committed round, and writes results; never influences a sample."""
+
+    def round(self, info: RoundInfo) -> None: ...
+
+    def close(self, status: Status, reason: str) -> None:
+        """Called once, last; `reason` is one line for a person."""
+        ...
+
+
+@dataclass(frozen=True)
 class StepPlan:
     """What a strategy wants next: orders to run this round, and fits to run beside them."""
 
@@ -138,7 +186,7 @@ class StepPlan:
 
 
 class Strategy(Protocol):
-    """A pure state machine: no clock, no ray, no disk. `state` is a Tree and round-trips through disk."""
+    """A pure state machine: no clock, no ray, no disk; `state` is a Tree that survives the disk."""
 
     name: str
 

@@ -1,0 +1,1 @@
+"""Where work orders run: one module per backend."""
