@@ -35,7 +35,7 @@ Phase = Literal["explore", "adapt", "produce", "done", "exhausted"]
 
 @dataclass(frozen=True)
 class Failure:
-    """An order that did not come back; `retryable` if the worker was lost, not if the work erred."""
+    """An order that did not come back; `retryable` if its worker was lost, not if the work erred."""
 
     key: OrderKey
     message: str
@@ -47,6 +47,10 @@ class Executor(Protocol):
 
     def publish(self, version: int, model: Tree) -> None:
         """Make a frozen model known to all workers, once per version."""
+        ...
+
+    def retire(self, version: int) -> None:
+        """Let the workers forget a version that no order needs any more."""
         ...
 
     def submit(self, orders: Sequence[WorkOrder]) -> None: ...
@@ -125,7 +129,7 @@ class RoundInfo:
     estimate : Estimate
         Free energies after this round.
     counts : Mapping of str to float
-        Sum over this round's segments (accepted, proposed, failed …).
+        Sum over this round's segments, by 'kind/name' ('steer/accepted' …); fits are left out.
     evaluations : int
         Energy evaluations of this round.
     cost : Cost
@@ -135,7 +139,7 @@ class RoundInfo:
     model_version : int
         Newest version that proposed in this round, −1 for none.
     model_loss : float or None
-        Held-out loss of the newest fit (nats a sample), None before the first.
+        `counts['held_out_loss']` of the newest fit (nats a sample), None before the first.
     budget : Mapping of str to float
         Fraction spent of each limit: 'energy_evaluations', 'wall', 'rounds' (only those set).
     cvs : Array, shape (n, C), or None
@@ -178,11 +182,25 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class StepPlan:
-    """What a strategy wants next: orders to run this round, and fits to run beside them."""
+    """What a strategy wants next: orders to run this round, and fits to run beside them.
+
+    Attributes
+    ----------
+    phase : Phase
+        'done' or 'exhausted' ends the campaign; `orders` is then not looked at.
+    orders : tuple of WorkOrder
+        Absorbed together at the end of this round.
+    fits : tuple of WorkOrder
+        Start with this round and are absorbed with round r + lag, ready earlier or not.
+    models : Mapping of int to Tree
+        Every model version that `orders` and `fits` name: ``{"config": …, "arrays": …}`` of a
+        `ModelState`. The controller publishes what the workers do not know yet.
+    """
 
     phase: Phase
     orders: tuple[WorkOrder, ...]
     fits: tuple[WorkOrder, ...] = ()
+    models: Mapping[int, Tree] = field(default_factory=dict)
 
 
 class Strategy(Protocol):
