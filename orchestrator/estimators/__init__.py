@@ -1,0 +1,1 @@
+"""Free-energy estimators, their errors and what says whether to trust them."""
