@@ -40,7 +40,7 @@ def _line(point: HistoryPoint) -> str:
 
 
 def read_history(run_dir: Path) -> list[HistoryPoint]:
-    """All rounds, oldest first; empty if there are none. A line cut short by a crash is left out."""
+    """All rounds, oldest first; empty if none. A line cut short by a crash is left out."""
     path = Path(run_dir) / HISTORY
     points: list[HistoryPoint] = []
     if not path.is_file():

@@ -1,0 +1,226 @@
+"""What a person sees while a campaign runs: one live block on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from msgen.orchestrator.base import Cost, RoundInfo, StateEstimate, Status
+from msgen.orchestrator.history import HistoryPoint
+
+
+def count(n: float) -> str:
+    """A large number, short: 950, 12.3k, 3.10M."""
+    if n < 1e4:
+        return f"{n:.0f}"
+    if n < 1e6:
+        return f"{n / 1e3:.1f}k"
+    return f"{n / 1e6:.2f}M" if n < 1e9 else f"{n / 1e9:.2f}G"
+
+
+def duration(seconds: float) -> str:
+    """A time span, short: 8 s, 4 min 05 s, 3 h 20 min, 2 d 4 h."""
+    s = round(seconds)
+    if s < 60:
+        return f"{s} s"
+    if s < 3600:
+        return f"{s // 60} min {s % 60:02d} s"
+    if s < 86400:
+        return f"{s // 3600} h {s % 3600 // 60:02d} min"
+    return f"{s // 86400} d {s % 86400 // 3600} h"
+
+
+def free_energy(state: StateEstimate) -> str:
+    """F ± error in kT, '?' for what is not known yet."""
+    if state.f_kT is None:
+        return "not seen yet"
+    if state.stderr_kT is None:
+        return f"{state.f_kT:.2f} ± ?"
+    digits = 2 if state.stderr_kT >= 0.02 or state.stderr_kT == 0 else 3
+    return f"{state.f_kT:.{digits}f} ± {state.stderr_kT:.{digits}f}"
+
+
+def overhead(cost: Cost) -> str:
+    """What the loop added, as a share of the wall time."""
+    share = 100 * cost.overhead_s / cost.wall_s if cost.wall_s > 0 else 0.0
+    return f"overhead {share:.1f} % of wall"
+
+
+def time_to_convergence(history: Sequence[HistoryPoint], target_kT: float | None) -> float | None:
+    """Seconds until every state's error meets `target_kT`, with σ ∝ 1/√t at the present rate.
+
+    Only the produce phase counts: t = t_produce [(max σ / target)² − 1]. 0 if the errors are met;
+    None where it cannot be told: no target, too early, or a state without an error.
+    """
+    if target_kT is None or not history or history[-1].phase != "produce":
+        return None
+    errors = [s.stderr_kT for s in history[-1].states.values()]
+    if not errors or any(e is None for e in errors):
+        return None
+    worst = max(e for e in errors if e is not None)
+    if worst <= target_kT:
+        return 0.0
+    first = next(i for i, p in enumerate(history) if p.phase == "produce")
+    begun = history[first - 1].wall_s if first else 0.0
+    return (history[-1].wall_s - begun) * ((worst / target_kT) ** 2 - 1)
+
+
+def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
+    found = info.estimate.diagnostics
+    rates = [
+        f"{move} {rate:.2f}"
+        for move, rate in dict(found.get("acceptance") or {}).items()
+        if isinstance(rate, (int, float)) and math.isfinite(rate)
+    ]
+    ess = found.get("ess")
+    known = isinstance(ess, (int, float)) and math.isfinite(ess)
+    if info.estimate.converged:
+        eta = "reached"
+    elif remaining_s is None:
+        eta = "not known yet"
+    else:
+        eta = f"about {duration(remaining_s)}" if remaining_s else "errors are met"
+    return [
+        ("phase", info.phase),
+        ("round", str(info.round)),
+        ("replicas", str(info.replicas)),
+        ("model", f"v{info.model_version}" if info.model_version >= 0 else "none yet"),
+        ("acceptance", ", ".join(rates) or "–"),
+        ("ESS", f"{ess:.0f}" if known else "–"),
+        ("energy evaluations", count(info.cost.energy_evaluations)),
+        ("wall", duration(info.cost.wall_s)),
+        ("convergence", eta),
+    ]
+
+
+def plain_line(info: RoundInfo, remaining_s: float | None) -> str:
+    """One round as one line, for logs."""
+    facts = dict(_facts(info, remaining_s))
+    states = "; ".join(f"{n} {free_energy(s)}" for n, s in info.estimate.states.items())
+    parts = [
+        f"round {facts.pop('round')} {facts.pop('phase')}",
+        f"F/kT: {states or 'no states yet'}",
+        *(f"{name} {value}" for name, value in facts.items()),
+    ]
+    if info.unmet:
+        parts.append("unmet: " + "; ".join(info.unmet))
+    return " · ".join(parts)
+
+
+def live_block(campaign: str, info: RoundInfo, remaining_s: float | None) -> Panel:
+    """One round as the block that a terminal shows."""
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _facts(info, remaining_s):
+        facts.add_row(Text(name, style="dim"), Text(value))
+    states = Table(box=None, padding=(0, 2), show_edge=False)
+    states.add_column("state")
+    states.add_column("F / kT", justify="right")
+    for name, state in info.estimate.states.items():
+        states.add_row(Text(name, style="bold"), Text(free_energy(state)))
+    budget = ", ".join(f"{limit} {100 * spent:.0f} %" for limit, spent in info.budget.items())
+    rows: list[Table | Text] = [facts, states] if info.estimate.states else [facts]
+    if budget:
+        rows.append(Text(f"budget spent: {budget}", style="dim"))
+    rows += [Text(f"unmet: {what}", style="yellow") for what in info.unmet]
+    return Panel(Group(*rows), title=Text(f"msgen · {campaign}"), title_align="left", expand=False)
+
+
+def final_lines(
+    campaign: str,
+    status: Status,
+    reason: str,
+    info: RoundInfo | None,
+    results: str,
+    resume_command: str,
+) -> list[str]:
+    """The last words: status, result, cost, where things are, and how to go on if it must."""
+    lines = [f"{campaign}: {status} — {reason}"]
+    if info is not None:
+        width = max((len(n) for n in info.estimate.states), default=0)
+        lines += [
+            f"  F({name}){'':{width - len(name)}} = {free_energy(state)} kT"
+            for name, state in info.estimate.states.items()
+        ]
+        cost = info.cost
+        lines.append(
+            f"  {cost.rounds} rounds · {count(cost.energy_evaluations)} energy evaluations · "
+            f"wall {duration(cost.wall_s)} · sampling {duration(cost.sampling_s)} · "
+            f"training {duration(cost.training_s)} (worker time) · {overhead(cost)}"
+        )
+        lines.append(f"  results: {results}")
+        if status != "converged":
+            lines += [f"  unmet: {what}" for what in info.unmet]
+    if status == "exhausted":
+        lines.append(f"  to go on, raise the budget and repeat: {resume_command}")
+    elif status != "converged":
+        lines.append(f"  to go on where it stopped: {resume_command}")
+    return lines
+
+
+class Progress:
+    """A `Reporter` that only shows.
+
+    Where the controller lives in another process than the terminal, feed this one from the
+    terminal's side; it needs no file of the run.
+
+    Parameters
+    ----------
+    campaign : str
+        Its name.
+    results : str
+        Path to tell at the end.
+    resume_command : str
+        Command to tell when there is something left to do.
+    target_kT : float or None
+        ``converge.state_error``, for the time to convergence.
+    history : sequence of HistoryPoint
+        Rounds before this process, of a resumed run.
+    console : rich.console.Console, optional
+        Standard output by default.
+    """
+
+    def __init__(
+        self,
+        campaign: str,
+        results: str,
+        resume_command: str,
+        target_kT: float | None = None,
+        history: Sequence[HistoryPoint] = (),
+        console: Console | None = None,
+    ) -> None:
+        self._campaign, self._results, self._resume = campaign, results, resume_command
+        self._target = target_kT
+        self._history = list(history)
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+        self._last: RoundInfo | None = None
+
+    def round(self, info: RoundInfo) -> None:
+        """Show a round."""
+        self._history.append(HistoryPoint.of(info))
+        self._last = info
+        remaining = time_to_convergence(self._history, self._target)
+        if not self._console.is_terminal:
+            self._console.print(Text(plain_line(info, remaining)), soft_wrap=True)
+            return
+        block = live_block(self._campaign, info, remaining)
+        if self._live is None:
+            self._live = Live(block, console=self._console, auto_refresh=False)
+            self._live.start()
+        self._live.update(block, refresh=True)
+
+    def close(self, status: Status, reason: str) -> None:
+        """Show how it ended; the terminal is left as it was found."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+        for line in final_lines(
+            self._campaign, status, reason, self._last, self._results, self._resume
+        ):
+            self._console.print(Text(line), soft_wrap=True)
