@@ -73,3 +73,18 @@ class Segment:
     evaluations: int = 0
     model_version: int = -1
     wall_s: float = 0.0
+
+
+def copy_tree(tree: Any) -> Any:
+    """A deep copy whose arrays are C-contiguous and writable, as they come back from disk.
+
+    Memory order decides the order of floating-point sums; without it a state that went through a
+    checkpoint, or an order that went through another process, could differ in its last bits.
+    """
+    if isinstance(tree, np.ndarray):
+        return np.array(tree, order="C", copy=True)
+    if isinstance(tree, Mapping):
+        return {name: copy_tree(value) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [copy_tree(value) for value in tree]
+    return tree

@@ -35,7 +35,7 @@ Phase = Literal["explore", "adapt", "produce", "done", "exhausted"]
 
 @dataclass(frozen=True)
 class Failure:
-    """An order that did not come back; `retryable` if its worker was lost, not if the work erred."""
+    """An order that did not come back; `retryable`: its worker was lost, the work did not err."""
 
     key: OrderKey
     message: str

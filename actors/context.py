@@ -1,0 +1,94 @@
+"""What a role may use on its worker: the system, the CVs and the frozen models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgen.actors.base import Tree
+from msgen.models.base import GenerativeModel, ModelState
+
+if TYPE_CHECKING:
+    from msgen.systems.base import CVSet, System
+
+
+class Models(Mapping[int, GenerativeModel]):
+    """Frozen models by version, rebuilt from their trees when first asked for."""
+
+    def __init__(self) -> None:
+        self._trees: dict[int, Tree] = {}
+        self._built: dict[int, GenerativeModel] = {}
+
+    def publish(self, version: int, tree: Tree) -> None:
+        """Take ``{"config": …, "arrays": …}`` for `version`; what it was built from is dropped."""
+        self._trees[version] = tree
+        self._built.pop(version, None)
+
+    def retire(self, version: int) -> None:
+        """Forget `version`; unknown versions are fine."""
+        self._trees.pop(version, None)
+        self._built.pop(version, None)
+
+    def tree(self, version: int) -> Tree:
+        """The published tree of `version`."""
+        if version not in self._trees:
+            known = ", ".join(map(str, self._trees)) or "none"
+            raise KeyError(f"model version {version} was never published (known: {known})")
+        return self._trees[version]
+
+    def __getitem__(self, version: int) -> GenerativeModel:
+        if version not in self._built:
+            from msgen.models import load  # here, so that orders without a model need no torch
+
+            tree = self.tree(version)
+            self._built[version] = load(ModelState(tree["config"], tree["arrays"]))
+        return self._built[version]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._trees)
+
+    def __len__(self) -> int:
+        return len(self._trees)
+
+
+class WorkerContext:
+    """What is dear to build, built once per worker and only when a role asks.
+
+    Attributes
+    ----------
+    setup : Tree
+        Plain resolved spec dicts: 'system', 'cvs', 'strategy', 'model' …; 'base_dir' (str, where
+        relative files lie), 'platform' (str or None, the one chosen for the run), 'seed' (int).
+    models : Models
+    cache : dict
+        For roles: an OpenMM Context, a compiled protocol. Never holds walker state.
+    """
+
+    def __init__(self, setup: Tree) -> None:
+        self.setup = setup
+        self.models = Models()
+        self.cache: dict[str, Any] = {}
+
+    @property
+    def base_dir(self) -> Path:
+        """Folder that file names in the campaign are relative to."""
+        return Path(self.setup.get("base_dir", "."))
+
+    @cached_property
+    def system(self) -> System:
+        """The campaign's system, on the platform chosen for the run."""
+        from msgen.systems import build_system
+
+        spec = dict(self.setup["system"])
+        if self.setup.get("platform"):
+            spec["platform"] = self.setup["platform"]
+        return build_system(spec, self.base_dir)
+
+    @cached_property
+    def cvs(self) -> CVSet:
+        """The campaign's collective variables."""
+        from msgen.systems import build_cvs
+
+        return build_cvs(self.setup["cvs"], self.system)

@@ -1,0 +1,39 @@
+"""``events.jsonl``: what happened in a campaign, in order; the only file that knows the time of day.
+
+Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
+
+- ``start``, ``resume`` (round it goes on after), ``stop`` (status, reason)
+- ``phase`` (from, to), ``round`` (number, evaluations, seconds), ``model`` (version published)
+- ``failure`` (order, cause, retryable), ``retry`` (order, attempt), ``duplicate`` (order)
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msgen.orchestrator.files import append_line, read_lines
+
+
+class EventLog:
+    """Append-only; an event is in the file before what it announces is done."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n"):
+            self._end_torn_line()
+
+    def _end_torn_line(self) -> None:
+        whole = self.path.read_bytes()
+        self.path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one event; `fields` are JSON scalars or lists of them."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        append_line(self.path, {"time": now, "event": event, **fields}, sync=False)
+
+    def read(self) -> list[dict[str, Any]]:
+        """All events so far."""
+        return read_lines(self.path)
