@@ -1,0 +1,250 @@
+"""The whole campaign file, every default filled in.
+
+`Campaign.parse` reads a plain tree; `to_dict` writes it back with units, so that reading that again
+gives the same campaign; the ``spec_*`` methods give what the builders of the lower floors take:
+plain dicts in internal units.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from msgen.orchestrator import units
+from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.quantities import (
+    AutoSteps,
+    FreeEnergy,
+    Interval,
+    Section,
+    Wall,
+    problem,
+)
+from msgen.orchestrator.schema.strategies import GHMC, Langevin, Steered, StrategySpec
+from msgen.orchestrator.schema.systems import OpenMMSystem, SystemSpec
+
+REST = "rest"
+"""The state that holds whatever no named state holds."""
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION = 0.02, 1.0
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise problem("is no whole number", "Write a number like 2.0e+7")
+    if value != value or value in (float("inf"), float("-inf")) or value % 1:
+        raise problem("is no whole number", "Write a number like 2.0e+7")
+    return int(value)
+
+
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+
+
+class _Trained(Section):
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    batch: int = Field(default=256, ge=1)
+    epochs: int = Field(default=100, ge=1)
+    """Most epochs of one fit."""
+    patience: int = Field(default=10, ge=1)
+    """Epochs without a better held-out loss before a fit ends."""
+    ema: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the running mean of the weights; 0 is off."""
+
+
+class SplineFlow(_Trained):
+    """Neural spline flow, circular where a CV is periodic."""
+
+    kind: Literal["spline_flow"]
+    transforms: int = Field(default=4, ge=1, le=64)
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(default=[64, 64], min_length=1)
+    """Width of every hidden layer."""
+    bins: int = Field(default=8, ge=2, le=64)
+    """Pieces of one spline."""
+
+
+class RealNVP(_Trained):
+    """Affine coupling flow; for variables that are not periodic."""
+
+    kind: Literal["realnvp"]
+    transforms: int = Field(default=8, ge=1, le=64)
+    hidden: list[Annotated[int, Field(ge=1)]] = Field(default=[64, 64], min_length=1)
+    """Width of every hidden layer."""
+
+
+class KDE(Section):
+    """Kernel density estimate, no training."""
+
+    kind: Literal["kde"]
+
+
+ModelSpec = Annotated[SplineFlow | RealNVP | KDE, Field(discriminator="kind")]
+
+
+class Resources(Section):
+    """What the campaign may use of the machine or the cluster."""
+
+    workers: AutoSteps = "auto"
+    """auto: one per `cpus_per_worker` CPUs found."""
+    cpus_per_worker: int = Field(default=1, ge=1)
+    trainer_gpus: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    threads: int = Field(default=1, ge=1)
+    """Threads of torch, OpenMM and BLAS in one worker."""
+
+
+class Converge(Section):
+    """When to stop: all of these hold."""
+
+    state_error: FreeEnergy = 0.1
+    """Largest standard error of any state's free energy."""
+    surface_error: FreeEnergy = 0.2
+    """Largest standard error of the surface below `below`."""
+    below: FreeEnergy = 8.0
+    """Height up to which the surface counts."""
+    r_hat: float = Field(default=1.05, gt=1, allow_inf_nan=False)
+    """Split R̂ of every CV at most."""
+    round_trips: int = Field(default=10, ge=1)
+    """Round trips between the states, where one chain runs over all of them."""
+    ess: float = Field(default=100.0, gt=0, allow_inf_nan=False)
+    """Effective sample size at least."""
+    overlap: float = Field(default=0.03, gt=0, lt=1)
+    """Overlap of forward and reverse work at least, for every pair of states used."""
+
+
+class Budget(Section):
+    """What the campaign may spend."""
+
+    energy_evaluations: Count = 20_000_000
+    """Energy (or energy and force) evaluations of one configuration."""
+    wall: Wall | None = None
+    """Wall-clock time of this call."""
+    rounds: Count | None = None
+
+
+class Output(Section):
+    """What is written, and where."""
+
+    directory: str = Field(default="runs", min_length=1)
+    """Run directories lie below it, each named after its campaign."""
+    trajectory: Literal["none", "dcd"] = "none"
+    """dcd: molecules only."""
+    tensorboard: bool = True
+    stride: int = Field(default=50, ge=1)
+    """Steps between stored samples."""
+
+
+class Campaign(Section):
+    """One campaign file."""
+
+    name: str = Field(default="campaign", pattern=_NAME)
+    """Name of the run directory; by default that of the campaign file."""
+    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
+    """Every random number of the campaign follows from it."""
+    executor: Literal["ray", "inline"] = "ray"
+    """ray: workers on this machine or a cluster; inline: one process, the same samples."""
+    system: SystemSpec
+    cvs: dict[str, CVSpec]
+    states: dict[str, dict[str, Interval]] | None = None
+    """Regions of CV space; the rest is one more state. Left out: basins are found."""
+    strategy: StrategySpec
+    model: ModelSpec = Field(default_factory=lambda: SplineFlow(kind="spline_flow"))
+    replicas: int = Field(default=16, ge=1, le=100_000)
+    """Independent chains."""
+    resources: Resources = Field(default_factory=Resources)
+    converge: Converge = Field(default_factory=Converge)
+    budget: Budget = Field(default_factory=Budget)
+    output: Output = Field(default_factory=Output)
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        from msgen.orchestrator.schema.rules import cross_problems  # it needs this class
+
+        problems = cross_problems(self)
+        if problems:
+            raise PydanticCustomError("campaign_rules", "inconsistent", {"problems": problems})
+        return self
+
+    @classmethod
+    def parse(cls, tree: dict[str, Any]) -> Campaign:
+        """A campaign from a plain tree; free energies in kJ/mol are turned into kT.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            `msgen.orchestrator.schema.translate` makes it readable.
+        """
+        return cls.model_validate(tree, context={"kT": _kT_of(tree)})
+
+    @property
+    def is_molecular(self) -> bool:
+        return isinstance(self.system, OpenMMSystem)
+
+    @property
+    def state_names(self) -> tuple[str, ...] | None:
+        """The named states and the rest, in order; None where they are to be found."""
+        return None if self.states is None else (*self.states, REST)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field, with units, as `campaign.resolved.yaml` holds them."""
+        return self.model_dump(mode="json", context={"units": True})
+
+    def spec_system(self) -> dict[str, Any]:
+        """The system, floats in internal units."""
+        return self.system.model_dump()
+
+    def spec_cvs(self) -> dict[str, dict[str, Any]]:
+        """The CVs in order, floats in internal units; `range` is [low, high] or None."""
+        return {name: cv.model_dump() for name, cv in self.cvs.items()}
+
+    def spec_states(self) -> dict[str, dict[str, tuple[float, float]]] | None:
+        """Regions in internal units; low > high means the region wraps around ±π."""
+        if self.states is None:
+            return None
+        return {
+            state: {cv: (low.value, high.value) for cv, (low, high) in region.items()}
+            for state, region in self.states.items()
+        }
+
+    def spec_model(self) -> dict[str, Any]:
+        """The generative model."""
+        return self.model.model_dump()
+
+    def spec_strategy(self) -> dict[str, Any]:
+        """The strategy, floats in internal units.
+
+        `local.timestep`, `local.friction` and `path.timestep` are floats, never 'auto': they come
+        from the system, or are 0.02, 1 and 0.02 without a unit for an analytic system. `path.width`
+        is 'auto' or one float per CV; `path.steps` and `path.friction` may be 'auto'.
+        """
+        spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
+        timestep, friction = _ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION
+        if isinstance(self.system, OpenMMSystem):
+            timestep, friction = self.system.timestep, self.system.friction
+        local = spec["local"]
+        if isinstance(self.strategy.local, Langevin | GHMC):
+            local["timestep"] = timestep = _or(local["timestep"], timestep)
+            local["friction"] = _or(local["friction"], friction)
+        if isinstance(self.strategy, Steered):
+            path = spec["path"]
+            path["timestep"] = _or(path["timestep"], timestep)
+            if isinstance(path["width"], float):
+                path["width"] = dict.fromkeys(self.cvs, path["width"])
+        return spec
+
+
+def _or(value: float | str, default: float) -> float:
+    return default if isinstance(value, str) else value
+
+
+def _kT_of(tree: dict[str, Any]) -> float | None:
+    """kJ/mol per kT of a molecular system, before the tree is validated; None if unknown."""
+    system = tree.get("system")
+    if not isinstance(system, dict) or system.get("kind") != "openmm":
+        return None
+    try:
+        return units.GAS_CONSTANT * units.parse(system.get("temperature"), "temperature") or None
+    except units.UnitError:
+        return None

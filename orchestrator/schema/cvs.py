@@ -1,0 +1,207 @@
+"""The `cvs:` section: collective variables, in the order in which they span the surface."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictInt,
+    StrictStr,
+    field_serializer,
+    field_validator,
+)
+
+from msgen.orchestrator.schema.quantities import Interval, Length, Section, problem
+from msgen.orchestrator.units import Dimension
+
+Atom = Annotated[int, Field(strict=True, ge=0)] | StrictStr
+"""Index from 0, ``RES:NAME``, or an mdtraj selection that matches exactly one atom."""
+Atoms = Annotated[list[Atom], Field(min_length=1)] | StrictStr
+"""A list of atoms, or one mdtraj selection for all of them."""
+
+
+class _CV(Section):
+    range: Interval | None = None
+    """[low, high] of the surface along a CV that is not periodic."""
+    bins: int = Field(default=36, ge=4, le=1000)
+    """Bins of the surface along this CV."""
+
+    @property
+    def dimension(self) -> Dimension:
+        """What the CV measures; the unit of its range, its states and its width."""
+        return "number"
+
+    @property
+    def is_periodic(self) -> bool:
+        return False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Values the CV can take at all, internal units."""
+        return (-math.inf, math.inf)
+
+
+class _Angle(_CV):
+    @property
+    def dimension(self) -> Dimension:
+        return "angle"
+
+
+class _Length(_CV):
+    @property
+    def dimension(self) -> Dimension:
+        return "length"
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, math.inf)
+
+
+class Dihedral(_Angle):
+    """Torsion over four atoms, IUPAC sign, periodic in [−180°, 180°)."""
+
+    kind: Literal["dihedral"]
+    atoms: list[Atom] = Field(min_length=4, max_length=4)
+
+    @property
+    def is_periodic(self) -> bool:
+        return True
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (-math.pi, math.pi)
+
+
+class Angle(_Angle):
+    """Angle at the second of three atoms, 0 to 180°."""
+
+    kind: Literal["angle"]
+    atoms: list[Atom] = Field(min_length=3, max_length=3)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, math.pi)
+
+
+class Distance(_Length):
+    """Distance of two atoms."""
+
+    kind: Literal["distance"]
+    atoms: list[Atom] = Field(min_length=2, max_length=2)
+
+
+class RMSD(_Length):
+    """Root-mean-square deviation from a reference after optimal superposition."""
+
+    kind: Literal["rmsd"]
+    atoms: Atoms
+    reference: str | None = None
+    """Structure file; by default the starting structure."""
+
+
+class RadiusOfGyration(_Length):
+    """Mass-weighted radius of gyration."""
+
+    kind: Literal["radius_of_gyration"]
+    atoms: Atoms
+
+
+class Coordination(_CV):
+    """Σᵢⱼ (1 − (rᵢⱼ/r₀)ⁿ)/(1 − (rᵢⱼ/r₀)ᵐ) over pairs of two groups."""
+
+    kind: Literal["coordination"]
+    group_a: Atoms
+    group_b: Atoms
+    r0: Length
+    n: int = Field(default=6, ge=1)
+    m: int = Field(default=12, ge=2)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, math.inf)
+
+
+class Coordinate(_CV):
+    """One Cartesian coordinate of an analytic system."""
+
+    kind: Literal["coordinate"]
+    index: StrictInt = Field(ge=0)
+
+
+class PythonCV(_CV):
+    """A batched torch function of your own."""
+
+    kind: Literal["python"]
+    factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """``package.module:function``; called with `options`, see docs/systems.md."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    periodic: bool = False
+    """Periodic CVs live in [−π, π) and are angles."""
+    unit: Literal["rad", "nm", "1"] = "1"
+
+    @property
+    def dimension(self) -> Dimension:
+        if self.periodic or self.unit == "rad":
+            return "angle"
+        return "length" if self.unit == "nm" else "number"
+
+    @property
+    def is_periodic(self) -> bool:
+        return self.periodic
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (-math.pi, math.pi) if self.periodic else (-math.inf, math.inf)
+
+
+class Term(Section):
+    """One summand of a linear combination."""
+
+    coefficient: float = Field(allow_inf_nan=False)
+    cv: SimpleCV
+
+    @field_validator("cv")
+    @classmethod
+    def _no_axis(cls, cv: _CV) -> _CV:
+        for key in ("range", "bins"):
+            if key in cv.model_fields_set:
+                raise problem(
+                    "a term is no axis of the surface",
+                    f"Move {key} to the linear_combination itself",
+                    at=(key,),
+                    value=getattr(cv, key),
+                )
+        return cv
+
+    @field_serializer("cv", mode="wrap")
+    def _without_axis(self, cv: _CV, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(cv).items() if k not in ("range", "bins")}
+
+
+class LinearCombination(_CV):
+    """Σ cₖ ξₖ(x) + offset; carries no unit."""
+
+    kind: Literal["linear_combination"]
+    terms: list[Term] = Field(min_length=1)
+    offset: float = Field(default=0.0, allow_inf_nan=False)
+
+
+SimpleCV = Annotated[
+    Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination | Coordinate | PythonCV,
+    Field(discriminator="kind"),
+]
+CVSpec = Annotated[
+    Dihedral
+    | Angle
+    | Distance
+    | RMSD
+    | RadiusOfGyration
+    | Coordination
+    | LinearCombination
+    | Coordinate
+    | PythonCV,
+    Field(discriminator="kind"),
+]

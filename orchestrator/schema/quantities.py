@@ -1,0 +1,183 @@
+"""Pydantic field types for values that carry a unit, and the base class of every section.
+
+A field of type `Time` reads ``2 fs`` and holds ``0.002``; `model_dump()` gives the float, and
+``model_dump(context={"units": True})`` the text that reads back to the same float.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetPydanticSchema,
+    PlainSerializer,
+    SerializationInfo,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from msgen.orchestrator import units
+from msgen.orchestrator.units import Dimension, Quantity, UnitError
+
+
+class Section(BaseModel):
+    """A part of a campaign file: unknown keys are refused, values never change."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+def problem(message: str, remedy: str, **extra: Any) -> PydanticCustomError:
+    """A validation error that already says what to do about it."""
+    return PydanticCustomError(
+        "campaign", "{problem}", {"problem": message, "remedy": remedy, **extra}
+    )
+
+
+def _field(dimension: Dimension, *, positive: bool = True, zero: bool = False) -> Any:
+    def read(value: object, info: ValidationInfo) -> float:
+        kT = (info.context or {}).get("kT")
+        try:
+            number = units.parse(value, dimension, kT)
+        except UnitError as error:
+            raise problem(error.problem, error.remedy) from None
+        if positive and (number < 0 or (number == 0 and not zero)):
+            raise problem(
+                "must not be negative" if zero else "must be greater than zero",
+                f"Write it like {units.EXAMPLES[dimension]!r}",
+            )
+        return number
+
+    def write(value: float, info: SerializationInfo) -> float | str:
+        if isinstance(info.context, dict) and info.context.get("units"):
+            return units.to_text(value, dimension)
+        return value
+
+    names = "|".join(u for u in units.units_of(dimension) if u)
+    text = {
+        "type": "string",
+        "description": f"number with a unit ({names.replace('|', ', ')})",
+        "examples": [units.EXAMPLES[dimension]],
+    }
+    return (BeforeValidator(read), PlainSerializer(write), WithJsonSchema(text))
+
+
+Temperature = Annotated[float, *_field("temperature")]
+Time = Annotated[float, *_field("time")]
+Rate = Annotated[float, *_field("rate")]
+Length = Annotated[float, *_field("length")]
+Mass = Annotated[float, *_field("mass")]
+Wall = Annotated[float, *_field("wall")]
+FreeEnergy = Annotated[float, *_field("free_energy")]
+FreeEnergyOrZero = Annotated[float, *_field("free_energy", zero=True)]
+
+
+def _wants_units(info: SerializationInfo) -> bool:
+    return isinstance(info.context, dict) and bool(info.context.get("units"))
+
+
+def _plain(
+    read: Callable[[object], object], json_schema: dict[str, Any]
+) -> tuple[GetPydanticSchema, WithJsonSchema]:
+    """A field type read by one function: one error a field, and quantities written with units."""
+
+    def schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            read,
+            serialization=core_schema.plain_serializer_function_ser_schema(_write, info_arg=True),
+        )
+
+    return GetPydanticSchema(schema), WithJsonSchema(json_schema)
+
+
+def _write(value: Any, info: SerializationInfo) -> Any:
+    if isinstance(value, Quantity):
+        has_unit = value.dimension != "number"
+        return str(value) if _wants_units(info) and has_unit else value.value
+    if isinstance(value, dict):
+        return {k: _write(v, info) for k, v in value.items()}
+    return [_write(v, info) for v in value] if isinstance(value, tuple) else value
+
+
+def _read_quantity(value: object) -> Quantity:
+    try:
+        return units.parse_any(value)
+    except UnitError as error:
+        raise problem(error.problem, error.remedy) from None
+
+
+def _read_positive(value: object) -> Quantity:
+    quantity = _read_quantity(value)
+    if quantity.value <= 0:
+        raise problem("must be greater than zero", "Write auto or a positive value")
+    return quantity
+
+
+def _read_auto(value: object) -> object:
+    return value if value == "auto" else _read_positive(value)
+
+
+def _read_width(value: object) -> object:
+    if not isinstance(value, dict):
+        return _read_auto(value)
+    if not value:
+        raise problem("names no CV", "Write auto, one value, or one value per CV name")
+    return {str(name): _read_positive(v) for name, v in value.items()}
+
+
+def _read_interval(value: object) -> tuple[Quantity, Quantity]:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise problem("is not a pair", "Write [low, high], like [0 deg, 130 deg] or [0.5, 1.2]")
+    return _read_quantity(value[0]), _read_quantity(value[1])
+
+
+_ONE: dict[str, Any] = {"type": ["string", "number"]}
+_PER_CV = {"type": "object", "additionalProperties": _ONE, "minProperties": 1}
+_PAIR: dict[str, Any] = {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2}
+
+AutoQuantity = Annotated[
+    Literal["auto"] | Quantity,
+    *_plain(_read_auto, {**_ONE, "examples": ["auto", "2 fs", 0.01]}),
+]
+"""`auto`, or a positive value whose dimension depends on the system; checked in `rules`."""
+
+Width = Annotated[
+    Literal["auto"] | Quantity | dict[str, Quantity],
+    *_plain(_read_width, {"anyOf": [_ONE, _PER_CV], "examples": ["auto", "10 deg"]}),
+]
+"""`auto`, one positive value for all CVs, or one per CV name; checked in `rules`."""
+
+Interval = Annotated[
+    tuple[Quantity, Quantity],
+    *_plain(_read_interval, {**_PAIR, "examples": [["0 deg", "130 deg"], [0.5, 1.2]]}),
+]
+"""[low, high], each with the CV's unit; checked in `rules`."""
+
+
+def _auto_or(whole: bool) -> tuple[GetPydanticSchema, WithJsonSchema]:
+    what = "a whole number" if whole else "a number without a unit"
+
+    def read(value: object) -> object:
+        if value == "auto":
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise problem(f"is neither auto nor {what}", f"Write auto or {what}")
+        if not math.isfinite(value) or value <= 0:
+            raise problem("must be greater than zero", f"Write auto or {what}")
+        if whole and value % 1:
+            raise problem("is no whole number", f"Write auto or {what}")
+        return int(value) if whole else float(value)
+
+    number = {"type": "integer" if whole else "number", "exclusiveMinimum": 0}
+    return _plain(read, {"anyOf": [{"const": "auto"}, number]})
+
+
+AutoSteps = Annotated[int | Literal["auto"], *_auto_or(True)]
+AutoNumber = Annotated[float | Literal["auto"], *_auto_or(False)]

@@ -1,0 +1,245 @@
+"""What fields of a campaign must agree on with each other."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator import units
+from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
+from msgen.orchestrator.schema.strategies import GHMC, FlowMCMC, Langevin, Steered
+from msgen.orchestrator.schema.systems import OpenMMSystem
+from msgen.orchestrator.units import Dimension, Quantity
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+
+_WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+_STATE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
+_ANALYTIC = ("coordinate", "python", "linear_combination")
+_ROUND_OFF = 1e-9
+_FULL = 2 * math.pi
+
+
+def cross_problems(campaign: Campaign) -> list[Problem]:
+    """Everything that no single field can know, in the order of the file."""
+    return [
+        *_cvs(campaign),
+        *_states(campaign),
+        *_strategy(campaign),
+        *_rest(campaign),
+    ]
+
+
+def wrong_dimension(path: Path, value: Quantity, needed: Dimension) -> Problem | None:
+    """The problem with a value whose unit is not one of `needed`, if it is not."""
+    if value.dimension == needed:
+        return None
+    shown = units.to_text(value.value, value.dimension)
+    try:
+        units.parse(value.value if value.dimension == "number" else shown, needed)
+    except units.UnitError as error:
+        return Problem(path, _plain(value), error.problem, error.remedy)
+    return None
+
+
+def _plain(value: Quantity) -> object:
+    return value.value if value.dimension == "number" else str(value)
+
+
+def _cvs(campaign: Campaign) -> Iterator[Problem]:
+    if not campaign.cvs:
+        yield Problem(("cvs",), {}, "no CV is given", "Name one: phi: {kind: dihedral, …}")
+    for name, cv in campaign.cvs.items():
+        here: Path = ("cvs", name)
+        if not _WORD.match(name):
+            yield Problem(here, name, "is no name for a CV", "Use letters, digits and _")
+        if campaign.is_molecular and cv.kind == "coordinate":
+            remedy = "Take one that does not depend on how the molecule lies, as dihedral or rmsd"
+            yield Problem((*here, "kind"), cv.kind, "is for analytic systems", remedy)
+        if not campaign.is_molecular and cv.kind not in _ANALYTIC:
+            remedy = f"{campaign.system.kind} has no atoms: take {{kind: coordinate, index: 0}}"
+            yield Problem((*here, "kind"), cv.kind, "is for molecules", remedy)
+        yield from _range((*here, "range"), cv)
+        if cv.kind == "coordination" and cv.m <= cv.n:
+            yield Problem((*here, "m"), cv.m, f"must be larger than n = {cv.n}", "Try n: 6, m: 12")
+
+
+def _range(path: Path, cv: CVSpec) -> Iterator[Problem]:
+    if cv.range is None:
+        return
+    if cv.is_periodic:
+        shown = [_plain(q) for q in cv.range]
+        yield Problem(path, shown, "a periodic CV spans its whole period", "Remove the range")
+        return
+    yield from _interval(path, cv.range, cv, bounds=cv.bounds)
+
+
+def _interval(
+    path: Path,
+    interval: tuple[Quantity, Quantity],
+    cv: CVSpec,
+    bounds: tuple[float, float],
+) -> Iterator[Problem]:
+    """Units, order and bounds of [low, high] along one CV."""
+    wrong = [
+        p for i, q in enumerate(interval) if (p := wrong_dimension((*path, i), q, cv.dimension))
+    ]
+    if wrong:
+        yield from wrong
+        return
+    low, high = (q.value for q in interval)
+    shown = [_plain(q) for q in interval]
+    if low == high or (low > high and not cv.is_periodic):
+        what = "is empty" if low == high else "low is above high"
+        yield Problem(path, shown, what, "Write [low, high] with low below high")
+        return
+    for i, value in enumerate((low, high)):
+        if not bounds[0] - _ROUND_OFF <= value <= bounds[1] + _ROUND_OFF:
+            edges = " to ".join(_say(b, cv.dimension) for b in bounds)
+            remedy = f"Allowed: {edges}"
+            if cv.is_periodic:
+                remedy += "; a region over ±180 deg is written [170 deg, -170 deg]"
+            yield Problem((*path, i), _plain(interval[i]), "lies outside the CV's range", remedy)
+
+
+def _say(value: float, dimension: Dimension) -> str:
+    if dimension == "angle":
+        return f"{math.degrees(value):.6g} deg"
+    unit = units.units_of(dimension)[0]
+    return "any" if math.isinf(value) else f"{value:.6g} {unit}".strip()
+
+
+def cv_bounds(cv: CVSpec) -> tuple[float, float]:
+    """Where a state may lie along a CV: its range if it has one, or all it can take."""
+    return cv.bounds if cv.range is None else (cv.range[0].value, cv.range[1].value)
+
+
+def _states(campaign: Campaign) -> Iterator[Problem]:
+    if campaign.states is None:
+        return
+    if not campaign.states:
+        yield Problem(("states",), {}, "no state is given", "Name one, or leave states out")
+    sound = []
+    for name, region in campaign.states.items():
+        here: Path = ("states", name)
+        found = list(_state(campaign, here, name, region))
+        yield from found
+        if not found:
+            sound.append(name)
+    for a, b in itertools.combinations(sound, 2):
+        if _overlap(campaign, a, b):
+            remedy = "Move a border: every configuration belongs to one state"
+            yield Problem(("states", b), MISSING, f"overlaps with state {a!r}", remedy)
+
+
+def _state(
+    campaign: Campaign, here: Path, name: str, region: dict[str, tuple[Quantity, Quantity]]
+) -> Iterator[Problem]:
+    if not _STATE.match(name):
+        yield Problem(here, name, "is no name for a state", "Use letters, digits, _ . + -")
+    if name == "rest":
+        yield Problem(here, name, "is what no other state holds", "Take another name")
+    if not region:
+        yield Problem(here, region, "no CV limits it", "Write e.g. {phi: [0 deg, 130 deg]}")
+    for cv_name, interval in region.items():
+        cv = campaign.cvs.get(cv_name)
+        if cv is None:
+            yield Problem((*here, cv_name), MISSING, "no such CV", choose(cv_name, campaign.cvs))
+        else:
+            yield from _interval((*here, cv_name), interval, cv, cv_bounds(cv))
+
+
+def _overlap(campaign: Campaign, a: str, b: str) -> bool:
+    """Two boxes meet if they meet along every CV; one that names no interval spans it all."""
+    assert campaign.states is not None
+    one, two = campaign.states[a], campaign.states[b]
+    for name, cv in campaign.cvs.items():
+        if name in one and name in two:
+            parts = itertools.product(*(_parts(r[name], cv.is_periodic) for r in (one, two)))
+            if not any(max(p[0], q[0]) < min(p[1], q[1]) - _ROUND_OFF for p, q in parts):
+                return False
+    return True
+
+
+def _parts(interval: tuple[Quantity, Quantity], periodic: bool) -> list[tuple[float, float]]:
+    low, high = (q.value for q in interval)
+    if periodic and low > high:
+        return [(low, _FULL / 2), (-_FULL / 2, high)]
+    return [(low, high)]
+
+
+def _strategy(campaign: Campaign) -> Iterator[Problem]:
+    strategy, local = campaign.strategy, campaign.strategy.local
+    here: Path = ("strategy", "local")
+    if campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
+        yield Problem(
+            (*here, "kind"), local.kind, "is for analytic systems", "Take langevin or ghmc"
+        )
+    if isinstance(strategy, FlowMCMC) and campaign.is_molecular:
+        remedy = "Take kind: steered, whose model lives on the CVs"
+        what = "proposes whole configurations, so far of analytic systems only"
+        yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
+    timed: list[tuple[Path, object, Dimension]] = []
+    if isinstance(local, Langevin | GHMC):
+        timed += [((*here, "timestep"), local.timestep, "time")]
+        timed += [((*here, "friction"), local.friction, "rate")]
+    if isinstance(strategy, Steered):
+        path: Path = ("strategy", "path")
+        timed += [((*path, "timestep"), strategy.path.timestep, "time")]
+        timed += [((*path, "friction"), strategy.path.friction, "rate")]
+        yield from _widths(campaign, strategy, (*path, "width"))
+        if strategy.stratify and campaign.state_names is not None:
+            n = len(campaign.state_names)
+            if campaign.replicas < n:
+                what = f"too few for {n} states (the rest is one) with strategy.stratify on"
+                yield Problem(("replicas",), campaign.replicas, what, f"Take at least {n}")
+    for where, value, dimension in timed:
+        if isinstance(value, Quantity):
+            needed: Dimension = dimension if campaign.is_molecular else "number"
+            wrong = wrong_dimension(where, value, needed)
+            if wrong:
+                yield wrong
+
+
+def _widths(campaign: Campaign, strategy: Steered, here: Path) -> Iterator[Problem]:
+    width = strategy.path.width
+    if isinstance(width, Quantity):
+        for cv in campaign.cvs.values():
+            wrong = wrong_dimension(here, width, cv.dimension)
+            if wrong:
+                yield wrong
+                return
+    if isinstance(width, dict):
+        for name, value in width.items():
+            if name not in campaign.cvs:
+                yield Problem((*here, name), MISSING, "no such CV", choose(name, campaign.cvs))
+            else:
+                wrong = wrong_dimension((*here, name), value, campaign.cvs[name].dimension)
+                if wrong:
+                    yield wrong
+        for name in campaign.cvs:
+            if name not in width:
+                yield Problem(
+                    (*here, name), MISSING, "is missing", "Give every CV a width, or auto"
+                )
+
+
+def _rest(campaign: Campaign) -> Iterator[Problem]:
+    if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
+        what = f"{campaign.system.kind} has no atoms to write"
+        yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")
+    steps = campaign.strategy.local.steps
+    if campaign.output.stride > steps:
+        what = f"is more than the {steps} steps of strategy.local.steps, so nothing would be stored"
+        yield Problem(("output", "stride"), campaign.output.stride, what, f"Take at most {steps}")
+    start = None if isinstance(campaign.system, OpenMMSystem) else campaign.system.start
+    if campaign.system.kind == "gaussian_mixture" and start is not None:
+        dim = len(campaign.system.means[0])
+        if len(start) != dim:
+            what = f"{len(start)} numbers for {dim} dimensions"
+            yield Problem(("system", "start"), start, what, f"Give {dim} numbers")

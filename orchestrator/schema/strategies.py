@@ -1,0 +1,150 @@
+"""The `strategy:` section: how the campaign moves through configuration space."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.quantities import (
+    AutoNumber,
+    AutoQuantity,
+    AutoSteps,
+    FreeEnergyOrZero,
+    Section,
+    Width,
+)
+
+
+class Langevin(Section):
+    """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²."""
+
+    kind: Literal["langevin"]
+    steps: int = Field(default=500, ge=1)
+    """Steps of one replica in one round."""
+    timestep: AutoQuantity = "auto"
+    """auto: the system's own; 0.02 (no unit) for an analytic system."""
+    friction: AutoQuantity = "auto"
+    """auto: the system's own; 1 (no unit) for an analytic system."""
+
+
+class GHMC(Section):
+    """Langevin dynamics with a Metropolis test for every step; exact."""
+
+    kind: Literal["ghmc"]
+    steps: int = Field(default=500, ge=1)
+    """Steps of one replica in one round."""
+    timestep: AutoQuantity = "auto"
+    """auto: the system's own; 0.02 (no unit) for an analytic system."""
+    friction: AutoQuantity = "auto"
+    """auto: the system's own; 1 (no unit) for an analytic system."""
+
+
+class MALA(Section):
+    """Metropolis-adjusted overdamped Langevin; exact; analytic systems."""
+
+    kind: Literal["mala"]
+    steps: int = Field(default=200, ge=1)
+    """Steps of one replica in one round."""
+    step_size: AutoNumber = "auto"
+    """auto: tuned for acceptance during explore and adapt."""
+
+
+class HMC(Section):
+    """Hamiltonian Monte Carlo; exact; analytic systems."""
+
+    kind: Literal["hmc"]
+    steps: int = Field(default=50, ge=1)
+    """Trajectories of one replica in one round."""
+    step_size: AutoNumber = "auto"
+    """auto: tuned for acceptance during explore and adapt."""
+    leapfrog: int = Field(default=10, ge=1)
+    """Leapfrog steps of one trajectory."""
+
+
+class Overdamped(Section):
+    """Euler–Maruyama overdamped Langevin; approximate; analytic systems."""
+
+    kind: Literal["overdamped"]
+    steps: int = Field(default=500, ge=1)
+    """Steps of one replica in one round."""
+    step_size: float = Field(default=0.001, gt=0, allow_inf_nan=False)
+    """Time step; the error in the density is of this order."""
+
+
+LocalSpec = Annotated[Langevin | GHMC | MALA | HMC | Overdamped, Field(discriminator="kind")]
+
+Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+"""Share ε of broad proposals in q = (1−ε)·model + ε·broad; it bounds the weights."""
+
+
+class PathSpec(Section):
+    """The switching path of a steered move."""
+
+    steps: AutoSteps = "auto"
+    """Steps of one path; auto: grows with the CV distance and is tuned for cost per crossing."""
+    friction: AutoQuantity = "auto"
+    """Friction on the path; auto: tuned."""
+    timestep: AutoQuantity = "auto"
+    """auto: that of the local sampling."""
+    dynamics: Literal["inertial", "overdamped"] = "inertial"
+    """Weakly damped switching takes far fewer steps per crossing than overdamped."""
+    width: Width = "auto"
+    """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations."""
+
+
+class ExploreSpec(Section):
+    """The search for states nobody has seen, before any move is tested."""
+
+    pushes: int = Field(default=64, ge=1)
+    """Short hard pushes to targets spread over the CV range."""
+    push_steps: int = Field(default=250, ge=1)
+    """Steps of one push."""
+    relax_steps: int = Field(default=500, ge=0)
+    """Free steps after it."""
+    isomers: Literal["exclude", "include"] = "exclude"
+    """Whether seeds with a flipped peptide bond or chiral centre count as states."""
+
+
+def _langevin() -> Langevin:
+    return Langevin(kind="langevin")
+
+
+class Steered(Section):
+    """CV flow and steered (Jarzynski–Crooks) moves between the states."""
+
+    kind: Literal["steered"]
+    local: LocalSpec = Field(default_factory=_langevin)
+    path: PathSpec = Field(default_factory=PathSpec)
+    broad: Broad = 0.1
+    """Share of broad proposals."""
+    stratify: bool = True
+    """Replicas spread over the states and bridged by BAR; off: one Metropolis chain over all."""
+    flatten: FreeEnergyOrZero = 8.0
+    """Height up to which the frozen model bias flattens the local sampling; 0 kT is off."""
+    lag: int = Field(default=1, ge=1, le=100)
+    """Round r proposes with the model fitted on rounds up to r − lag."""
+    explore: ExploreSpec = Field(default_factory=ExploreSpec)
+
+
+class FlowMCMC(Section):
+    """Local moves and independence moves of the full configuration; analytic systems."""
+
+    kind: Literal["flow_mcmc"]
+    local: LocalSpec = Field(default_factory=lambda: MALA(kind="mala"))
+    global_steps: int = Field(default=10, ge=1)
+    """Global proposals of one replica in one round."""
+    broad: Broad = 0.1
+    """Share of broad proposals."""
+    lag: int = Field(default=1, ge=1, le=100)
+    """Round r proposes with the model fitted on rounds up to r − lag."""
+
+
+class Local(Section):
+    """Local sampling only, the honest baseline."""
+
+    kind: Literal["local"]
+    local: LocalSpec = Field(default_factory=_langevin)
+
+
+StrategySpec = Annotated[Steered | FlowMCMC | Local, Field(discriminator="kind")]
