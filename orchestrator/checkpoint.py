@@ -92,7 +92,7 @@ class Checkpoints:
         return state
 
     def prune(self, newest: int) -> None:
-        """Remove all but the newest two up to `newest`, whatever is newer, and half-written ones."""
+        """Keep the newest two up to `newest`; what is older, newer or half-written goes."""
         kept = {str(rnd) for rnd in self.rounds() if newest - _KEEP < rnd <= newest}
         for path in self.folder.iterdir():
             if path.name not in kept:

@@ -1,4 +1,4 @@
-"""``events.jsonl``: what happened in a campaign, in order; the only file that knows the time of day.
+"""``events.jsonl``: what happened in a campaign, in order; only this file knows the time of day.
 
 Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
 

@@ -19,6 +19,7 @@ import json
 import re
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from msgen.orchestrator.tree import update_hash
 
 SCHEMA_VERSION = 1
 _CHUNK_BYTES = 512 * 1024
+_WRITERS = 8
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NOTHING: dict[str, Any] = {"lengths": {}, "index": 0, "digest": ""}
 _COLUMNS = ["round", "array", "replica", "start", "stop"]
@@ -164,10 +166,14 @@ class Store:
                 digest.update(f"{name}{segment.key}".encode())
                 update_hash(digest, data)
         added = {name: _joined(name, pieces) for name, pieces in parts.items()}
-        for name, data in added.items():
-            self._write(name, data, lengths[name] - len(data))
+        writes = [(name, data, lengths[name] - len(data)) for name, data in added.items()]
         if rows:
-            self._write("index", np.array(rows, dtype=np.int64), int(known["index"]))
+            writes.append(("index", np.array(rows, dtype=np.int64), int(known["index"])))
+        # side by side: most of it is waiting for the disk, which joins the flushes
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            for _ in pool.map(lambda one: self._write(*one), writes):
+                pass
+        if rows:
             if list(known["lengths"]) != list(lengths):
                 self._describe(list(lengths))
         self._staged = {
