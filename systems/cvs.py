@@ -1,0 +1,234 @@
+"""Collective variables as batched, differentiable torch functions.
+
+Each takes flattened configurations (n, D) in nm and returns (n,) in float64. The same quantities
+as OpenMM forces are in `cvs_openmm`; the two agree to 1e-5. None applies the minimum image: the
+atoms of a CV belong to one molecule, which the engine keeps whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from msgen.systems.base import CV, Array
+
+TWO_PI = 2.0 * math.pi
+
+
+def _points(x: torch.Tensor, atoms: tuple[int, ...]) -> torch.Tensor:
+    """Coordinates of `atoms`, shape (n, len(atoms), 3)."""
+    return x.reshape(x.shape[0], -1, 3)[:, list(atoms)]
+
+
+def _norm(v: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.vector_norm(v, dim=-1)
+
+
+def wrap(angle: torch.Tensor) -> torch.Tensor:
+    """An angle brought to [−π, π)."""
+    return angle - TWO_PI * torch.floor((angle + math.pi) / TWO_PI)
+
+
+@dataclass(frozen=True, eq=False)
+class Dihedral:
+    """Torsion about the bond between the two middle atoms, in [−π, π), IUPAC sign."""
+
+    name: str
+    atoms: tuple[int, int, int, int]
+    periodic: bool = field(default=True, init=False)
+    unit: str = field(default="rad", init=False)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        p = _points(x, self.atoms)
+        b1, b2, b3 = p[:, 1] - p[:, 0], p[:, 2] - p[:, 1], p[:, 3] - p[:, 2]
+        m, n = torch.linalg.cross(b1, b2), torch.linalg.cross(b2, b3)
+        return wrap(torch.atan2(_norm(b2) * (b1 * n).sum(-1), (m * n).sum(-1)))
+
+
+@dataclass(frozen=True, eq=False)
+class Angle:
+    """Angle at the middle atom, in [0, π]."""
+
+    name: str
+    atoms: tuple[int, int, int]
+    periodic: bool = field(default=False, init=False)
+    unit: str = field(default="rad", init=False)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        p = _points(x, self.atoms)
+        a, b = p[:, 0] - p[:, 1], p[:, 2] - p[:, 1]
+        # atan2 keeps its digits near 0 and π where acos does not
+        return torch.atan2(_norm(torch.linalg.cross(a, b)), (a * b).sum(-1))
+
+
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """Distance of two atoms, nm."""
+
+    name: str
+    atoms: tuple[int, int]
+    periodic: bool = field(default=False, init=False)
+    unit: str = field(default="nm", init=False)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        p = _points(x, self.atoms)
+        return _norm(p[:, 1] - p[:, 0])
+
+
+@dataclass(frozen=True, eq=False)
+class RMSD:
+    """Root mean square distance to a reference after optimal superposition, nm.
+
+    From the largest eigenvalue of the quaternion matrix: RMSD² = (G_x + G_r − 2 λ_max)/N
+    (Coutsias, Seok and Dill, J. Comput. Chem. 25, 1849 (2004)); all atoms weigh the same.
+
+    Attributes
+    ----------
+    atoms : tuple of int
+    reference : Array, shape (number of atoms of the whole system, 3)
+    """
+
+    name: str
+    atoms: tuple[int, ...]
+    reference: Array
+    periodic: bool = field(default=False, init=False)
+    unit: str = field(default="nm", init=False)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        p = _points(x, self.atoms)
+        p = p - p.mean(1, keepdim=True)
+        r = torch.as_tensor(self.reference)[list(self.atoms)]
+        r = r - r.mean(0, keepdim=True)
+        m = torch.einsum("nai,aj->nij", p, r)
+        xx, xy, xz = m[:, 0].unbind(-1)
+        yx, yy, yz = m[:, 1].unbind(-1)
+        zx, zy, zz = m[:, 2].unbind(-1)
+        rows = [
+            [xx + yy + zz, yz - zy, zx - xz, xy - yx],
+            [yz - zy, xx - yy - zz, xy + yx, zx + xz],
+            [zx - xz, xy + yx, yy - xx - zz, yz + zy],
+            [xy - yx, zx + xz, yz + zy, zz - xx - yy],
+        ]
+        f = torch.stack([torch.stack(row, -1) for row in rows], -2)
+        finite = torch.isfinite(f).all(-1).all(-1)
+        # eigvalsh raises on NaN; the NaN of (p²) reaches the result all the same
+        top = torch.linalg.eigvalsh(torch.where(finite[:, None, None], f, torch.eye(4).to(f)))[
+            :, -1
+        ]
+        msd = ((p**2).sum((1, 2)) + (r**2).sum() - 2 * top) / len(self.atoms)
+        return torch.sqrt(torch.clamp(msd, min=1e-16))
+
+
+@dataclass(frozen=True, eq=False)
+class RadiusOfGyration:
+    """Mass-weighted radius of gyration, R² = Σ m |x − x_com|² / Σ m, nm."""
+
+    name: str
+    atoms: tuple[int, ...]
+    masses: tuple[float, ...]
+    periodic: bool = field(default=False, init=False)
+    unit: str = field(default="nm", init=False)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        p = _points(x, self.atoms)
+        w = torch.as_tensor(self.masses, dtype=p.dtype)
+        w = w / w.sum()
+        d = p - torch.einsum("a,nai->ni", w, p)[:, None]
+        return torch.sqrt(torch.einsum("a,nai->n", w, d**2))
+
+
+@dataclass(frozen=True, eq=False)
+class Coordination:
+    """Coordination number Σ_ij (1 − (r_ij/r₀)ⁿ) / (1 − (r_ij/r₀)ᵐ) over pairs of two groups.
+
+    The quotient is evaluated as Σ_{k<n} qᵏ / Σ_{k<m} qᵏ, which has no 0/0 at r = r₀; for m = 2n
+    it is 1/(1 + qⁿ). Pairs of an atom with itself are left out.
+    """
+
+    name: str
+    pairs: tuple[tuple[int, int], ...]
+    r0: float
+    n: int = 6
+    m: int = 12
+    periodic: bool = field(default=False, init=False)
+    unit: str = field(default="1", init=False)
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        p = x.reshape(x.shape[0], -1, 3)
+        i, j = zip(*self.pairs, strict=True)
+        q = _norm(p[:, list(i)] - p[:, list(j)]) / self.r0
+        if self.m == 2 * self.n:
+            return (1 / (1 + q**self.n)).sum(-1)
+        top = sum((q**k for k in range(1, self.n)), torch.ones_like(q))
+        bottom = sum((q**k for k in range(1, self.m)), torch.ones_like(q))
+        return (top / bottom).sum(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearCombination:
+    """Σ_k c_k ξ_k + offset.
+
+    Periodic, and wrapped to [−π, π), when every component is (its coefficients are then whole
+    numbers, or the combination would jump where a component wraps).
+    """
+
+    name: str
+    components: tuple[CV, ...]
+    coefficients: tuple[float, ...]
+    offset: float = 0.0
+
+    @property
+    def periodic(self) -> bool:
+        """Whether the combination is an angle."""
+        return all(c.periodic for c in self.components)
+
+    @property
+    def unit(self) -> str:
+        """The components' unit if they share one, else '1'."""
+        units = {c.unit for c in self.components}
+        return units.pop() if len(units) == 1 else "1"
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        total = torch.full((x.shape[0],), self.offset, dtype=x.dtype)
+        for c, cv in zip(self.coefficients, self.components, strict=True):
+            total = total + c * cv(x)
+        return wrap(total) if self.periodic else total
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinate:
+    """One coordinate of an analytic system."""
+
+    name: str
+    index: int
+    periodic: bool = False
+    unit: str = "1"
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        return wrap(x[:, self.index]) if self.periodic else x[:, self.index]
+
+
+@dataclass(frozen=True, eq=False)
+class PythonCV:
+    """A user's own torch function (n, D) → (n,)."""
+
+    name: str
+    function: Callable[[torch.Tensor], torch.Tensor]
+    periodic: bool = False
+    unit: str = "1"
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """ξ(x), shape (n,)."""
+        value = self.function(x)
+        return wrap(value) if self.periodic else value

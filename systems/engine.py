@@ -1,0 +1,269 @@
+"""One OpenMM Context, driven fast: load a walker, steer, step, read CVs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openmm as mm
+from numpy.typing import NDArray
+
+from msgen.systems.base import Array, CVSet, Walkers
+from msgen.systems.cvs_single import single_evaluator
+from msgen.systems.restraint import Restraint
+
+_POSITIONS = mm.State.Positions
+_VELOCITIES = mm.State.Velocities
+_MAX_DISTANCE = 2.0
+"""nm; a free molecule that has drifted further from the origin than this is brought back."""
+
+
+def openmm_seed(seed: int) -> int:
+    """A seed as OpenMM takes it: 32 bits, and 0 would mean 'anything'."""
+    return seed % (2**31 - 2) + 1
+
+
+class _FastSeed:
+    """Reseeds the Reference platform's random stream in 40 µs instead of 300.
+
+    That platform has one stream for the whole process, which any new Context seeds; so a Context
+    of a single particle does. `Engine` checks once that it works and falls back otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._system = mm.System()
+        self._system.addParticle(1.0)
+        self._platform = mm.Platform.getPlatformByName("Reference")
+
+    def __call__(self, seed: int) -> None:
+        integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, 0.001)
+        integrator.setRandomNumberSeed(seed)
+        mm.Context(self._system, integrator, self._platform)
+
+
+class Engine:
+    """A Context of one purpose, kept for as long as its system.
+
+    A path that blows up marks the engine `failed`: it stops stepping, its CVs, energies and
+    positions become NaN, and the next `load` clears it. No method raises for it.
+
+    Parameters
+    ----------
+    context, integrator : openmm objects
+    cvs : CVSet
+    kT : float
+        kJ/mol.
+    masses : Array, shape (N,)
+    restrained : bool
+        Whether the System has the restraint forces of `cvs`.
+    deterministic : bool
+        Whether the platform repeats itself bit for bit for a seed.
+    recentre : bool
+        Whether nothing changes if the system is moved as a whole.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        integrator: Any,
+        cvs: CVSet,
+        kT: float,
+        masses: Array,
+        restrained: bool,
+        deterministic: bool,
+        recentre: bool,
+    ) -> None:
+        self.context = context
+        self.integrator = integrator
+        self.cv_set = cvs
+        self.restrained = restrained
+        self.failed = False
+        self._kT = kT
+        self._periodic: NDArray[np.bool_] = cvs.periodic
+        self._deterministic = deterministic
+        self._recentre = recentre
+        self._has_box = False
+        n = masses.size
+        # massless particles are virtual sites: they have no velocity of their own
+        inverse = np.divide(1.0, masses, out=np.zeros(n), where=masses > 0)
+        self._sigma_v = np.sqrt(kT * inverse)[:, None]
+        self._kinetic_weight = masses
+        self._x = np.full((n, 3), np.nan)
+        self._evaluate: Callable[[Array], Array] = single_evaluator(cvs)
+        self._lambda = np.zeros(len(cvs))
+        self._kappa = np.zeros(len(cvs))
+        self._fast_seed: _FastSeed | None = None
+        if deterministic:
+            self._fast_seed = _FastSeed()
+            self._seed_checked = False
+
+    def reseed(self, seed: int) -> None:
+        """Start the random stream anew.
+
+        On the deterministic platform what follows is then a function of `seed`, the loaded walker
+        and the parameters only — provided that no other engine is made in between. Other
+        platforms seed once, when their Context is made: there this does nothing, because
+        rebuilding the Context would cost seconds and buy no reproducibility.
+        """
+        if self._fast_seed is None:
+            return
+        if not self._seed_checked:
+            self._seed_checked = True
+            if not self._check_fast_seed():
+                self._fast_seed = None
+        if self._fast_seed is not None:
+            self._fast_seed(openmm_seed(seed))
+            return
+        self._slow_seed(seed)
+
+    def _slow_seed(self, seed: int) -> None:
+        self.integrator.setRandomNumberSeed(openmm_seed(seed))
+        self.context.reinitialize(preserveState=True)
+
+    def _check_fast_seed(self) -> bool:
+        """Whether the short cut gives the numbers that the documented way gives."""
+        assert self._fast_seed is not None
+        saved = self.context.getState(positions=True, velocities=True, parameters=True)
+        if not np.isfinite(saved.getPositions(asNumpy=True)._value).all():
+            return True
+        ends = []
+        for way in (self._slow_seed, lambda s: self._fast_seed and self._fast_seed(openmm_seed(s))):
+            way(12345)
+            self.context.setState(saved)
+            self.integrator.step(5)
+            ends.append(self._read(_POSITIONS))
+        self.context.setState(saved)
+        return bool(np.array_equal(ends[0], ends[1], equal_nan=True))
+
+    def _read(self, what: int, out: Array | None = None) -> Array:
+        state = mm.Context.getState(self.context, **{_KEYS[what]: True})
+        out = np.empty_like(self._x) if out is None else out
+        # what getPositions(asNumpy=True) does, without the units that cost four times as much
+        state._getVectorAsNumpy(what, out)
+        return out
+
+    def load(self, walkers: Walkers, i: int = 0) -> None:
+        """Put walker `i` in: positions, box, and velocities where it has them."""
+        x = np.ascontiguousarray(walkers.positions[i].reshape(-1, 3), dtype=np.float64)
+        self.failed = not bool(np.isfinite(x).all())
+        if self.failed:
+            return
+        self._has_box = walkers.box is not None
+        if walkers.box is not None:
+            self.context.setPeriodicBoxVectors(*walkers.box[i].tolist())
+        self.context.setPositions(x)
+        if walkers.velocities is not None:
+            v = walkers.velocities[i].reshape(-1, 3)
+            self.failed = not bool(np.isfinite(v).all())
+            if not self.failed:
+                self.context.setVelocities(np.ascontiguousarray(v, dtype=np.float64))
+
+    def positions(self) -> Array:
+        """Positions as they stand, shape (N, 3); NaN after a failure."""
+        return np.full_like(self._x, np.nan) if self.failed else self._read(_POSITIONS)
+
+    def velocities(self) -> Array:
+        """Velocities as they stand, shape (N, 3)."""
+        return np.full_like(self._x, np.nan) if self.failed else self._read(_VELOCITIES)
+
+    def store(self) -> tuple[Array, Array, Array | None]:
+        """Positions (3N,), velocities (3N,) and box (3, 3) or None, to make a walker of.
+
+        A free molecule without a box that has drifted away is moved back to the origin.
+        """
+        x, v = self.positions(), self.velocities()
+        if self._recentre and not self.failed and not self._has_box:
+            centre = x.mean(0)
+            if np.abs(centre).max() > _MAX_DISTANCE:
+                x = x - centre
+        box = None
+        if self._has_box:
+            vectors = self.context.getState().getPeriodicBoxVectors(asNumpy=True)
+            box = np.array(vectors._value, dtype=np.float64)
+        return x.reshape(-1), v.reshape(-1), box
+
+    def set_kappa(self, kappa: Array) -> None:
+        """The restraints' stiffness κ, shape (C,), in 1/unit²."""
+        self._kappa = np.array(kappa, dtype=np.float64)
+        for k, value in enumerate(self._kappa.tolist()):
+            self.context.setParameter(f"kappa_{k}", value)
+
+    def set_lambda(self, lam: Array) -> None:
+        """The restraints' centres λ, shape (C,)."""
+        self._lambda = np.array(lam, dtype=np.float64)
+        for k, value in enumerate(self._lambda.tolist()):
+            self.context.setParameter(f"lambda_{k}", value)
+
+    def set_restraint(self, restraint: Restraint) -> None:
+        """Both λ and κ."""
+        self.set_kappa(restraint.kappa)
+        self.set_lambda(restraint.centre)
+
+    def step(self, n: int) -> None:
+        """Take n steps; a failure of the integrator marks the engine `failed`."""
+        if self.failed or n <= 0:
+            return
+        try:
+            self.integrator.step(n)
+        except mm.OpenMMException:
+            self.failed = True
+
+    def cvs(self) -> Array:
+        """ξ of the configuration, shape (C,); NaN, and `failed`, where it is not finite."""
+        if self.failed:
+            return np.full(len(self._lambda), np.nan)
+        xi = self._evaluate(self._read(_POSITIONS, self._x))
+        if not np.isfinite(xi).all():
+            self.failed = True
+            xi = np.full(len(self._lambda), np.nan)
+        return xi
+
+    def restraint_energy_kT(self, xi: Array | None = None) -> float:
+        """The restraints' energy in kT, from ξ (read anew unless given)."""
+        xi = self.cvs() if xi is None else xi
+        return float(Restraint(self._lambda, self._kappa).energy_kT(xi, self._periodic))
+
+    def potential_energy(self) -> float:
+        """U of all forces, restraints included, kJ/mol; NaN after a failure."""
+        if self.failed:
+            return float("nan")
+        try:
+            return float(self.context.getState(energy=True).getPotentialEnergy()._value)
+        except mm.OpenMMException:
+            self.failed = True
+            return float("nan")
+
+    def kinetic_energy(self) -> float:
+        """Σ m v²/2 of the velocities as they stand, kJ/mol; NaN after a failure.
+
+        Of a Langevin (LFMiddle) engine these belong to half a step before the positions.
+        """
+        v = self.velocities()
+        return float(0.5 * (self._kinetic_weight * (v * v).sum(1)).sum())
+
+    def draw_velocities(self, rng: np.random.Generator) -> None:
+        """Maxwell–Boltzmann velocities, projected on the constraints.
+
+        The projection is orthogonal in the mass metric, so the projected draw has exactly the
+        constrained Maxwell–Boltzmann distribution.
+        """
+        v = rng.standard_normal(self._x.shape) * self._sigma_v
+        if self.failed:
+            return
+        self.context.setVelocities(v)
+        try:
+            self.context.applyVelocityConstraints(1e-8)
+        except mm.OpenMMException:
+            self.failed = True
+
+    def metropolis_counts(self) -> dict[str, int]:
+        """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite."""
+        counts = {}
+        for name in ("n_tried", "n_accepted", "n_nonfinite"):
+            counts[name] = round(self.integrator.getGlobalVariableByName(name))
+            self.integrator.setGlobalVariableByName(name, 0)
+        return counts
+
+
+_KEYS = {_POSITIONS: "positions", _VELOCITIES: "velocities"}

@@ -1,0 +1,86 @@
+"""Integrators that OpenMM does not ship."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import openmm as mm
+
+CONSTRAINT_TOLERANCE = 1e-8
+"""Relative; tight, because reversibility holds to this."""
+
+
+def _verlet(integrator: Any) -> None:
+    """One velocity-Verlet step with constraints (RATTLE), time-reversible and symplectic."""
+    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
+    integrator.addComputePerDof("x", "x+dt*v")
+    integrator.addComputePerDof("x2", "x")
+    integrator.addConstrainPositions()
+    integrator.addComputePerDof("v", "v+(x-x2)/dt+0.5*dt*f/m")
+    integrator.addConstrainVelocities()
+
+
+def verlet(timestep: float) -> Any:
+    """Velocity Verlet with constraints; positions and velocities belong to the same time."""
+    integrator = mm.CustomIntegrator(timestep)
+    integrator.addPerDofVariable("x2", 0)
+    integrator.addUpdateContextState()
+    _verlet(integrator)
+    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+    return integrator
+
+
+def ghmc(kT: float, friction: float, timestep: float, metropolised: bool = True) -> Any:
+    """Generalised hybrid Monte Carlo: exact at any time step.
+
+    One step: momenta are refreshed for half a step, v ← a v + √(1−a²) √(kT/m) ξ with
+    a = e^{−γΔt/2}; a velocity-Verlet step is proposed and accepted with min(1, e^{−ΔH/kT}); on
+    rejection the positions come back and the momenta are reversed; momenta are refreshed again.
+    A total energy that is not finite is a rejection. (Lelièvre, Rousset and Stoltz, Math. Comput.
+    81, 2071 (2012).) Global variables count: ``n_tried``, ``n_accepted``, ``n_nonfinite``.
+
+    Parameters
+    ----------
+    kT, friction, timestep : float
+        kJ/mol, 1/ps, ps.
+    metropolised : bool
+        Without the test it is a plain, biased Langevin integrator: the wrong twin of the test
+        of exactness.
+    """
+    a = math.exp(-0.5 * friction * timestep)
+    integrator = mm.CustomIntegrator(timestep)
+    integrator.addGlobalVariable("kT", kT)
+    integrator.addGlobalVariable("a", a)
+    integrator.addGlobalVariable("b", math.sqrt(1 - a * a))
+    for name in ("n_tried", "n_accepted", "n_nonfinite", "ke", "before", "dH", "finite", "accept"):
+        integrator.addGlobalVariable(name, 0)
+    for name in ("x0", "v0", "x2"):
+        integrator.addPerDofVariable(name, 0)
+    integrator.addUpdateContextState()
+    integrator.addComputePerDof("v", "a*v+b*sqrt(kT/m)*gaussian")
+    integrator.addConstrainVelocities()
+    integrator.addComputeSum("ke", "0.5*m*v*v")
+    integrator.addComputeGlobal("before", "ke+energy")
+    integrator.addComputePerDof("x0", "x")
+    integrator.addComputePerDof("v0", "v")
+    _verlet(integrator)
+    integrator.addComputeSum("ke", "0.5*m*v*v")
+    integrator.addComputeGlobal("dH", "ke+energy-before")
+    if metropolised:
+        # step(NaN) is 0: what is not finite is rejected
+        integrator.addComputeGlobal("finite", "step(1e30-abs(dH))")
+        integrator.addComputeGlobal("accept", "finite*step(exp(-dH/kT)-uniform)")
+        integrator.addComputeGlobal("n_nonfinite", "n_nonfinite+1-finite")
+        integrator.beginIfBlock("accept < 1")
+        integrator.addComputePerDof("x", "x0")
+        integrator.addComputePerDof("v", "-v0")
+        integrator.endBlock()
+    else:
+        integrator.addComputeGlobal("accept", "1")
+    integrator.addComputeGlobal("n_tried", "n_tried+1")
+    integrator.addComputeGlobal("n_accepted", "n_accepted+accept")
+    integrator.addComputePerDof("v", "a*v+b*sqrt(kT/m)*gaussian")
+    integrator.addConstrainVelocities()
+    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+    return integrator

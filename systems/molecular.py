@@ -1,0 +1,364 @@
+"""Molecules through OpenMM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import openmm as mm
+
+from msgen.systems.base import Array, CVSet, Walkers
+from msgen.systems.cvs_openmm import add_restraints, can_express
+from msgen.systems.engine import Engine, openmm_seed
+from msgen.systems.errors import SpecError
+from msgen.systems.integrators import ghmc, verlet
+from msgen.systems.obc import use_native_obc
+from msgen.systems.platforms import PlatformChoice, check_platform, choose_platform, make_context
+from msgen.systems.restraint import Restraint
+from msgen.systems.structure import Molecule, read_molecule
+
+BOLTZMANN = 8.31446261815324e-3
+"""k_B N_A in kJ/(mol K), 2019 SI."""
+
+Purpose = Literal["langevin", "verlet", "ghmc"]
+
+
+class OpenMMSystem:
+    """A molecular system at constant volume and temperature.
+
+    Parameters
+    ----------
+    molecule : Molecule
+    temperature : float
+        K.
+    timestep : float
+        ps.
+    friction : float
+        1/ps.
+    platform : str
+        'auto' measures; any other is an OpenMM platform's name.
+    minimize : bool
+        Whether to minimise the start's energy.
+
+    Attributes
+    ----------
+    topology : mdtraj.Topology
+    openmm_topology : openmm.app.Topology
+    openmm_system : openmm.System
+    temperature, timestep, friction : float
+    platform_name : str
+    platform_choice : PlatformChoice or None
+        What was measured, where it was.
+    """
+
+    def __init__(
+        self,
+        molecule: Molecule,
+        temperature: float,
+        timestep: float,
+        friction: float,
+        platform: str = "auto",
+        minimize: bool = False,
+    ) -> None:
+        self.topology = molecule.topology
+        self.openmm_topology = molecule.openmm_topology
+        self.openmm_system = molecule.system
+        self.temperature = temperature
+        self.timestep = timestep
+        self.friction = friction
+        self._box = molecule.box
+        n = molecule.system.getNumParticles()
+        masses = [molecule.system.getParticleMass(i)._value for i in range(n)]
+        self._atom_masses = np.array(masses, dtype=np.float64)
+        self._engines: dict[tuple[Any, ...], Engine] = {}
+        self._movable = not any(
+            type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in self._forces()
+        )
+        self.platform_choice: PlatformChoice | None = None
+        if platform == "auto":
+            self.platform_choice = choose_platform(
+                molecule.system, molecule.positions, molecule.box, timestep
+            )
+            platform = self.platform_choice.name
+        self.platform_name = check_platform(platform)
+        self._plain = self._context(molecule.system, mm.VerletIntegrator(timestep))
+        self._start = self._prepare(molecule.positions, minimize)
+
+    def _forces(self) -> list[Any]:
+        return list(self.openmm_system.getForces())
+
+    def _context(self, system: Any, integrator: Any) -> Any:
+        return make_context(system, integrator, self.platform_name)
+
+    def _prepare(self, positions: Array, minimize: bool) -> Walkers:
+        """The start: on its constraints, virtual sites in place, minimised where asked for."""
+        if self._box is not None:
+            self._plain.setPeriodicBoxVectors(*self._box.tolist())
+        self._plain.setPositions(np.ascontiguousarray(positions))
+        if minimize:
+            mm.LocalEnergyMinimizer.minimize(self._plain)
+        self._plain.applyConstraints(1e-8)
+        self._plain.computeVirtualSites()
+        state = self._plain.getState(positions=True)
+        x = np.array(state.getPositions(asNumpy=True)._value, dtype=np.float64)
+        return Walkers(x.reshape(1, -1), None, None if self._box is None else self._box[None])
+
+    @property
+    def n_dof(self) -> int:
+        """Three times the number of atoms."""
+        return 3 * int(self._atom_masses.size)
+
+    @property
+    def kT(self) -> float:
+        """Thermal energy, kJ/mol."""
+        return BOLTZMANN * self.temperature
+
+    @property
+    def masses(self) -> Array:
+        """Mass of every degree of freedom, shape (3N,), g/mol; 0 for virtual sites."""
+        return np.repeat(self._atom_masses, 3)
+
+    @property
+    def deterministic(self) -> bool:
+        """Only OpenMM's Reference platform repeats itself bit for bit."""
+        return bool(self.platform_name == "Reference")
+
+    def initial(self) -> Walkers:
+        """The start structure, n = 1, without velocities."""
+        return self._start
+
+    def _evaluate(self, walkers: Walkers, forces: bool) -> tuple[Array, Array]:
+        n = len(walkers)
+        u, f = np.full(n, np.nan), np.full((n, self.n_dof), np.nan)
+        for i in range(n):
+            x = np.ascontiguousarray(walkers.positions[i].reshape(-1, 3))
+            if not np.isfinite(x).all():
+                continue
+            if walkers.box is not None:
+                self._plain.setPeriodicBoxVectors(*walkers.box[i].tolist())
+            self._plain.setPositions(x)
+            try:
+                state = self._plain.getState(energy=True, forces=forces)
+            except mm.OpenMMException:
+                continue
+            u[i] = state.getPotentialEnergy()._value
+            if forces:
+                f[i] = state.getForces(asNumpy=True)._value.reshape(-1)
+        return u, f
+
+    def energy(self, walkers: Walkers) -> Array:
+        """U(x), shape (n,), kJ/mol; NaN or inf where it cannot be evaluated."""
+        return self._evaluate(walkers, False)[0]
+
+    def energy_and_force(self, walkers: Walkers) -> tuple[Array, Array]:
+        """U(x), shape (n,), kJ/mol, and −∇U(x), shape (n, 3N), kJ/(mol nm)."""
+        return self._evaluate(walkers, True)
+
+    def context(
+        self,
+        restrained: bool,
+        cvs: CVSet,
+        *,
+        friction: float | None = None,
+        purpose: Purpose = "langevin",
+        timestep: float | None = None,
+    ) -> Engine:
+        """An engine for these CVs, made once and kept.
+
+        Parameters
+        ----------
+        restrained : bool
+            Whether to add the restraints of `cvs`, with λ and κ to be set.
+        cvs : CVSet
+        friction, timestep : float, optional
+            The system's own by default.
+        purpose : {'langevin', 'verlet', 'ghmc'}
+            LFMiddle Langevin; constrained velocity Verlet; Metropolised GHMC.
+
+        Raises
+        ------
+        SpecError
+            If a CV that is to be restrained has no OpenMM form.
+        """
+        gamma = self.friction if friction is None else float(friction)
+        dt = self.timestep if timestep is None else float(timestep)
+        key = (restrained, gamma, dt, purpose, cvs.cvs)
+        if key in self._engines:
+            return self._engines[key]
+        # the copy lives as long as its Context does
+        system = mm.XmlSerializer.clone(self.openmm_system)
+        if restrained:
+            for cv in cvs.cvs:
+                if not can_express(cv):
+                    raise SpecError(
+                        ("cvs", cv.name),
+                        type(cv).__name__,
+                        "cannot be restrained in OpenMM",
+                        "Build it from dihedral, distance, … or use strategy: {kind: local}",
+                    )
+            add_restraints(system, cvs, self.kT)
+        if purpose == "langevin":
+            integrator: Any = mm.LangevinMiddleIntegrator(self.temperature, gamma, dt)
+        elif purpose == "verlet":
+            integrator = verlet(dt)
+        else:
+            integrator = ghmc(self.kT, gamma, dt)
+        integrator.setRandomNumberSeed(openmm_seed(1))
+        engine = Engine(
+            self._context(system, integrator),
+            integrator,
+            cvs,
+            self.kT,
+            self._atom_masses,
+            restrained,
+            self.deterministic,
+            self._movable,
+        )
+        engine.load(self._start)
+        self._engines[key] = engine
+        return engine
+
+    def _propagate(
+        self,
+        engine: Engine,
+        walkers: Walkers,
+        n_steps: int,
+        seed: int,
+        every: int,
+        restraint: Restraint | None,
+    ) -> tuple[Walkers, Array]:
+        n = len(walkers)
+        # the first word goes to OpenMM, the generator makes velocities where there are none
+        engine.reseed(int(np.random.SeedSequence([seed, 1]).generate_state(1)[0]))
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+        xi = np.full((n, n_steps // every, len(engine.cv_set)), np.nan)
+        x, v = np.empty((n, self.n_dof)), np.empty((n, self.n_dof))
+        box = None if walkers.box is None else np.array(walkers.box)
+        if restraint is not None:
+            engine.set_restraint(restraint)
+        for i in range(n):
+            engine.load(walkers, i)
+            if walkers.velocities is None:
+                engine.draw_velocities(rng)
+            for k in range(n_steps // every):
+                engine.step(every)
+                xi[i, k] = engine.cvs()
+            engine.step(n_steps % every)
+            x[i], v[i], new_box = engine.store()
+            if box is not None and new_box is not None:
+                box[i] = new_box
+        return Walkers(x, v, box), xi
+
+    def langevin(
+        self,
+        walkers: Walkers,
+        n_steps: int,
+        seed: int,
+        *,
+        cvs: CVSet,
+        every: int,
+        restraint: Restraint | None = None,
+        friction: float | None = None,
+    ) -> tuple[Walkers, Array]:
+        """LFMiddle Langevin of every walker in turn.
+
+        (Z. Zhang, X. Liu, K. Yan, M. E. Tuckerman and J. Liu, J. Phys. Chem. A 123, 6056 (2019).)
+
+        Parameters
+        ----------
+        walkers : Walkers
+            Velocities are drawn where there are none.
+        n_steps, seed : int
+            On the deterministic platform the result is a function of the arguments only.
+        cvs : CVSet
+        every : int
+            Steps between two readings of ξ.
+        restraint : Restraint, optional
+            Adds the restraint with λ fixed.
+        friction : float, optional
+            1/ps, the system's own by default.
+
+        Returns
+        -------
+        Walkers
+            A walker whose path blew up comes back as NaN.
+        Array, shape (n, n_steps // every, C)
+            ξ, NaN after a failure.
+        """
+        engine = self.context(restraint is not None, cvs, friction=friction)
+        return self._propagate(engine, walkers, n_steps, seed, every, restraint)
+
+    def ghmc(
+        self,
+        walkers: Walkers,
+        n_steps: int,
+        seed: int,
+        *,
+        cvs: CVSet,
+        every: int,
+        restraint: Restraint | None = None,
+        friction: float | None = None,
+        timestep: float | None = None,
+    ) -> tuple[Walkers, Array, dict[str, int]]:
+        """Metropolised Langevin of every walker in turn: exact at any time step.
+
+        As `langevin`; see `msgen.systems.integrators.ghmc`.
+
+        Returns
+        -------
+        Walkers
+        Array, shape (n, n_steps // every, C)
+        dict
+            n_tried, n_accepted, n_nonfinite.
+        """
+        engine = self.context(
+            restraint is not None, cvs, friction=friction, purpose="ghmc", timestep=timestep
+        )
+        engine.metropolis_counts()
+        walkers, xi = self._propagate(engine, walkers, n_steps, seed, every, restraint)
+        return walkers, xi, engine.metropolis_counts()
+
+
+def openmm_system(
+    spec: Mapping[str, Any], base_dir: Path, platform: str | None = None
+) -> OpenMMSystem:
+    """Build a ``kind: openmm`` system.
+
+    Parameters
+    ----------
+    spec : Mapping
+        See `msgen.systems.structure.read_molecule`; and temperature (K), timestep (ps),
+        friction (1/ps), platform, minimize.
+    base_dir : Path
+    platform : str, optional
+        The platform chosen earlier in this run; overrides the spec.
+
+    Raises
+    ------
+    SpecError
+    """
+    numbers = {"temperature": 300.0, "timestep": 0.002, "friction": 1.0}
+    for key, default in numbers.items():
+        value = spec.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise SpecError(("system", key), value, "is not positive", f"Give a positive {key}")
+        numbers[key] = float(value)
+    wanted = platform or str(spec.get("platform") or "auto")
+    if wanted != "auto":
+        wanted = check_platform(wanted)
+    molecule = read_molecule(spec, base_dir)
+    use_native_obc(molecule.system)
+    system = OpenMMSystem(
+        molecule, platform=wanted, minimize=bool(spec.get("minimize", False)), **numbers
+    )
+    u, f = system.energy_and_force(system.initial())
+    if not np.isfinite(u[0]) or not np.isfinite(f).all():
+        raise SpecError(
+            ("system", "structure" if spec.get("structure") else "coordinates"),
+            spec.get("structure") or spec.get("coordinates"),
+            "has no finite energy: atoms overlap",
+            "Repair the structure, or write minimize: true",
+        )
+    return system
