@@ -131,7 +131,7 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         start = spec.get("start") or "left"
         if start not in ("left", "right"):
             raise SpecError(("system", "start"), start, "is no minimum", "Give left or right")
-        return DoubleWell(_positive(spec, "kT", 1.0), start)
+        return DoubleWell(_positive(spec, "kT", 1.0), "left" if start == "left" else "right")
     if kind == "mueller_brown":
         return _mueller_brown(spec)
     if kind == "gaussian_mixture":

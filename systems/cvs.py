@@ -24,7 +24,8 @@ def _points(x: torch.Tensor, atoms: tuple[int, ...]) -> torch.Tensor:
 
 
 def _norm(v: torch.Tensor) -> torch.Tensor:
-    return torch.linalg.vector_norm(v, dim=-1)
+    length: torch.Tensor = torch.linalg.vector_norm(v, dim=-1)
+    return length
 
 
 def wrap(angle: torch.Tensor) -> torch.Tensor:

@@ -87,7 +87,7 @@ def single(cv: CV) -> Single:
     return lambda x: float(one(x.reshape(1, -1))[0, 0])
 
 
-def single_evaluator(cvs: CVSet) -> Callable[[Array], Array]:
-    """A function (N, 3) → ξ, shape (C,), for one configuration."""
+def single_evaluator(cvs: CVSet) -> Callable[[Array], list[float]]:
+    """A function (N, 3) → the C values of ξ for one configuration."""
     parts = [single(cv) for cv in cvs.cvs]
-    return lambda x: np.array([f(x) for f in parts])
+    return lambda x: [f(x) for f in parts]

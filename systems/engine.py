@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,7 @@ class _FastSeed:
     """Reseeds the Reference platform's random stream in 40 µs instead of 300.
 
     That platform has one stream for the whole process, which any new Context seeds; so a Context
-    of a single particle does. `Engine` checks once that it works and falls back otherwise.
+    of a single particle does. `Engine.verify_seeding` sees whether it works.
     """
 
     def __init__(self) -> None:
@@ -90,51 +91,48 @@ class Engine:
         self._sigma_v = np.sqrt(kT * inverse)[:, None]
         self._kinetic_weight = masses
         self._x = np.full((n, 3), np.nan)
-        self._evaluate: Callable[[Array], Array] = single_evaluator(cvs)
+        self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
         self._lambda = np.zeros(len(cvs))
         self._kappa = np.zeros(len(cvs))
-        self._fast_seed: _FastSeed | None = None
-        if deterministic:
-            self._fast_seed = _FastSeed()
-            self._seed_checked = False
+        self._fast_seed = _FastSeed() if deterministic else None
 
     def reseed(self, seed: int) -> None:
         """Start the random stream anew.
 
         On the deterministic platform what follows is then a function of `seed`, the loaded walker
-        and the parameters only — provided that no other engine is made in between. Other
-        platforms seed once, when their Context is made: there this does nothing, because
+        and the parameters only — provided that no other engine is made in between. Call it before
+        `load`: it may lose the configuration.
+
+        Other platforms seed once, when their Context is made: there this does nothing, because
         rebuilding the Context would cost seconds and buy no reproducibility.
         """
-        if self._fast_seed is None:
-            return
-        if not self._seed_checked:
-            self._seed_checked = True
-            if not self._check_fast_seed():
-                self._fast_seed = None
         if self._fast_seed is not None:
             self._fast_seed(openmm_seed(seed))
-            return
-        self._slow_seed(seed)
+        elif self._deterministic:
+            self._slow_seed(seed)
 
     def _slow_seed(self, seed: int) -> None:
         self.integrator.setRandomNumberSeed(openmm_seed(seed))
-        self.context.reinitialize(preserveState=True)
+        # a preserved state would include the old random stream
+        self.context.reinitialize(preserveState=False)
+        if self.restrained:
+            self.set_kappa(self._kappa)
+            self.set_lambda(self._lambda)
 
-    def _check_fast_seed(self) -> bool:
-        """Whether the short cut gives the numbers that the documented way gives."""
-        assert self._fast_seed is not None
+    def verify_seeding(self) -> None:
+        """Hold the fast way of seeding against the documented one; drop it if they differ."""
+        if self._fast_seed is None:
+            return
         saved = self.context.getState(positions=True, velocities=True, parameters=True)
-        if not np.isfinite(saved.getPositions(asNumpy=True)._value).all():
-            return True
         ends = []
-        for way in (self._slow_seed, lambda s: self._fast_seed and self._fast_seed(openmm_seed(s))):
+        for way in (self._slow_seed, lambda seed: self.reseed(seed)):
             way(12345)
             self.context.setState(saved)
             self.integrator.step(5)
             ends.append(self._read(_POSITIONS))
         self.context.setState(saved)
-        return bool(np.array_equal(ends[0], ends[1], equal_nan=True))
+        if not np.array_equal(ends[0], ends[1]):
+            self._fast_seed = None
 
     def _read(self, what: int, out: Array | None = None) -> Array:
         state = mm.Context.getState(self.context, **{_KEYS[what]: True})
@@ -214,10 +212,10 @@ class Engine:
         if self.failed:
             return np.full(len(self._lambda), np.nan)
         xi = self._evaluate(self._read(_POSITIONS, self._x))
-        if not np.isfinite(xi).all():
+        if not all(map(math.isfinite, xi)):
             self.failed = True
-            xi = np.full(len(self._lambda), np.nan)
-        return xi
+            return np.full(len(self._lambda), np.nan)
+        return np.array(xi)
 
     def restraint_energy_kT(self, xi: Array | None = None) -> float:
         """The restraints' energy in kT, from ξ (read anew unless given)."""

@@ -31,24 +31,32 @@ def verlet(timestep: float) -> Any:
     return integrator
 
 
-def ghmc(kT: float, friction: float, timestep: float, metropolised: bool = True) -> Any:
+def ghmc(
+    kT: float,
+    friction: float,
+    timestep: float,
+    verlet_steps: int = 1,
+    metropolised: bool = True,
+) -> Any:
     """Generalised hybrid Monte Carlo: exact at any time step.
 
     One step: momenta are refreshed for half a step, v ← a v + √(1−a²) √(kT/m) ξ with
-    a = e^{−γΔt/2}; a velocity-Verlet step is proposed and accepted with min(1, e^{−ΔH/kT}); on
-    rejection the positions come back and the momenta are reversed; momenta are refreshed again.
-    A total energy that is not finite is a rejection. (Lelièvre, Rousset and Stoltz, Math. Comput.
-    81, 2071 (2012).) Global variables count: ``n_tried``, ``n_accepted``, ``n_nonfinite``.
+    a = e^{−γΔt/2}; a velocity-Verlet trajectory is proposed and accepted with
+    min(1, e^{−ΔH/kT}); on rejection the positions come back and the momenta are reversed; momenta
+    are refreshed again. A total energy that is not finite is a rejection. (T. Lelièvre, M. Rousset
+    and G. Stoltz, Math. Comput. 81, 2071 (2012).) Global variables count: ``n_tried``, ``n_accepted``, ``n_nonfinite``.
 
     Parameters
     ----------
     kT, friction, timestep : float
         kJ/mol, 1/ps, ps.
+    verlet_steps : int
+        Verlet steps m per Metropolis test; momenta are then refreshed with mΔt in place of Δt.
     metropolised : bool
         Without the test it is a plain, biased Langevin integrator: the wrong twin of the test
         of exactness.
     """
-    a = math.exp(-0.5 * friction * timestep)
+    a = math.exp(-0.5 * friction * timestep * verlet_steps)
     integrator = mm.CustomIntegrator(timestep)
     integrator.addGlobalVariable("kT", kT)
     integrator.addGlobalVariable("a", a)
@@ -64,7 +72,8 @@ def ghmc(kT: float, friction: float, timestep: float, metropolised: bool = True)
     integrator.addComputeGlobal("before", "ke+energy")
     integrator.addComputePerDof("x0", "x")
     integrator.addComputePerDof("v0", "v")
-    _verlet(integrator)
+    for _ in range(verlet_steps):
+        _verlet(integrator)
     integrator.addComputeSum("ke", "0.5*m*v*v")
     integrator.addComputeGlobal("dH", "ke+energy-before")
     if metropolised:

@@ -104,7 +104,8 @@ class GaussianTunnel(TorchSystem):
         log_w = torch.as_tensor(np.log(self.weights))
         modes = log_w - 0.5 * (z[:, None] - torch.as_tensor(self.centres)) ** 2
         r = (x[:, 1:] - 5 * torch.cos(math.pi * z / 10)[:, None]) / torch.as_tensor(self.sigma)
-        return -(torch.logsumexp(modes, -1) - 0.5 * (r**2).sum(-1) + self._log_c)
+        log_p: torch.Tensor = torch.logsumexp(modes, -1) - 0.5 * (r**2).sum(-1) + self._log_c
+        return -log_p
 
     def value(self, x: Array) -> Array:
         """U, shape (n,)."""

@@ -164,6 +164,7 @@ class OpenMMSystem:
         friction: float | None = None,
         purpose: Purpose = "langevin",
         timestep: float | None = None,
+        verlet_steps: int = 1,
     ) -> Engine:
         """An engine for these CVs, made once and kept.
 
@@ -176,6 +177,8 @@ class OpenMMSystem:
             The system's own by default.
         purpose : {'langevin', 'verlet', 'ghmc'}
             LFMiddle Langevin; constrained velocity Verlet; Metropolised GHMC.
+        verlet_steps : int
+            GHMC only: Verlet steps per Metropolis test, the whole being one step of the engine.
 
         Raises
         ------
@@ -184,7 +187,7 @@ class OpenMMSystem:
         """
         gamma = self.friction if friction is None else float(friction)
         dt = self.timestep if timestep is None else float(timestep)
-        key = (restrained, gamma, dt, purpose, cvs.cvs)
+        key = (restrained, gamma, dt, purpose, verlet_steps, cvs.cvs)
         if key in self._engines:
             return self._engines[key]
         # the copy lives as long as its Context does
@@ -204,7 +207,7 @@ class OpenMMSystem:
         elif purpose == "verlet":
             integrator = verlet(dt)
         else:
-            integrator = ghmc(self.kT, gamma, dt)
+            integrator = ghmc(self.kT, gamma, dt, verlet_steps)
         integrator.setRandomNumberSeed(openmm_seed(1))
         engine = Engine(
             self._context(system, integrator),
@@ -217,6 +220,7 @@ class OpenMMSystem:
             self._movable,
         )
         engine.load(self._start)
+        engine.verify_seeding()
         self._engines[key] = engine
         return engine
 
@@ -301,10 +305,12 @@ class OpenMMSystem:
         restraint: Restraint | None = None,
         friction: float | None = None,
         timestep: float | None = None,
+        verlet_steps: int = 1,
     ) -> tuple[Walkers, Array, dict[str, int]]:
         """Metropolised Langevin of every walker in turn: exact at any time step.
 
-        As `langevin`; see `msgen.systems.integrators.ghmc`.
+        As `langevin`; see `msgen.systems.integrators.ghmc`. One of its steps is `verlet_steps`
+        force evaluations.
 
         Returns
         -------
@@ -314,7 +320,12 @@ class OpenMMSystem:
             n_tried, n_accepted, n_nonfinite.
         """
         engine = self.context(
-            restraint is not None, cvs, friction=friction, purpose="ghmc", timestep=timestep
+            restraint is not None,
+            cvs,
+            friction=friction,
+            purpose="ghmc",
+            timestep=timestep,
+            verlet_steps=verlet_steps,
         )
         engine.metropolis_counts()
         walkers, xi = self._propagate(engine, walkers, n_steps, seed, every, restraint)
