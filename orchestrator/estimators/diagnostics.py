@@ -32,7 +32,7 @@ def split_r_hat(chains: Sequence[Array], *, periodic: bool = False, rank: bool =
     Returns
     -------
     float
-        NaN without a usable chain or where nothing varies; +inf where halves differ and none varies.
+        NaN without a usable chain or where nothing varies; +inf if halves differ and none varies.
     """
     if periodic:
         both = [split_r_hat([g(c) for c in chains], rank=rank) for g in (np.cos, np.sin)]

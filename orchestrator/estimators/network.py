@@ -49,6 +49,14 @@ class NetworkResult:
         Of `f`; 0 between components, so ask `difference` rather than this for an error.
     component : Ints, shape (K,)
         States joined by works in both directions share a number.
+    blocks : Ints, shape (G,)
+        Numbers of the independent blocks the works came from; empty where none were given.
+    influence : Array, shape (G, K)
+        First-order change of `f` due to each block's deviation from the mean; with `blocks`, the
+        covariance is these products summed over blocks, times n_clusters/(n_clusters − 1).
+    n_clusters : int
+        Independent blocks in the direction of a pair that has fewest; 0 without usable pairs. The
+        covariance is not inflated for their being few (`errors.inflation`).
     unused : tuple of (int, int, str)
         Pairs that say nothing, and why.
     """
@@ -56,6 +64,9 @@ class NetworkResult:
     f: Array
     covariance: Array
     component: Ints
+    blocks: Ints
+    influence: Array
+    n_clusters: int
     unused: tuple[tuple[int, int, str], ...]
 
     @property
@@ -117,12 +128,19 @@ def solve_network(n_states: int, pairs: Sequence[PairWorks]) -> NetworkResult:
         if component[p.i] != component[p.j]
     ]
     f, covariance = np.zeros(n_states), np.zeros((n_states, n_states))
+    blocks, influence, clusters = np.zeros(0, dtype=np.int64), np.zeros((0, n_states)), 0
     anchors = np.sort(first)
     free = np.setdiff1d(np.arange(n_states), anchors)
     if len(free):
         f = _newton(_guess(n_states, inner, free), inner, free)
-        covariance = _sandwich(f, inner, free)
-    return NetworkResult(f, covariance, component, tuple(unused))
+        blocks, influence, clusters = _influence(f, inner, free)
+        covariance = influence.T @ influence
+        if len(blocks):
+            g = max(2, clusters)
+            covariance *= g / (g - 1)
+        else:
+            influence = np.zeros((0, n_states))
+    return NetworkResult(f, covariance, component, blocks, influence, clusters, tuple(unused))
 
 
 def _usable(
@@ -201,7 +219,8 @@ def _newton(f: Array, pairs: Sequence[PairWorks], free: Ints) -> Array:
     return f
 
 
-def _sandwich(f: Array, pairs: Sequence[PairWorks], free: Ints) -> Array:
+def _influence(f: Array, pairs: Sequence[PairWorks], free: Ints) -> tuple[Ints, Array, int]:
+    """H⁻¹ times the summed scores of every block; without blocks, of every work."""
     information = np.zeros((len(f), len(f)))
     sides: list[tuple[Array, Ints | None]] = []
     edge: list[Ints] = []
@@ -218,15 +237,11 @@ def _sandwich(f: Array, pairs: Sequence[PairWorks], free: Ints) -> Array:
     incidence = np.zeros((len(pairs), len(f)))
     for k, p in enumerate(pairs):
         incidence[k, p.j], incidence[k, p.i] = 1.0, -1.0
-    by_state = by_pair @ incidence[:, free]
-    meat = by_state.T @ by_state
-    if pairs[0].forward_blocks is not None:
-        g = max(2, min(counts))
-        meat *= g / (g - 1)
-    inverse = np.linalg.pinv(information[np.ix_(free, free)])
-    out = np.zeros((len(f), len(f)))
-    out[np.ix_(free, free)] = inverse @ meat @ inverse
-    return out
+    out = np.zeros((len(by_pair), len(f)))
+    out[:, free] = by_pair @ incidence[:, free] @ np.linalg.pinv(information[np.ix_(free, free)])
+    given = [b for _, b in sides if b is not None]
+    blocks = np.unique(np.concatenate(given)) if given else np.zeros(0)
+    return blocks.astype(np.int64), out, min(counts)
 
 
 def _add_edge(matrix: Array, p: PairWorks, h: float) -> None:

@@ -1,0 +1,110 @@
+"""One surface from sampling inside states and works between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.orchestrator.estimators.errors import inflation
+from msgen.orchestrator.estimators.histogram import Surface
+from msgen.orchestrator.estimators.network import NetworkResult
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Populations:
+    """Populations of L labels (bins, or states to report) over all states together.
+
+    Attributes
+    ----------
+    f : Array, shape (L,)
+        −ln P in kT; NaN where never visited.
+    influence : Array, shape (B, L)
+        First-order change of ln P due to each block.
+    scale : float
+        Factor on errors for the small number of blocks; NaN for fewer than two in a state.
+    """
+
+    f: Array
+    influence: Array
+    scale: float
+
+    @property
+    def stderr(self) -> Array:
+        """Standard error of `f`, shape (L,)."""
+        error = self.scale * np.sqrt(np.sum(self.influence**2, axis=0))
+        return np.where(np.isfinite(self.f), error, np.nan)
+
+    def difference(self, i: int, j: int) -> tuple[float, float]:
+        """F_j − F_i and its standard error."""
+        spread = self.influence[:, j] - self.influence[:, i]
+        value = float(self.f[j] - self.f[i])
+        error = self.scale * float(np.sqrt(np.sum(spread**2)))
+        return value, error if np.isfinite(value) else float("nan")
+
+    def surface(self, shape: tuple[int, ...]) -> Surface:
+        """As a surface, labels being the bins of a grid in C-order."""
+        offset = float(np.nanmin(self.f)) if np.isfinite(self.f).any() else float("nan")
+        return Surface((self.f - offset).reshape(shape), self.stderr.reshape(shape), offset)
+
+
+def combine(conditional: Array, network: NetworkResult) -> Populations:
+    """Populations p_l = Σ_s P_s q_{l|s}: P_s from works between states, q from inside each.
+
+    To first order, with block sums S_{sbl}, T_{sb} = Σ_l S_{sbl}, T_s = Σ_b T_{sb} and
+    δ ln P_s = −δF_s + Σ_t P_t δF_t,
+
+    .. math:: δ \\ln p_l = \\frac{1}{p_l} \\sum_s P_s \\sum_b \\Big[ q_{l|s}\\, δ_b \\ln P_s
+              + \\frac{S_{sbl} - q_{l|s} T_{sb}}{T_s} \\Big]
+
+    so a block that gives samples and starts paths (in any number of states) counts once, with all
+    that it did. Errors are inflated for few blocks (`errors.inflation`).
+
+    States not joined to state 0 by works are left out, and what only they visit is NaN.
+
+    Parameters
+    ----------
+    conditional : Array, shape (S, B, L)
+        Weight of each label in each block's samples inside state s, see `histogram.block_sums`.
+        Labels that stand for states to report may be unions of the S states or cut across them.
+    network : NetworkResult
+        Free energies of the S states, solved with blocks numbered 0 … B − 1.
+
+    Raises
+    ------
+    ValueError
+        For a network without blocks (where it has works), with other blocks, or of other states.
+    """
+    n_states, n_blocks, n_labels = conditional.shape
+    if len(network.f) != n_states:
+        raise ValueError(f"samples of {n_states} states, works of {len(network.f)}")
+    if network.n_clusters and not len(network.blocks):
+        raise ValueError("solve the network with block numbers, so that errors can be joined")
+    if len(network.blocks) and not 0 <= network.blocks.min() <= network.blocks.max() < n_blocks:
+        raise ValueError(f"works from blocks outside 0 … {n_blocks - 1}")
+    joined = network.component == network.component[0]
+    weight = np.where(joined, np.exp(network.f[joined].min() - network.f), 0.0)
+    p_state = weight / weight.sum()
+    d_f = np.zeros((n_blocks, n_states))
+    d_f[network.blocks] = network.influence
+    d_log_p = -d_f + (d_f @ p_state)[:, None]
+    p, influence = np.zeros(n_labels), np.zeros((n_blocks, n_labels))
+    counts = [network.n_clusters] if network.n_clusters else []
+    for s in np.flatnonzero(joined):
+        totals = conditional[s].sum(axis=1)
+        if not totals.sum() > 0:
+            continue
+        q = conditional[s].sum(axis=0) / totals.sum()
+        p += p_state[s] * q
+        inside = (conditional[s] - totals[:, None] * q) / totals.sum()
+        influence += p_state[s] * (d_log_p[:, s, None] * q + inside)
+        counts.append(int(np.count_nonzero(totals)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = np.where(p > 0, -np.log(p), np.nan)
+        influence = np.where(p > 0, influence / p, np.nan)
+    b = min(counts, default=0)
+    scale = float(np.sqrt(b / (b - 1)) * inflation(b - 1)) if b > 1 else float("nan")
+    return Populations(f, influence, scale)
