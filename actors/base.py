@@ -30,6 +30,10 @@ def stream(seed: int, key: OrderKey) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=words)))
 
 
+def _is_fit(kind: str) -> bool:
+    return kind == "fit" or kind.startswith("fit_")
+
+
 @dataclass(frozen=True)
 class WorkOrder:
     """One piece of work for one interchangeable worker.
@@ -57,6 +61,11 @@ class WorkOrder:
     def key(self) -> OrderKey:
         return (self.round, self.kind, self.replica)
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether the trainer does it: kind 'fit', or 'fit_…' where there are several models."""
+        return _is_fit(self.kind)
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -73,6 +82,11 @@ class Segment:
     evaluations: int = 0
     model_version: int = -1
     wall_s: float = 0.0
+
+    @property
+    def is_fit(self) -> bool:
+        """Whether a fit made it; its `counts['held_out_loss']` is shown."""
+        return _is_fit(self.key[1])
 
 
 def copy_tree(tree: Any) -> Any:

@@ -81,14 +81,13 @@ class WorkerContext:
         """The campaign's system, on the platform chosen for the run."""
         from msgen.systems import build_system
 
-        spec = dict(self.setup["system"])
-        if self.setup.get("platform"):
-            spec["platform"] = self.setup["platform"]
-        return build_system(spec, self.base_dir)
+        return build_system(
+            self.setup["system"], self.base_dir, platform=self.setup.get("platform")
+        )
 
     @cached_property
     def cvs(self) -> CVSet:
         """The campaign's collective variables."""
         from msgen.systems import build_cvs
 
-        return build_cvs(self.setup["cvs"], self.system)
+        return build_cvs(self.setup["cvs"], self.system, self.base_dir)

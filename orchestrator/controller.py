@@ -1,0 +1,275 @@
+"""The campaign loop: ask the strategy, send the orders out, absorb, commit, report, repeat.
+
+Everything that decides a sample is in `Ledger` and the strategy; the clock decides only when to
+stop. A round is committed in this order: samples, checkpoint, commit record. Cut anywhere, the next
+run goes on from the last record and draws the same samples.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, copy_tree
+from msgen.orchestrator.base import (
+    Cost,
+    Executor,
+    Reporter,
+    RoundInfo,
+    Status,
+    StepPlan,
+    Strategy,
+)
+from msgen.orchestrator.checkpoint import Checkpoints
+from msgen.orchestrator.events import EventLog
+from msgen.orchestrator.gather import CampaignFailedError, Gatherer, InterruptedRoundError
+from msgen.orchestrator.ledger import Ledger, spend
+from msgen.orchestrator.stop import StopFlag
+from msgen.orchestrator.store import Store
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the campaign may spend; None is no limit. Wall time counts from this start."""
+
+    energy_evaluations: float | None = None
+    wall_s: float | None = None
+    rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a campaign ended, and why, in one line."""
+
+    status: Status
+    reason: str
+    cost: Cost
+
+
+class Controller:
+    """Runs one campaign in one run directory.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    executor : Executor
+        Not closed here.
+    run_dir : Path
+        Gets ``store.zarr``, ``commits.jsonl``, ``checkpoints`` and ``events.jsonl``; a campaign
+        that is there already is resumed. The caller holds its lock.
+    reporter : Reporter
+        Told of every committed round; on a resume first of the last one again.
+    limits : Limits
+    lag : int
+        Fits of round r are absorbed with round r + lag, however early they are ready.
+    stop : StopFlag, optional
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        executor: Executor,
+        run_dir: Path,
+        reporter: Reporter,
+        *,
+        limits: Limits | None = None,
+        lag: int = 1,
+        stop: StopFlag | None = None,
+    ) -> None:
+        if lag < 0:
+            raise ValueError(f"lag is {lag}; a fit cannot be absorbed before it begins")
+        self._strategy = strategy
+        self._reporter = reporter
+        self._limits = limits or Limits()
+        self._lag = lag
+        self._stop = stop or StopFlag()
+        self._events = EventLog(run_dir / "events.jsonl")
+        self._checkpoints = Checkpoints(run_dir / "checkpoints")
+        self._store_path = run_dir / "store.zarr"
+        self._gatherer = Gatherer(executor, self._events)
+
+    def run(self) -> Outcome:
+        """Run until converged, exhausted, failed or interrupted; `Reporter.close` is called last.
+
+        Raises
+        ------
+        Exception
+            What a strategy, the store or the disk raises; the reporter is told 'failed' before.
+        """
+        self._started = time.perf_counter()
+        try:
+            outcome = self._run()
+        except CampaignFailedError as error:
+            outcome = Outcome("failed", str(error), self._cost())
+        except Exception as error:
+            self._events.write("stop", status="failed", reason=repr(error))
+            self._reporter.close("failed", f"{type(error).__name__}: {error}")
+            raise
+        self._events.write("stop", status=outcome.status, reason=outcome.reason)
+        self._reporter.close(outcome.status, outcome.reason)
+        return outcome
+
+    def _run(self) -> Outcome:
+        self._restore()
+        unreported = self._last_samples() if self._ledger.round >= 0 else None
+        while True:
+            ledger = self._ledger
+            plan = self._strategy.decide(ledger.strategy)
+            over = self._spent(plan)
+            if over is None:
+                self._send(plan)
+            if unreported is not None:  # while the workers are busy with the next round
+                info = self._info(unreported)
+                self._reporter.round(info)
+                if info.estimate.converged:
+                    return Outcome("converged", "every criterion of converge: holds", self._cost())
+                unreported = None
+            if over is not None:
+                return Outcome(*over, self._cost())
+            began = time.perf_counter()
+            due = [order for when, order in ledger.pending if when <= ledger.round + 1]
+            try:
+                keys = [order.key for order in (*plan.orders, *due)]
+                segments = self._gatherer.wait(keys, lambda: self._stop.urgent)
+            except InterruptedRoundError:
+                return self._interrupted()
+            unreported = self._absorb(plan, segments, time.perf_counter() - began)
+
+    def _restore(self) -> None:
+        store = Store(self._store_path, "w")
+        self._ledger = Ledger(copy_tree(self._strategy.start()))
+        if store.last_round >= 0:
+            rnd, tree, damaged = self._checkpoints.load(store.last_round)
+            self._ledger = Ledger.from_tree(tree)
+            for line in damaged:
+                self._events.write("damaged", what=line, back_to=rnd)
+            store.truncate(rnd)
+            self._events.write("resume", after=rnd)
+        else:
+            self._events.write("start")
+        self._checkpoints.prune(self._ledger.round)
+        self._store = store
+        self._before = self._ledger.cost
+        fits = [order for _, order in self._ledger.pending]
+        self._gatherer.publish(self._ledger.models)
+        self._gatherer.submit(fits)
+
+    def _spent(self, plan: StepPlan) -> tuple[Status, str] | None:
+        """Why no further round begins."""
+        cost, limits = self._cost(), self._limits
+        if plan.phase == "done":
+            return "converged", "the strategy is done"
+        if plan.phase == "exhausted":
+            return "exhausted", "the strategy has nothing left to try"
+        if self._stop.requested:
+            held = self._interrupted()
+            return held.status, held.reason
+        for name, fraction in self._fractions(cost).items():
+            if fraction >= 1:
+                return "exhausted", f"budget.{name} is spent ({getattr(limits, _LIMIT[name]):g})"
+        if not plan.orders:
+            raise CampaignFailedError(f"the strategy planned no order in phase {plan.phase!r}")
+        return None
+
+    def _send(self, plan: StepPlan) -> None:
+        rnd = self._ledger.round + 1
+        for order in (*plan.orders, *plan.fits):
+            if order.round != rnd:
+                raise CampaignFailedError(f"order {order.key} was planned for round {rnd}")
+        if plan.phase != self._ledger.last.phase or rnd == 0:
+            self._events.write("phase", now=plan.phase, round=rnd)
+        self._ledger.pending += [(rnd + self._lag, order) for order in plan.fits]
+        models = {**self._ledger.models, **plan.models}
+        needed = {order.model_version for _, order in self._ledger.pending}
+        self._ledger.models = {v: model for v, model in models.items() if v in needed}
+        self._gatherer.publish(models)
+        self._gatherer.submit([*plan.orders, *plan.fits])
+
+    def _absorb(
+        self, plan: StepPlan, segments: Sequence[Segment], seconds: float
+    ) -> dict[str, NDArray[Any]]:
+        """Commit a round; returns what it added to the store."""
+        began = time.perf_counter()
+        ledger = self._ledger
+        ledger.round += 1
+        ledger.strategy = copy_tree(self._strategy.absorb(ledger.strategy, segments))
+        ledger.pending = [(due, order) for due, order in ledger.pending if due > ledger.round]
+        needed = {order.model_version for _, order in ledger.pending}
+        ledger.models = {v: model for v, model in ledger.models.items() if v in needed}
+        ledger.last = ledger.last.after(plan, segments)
+        self._before = spend(self._before, segments)
+        ledger.cost = self._cost()
+        added = self._store.append(ledger.round, segments)
+        self._checkpoints.save(ledger.round, ledger.to_tree())
+        self._store.commit()
+        self._checkpoints.prune(ledger.round)
+        self._events.write(
+            "round",
+            round=ledger.round,
+            phase=plan.phase,
+            evaluations=ledger.last.evaluations,
+            waited_s=round(seconds, 4),
+            absorbed_s=round(time.perf_counter() - began, 4),
+        )
+        return added
+
+    def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
+        estimate = self._strategy.estimate(self._ledger.strategy)
+        last, cost = self._ledger.last, self._cost()
+        cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
+        return RoundInfo(
+            round=self._ledger.round,
+            phase=last.phase,
+            estimate=estimate,
+            counts=last.counts,
+            evaluations=last.evaluations,
+            cost=cost,
+            replicas=last.replicas,
+            model_version=last.model_version,
+            model_loss=last.model_loss,
+            budget=self._fractions(cost),
+            cvs=np.concatenate(cvs) if cvs else None,
+            samples=samples,
+        )
+
+    def _last_samples(self) -> dict[str, NDArray[Any]]:
+        rnd = self._ledger.round
+        held = {name: self._store.read(name, rnd, rnd) for name in self._store.names()}
+        return {name: data for name, data in held.items() if len(data)}
+
+    def _cost(self) -> Cost:
+        """Cumulative: earlier processes up to their last commit, and this one up to now."""
+        if not hasattr(self, "_before"):
+            return Cost()
+        wall = time.perf_counter() - self._started
+        # what was not spent waiting for workers was spent here
+        overhead = max(0.0, wall - self._gatherer.waited_s)
+        return replace(
+            self._before,
+            wall_s=self._before.wall_s + wall,
+            overhead_s=self._before.overhead_s + overhead,
+        )
+
+    def _fractions(self, cost: Cost) -> dict[str, float]:
+        used = {
+            "energy_evaluations": float(cost.energy_evaluations),
+            "wall": time.perf_counter() - self._started,
+            "rounds": float(cost.rounds),
+        }
+        limits = {name: getattr(self._limits, field) for name, field in _LIMIT.items()}
+        return {name: used[name] / limit for name, limit in limits.items() if limit is not None}
+
+    def _interrupted(self) -> Outcome:
+        done = self._ledger.round
+        where = f"after round {done}" if done >= 0 else "before the first round was done"
+        reason = f"stopped {where}; the same command goes on from there"
+        return Outcome("interrupted", reason, self._cost())
+
+
+_LIMIT = {"energy_evaluations": "energy_evaluations", "wall": "wall_s", "rounds": "rounds"}

@@ -1,0 +1,56 @@
+"""Everything in this process, one order after the other. No ray is needed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+
+from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.worker import Worker
+from msgen.orchestrator.base import Failure
+
+
+def describe(error: BaseException) -> str:
+    """'Type: message' on the first line, then the traceback."""
+    text = "".join(traceback.format_exception(error))
+    return f"{type(error).__name__}: {error}".splitlines()[0] + "\n" + text
+
+
+class InlineExecutor:
+    """Runs an order each time a result is asked for.
+
+    Parameters
+    ----------
+    setup : Tree
+        See `msgen.actors.context.WorkerContext`.
+    """
+
+    def __init__(self, setup: Tree) -> None:
+        self._worker = Worker(setup)
+        self._queue: list[WorkOrder] = []
+
+    def publish(self, version: int, model: Tree) -> None:
+        """Make a frozen model known."""
+        self._worker.publish(version, model)
+
+    def retire(self, version: int) -> None:
+        """Forget a version."""
+        self._worker.retire(version)
+
+    def submit(self, orders: Sequence[WorkOrder]) -> None:
+        """Queue orders; fits come after sampling, so that a round need not wait for them."""
+        self._queue.extend(orders)
+        self._queue.sort(key=lambda order: (order.round, order.is_fit, -order.cost_hint, order.key))
+
+    def completed(self, timeout_s: float | None = None) -> Iterator[Segment | Failure]:
+        """Run one queued order a step; `timeout_s` is not looked at, an order takes its time."""
+        while self._queue:
+            order = self._queue.pop(0)
+            try:
+                yield self._worker.execute(order)
+            except Exception as error:  # whatever a role raises is that order's failure
+                yield Failure(order.key, describe(error), retryable=False)
+
+    def close(self) -> None:
+        """Drop what was not run."""
+        self._queue.clear()
