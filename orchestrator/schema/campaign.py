@@ -192,8 +192,8 @@ class Campaign(Section):
         return self.model_dump(mode="json", context={"units": True})
 
     def spec_system(self) -> dict[str, Any]:
-        """The system, floats in internal units."""
-        return self.system.model_dump()
+        """The system, floats in internal units; what is not given is not there."""
+        return self.system.model_dump(exclude_none=True)
 
     def spec_cvs(self) -> dict[str, dict[str, Any]]:
         """The CVs in order, floats in internal units; `range` is [low, high] or None."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
-    StrictInt,
     StrictStr,
     field_serializer,
     field_validator,
@@ -21,6 +20,9 @@ Atom = Annotated[int, Field(strict=True, ge=0)] | StrictStr
 """Index from 0, ``RES:NAME``, or an mdtraj selection that matches exactly one atom."""
 Atoms = Annotated[list[Atom], Field(min_length=1)] | StrictStr
 """A list of atoms, or one mdtraj selection for all of them."""
+
+
+_DIMENSIONS: dict[str, Dimension] = {"rad": "angle", "nm": "length", "1": "number"}
 
 
 class _CV(Section):
@@ -97,7 +99,7 @@ class RMSD(_Length):
     """Root-mean-square deviation from a reference after optimal superposition."""
 
     kind: Literal["rmsd"]
-    atoms: Atoms
+    atoms: Atoms = "all"
     reference: str | None = None
     """Structure file; by default the starting structure."""
 
@@ -106,15 +108,15 @@ class RadiusOfGyration(_Length):
     """Mass-weighted radius of gyration."""
 
     kind: Literal["radius_of_gyration"]
-    atoms: Atoms
+    atoms: Atoms = "all"
 
 
 class Coordination(_CV):
     """Σᵢⱼ (1 − (rᵢⱼ/r₀)ⁿ)/(1 − (rᵢⱼ/r₀)ᵐ) over pairs of two groups."""
 
     kind: Literal["coordination"]
-    group_a: Atoms
-    group_b: Atoms
+    groups: list[Atoms] = Field(min_length=2, max_length=2)
+    """Two groups, each a list of atoms or a selection."""
     r0: Length
     n: int = Field(default=6, ge=1)
     m: int = Field(default=12, ge=2)
@@ -128,7 +130,17 @@ class Coordinate(_CV):
     """One Cartesian coordinate of an analytic system."""
 
     kind: Literal["coordinate"]
-    index: StrictInt = Field(ge=0)
+    index: int = Field(ge=0)
+    periodic: bool = False
+    """Whether it is an angle in [−π, π), written without a unit."""
+
+    @property
+    def is_periodic(self) -> bool:
+        return self.periodic
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (-math.pi, math.pi) if self.periodic else (-math.inf, math.inf)
 
 
 class PythonCV(_CV):
@@ -136,17 +148,17 @@ class PythonCV(_CV):
 
     kind: Literal["python"]
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    """``package.module:function``; called with `options`, see docs/systems.md."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    """``package.module:function``; called with `arguments`, see docs/systems.md."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
     periodic: bool = False
     """Periodic CVs live in [−π, π) and are angles."""
-    unit: Literal["rad", "nm", "1"] = "1"
+    unit: Literal["rad", "nm", "1"] | None = None
+    """By default rad where periodic, 1 elsewhere."""
 
     @property
     def dimension(self) -> Dimension:
-        if self.periodic or self.unit == "rad":
-            return "angle"
-        return "length" if self.unit == "nm" else "number"
+        unit = self.unit or ("rad" if self.periodic else "1")
+        return _DIMENSIONS[unit]
 
     @property
     def is_periodic(self) -> bool:
@@ -182,11 +194,24 @@ class Term(Section):
 
 
 class LinearCombination(_CV):
-    """Σ cₖ ξₖ(x) + offset; carries no unit."""
+    """Σ cₖ ξₖ(x) + offset, in the terms' unit if they share one; an angle if all are periodic."""
 
     kind: Literal["linear_combination"]
     terms: list[Term] = Field(min_length=1)
     offset: float = Field(default=0.0, allow_inf_nan=False)
+
+    @property
+    def dimension(self) -> Dimension:
+        dimensions = {t.cv.dimension for t in self.terms}
+        return dimensions.pop() if len(dimensions) == 1 else "number"
+
+    @property
+    def is_periodic(self) -> bool:
+        return all(t.cv.is_periodic for t in self.terms)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (-math.pi, math.pi) if self.is_periodic else (-math.inf, math.inf)
 
 
 SimpleCV = Annotated[

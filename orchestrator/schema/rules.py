@@ -12,7 +12,6 @@ from msgen.orchestrator import units
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import GHMC, FlowMCMC, Langevin, Steered
-from msgen.orchestrator.schema.systems import OpenMMSystem
 from msgen.orchestrator.units import Dimension, Quantity
 
 if TYPE_CHECKING:
@@ -237,9 +236,3 @@ def _rest(campaign: Campaign) -> Iterator[Problem]:
     if campaign.output.stride > steps:
         what = f"is more than the {steps} steps of strategy.local.steps, so nothing would be stored"
         yield Problem(("output", "stride"), campaign.output.stride, what, f"Take at most {steps}")
-    start = None if isinstance(campaign.system, OpenMMSystem) else campaign.system.start
-    if campaign.system.kind == "gaussian_mixture" and start is not None:
-        dim = len(campaign.system.means[0])
-        if len(start) != dim:
-            what = f"{len(start)} numbers for {dim} dimensions"
-            yield Problem(("system", "start"), start, what, f"Give {dim} numbers")

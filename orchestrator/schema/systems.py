@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -17,33 +16,38 @@ from msgen.orchestrator.schema.quantities import (
     problem,
 )
 
-PLATFORMS = ("auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP")
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class OpenMMSystem(Section):
     """A molecule through OpenMM, from one of `forcefield`, `topology` and `system_xml`."""
 
     kind: Literal["openmm"]
-    structure: str
-    """Starting coordinates: PDB, mmCIF, Amber inpcrd or Gromacs gro."""
+    structure: str | None = None
+    """Starting structure, PDB or mmCIF; with `forcefield` or `system_xml`."""
     forcefield: list[str] = Field(default_factory=list)
     """OpenMM force-field files, shipped with OpenMM or beside the campaign file."""
     topology: str | None = None
-    """Amber prmtop or Gromacs top, instead of `forcefield`."""
+    """Amber prmtop or Gromacs top, instead of `forcefield`; with `coordinates`."""
+    coordinates: str | None = None
+    """Amber inpcrd or Gromacs gro; with `topology`."""
     system_xml: str | None = None
-    """A serialised OpenMM System, instead of `forcefield`."""
+    """A serialised OpenMM System, instead of `forcefield`; with `structure`."""
     temperature: Temperature
+    """Temperature with its unit, like 320 K."""
     timestep: Time = 0.002
     friction: Rate = 1.0
-    constraints: Literal["none", "HBonds", "AllBonds", "HAngles"] = "HBonds"
-    nonbonded: Literal[
-        "auto", "NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "Ewald", "PME"
-    ] = "auto"
+    constraints: Literal["None", "HBonds", "AllBonds", "HAngles"] = "HBonds"
+    rigid_water: bool = True
+    nonbonded: Literal["auto", "NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "PME"] = "auto"
     """auto: PME where the structure has a periodic box, NoCutoff elsewhere."""
     cutoff: Length = 1.0
-    implicit: Literal["none", "OBC2"] = "none"
-    """Implicit solvent for `topology`; with `forcefield` add implicit/obc2.xml there."""
+    implicit_solvent: Literal["HCT", "OBC1", "OBC2", "GBn", "GBn2"] | None = None
+    """For an Amber `topology`; with `forcefield` add a file like implicit/obc2.xml there."""
     hydrogen_mass: Mass | None = None
+    minimize: bool = False
+    """Minimise the energy of the starting structure first."""
     platform: Literal["auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP"] = "auto"
     """auto: the fastest in a short measurement, once a campaign."""
 
@@ -60,107 +64,116 @@ class OpenMMSystem(Section):
                 )
         return data
 
-    @field_validator("constraints", "implicit", mode="before")
+    @field_validator("constraints", mode="before")
     @classmethod
     def _none_word(cls, value: Any) -> Any:
-        return "none" if value is None or value == "None" else value
+        return "None" if value is None or value == "none" else value
 
     @model_validator(mode="after")
     def _one_source(self) -> OpenMMSystem:
-        given = [k for k in ("forcefield", "topology", "system_xml") if getattr(self, k)]
+        sources = ("forcefield", "topology", "system_xml")
+        given = [k for k in sources if getattr(self, k)]
         if len(given) != 1:
+            what = f"is given together with {given[0]}" if given else "no force field is given"
+            remedy = "Give exactly one of forcefield (a list of XML files), topology, system_xml"
+            key = given[1] if given else "forcefield"
+            raise problem(what, remedy, at=(key,), value=getattr(self, key))
+        partner, other = "structure", "coordinates"
+        if given == ["topology"]:
+            partner, other = other, partner
+        if getattr(self, partner) is None:
+            remedy = f"Add {partner}: FILE, it goes with {given[0]}"
+            raise problem("is missing", remedy, at=(partner,))
+        if getattr(self, other) is not None:
+            remedy = f"Remove it: {partner} goes with {given[0]}"
+            raise problem("is not used", remedy, at=(other,), value=getattr(self, other))
+        if self.implicit_solvent and given != ["topology"]:
             raise problem(
-                "no force field is given"
-                if not given
-                else f"{' and '.join(given)} exclude each other",
-                "Give exactly one of forcefield (a list of XML files), topology (prmtop or top), "
-                "system_xml",
-                at=("forcefield",) if not given else (given[-1],),
-            )
-        if self.implicit != "none" and not self.topology:
-            raise problem(
-                "implicit is for an Amber topology",
-                "Add 'implicit/obc2.xml' to system.forcefield instead",
-                at=("implicit",),
-                value=self.implicit,
+                "is for an Amber topology",
+                "Add a file like implicit/obc2.xml to system.forcefield instead",
+                at=("implicit_solvent",),
+                value=self.implicit_solvent,
             )
         return self
 
 
-class _Analytic(Section):
-    start: list[float] | None = None
-    """Starting point, one number per degree of freedom; by default in the first basin."""
-
-    @field_validator("start")
-    @classmethod
-    def _finite(cls, value: list[float] | None) -> list[float] | None:
-        if value is not None and not all(math.isfinite(v) for v in value):
-            raise problem("the starting point is not finite", "Write finite numbers")
-        return value
-
-
-class DoubleWell(_Analytic):
+class DoubleWell(Section):
     """U = −9x² + x³ + 4.5x⁴ + 3y²."""
 
     kind: Literal["double_well"]
-    kT: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Thermal energy in the unit of the potential (no unit)."""
+    kT: Positive = 1.0
+    """Thermal energy in the unit of the potential, a bare number."""
+    start: Literal["left", "right"] = "left"
+    """The minimum to start from."""
 
 
-class MuellerBrown(_Analytic):
-    """The Müller–Brown surface (x, y)."""
+class MuellerBrown(Section):
+    """The Müller–Brown surface over (x, y)."""
 
     kind: Literal["mueller_brown"]
-    kT: float = Field(default=15.0, gt=0, allow_inf_nan=False)
-    """Thermal energy in the unit of the potential (no unit)."""
+    kT: Positive = 15.0
+    """Thermal energy in the unit of the potential, a bare number."""
+    start: list[Finite] | None = Field(default=None, min_length=2, max_length=2)
+    """Starting point [x, y]; by default the deepest minimum."""
 
 
-class GaussianTunnel(_Analytic):
-    """20-D: z bimodal, 19 further coordinates ~ N(5cos(πz/10), σᵢ)."""
+class GaussianTunnel(Section):
+    """20-D: z bimodal, 19 further coordinates ~ N(5cos(πz/10), σᵢ); kT = 1."""
 
     kind: Literal["gaussian_tunnel"]
+    start: Literal[0, 10] = 0
+    """The mode of z to start from."""
 
 
-class GaussianMixture(_Analytic):
-    """p(x) = Σ wₖ N(x; μₖ, σₖ²), kT = 1."""
+class GaussianMixture(Section):
+    """p(x) = Σₖ wₖ N(x; μₖ, diag σₖ²), in any dimension."""
 
     kind: Literal["gaussian_mixture"]
-    means: list[list[float]] = Field(min_length=1)
-    """One point per component."""
-    sigmas: list[float] = Field(default_factory=lambda: [1.0])
-    """Standard deviation of each component, or one for all."""
-    weights: list[float] | None = None
+    dim: int | None = Field(default=None, ge=1)
+    """Needed where a mean is one number, the same in every dimension."""
+    means: list[list[Finite]] | list[Finite] = Field(min_length=1)
+    """One point, or one number, per component."""
+    scales: Positive | list[Positive] | list[list[Positive]] = 1.0
+    """Standard deviations: one, one per component, or one row each."""
+    weights: list[Positive] | None = None
     """Populations, any positive numbers; equal by default."""
+    kT: Positive = 1.0
+    """Only scales the energy."""
+    start: int = Field(default=0, ge=0)
+    """The component whose mean the campaign starts from."""
 
     @model_validator(mode="after")
     def _shapes(self) -> GaussianMixture:
-        k, dim = len(self.means), len(self.means[0])
-        if dim == 0 or any(len(m) != dim for m in self.means):
+        k, rows = len(self.means), [m for m in self.means if isinstance(m, list)]
+        if not rows and self.dim is None:
+            remedy = "Write dim: 16, or every mean in full"
+            raise problem("is missing where each mean is one number", remedy, at=("dim",))
+        dim = self.dim or len(rows[0])
+        if any(len(row) != dim for row in rows) or dim == 0:
+            remedy = f"Give every mean {dim or 'its'} numbers"
+            raise problem("differ in length", remedy, at=("means",), value=self.means)
+        if self.weights is not None and len(self.weights) != k:
+            remedy = f"Give one number for each of the {k} components"
+            raise problem("do not fit the means", remedy, at=("weights",), value=self.weights)
+        if isinstance(self.scales, list):
+            sized = [len(s) for s in self.scales if isinstance(s, list)]
+            if len(self.scales) != k or any(n != dim for n in sized):
+                remedy = f"Give one number for each of the {k} components, or one row each"
+                raise problem("do not fit the means", remedy, at=("scales",), value=self.scales)
+        if self.start >= k:
             raise problem(
-                "the means differ in length", f"Give {max(dim, 1)} numbers each", at=("means",)
+                "no such component", f"Allowed: 0 to {k - 1}", at=("start",), value=self.start
             )
-        for name, values in (("sigmas", self.sigmas), ("weights", self.weights)):
-            if values is None:
-                continue
-            if len(values) not in ((1, k) if name == "sigmas" else (k,)):
-                raise problem(
-                    f"{len(values)} numbers for {k} components",
-                    f"Give one per component ({k})",
-                    at=(name,),
-                    value=values,
-                )
-            if not all(v > 0 and math.isfinite(v) for v in values):
-                raise problem("must be greater than zero", "", at=(name,), value=values)
         return self
 
 
-class PythonSystem(_Analytic):
+class PythonSystem(Section):
     """A potential of your own, as a batched torch function."""
 
     kind: Literal["python"]
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    """``package.module:function``; called with `options`, see docs/systems.md."""
-    options: dict[str, Any] = Field(default_factory=dict)
+    """``package.module:function``; called with `arguments`, see docs/systems.md."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
 
 
 SystemSpec = Annotated[

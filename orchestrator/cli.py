@@ -1,0 +1,206 @@
+"""The command line: ``msgen-run CAMPAIGN.yaml`` and its neighbours.
+
+Exit status: 0 converged, 3 the budget was spent first, 2 the campaign file or the command is wrong,
+1 it failed or was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgen.orchestrator.schema.problems import CampaignError, Problem
+
+EXIT = {"converged": 0, "exhausted": 3, "failed": 1, "interrupted": 1}
+
+
+def parser() -> argparse.ArgumentParser:
+    """All sub-commands."""
+    top = argparse.ArgumentParser(
+        prog="msgen", description="From a structure and collective variables to free energies."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run or resume a campaign (the same as msgen-run)")
+    _campaign(run)
+    run.add_argument(
+        "--resume",
+        choices=("auto", "must", "never"),
+        default="auto",
+        help="continue the run in the run directory: if there is one, always, or never",
+    )
+    run.add_argument(
+        "--address", help="Ray cluster: auto, local, or host:port (default: a Ray of its own)"
+    )
+    run.add_argument("--executor", choices=("ray", "inline"), help="instead of the file's")
+    run.add_argument("--dry-run", action="store_true", help="check, print the plan, and stop")
+
+    _campaign(commands.add_parser("validate", help="check a campaign file"))
+    for name, text in (
+        ("status", "print how far a run is"),
+        ("report", "write a run's report.html"),
+        ("export", "write a run's tables and trajectories for other programs"),
+    ):
+        sub = commands.add_parser(name, help=text)
+        sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
+
+    commands.add_parser("schema", help="print the JSON Schema of campaign files")
+    init = commands.add_parser("init", help="write a campaign file for a structure")
+    init.add_argument("structure", type=Path, metavar="STRUCTURE", help="PDB or mmCIF file")
+    init.add_argument("--temperature", default="300 K", metavar="T", help="default: 300 K")
+    return top
+
+
+def _campaign(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("campaign", type=Path, metavar="CAMPAIGN.yaml")
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", dest="overrides",
+        help="put a YAML value into the campaign; can be given many times",
+    )  # fmt: skip
+    sub.add_argument(
+        "--output-dir", type=Path, metavar="DIR",
+        help="the run directory is DIR/<name> (default: output.directory, else runs)",
+    )  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``msgen``; returns the exit status."""
+    args = parser().parse_args(argv)
+    try:
+        return _COMMANDS[args.command](args)
+    except CampaignError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away: nothing to tell it
+        return 1
+
+
+def main_run(argv: Sequence[str] | None = None) -> int:
+    """``msgen-run``, the same as ``msgen run``."""
+    return main(["run", *(sys.argv[1:] if argv is None else argv)])
+
+
+def _run(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.plan import plan
+    from msgen.orchestrator.validate import prepare
+
+    overrides = list(args.overrides)
+    if args.executor:
+        overrides.append(f"executor={args.executor}")
+    checked = prepare(args.campaign, overrides, output_dir=args.output_dir, resume=args.resume)
+    assert checked.run_dir is not None
+    if args.dry_run:
+        print(plan(checked))
+        return 0
+    from msgen.orchestrator.campaign import run_campaign
+
+    try:
+        status = run_campaign(
+            checked, run_dir=checked.run_dir, resume=args.resume, address=args.address
+        )
+    except Exception as error:
+        log = _keep(checked.run_dir)
+        print(f"msgen failed: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"The traceback is in {log}" if log else traceback.format_exc(), file=sys.stderr)
+        return 1
+    return EXIT[status]
+
+
+def _keep(run_dir: Path) -> Path | None:
+    """Append the present traceback to the run's log; None where that is not possible."""
+    log = run_dir / "logs" / "error.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(traceback.format_exc() + "\n")
+    except OSError:
+        return None
+    return log
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.validate import prepare
+
+    checked = prepare(args.campaign, args.overrides, output_dir=args.output_dir)
+    print(f"{args.campaign}: campaign {checked.campaign.name!r} is ready to run")
+    return 0
+
+
+def _directory(path: Path) -> Path:
+    if not path.is_dir():
+        what = "is not a directory" if path.exists() else "does not exist"
+        remedy = "Give a run directory, like runs/alanine-dipeptide"
+        raise CampaignError("command line", [Problem(("DIR",), str(path), what, remedy)])
+    if not (path / "campaign.resolved.yaml").exists():
+        runs = sorted(p.parent.name for p in path.glob("*/campaign.resolved.yaml"))
+        remedy = f"Did you mean {path / runs[0]}?" if runs else "Give a directory msgen-run made"
+        what = "holds no campaign.resolved.yaml"
+        raise CampaignError("command line", [Problem(("DIR",), str(path), what, remedy)])
+    return path
+
+
+def _status(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.report import status
+
+    print(status(_directory(args.directory)))
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.report import write_report
+
+    print(write_report(_directory(args.directory)))
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.report import export
+
+    for path in export(_directory(args.directory)):
+        print(path)
+    return 0
+
+
+def json_schema() -> str:
+    """The JSON Schema of campaign files, as `configs/campaign.schema.json` holds it."""
+    from msgen.orchestrator.schema import Campaign
+
+    schema = Campaign.model_json_schema()
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return json.dumps(schema, indent=1, ensure_ascii=False)
+
+
+def _schema(args: argparse.Namespace) -> int:
+    print(json_schema())
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.init import write_campaign
+
+    path = write_campaign(args.structure, Path.cwd(), args.temperature)
+    print(f"wrote {path}; look it over, then: msgen-run {path.name}")
+    return 0
+
+
+_COMMANDS = {
+    "run": _run,
+    "validate": _validate,
+    "status": _status,
+    "report": _report,
+    "export": _export,
+    "schema": _schema,
+    "init": _init,
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What ``--dry-run`` prints: what a campaign would do, before it does anything."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator import units
+from msgen.orchestrator.schema import REST
+from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.rules import cv_bounds
+from msgen.orchestrator.schema.strategies import HMC, FlowMCMC, Steered
+from msgen.orchestrator.units import Dimension
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema import Campaign
+    from msgen.orchestrator.validate import Checked
+
+
+def plan(checked: Checked) -> str:
+    """System, CVs, states, replicas, resources, cost of a round and budget, a line each."""
+    campaign = checked.campaign
+    rows = [
+        ("campaign", f"{campaign.name}, seed {campaign.seed}"),
+        ("system", f"{campaign.system.kind}, {checked.system.n_dof} degrees of freedom"),
+        *((f"cv {name}", _cv(checked, name, cv)) for name, cv in campaign.cvs.items()),
+        *_states(campaign),
+        ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
+        ("model", "none" if campaign.strategy.kind == "local" else campaign.model.kind),
+        ("replicas", str(campaign.replicas)),
+        ("workers", _workers(campaign)),
+        ("a round", _cost(campaign)),
+        ("budget", _budget(campaign)),
+        ("run directory", str(checked.run_dir)),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _number(value: float, dimension: Dimension) -> str:
+    if math.isinf(value):
+        return "-∞" if value < 0 else "∞"
+    if dimension == "angle":
+        return f"{math.degrees(value):.5g} deg"
+    return f"{value:.5g} {units.units_of(dimension)[0]}".strip()
+
+
+def _cv(checked: Checked, name: str, cv: CVSpec) -> str:
+    low, high = cv_bounds(cv)
+    start = checked.cvs(checked.system.initial().positions)[0][checked.cvs.names.index(name)]
+    edges = f"{_number(low, cv.dimension)} to {_number(high, cv.dimension)}"
+    kind = f"{cv.kind}, {'periodic, ' if cv.is_periodic else ''}{edges}"
+    return f"{kind}, {cv.bins} bins, starts at {_number(float(start), cv.dimension)}"
+
+
+def _states(campaign: Campaign) -> list[tuple[str, str]]:
+    regions = campaign.spec_states()
+    if regions is None:
+        return [("states", "found while sampling")]
+    rows = []
+    for state, region in regions.items():
+        parts = [
+            f"{_number(low, campaign.cvs[cv].dimension)} ≤ {cv} < "
+            f"{_number(high, campaign.cvs[cv].dimension)}{' (wraps)' if low > high else ''}"
+            for cv, (low, high) in region.items()
+        ]
+        rows.append((f"state {state}", ", ".join(parts)))
+    return [*rows, (f"state {REST}", "everything else")]
+
+
+def _workers(campaign: Campaign) -> str:
+    resources = campaign.resources
+    if campaign.executor == "inline":
+        return f"this process, {resources.threads} threads"
+    count = resources.workers
+    if count == "auto":
+        here = max(1, (os.cpu_count() or 1) // resources.cpus_per_worker)
+        return f"auto ({here} on this machine), {resources.threads} threads each, through Ray"
+    return f"{count}, {resources.threads} threads each, through Ray"
+
+
+def _cost(campaign: Campaign) -> str:
+    strategy = campaign.strategy
+    each = strategy.local.steps
+    if isinstance(strategy.local, HMC):
+        each *= strategy.local.leapfrog
+    text = f"{campaign.replicas * each:,} energy evaluations of local sampling"
+    if isinstance(strategy, FlowMCMC):
+        return f"{text} and {campaign.replicas * strategy.global_steps:,} of global moves"
+    if isinstance(strategy, Steered):
+        steps = strategy.path.steps
+        length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
+        return f"{text}, and steered paths ({length} each)"
+    return text
+
+
+def _budget(campaign: Campaign) -> str:
+    budget = campaign.budget
+    parts = [f"{budget.energy_evaluations:,} energy evaluations"]
+    if budget.wall is not None:
+        parts.append(f"{budget.wall / 60:.4g} min")
+    if budget.rounds is not None:
+        parts.append(f"{budget.rounds} rounds")
+    return ", ".join(parts) + ", whichever ends first"

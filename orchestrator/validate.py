@@ -1,0 +1,256 @@
+"""From a campaign file to a campaign that can start, or to one message that says why not.
+
+`load_campaign` reads and checks the text alone and is fast; `check` builds the system and the CVs
+and looks at the run directory. Neither starts a worker.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from msgen.orchestrator.schema import Campaign, CampaignError, Problem
+from msgen.orchestrator.schema.problems import MISSING, dotted
+from msgen.orchestrator.schema.rules import cv_bounds
+from msgen.orchestrator.schema.source import Source, apply_overrides, read_file
+from msgen.orchestrator.schema.translate import problems_of
+
+if TYPE_CHECKING:
+    from msgen.systems.base import CVSet, System
+
+Resume = Literal["auto", "must", "never"]
+
+RESOLVED = "campaign.resolved.yaml"
+MAY_DIFFER = ("budget", "converge", "resources", "output", "executor")
+"""Sections that a resumed campaign may change: none of them changes a sample."""
+_OURS = ("campaign.yaml", "provenance.json", "events.jsonl", "logs", "lock")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A campaign that can start.
+
+    Attributes
+    ----------
+    campaign : Campaign
+    base_dir : Path
+        The campaign file's folder; files are found relative to it.
+    system : System
+        For looking at; on OpenMM's Reference platform where ``platform: auto``.
+    cvs : CVSet
+    run_dir : Path or None
+        Where it will write.
+    """
+
+    campaign: Campaign
+    base_dir: Path
+    system: System
+    cvs: CVSet
+    run_dir: Path | None
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> tuple[Campaign, Source]:
+    """Read a campaign file, with every ``a.b=value`` of `overrides` put in.
+
+    Raises
+    ------
+    CampaignError
+        With all problems of the text at once.
+    """
+    source = apply_overrides(read_file(path), overrides)
+    if "name" not in source.tree:
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")
+        source.tree["name"] = stem or "campaign"
+    try:
+        return Campaign.parse(source.tree), source
+    except ValidationError as error:
+        raise CampaignError(source.name, problems_of(error), source.lines) from None
+
+
+def load_campaign(path: Path, overrides: Sequence[str] = ()) -> Campaign:
+    """As `load`, without the text."""
+    return load(path, overrides)[0]
+
+
+def prepare(
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    output_dir: Path | None = None,
+    resume: Resume = "auto",
+) -> Checked:
+    """`load` and `check` with the run directory: a campaign that can start.
+
+    Parameters
+    ----------
+    path : Path
+    overrides : sequence of str
+    output_dir : Path, optional
+        Instead of the campaign's ``output.directory``.
+    resume : {"auto", "must", "never"}
+
+    Raises
+    ------
+    CampaignError
+    """
+    campaign, source = load(path, overrides)
+    run_dir = (output_dir or Path(campaign.output.directory)) / campaign.name
+    return check(campaign, path.resolve().parent, run_dir=run_dir, resume=resume, source=source)
+
+
+def check(
+    campaign: Campaign,
+    base_dir: Path,
+    *,
+    run_dir: Path | None = None,
+    resume: Resume = "auto",
+    source: Source | None = None,
+) -> Checked:
+    """Build the system and the CVs, and see that the run directory can be used.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    base_dir : Path
+        The campaign file's folder.
+    run_dir : Path, optional
+        Where the campaign would write; not looked at if None.
+    resume : {"auto", "must", "never"}
+        Whether a run in there is continued.
+    source : Source, optional
+        The text, so that messages can name its lines.
+
+    Raises
+    ------
+    CampaignError
+        With every problem found: in files, atoms, energies, ranges and the run directory.
+    """
+    from msgen.systems.errors import SpecError  # torch and openmm come with the builders
+
+    source = source or Source(campaign.name, {})
+    problems = [] if run_dir is None else directory_problems(campaign, run_dir, resume)
+    try:
+        system, cvs = _build(campaign, base_dir)
+        problems += start_problems(campaign, system, cvs)
+    except SpecError as error:
+        problems.append(Problem(error.field, error.value, error.problem, error.remedy))
+        raise CampaignError(source.name, problems, source.lines) from error
+    if problems:
+        raise CampaignError(source.name, problems, source.lines)
+    return Checked(campaign, base_dir, system, cvs, run_dir)
+
+
+def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:
+    from msgen.systems.build import build_system
+    from msgen.systems.build_cvs import build_cvs
+
+    # auto would measure the platforms, and checking asks for one energy only
+    spec = campaign.spec_system()
+    platform = "Reference" if spec.get("platform") == "auto" else None
+    system = build_system(spec, base_dir, platform=platform)
+    return system, build_cvs(campaign.spec_cvs(), system, base_dir)
+
+
+def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Problem]:
+    """What is wrong with where the campaign starts: its energy, or a CV outside its range."""
+    import numpy as np
+
+    start = system.initial()
+    energy = float(system.energy(start)[0])
+    if not np.isfinite(energy):
+        remedy = "Minimise the structure first, and check that no atoms overlap"
+        path = ("system", "structure" if campaign.is_molecular else "start")
+        return [Problem(path, energy, "the starting energy is not finite", remedy)]
+    problems = []
+    for (name, cv), value in zip(campaign.cvs.items(), cvs(start.positions)[0], strict=True):
+        low, high = cv_bounds(cv)
+        if not low <= value <= high and not cv.is_periodic:
+            what = f"the campaign starts outside it, at {value:.6g}"
+            shown = [low, high]
+            problems.append(Problem(("cvs", name, "range"), shown, what, "Widen the range"))
+    return problems
+
+
+def directory_problems(campaign: Campaign, run_dir: Path, resume: Resume = "auto") -> list[Problem]:
+    """Why `run_dir` cannot be written to, holds something else, or does not suit `resume`."""
+
+    def problem(what: str, remedy: str = "Give another directory with --output-dir") -> Problem:
+        return Problem(("output", "directory"), str(run_dir), what, remedy)
+
+    existing = next(p for p in (run_dir, *run_dir.absolute().parents) if p.exists())
+    if not existing.is_dir():
+        return [problem(f"{existing} is a file")]
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return [problem(f"{existing} is not writable")]
+    resolved = run_dir / RESOLVED
+    if not resolved.exists():
+        if resume == "must":
+            return [problem("there is no run to resume", "Start it with --resume auto")]
+        strange = existing == run_dir and any(p.name not in _OURS for p in run_dir.iterdir())
+        return [problem("is not empty and holds no campaign")] if strange else []
+    if resume == "never":
+        remedy = "Take --resume auto to go on with it, or another name (--set name=…)"
+        return [problem("holds a run already", remedy)]
+    try:
+        old = read_file(resolved).tree
+    except CampaignError as error:
+        return [problem(f"its {RESOLVED} cannot be read: {error.problems[0].problem}")]
+    changed = differences(old, campaign.to_dict())
+    if not changed:
+        return []
+    what = "holds another campaign: " + "; ".join(changed[:8])
+    if len(changed) > 8:
+        what += f"; and {len(changed) - 8} more"
+    remedy = "Take another name (--set name=…) or --output-dir, or change these values back"
+    return [problem(what, remedy)]
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Where two resolved campaigns differ in what a sample depends on, in words.
+
+    Parameters
+    ----------
+    old, new : Mapping
+        As `Campaign.to_dict` gives them. `MAY_DIFFER` lists the sections that are left out.
+
+    Returns
+    -------
+    list of str
+        Like ``"system.temperature was 300.0 K, is 320.0 K"``; empty where a run can be resumed.
+    """
+    ignored = set(MAY_DIFFER)
+    a = {k: v for k, v in old.items() if k not in ignored}
+    b = {k: v for k, v in new.items() if k not in ignored}
+    found = list(_walk(a, b, ()))
+    for key in ("cvs", "states"):
+        one, two = a.get(key), b.get(key)
+        # the order of the axes and of the states is part of the result
+        if not isinstance(one, Mapping) or not isinstance(two, Mapping):
+            continue
+        if set(one) == set(two) and list(one) != list(two):
+            found.append(f"{key} was in the order {list(one)}, is {list(two)}")
+    return found
+
+
+def _walk(old: Any, new: Any, path: tuple[str | int, ...]) -> list[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return [
+            text
+            for key in [*old, *(k for k in new if k not in old)]
+            for text in _walk(old.get(key, MISSING), new.get(key, MISSING), (*path, key))
+        ]
+    if old == new:
+        return []
+    was, is_ = ("absent" if v is MISSING else _short(v) for v in (old, new))
+    return [f"{dotted(path)} was {was}, is {is_}"]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:39] + "…"
