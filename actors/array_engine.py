@@ -1,0 +1,161 @@
+"""Propagation of analytic and Python potentials, a batch of walkers at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msgen.actors.conditional import Conditional
+from msgen.actors.engine import Mask, Schedule, Switched, Tally
+from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget
+from msgen.systems.base import Array, CVSet, System, Walkers
+from msgen.systems.cvs import Coordinate
+
+
+def cv_gradients(cvs: CVSet, x: Array) -> tuple[Array, Array]:
+    """ξ, shape (n, C), and ∂ξ/∂x, shape (n, C, D); plain coordinates skip automatic derivatives."""
+    if all(isinstance(cv, Coordinate) for cv in cvs.cvs):
+        index = [cv.index for cv in cvs.cvs if isinstance(cv, Coordinate)]
+        gradient = np.zeros((len(x), len(index), x.shape[1]))
+        gradient[:, np.arange(len(index)), index] = 1.0
+        return x[:, index], gradient
+    return cvs.value_and_gradient(x)
+
+
+@dataclass(frozen=True)
+class RestraintTarget:
+    """ln g(λ|ξ(x)) as a density of x, for the walkers that are restrained."""
+
+    cvs: CVSet
+    g: Conditional
+    lam: Array
+    on: Mask
+
+    def log_density(self, x: Array) -> Array:
+        """−restraint energy, shape (n,); 0 where free."""
+        return np.where(self.on, -self.g.energy(self.lam, self.cvs(x)), 0.0)
+
+    def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
+        """−restraint energy and its gradient."""
+        xi, dxi = cv_gradients(self.cvs, x)
+        slope = np.where(self.on[:, None], self.g.slope(self.lam, xi), 0.0)
+        value = np.where(self.on, -self.g.energy(self.lam, xi), 0.0)
+        return value, -np.einsum("nc,ncd->nd", slope, dxi)
+
+
+class ArrayEngine:
+    """Local moves by a kernel of `msgen.actors.kernels`; switching by velocity Verlet.
+
+    Parameters
+    ----------
+    system, cvs
+    kernel : Kernel
+        The local kernel.
+    dt : float
+        Time step of the switching paths.
+    """
+
+    def __init__(self, system: System, cvs: CVSet, kernel: Kernel, dt: float) -> None:
+        self.system, self.cvs, self.kernel, self.dt = system, cvs, kernel, dt
+        self._target = BoltzmannTarget(system)
+        self._rng = np.random.default_rng(0)
+        self._x = self._before = np.zeros((0, system.n_dof))
+        self.tally = Tally()
+
+    def set_restraint(self, local: Conditional, path: Conditional) -> None:
+        """See `Engine`."""
+        self._local, self._path = local, path
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Engine`."""
+        self._rng, self.tally = rng, Tally()
+
+    def load(self, walkers: Walkers) -> Array:
+        """See `Engine`; the kernels draw velocities of their own."""
+        self._x = self._before = np.array(walkers.positions, dtype=np.float64)
+        return self.cvs(self._x)
+
+    def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
+        """See `Engine`."""
+        target = self._target
+        if on.any():
+            target = SumTarget((self._target, RestraintTarget(self.cvs, self._local, lam, on)))
+        result = self.kernel(target, Walkers(self._x), self._rng, n_steps=n_steps)
+        self._before, self._x = self._x, result.walkers.positions
+        self.tally.evaluations += result.evaluations
+        self.tally.proposals += n_steps * len(self._x)
+        self.tally.accepted += float(result.accepted.sum()) * n_steps
+        self.tally.nonfinite += result.nonfinite
+        return self.cvs(self._x)
+
+    def revert(self, which: Mask) -> None:
+        """See `Engine`."""
+        self._x = np.where(which[:, None], self._before, self._x)
+
+    def walkers(self) -> Walkers:
+        """See `Engine`."""
+        return Walkers(self._x.copy())
+
+    def _forces(self, x: Array, lam: Array) -> tuple[Array, Array, Array]:
+        """Total energy in kT, total force, and ξ, under U − kT ln g(λ|ξ) up to its constant."""
+        kT = self.system.kT
+        energy, force = self.system.energy_and_force(Walkers(x))
+        xi, dxi = cv_gradients(self.cvs, x)
+        pull = np.einsum("nc,ncd->nd", self._path.slope(lam, xi), dxi)
+        return energy / kT + self._path.energy(lam, xi), force - kT * pull, xi
+
+    def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
+        """Velocity Verlet with λ held over each kick; W = ΔH/kT − heat of the refreshments.
+
+        The half kick at λ₀ and the half kick at λ_N make the protocol read the same backwards, and
+        the map between two refreshments preserves volume, so that its energy error is part of W.
+        """
+        n = len(walkers)
+        kT, mass, dt, rng = self.system.kT, self.system.masses, self.dt, self._rng
+        delta = self._path.displacement(stop, start)
+        levels = schedule.levels(delta)
+        last = 2 + (levels - 1) * schedule.stride - 1  # index of the kick at λ_N
+        damping = schedule.damping(dt)
+        spread = np.sqrt(kT / mass)
+        every = 1 if schedule.overdamped else schedule.refresh
+        x = np.array(walkers.positions, dtype=np.float64)
+        v = rng.standard_normal(x.shape) * spread
+        end_xi = np.full((n, len(self.cvs)), np.nan)
+        work = np.full(n, np.inf)
+        with np.errstate(all="ignore"):
+            energy, force, _ = self._forces(x, start)
+            total = -(energy + 0.5 * np.sum(mass * v * v, axis=1) / kT)
+            live = np.arange(n)
+            evaluations = n
+            for k in range(1, int(last.max()) + 1):
+                level = np.minimum((k - 1) // schedule.stride + 1, levels[live])
+                lam = start[live] + delta[live] * (level / levels[live])[:, None]
+                vh = v[live] + 0.5 * dt * force[live] / mass
+                x[live] = x[live] + dt * vh
+                energy_k, force_k, xi_k = self._forces(x[live], lam)
+                force[live] = force_k
+                v[live] = vh + 0.5 * dt * force_k / mass
+                evaluations += len(live)
+                done = last[live] == k
+                if done.any():
+                    at = live[done]
+                    kinetic = 0.5 * np.sum(mass * v[at] ** 2, axis=1) / kT
+                    work[at] = total[at] + energy_k[done] + kinetic
+                    end_xi[at] = xi_k[done]
+                    live = live[~done]
+                    if not len(live):
+                        break
+                # the same distance from either end, so that the reverse path refreshes where this does
+                at = live[np.minimum(k, last[live] - k) % (every * schedule.stride) == 0]
+                if damping < 1.0 and len(at):
+                    before = np.sum(mass * v[at] ** 2, axis=1)
+                    noise = rng.standard_normal(v[at].shape) * spread
+                    v[at] = damping * v[at] + np.sqrt(1.0 - damping**2) * noise
+                    after = np.sum(mass * v[at] ** 2, axis=1)
+                    total[at] -= 0.5 * (after - before) / kT
+        broken = ~np.isfinite(work)
+        work[broken] = np.inf
+        x[broken] = walkers.positions[broken]
+        self.tally.evaluations += evaluations
+        return Switched(Walkers(x), end_xi, work, evaluations, int(broken.sum()))

@@ -1,0 +1,85 @@
+"""g(λ|ξ): where the steered target λ may stand, given where the CVs are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from msgen.systems.base import Array
+
+
+def wrap(angle: Array) -> Array:
+    """Into [−π, π), in the floor form that holds for any angle."""
+    return angle - 2.0 * np.pi * np.floor((angle + np.pi) / (2.0 * np.pi))
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Product over CVs of von Mises (periodic) and Gaussian densities, normalised in λ.
+
+    .. math:: g(λ|ξ) = \\prod_c \\frac{e^{κ_c \\cos(λ_c-ξ_c)}}{2π I_0(κ_c)}
+              \\text{ or } \\sqrt{\\tfrac{κ_c}{2π}}\\, e^{-κ_c(λ_c-ξ_c)^2/2}
+
+    so that π(x, λ) = ρ*(x) g(λ|ξ(x)) has exactly ρ* as its x-marginal.
+
+    Attributes
+    ----------
+    kappa : Array, shape (C,)
+        1/σ² of each CV.
+    periodic : bool array, shape (C,)
+    """
+
+    kappa: Array
+    periodic: NDArray[np.bool_]
+
+    def displacement(self, a: Array, b: Array) -> Array:
+        """a − b, the short way round for periodic CVs; shape (…, C)."""
+        d = a - b
+        return np.where(self.periodic, wrap(d), d)
+
+    def energy(self, lam: Array, xi: Array) -> Array:
+        """−ln g up to its constant, ≥ 0, shape (…, C) → (…,); kT."""
+        d = lam - xi
+        each = np.where(self.periodic, 2.0 * np.sin(0.5 * d) ** 2, 0.5 * d * d)
+        return np.asarray((self.kappa * each).sum(-1))
+
+    def slope(self, lam: Array, xi: Array) -> Array:
+        """∂ energy/∂ξ, shape (…, C); kT per unit of the CV."""
+        d = xi - lam
+        return self.kappa * np.where(self.periodic, np.sin(d), d)
+
+    @property
+    def log_normaliser(self) -> float:
+        """ln ∫ exp(−energy) dλ."""
+        each = np.where(
+            self.periodic,
+            np.log(2.0 * np.pi * special.ive(0, self.kappa)),
+            0.5 * np.log(2.0 * np.pi / self.kappa),
+        )
+        return float(each.sum())
+
+    def log_density(self, lam: Array, xi: Array) -> Array:
+        """ln g(λ|ξ), shape (…, C) → (…,)."""
+        return -self.energy(lam, xi) - self.log_normaliser
+
+    def sample(self, xi: Array, rng: np.random.Generator) -> Array:
+        """One λ for every ξ, shape (n, C)."""
+        out = np.empty_like(xi)
+        for c, k in enumerate(self.kappa):
+            if self.periodic[c]:
+                out[:, c] = wrap(xi[:, c] + rng.vonmises(0.0, k, len(xi)))
+            else:
+                out[:, c] = xi[:, c] + rng.standard_normal(len(xi)) / np.sqrt(k)
+        return out
+
+    def interval_mass(self, xi: Array, c: int, edges: Array) -> Array:
+        """Mass of g between consecutive `edges` of CV c, shape (n,) → (n, len(edges) − 1)."""
+        d = edges[None, :] - xi[:, None]
+        if self.periodic[c]:
+            cdf = stats.vonmises.cdf(d, self.kappa[c])
+        else:
+            cdf = stats.norm.cdf(d * np.sqrt(self.kappa[c]))
+        return np.asarray(np.diff(cdf, axis=1))

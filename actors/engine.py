@@ -1,0 +1,133 @@
+"""What the local and the steered moves ask of the thing that propagates walkers.
+
+Two engines meet it: `msgen.actors.array_engine` (analytic and Python potentials, many walkers at
+once) and `msgen.actors.molecule_engine` (OpenMM, one walker after another).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.conditional import Conditional
+from msgen.systems.base import Array, Walkers
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a switching path runs; the same for a path and its reverse.
+
+    Attributes
+    ----------
+    steps_per_unit : float
+        Steps per unit of scaled CV distance |Δλ|/scale; the path's length depends on nothing else.
+    scale : Array, shape (C,)
+        Unit of distance of each CV (1 rad for angles).
+    stride : int
+        Force evaluations (kicks) at each intermediate λ.
+    friction : float
+        Of the Ornstein–Uhlenbeck refreshments, in 1/time; 0 switches at constant energy exchange.
+    refresh : int
+        Levels of λ between two refreshments.
+    overdamped : bool
+        Redraw the velocities at every level: each step is then one of overdamped Langevin.
+    min_steps : int
+        Shortest path.
+    """
+
+    steps_per_unit: float
+    scale: Array
+    stride: int = 1
+    friction: float = 0.0
+    refresh: int = 10
+    overdamped: bool = False
+    min_steps: int = 10
+
+    def levels(self, displacement: Array) -> NDArray[np.int64]:
+        """L, the number of increments of λ, from Δλ, shape (n, C) → (n,). Even in Δλ."""
+        distance = np.sqrt(np.sum((displacement / self.scale) ** 2, axis=-1))
+        steps = np.maximum(self.min_steps, np.ceil(self.steps_per_unit * distance))
+        return np.maximum(2, np.ceil(steps / self.stride)).astype(np.int64)
+
+    def damping(self, dt: float) -> float:
+        """c of v ← c v + √(1−c²) ξ at a refreshment."""
+        if self.overdamped:
+            return 0.0
+        return float(np.exp(-self.friction * self.refresh * self.stride * dt))
+
+
+@dataclass(frozen=True)
+class Switched:
+    """Where n switching paths ended.
+
+    Attributes
+    ----------
+    walkers : Walkers
+    xi : Array, shape (n, C)
+        CVs at the end.
+    work : Array, shape (n,)
+        W/kT of design: protocol work plus shadow work, between U_0 = U − kT ln g(λ₀|ξ) and
+        U_N = U − kT ln g(λ_N|ξ); +inf where the path broke.
+    evaluations : int
+    broken : int
+        Paths that met a non-finite energy or a failed constraint.
+    """
+
+    walkers: Walkers
+    xi: Array
+    work: Array
+    evaluations: int
+    broken: int
+
+
+@dataclass
+class Tally:
+    """What an engine has done since the order began."""
+
+    evaluations: int = 0
+    proposals: float = 0.0
+    accepted: float = 0.0
+    nonfinite: int = 0
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Propagates walkers, free or restrained, and switches λ."""
+
+    tally: Tally
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """Start an order: all randomness that follows is a function of `rng`."""
+        ...
+
+    def load(self, walkers: Walkers) -> Array:
+        """Take these walkers (velocities drawn where there are none); returns ξ, shape (n, C)."""
+        ...
+
+    def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
+        """`n_steps` steps of the local kernel, restrained to λ, shape (n, C), where `on`.
+
+        Returns ξ, shape (n, C); NaN for a walker that broke.
+        """
+        ...
+
+    def revert(self, which: Mask) -> None:
+        """Undo the last chunk for these walkers and reverse their velocities."""
+        ...
+
+    def walkers(self) -> Walkers:
+        """The walkers as they stand."""
+        ...
+
+    def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
+        """Drive λ from `start` to `stop`, shape (n, C); see `Schedule`."""
+        ...
+
+    def set_restraint(self, local: Conditional, path: Conditional) -> None:
+        """g of the flattened local sampling and of the switching paths."""
+        ...

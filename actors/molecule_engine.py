@@ -1,0 +1,277 @@
+"""Propagation of molecules through OpenMM, one walker after another."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import openmm as mm
+
+from msgen.actors.conditional import Conditional
+from msgen.actors.engine import Mask, Schedule, Switched, Tally
+from msgen.systems.base import Array, CVSet, Walkers
+from msgen.systems.engine import Engine as Stepper
+from msgen.systems.molecular import OpenMMSystem
+
+TOLERANCE = 1e-8
+"""Relative tolerance of velocity constraints (RATTLE)."""
+
+
+class MoleculeEngine:
+    """Langevin (LFMiddle) or GHMC locally; driven velocity Verlet (RATTLE) on switching paths.
+
+    Meets `msgen.actors.engine.Engine`. On a deterministic platform an order's result is a function
+    of its random stream only, whatever the worker did before; on others the Contexts go on with
+    streams of their own, independent but not reproducible.
+
+    Parameters
+    ----------
+    system, cvs
+    kind : 'langevin' or 'ghmc'
+        Local dynamics: LFMiddle is approximate to order dt², GHMC exact.
+    timestep, friction : float, optional
+        Of the local dynamics, ps and 1/ps; the system's own by default.
+    path_timestep : float, optional
+        Of the switching paths.
+    """
+
+    def __init__(
+        self,
+        system: OpenMMSystem,
+        cvs: CVSet,
+        kind: Literal["langevin", "ghmc"] = "langevin",
+        timestep: float | None = None,
+        friction: float | None = None,
+        path_timestep: float | None = None,
+    ) -> None:
+        self.system, self.cvs, self.kind = system, cvs, kind
+        self.dt = system.timestep if path_timestep is None else path_timestep
+        self._timestep = system.timestep if timestep is None else timestep
+        # all are made now: making one disturbs the random stream of the others
+        local: dict[str, Any] = {"friction": friction, "purpose": kind, "timestep": timestep}
+        self._free = system.context(False, cvs, **local)
+        self._held = system.context(True, cvs, **local)
+        self._path = system.context(True, cvs, purpose="leapfrog", timestep=self.dt)
+        self._mass = system.masses.reshape(-1, 3)
+        self._inverse = np.divide(
+            1.0, self._mass, out=np.zeros_like(self._mass), where=self._mass > 0
+        )
+        self._rng = np.random.default_rng(0)
+        self._now: list[_Point] = []
+        self._before: list[_Point] = []
+        self._active: Stepper | None = None
+        self.tally = Tally()
+
+    def set_restraint(self, local: Conditional, path: Conditional) -> None:
+        """See `Engine`."""
+        self._path_g = path
+        self._held.set_kappa(local.kappa)
+        self._path.set_kappa(path.kappa)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Engine`."""
+        self._rng, self.tally, self._active = rng, Tally(), None
+        for stepper in (self._free, self._held):
+            stepper.reseed(int(rng.integers(2**31 - 2)))
+
+    def _read(self, point: _Point) -> Array:
+        """ξ of a point, through the engine's fast evaluator."""
+        self._put(self._free, point)
+        self._active = None
+        return self._free.cvs()
+
+    def _put(self, stepper: Stepper, point: _Point) -> None:
+        stepper.load(point.walker())
+
+    # the local kernel
+
+    def load(self, walkers: Walkers) -> Array:
+        """See `Engine`."""
+        self._now = []
+        for i in range(len(walkers)):
+            one = walkers.take([i])
+            if one.velocities is None:
+                self._free.load(one)
+                self._free.draw_velocities(self._rng)
+                one = one.with_positions(one.positions, self._free.velocities().reshape(1, -1))
+            self._now.append(_Point.of(one))
+        self._before = list(self._now)
+        return np.array([self._read(p) for p in self._now])
+
+    def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
+        """See `Engine`."""
+        xi = np.full((len(self._now), len(self.cvs)), np.nan)
+        self._before = list(self._now)
+        for i, point in enumerate(self._now):
+            stepper = self._held if on[i] else self._free
+            if self._active is not stepper or len(self._now) > 1:
+                self._put(stepper, point)
+                self._active = stepper
+            if on[i]:
+                stepper.set_lambda(lam[i])
+            stepper.step(n_steps)
+            xi[i] = stepper.cvs()
+            self._now[i] = _Point.behind(stepper, point)
+            self.tally.evaluations += n_steps
+            if stepper.failed:
+                self.tally.nonfinite += 1
+            if self.kind == "ghmc":
+                counts = stepper.metropolis_counts()
+                self.tally.proposals += counts["n_tried"]
+                self.tally.accepted += counts["n_accepted"]
+                self.tally.nonfinite += counts["n_nonfinite"]
+        return xi
+
+    def revert(self, which: Mask) -> None:
+        """See `Engine`.
+
+        LFMiddle keeps its velocities half a kick behind its positions, so that what is reversed is
+        v + Δt F/2m, the velocity that belongs to the positions.
+        """
+        for i in np.flatnonzero(which):
+            point = self._before[i]
+            v = -point.v
+            if self.kind == "langevin":
+                stepper = self._active or self._free
+                self._put(stepper, point)
+                v = v - self._timestep * _forces(stepper) * self._inverse
+                v = _project(stepper, v)
+                self.tally.evaluations += 1
+            self._now[i] = _Point(point.x, v, point.box)
+            self._active = None
+
+    def walkers(self) -> Walkers:
+        """See `Engine`."""
+        parts = [p.walker() for p in self._now]
+        boxes = [p.box for p in parts if p.box is not None]
+        velocities = [p.velocities for p in parts if p.velocities is not None]
+        return Walkers(
+            np.concatenate([p.positions for p in parts]),
+            np.concatenate(velocities),
+            np.concatenate(boxes) if boxes else None,
+        )
+
+    # switching paths
+
+    def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
+        """RATTLE with λ held over each kick; W = ΔH/kT − heat of the refreshments.
+
+        OpenMM's leapfrog is used, whose velocities stand half a kick before its positions: half a
+        kick is taken off at the start and added wherever velocities are looked at, which makes it
+        velocity Verlet: its map preserves volume and reads the same backwards, so that its energy
+        error is part of W.
+        """
+        n = len(walkers)
+        self._active = None
+        x = np.array(walkers.positions, dtype=np.float64)
+        xi = np.full((n, len(self.cvs)), np.nan)
+        work = np.full(n, np.inf)
+        delta = self._path_g.displacement(stop, start)
+        levels = schedule.levels(delta)
+        before = self.tally.evaluations
+        for i in range(n):
+            self._path.load(walkers.take([i]))
+            try:
+                w = self._drive(start[i], delta[i], int(levels[i]), schedule)
+            except mm.OpenMMException:
+                continue  # a broken path is infinite work
+            end_xi = self._path.cvs()
+            if np.isfinite(w) and np.isfinite(end_xi).all():
+                x[i], xi[i], work[i] = self._path.store()[0], end_xi, w
+        broken = int(np.isinf(work).sum())
+        evaluations = self.tally.evaluations - before
+        return Switched(Walkers(x, None, walkers.box), xi, work, evaluations, broken)
+
+    def _drive(self, start: Array, delta: Array, levels: int, schedule: Schedule) -> float:
+        """Drive the loaded walker; its work in kT.
+
+        Kicks: half a one at λ₀, `stride` at each of λ₁ … λ_{L−1}, half a one at λ_L.
+        """
+        path, half = self._path, 0.5 * self.dt
+        stride = schedule.stride
+        path.set_lambda(start)
+        path.draw_velocities(self._rng)
+        work = -(path.potential_energy() + path.kinetic_energy())
+        path.context.setVelocities(path.velocities() - half * _forces(path) * self._inverse)
+        self.tally.evaluations += (levels - 1) * stride + 2
+        step, set_parameter = path.integrator.step, path.context.setParameter
+        names = [f"lambda_{c}" for c in range(len(delta))]
+        every = 1 if schedule.overdamped else schedule.refresh
+        damping = schedule.damping(self.dt)
+        step(1)
+        for level in range(1, levels):
+            lam = start + delta * (level / levels)
+            for name, value in zip(names, lam.tolist(), strict=True):
+                set_parameter(name, value)
+            if damping < 1.0 and 2 * level != levels and min(level, levels - level) % every == 0:
+                # at the first kick of a level on the way to the middle, at the last one after it,
+                # so that the reverse path refreshes at the same places
+                ahead = stride - 1 if 2 * level > levels else 0
+                step(ahead)
+                work -= self._refresh(damping)
+                step(stride - ahead)
+            else:
+                step(stride)
+        path.set_lambda(start + delta)
+        v = path.velocities() + half * _forces(path) * self._inverse
+        _project(path, v)
+        work += path.potential_energy() + path.kinetic_energy()
+        return work / self.system.kT
+
+    def _refresh(self, damping: float) -> float:
+        """v ← c v + √(1−c²) ξ for the velocities that belong to the positions; heat taken up."""
+        path = self._path
+        kick = 0.5 * self.dt * _forces(path) * self._inverse
+        old = _project(path, path.velocities() + kick)
+        before = path.kinetic_energy()
+        path.draw_velocities(self._rng)
+        new = damping * old + np.sqrt(1.0 - damping**2) * path.velocities()
+        path.context.setVelocities(new)
+        heat = path.kinetic_energy() - before
+        path.context.setVelocities(new - kick)
+        self.tally.evaluations += 1
+        return heat
+
+
+class _Point:
+    """One walker's positions and velocities (N, 3) and box; velocities are read when asked for."""
+
+    def __init__(self, x: Array, v: Array | None, box: Array | None, state: Any = None) -> None:
+        self.x, self._v, self.box, self._state = x, v, box, state
+
+    @classmethod
+    def of(cls, one: Walkers) -> _Point:
+        v = None if one.velocities is None else one.velocities[0].reshape(-1, 3)
+        box = None if one.box is None else one.box[0]
+        return cls(one.positions[0].reshape(-1, 3), v, box)
+
+    @classmethod
+    def behind(cls, stepper: Stepper, last: _Point) -> _Point:
+        """The point a stepper stands at; its velocities stay in OpenMM's State until needed."""
+        if stepper.failed:
+            return last
+        state = stepper.context.getState(velocities=True)
+        return cls(stepper.positions(), None, last.box, state)
+
+    @property
+    def v(self) -> Array:
+        if self._v is None:
+            value = self._state.getVelocities(asNumpy=True)._value
+            self._v = np.array(value, dtype=np.float64)
+        return self._v
+
+    def walker(self) -> Walkers:
+        box = None if self.box is None else self.box[None]
+        return Walkers(self.x.reshape(1, -1), self.v.reshape(1, -1), box)
+
+
+def _forces(stepper: Stepper) -> Array:
+    state = stepper.context.getState(forces=True)
+    return np.asarray(state.getForces(asNumpy=True)._value, dtype=np.float64)
+
+
+def _project(stepper: Stepper, v: Array) -> Array:
+    """Put in velocities with the constrained part removed, and return them."""
+    stepper.context.setVelocities(np.ascontiguousarray(v))
+    stepper.context.applyVelocityConstraints(TOLERANCE)
+    return stepper.velocities()
