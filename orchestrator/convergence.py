@@ -39,7 +39,7 @@ class Criteria:
     r_hat: float | None = 1.05
     ess: float | None = 100.0
     round_trips: int = 10
-    overlap: float = 0.05
+    overlap: float = 0.03
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,9 @@ def test_stratified_states_must_be_joined_by_overlapping_works() -> None:
     ok = {("a", "b"): 0.2, ("c", "b"): 0.1}
     assert judge(Criteria(), **{**three, "overlaps": ok}) == (True, ())
     _, unmet = judge(Criteria(), **{**three, "overlaps": {**ok, ("a", "c"): 0.01}})
-    assert unmet == ("a to c: overlap of forward and reverse work 0.010, asked 0.05",)
+    assert unmet == ("a to c: overlap of forward and reverse work 0.010, asked 0.03",)
     _, unmet = judge(Criteria(), **{**three, "overlaps": {**ok, ("a", "c"): NAN}})
-    assert unmet == ("a to c: overlap of forward and reverse work unknown, asked 0.05",)
+    assert unmet == ("a to c: overlap of forward and reverse work unknown, asked 0.03",)
     _, unmet = judge(Criteria(), **{**three, "overlaps": {("a", "b"): 0.2}})
     assert unmet == ("c: no works join it to a",)
     _, unmet = judge(Criteria(), **{**three, "overlaps": None})

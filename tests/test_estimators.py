@@ -193,6 +193,24 @@ def test_network_errors_without_the_shared_blocks_do_not_cover() -> None:
         covers(np.array(z), "ignored")
 
 
+def test_network_covers_with_eight_replicas_a_state() -> None:
+    """Few blocks: the errors cover once inflated."""
+    rng, z = np.random.default_rng(13), []
+    ids = np.repeat(np.arange(8), 25)
+    for _ in range(500):
+        shift = rng.normal(0, 0.6, (3, 8))[:, ids]
+        w = rng.normal(0.5, 0.8, (4, 200))
+        pairs = [
+            PairWorks(0, 1, w[0] + shift[0] + 1, w[1] + shift[1] - 1, ids, ids + 8),
+            PairWorks(1, 2, w[2] + shift[1] - 2, w[3] + shift[2] + 2, ids + 8, ids + 16),
+        ]
+        result = solve_network(3, pairs)
+        assert result.n_clusters == 8
+        value, error = result.difference(0, 2)
+        z.append((value + 1.0) / error)
+    covers(np.array(z) / inflation(7), "inflated")
+
+
 def test_network_of_one_pair_is_bar() -> None:
     rng = np.random.default_rng(7)
     for blocked in (False, True):

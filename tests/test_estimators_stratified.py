@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Grid, block_sums
 from msgen.orchestrator.estimators.network import PairWorks, solve_network
 from msgen.orchestrator.estimators.stratified import Populations, combine
@@ -16,11 +17,11 @@ MEANS = (0.0, 2.0)
 REPLICAS = 12
 
 
-def campaign(seed: int, shift: float = 0.5) -> Populations:
+def campaign(seed: int, shift: float = 0.5, numbers: np.ndarray | None = None) -> Populations:
     """Two normal states of weights e^{−F}; each replica stays in one, samples it, starts paths.
 
     A replica's samples are shifted as a whole by N(0, shift²), and its works by the same draw: that
-    is the correlation a joint error has to see.
+    is the correlation a joint error has to see. `numbers` renames the replicas of the works.
     """
     rng = np.random.default_rng(seed)
     sums, works, ids = [], [], []
@@ -33,7 +34,7 @@ def campaign(seed: int, shift: float = 0.5) -> Populations:
         sign = 1.0 if s == 0 else -1.0
         own = rng.normal(0, np.sqrt(1 - shift**2), len(block))
         works.append(sign * (F[1] - F[0]) + 0.5 + common + own)
-        ids.append(block)
+        ids.append(block if numbers is None else numbers[block])
     network = solve_network(2, [PairWorks(0, 1, works[0], works[1], ids[0], ids[1])])
     return combine(np.array(sums), network)
 
@@ -57,15 +58,19 @@ def test_the_joint_surface_covers() -> None:
 
 
 def test_the_error_sees_that_samples_and_works_share_replicas() -> None:
-    """With the link between samples and works cut, the error of the difference changes."""
-    linked = campaign(3, 0.7)
-    n = 2 * REPLICAS
-    works_only = np.random.default_rng(0).permutation(n)
-    mixed = Populations(linked.f, linked.influence[works_only], linked.scale)
-    assert np.allclose(mixed.stderr, linked.stderr)
-    assert linked.difference(0, 4)[1] != pytest.approx(
-        float(np.hypot(linked.stderr[0], linked.stderr[4])), rel=0.02
-    )
+    """Linked errors are those of the spread; with the works' replicas renumbered they are not."""
+    turn = (np.arange(2 * REPLICAS) + 5) % REPLICAS + np.repeat([0, REPLICAS], REPLICAS)
+    seeds = range(250)
+    spread = np.std([campaign(s).f for s in seeds], axis=0)
+    ratios = []
+    for numbers in (None, turn):
+        found = [campaign(s, numbers=numbers) for s in seeds]
+        error = np.sqrt(np.mean([(p.stderr / inflation(11)) ** 2 for p in found], axis=0))
+        ratios.append((spread / error)[[2, 4, 5]].mean())
+    # The spread of three bins from 250 campaigns is known to about 3 %.
+    assert abs(ratios[0] - 1) < 0.12
+    assert ratios[1] > 1.12
+    assert ratios[1] > 1.08 * ratios[0]
 
 
 def test_states_to_report_may_be_unions_of_strata() -> None:
