@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from msgen.orchestrator.base import RoundInfo, StateEstimate
-from msgen.orchestrator.results import jsonable, write_atomic
+from msgen.orchestrator.files import append_line, read_lines, write_atomic
+from msgen.orchestrator.results import jsonable
 
 HISTORY = Path("results") / "history.jsonl"
 
@@ -42,16 +43,10 @@ def _line(point: HistoryPoint) -> str:
 def read_history(run_dir: Path) -> list[HistoryPoint]:
     """All rounds, oldest first; empty if none. A line cut short by a crash is left out."""
     path = Path(run_dir) / HISTORY
-    points: list[HistoryPoint] = []
-    if not path.is_file():
-        return points
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        row["states"] = {n: StateEstimate(**s) for n, s in row["states"].items()}
-        points.append(HistoryPoint(**row))
+    points = []
+    for row in read_lines(path):
+        states = {n: StateEstimate(**s) for n, s in row["states"].items()}
+        points.append(HistoryPoint(**{**row, "states": states}))
     return points
 
 
@@ -59,8 +54,7 @@ def append_history(run_dir: Path, point: HistoryPoint) -> None:
     """Add one round at the end."""
     path = Path(run_dir) / HISTORY
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as out:
-        out.write(_line(point))
+    append_line(path, jsonable(asdict(point)), sync=False)
 
 
 def rewind_history(run_dir: Path, before: int) -> list[HistoryPoint]:

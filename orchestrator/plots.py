@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MultipleLocator
 
+from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Array
-from msgen.orchestrator.results import CVInfo, Region, Result
+from msgen.orchestrator.results import CVInfo, Result
 
 STATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _UNSEEN = "#e6e6e6"
@@ -36,13 +36,6 @@ def png(figure: Figure, dpi: float = 150) -> bytes:
     FigureCanvasAgg(figure)
     figure.savefig(out, format="png", dpi=dpi)
     return out.getvalue()
-
-
-def save(figure: Figure, path: Path, dpi: float = 150) -> Path:
-    """Write `figure` to `path` as PNG; returns the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(png(figure, dpi))
-    return path
 
 
 def _scale(cv: CVInfo) -> float:
@@ -71,35 +64,28 @@ def _angle_ticks(axis: Any, cv: CVInfo) -> None:
 def minimum_of(result: Result, name: str) -> tuple[float, ...] | None:
     """CV values (internal units) of a state's lowest bin, None where it is not known.
 
-    A state without a region is the rest: every bin outside all the regions. The diagnostics may
-    name centres (``centres``: name → values) instead, which then count.
+    'rest' is every bin outside all the regions. The diagnostics may name centres (``centres``:
+    name → values) instead, which then count.
     """
     named = result.estimate.diagnostics.get("centres", {})
     if name in named and len(named[name]) == len(result.header.cvs):
         return tuple(float(v) for v in named[name])
-    regions = result.header.regions
-    if not regions:
+    header, estimate = result.header, result.estimate
+    if not header.regions:
         return None
-    estimate = result.estimate
-    grids = np.meshgrid(*(estimate.axes[c.name] for c in result.header.cvs), indexing="ij")
-    columns = {c.name: g for c, g in zip(result.header.cvs, grids, strict=True)}
-
-    def inside(region: Region) -> Any:
-        mask = np.ones(estimate.f_kT.shape, dtype=bool)
-        for cv, (lo, hi) in region.items():
-            x = columns[cv]
-            mask &= (x >= lo) & (x < hi) if lo <= hi else (x >= lo) | (x < hi)
-        return mask
-
-    if name in regions:
-        mask = inside(regions[name])
-    else:
-        mask = ~np.any([inside(r) for r in regions.values()], axis=0)
+    names = tuple(c.name for c in header.cvs)
+    axes = [np.asarray(estimate.axes[n]) for n in names]
+    partition = Partition.from_boxes(
+        header.regions, names, np.array([c.periodic for c in header.cvs])
+    )
+    if name not in partition.names:
+        return None
+    mask = partition.overlap_with(axes) == partition.names.index(name)
     f = np.where(mask, estimate.f_kT, np.nan)
     if not np.isfinite(f).any():
         return None
     index = np.unravel_index(int(np.nanargmin(f)), f.shape)
-    return tuple(float(g[index]) for g in grids)
+    return tuple(float(axis[i]) for axis, i in zip(axes, index, strict=True))
 
 
 def _mark_states(ax: Axes, result: Result, dims: Sequence[int]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal, cast, get_args
 import numpy as np
 
 from msgen.orchestrator.base import Cost, Estimate, StateEstimate
+from msgen.orchestrator.files import write_atomic
 from msgen.systems.errors import SpecError
 
 ResultStatus = Literal["converged", "exhausted", "running", "failed"]
@@ -70,22 +70,6 @@ class Result:
     reason: str
     estimate: Estimate
     cost: Cost
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Replace `path`; a reader, or a machine that loses power, sees the old or the new, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(aside, "w", encoding="utf-8") as out:
-        out.write(text)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(aside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself is only durable once the folder is
-    finally:
-        os.close(folder)
 
 
 def jsonable(value: Any) -> Any:
@@ -141,6 +125,7 @@ def to_json(result: Result) -> dict[str, Any]:
 def write_result(run_dir: Path, result: Result) -> Path:
     """Rewrite `results/free_energy.json` atomically; returns its path."""
     path = Path(run_dir) / RESULT
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, json.dumps(to_json(result), allow_nan=False) + "\n")
     return path
 
@@ -251,6 +236,7 @@ def plumed_lines(result: Result) -> Iterator[str]:
 def write_tables(run_dir: Path, result: Result) -> list[Path]:
     """Write `results/fes.csv` and `results/fes.dat`; returns their paths."""
     folder = Path(run_dir) / "results"
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, lines in (("fes.csv", csv_lines(result)), ("fes.dat", plumed_lines(result))):
         write_atomic(folder / name, "\n".join(lines) + "\n")

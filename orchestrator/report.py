@@ -1,0 +1,218 @@
+"""A run directory told to a person: `status` in a few lines, `write_report` as one HTML page.
+
+Neither needs ray, and the run may be alive: both go by what it has committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.events import EventLog
+from msgen.orchestrator.export import committed_result, export
+from msgen.orchestrator.files import write_atomic
+from msgen.orchestrator.history import read_history
+from msgen.orchestrator.plot_history import history_figure
+from msgen.orchestrator.plots import png, surface_figure
+from msgen.orchestrator.progress import count, duration, free_energy, overhead
+from msgen.orchestrator.results import Result
+from msgen.orchestrator.schema.problems import CampaignError
+from msgen.orchestrator.validate import RESOLVED, load_campaign
+
+__all__ = ["export", "is_alive", "status", "write_report"]
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{margin-bottom:0}h2{margin-top:2rem;border-bottom:1px solid #ddd}img{max-width:100%}
+table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}.warn{background:#fff4d6;padding:.5rem 1rem}
+.converged{color:#00734f}.exhausted,.running{color:#9a5b00}.failed{color:#b00020}
+"""
+
+
+def is_alive(run_dir: Path) -> bool:
+    """Whether a process holds the run directory's lock at this moment."""
+    try:
+        file = (Path(run_dir) / ".lock").open("rb")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def status(run_dir: Path) -> str:
+    """How far a run is: phase, states, cost, what is unmet and what went wrong, a line each."""
+    run_dir = Path(run_dir)
+    events = EventLog(run_dir / "events.jsonl").read()
+    alive = is_alive(run_dir)
+    try:
+        result = committed_result(run_dir)
+    except CampaignError:
+        what = "is running, no round committed yet" if alive else "has not committed any round"
+        return f"{run_dir} {what}"
+    estimate, cost = result.estimate, result.cost
+    word: str = result.status
+    if word == "running":
+        word = "running" if alive else "stopped, to be resumed"
+    lines = [f"{result.header.campaign}: {word} — {result.reason}"]
+    if events:
+        when = datetime.fromisoformat(str(events[-1]["time"]))
+        ago = max(0.0, (datetime.now(UTC) - when).total_seconds())
+        lines.append(f"  last sign of life {duration(ago)} ago")
+    history = read_history(run_dir)
+    if history:
+        lines.append(f"  phase {history[-1].phase}, round {history[-1].round}")
+    lines += [f"  F({name}) = {free_energy(s)} kT" for name, s in estimate.states.items()]
+    lines.append(
+        f"  {count(cost.energy_evaluations)} energy evaluations · wall {duration(cost.wall_s)} · "
+        f"{overhead(cost)}"
+    )
+    lines += [f"  unmet: {what}" for what in estimate.unmet]
+    lines += [f"  warning: {what}" for what in _warnings(result, events)]
+    if not alive and result.status in ("running", "failed"):
+        lines.append("  to go on: the same msgen-run command again")
+    return "\n".join(lines)
+
+
+def write_report(run_dir: Path, target_kT: float | None = None) -> Path:
+    """Write ``results/report.html``, one file with all in it, and its figures as PNG beside it.
+
+    Parameters
+    ----------
+    run_dir : Path
+    target_kT : float, optional
+        ``converge.state_error``; by default what the run's resolved campaign says.
+
+    Raises
+    ------
+    CampaignError
+        If no round has been committed yet, or another version of msgen wrote the result.
+    """
+    run_dir = Path(run_dir)
+    result = committed_result(run_dir)
+    history = read_history(run_dir)
+    if target_kT is None and (run_dir / RESOLVED).is_file():
+        target_kT = load_campaign(run_dir / RESOLVED).converge.state_error
+    figures: dict[str, bytes] = {}
+    if drawable(result.estimate):
+        figures["free_energy.png"] = png(surface_figure(result))
+    if history:
+        figures["convergence.png"] = png(history_figure(history, target_kT))
+    for name, content in figures.items():
+        write_atomic(run_dir / "results" / name, content)
+    page = run_dir / "results" / "report.html"
+    write_atomic(page, _page(run_dir, result, figures))
+    return page
+
+
+def drawable(estimate: Estimate) -> bool:
+    """Whether there is a surface to draw: more than one bin, and one of them visited."""
+    return estimate.f_kT.size > 1 and bool((estimate.f_kT == estimate.f_kT).any())
+
+
+def _warnings(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    found = [str(w) for w in result.estimate.diagnostics.get("warnings", ())]
+    lost = [e for e in events if e["event"] == "failure"]
+    if lost:
+        cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]
+        found.append(f"{len(lost)} work orders failed; the last: {cause}")
+    if result.status == "exhausted":
+        found.append("the budget was spent before every criterion held: errors may be too small")
+    return found
+
+
+def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """An HTML table; the first column holds names, the others right-aligned values."""
+    out = ["<table>"]
+    if head:
+        out.append("<tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + "</tr>")
+    for name, *cells in rows:
+        values = "".join(f'<td class="n">{html.escape(c)}</td>' for c in cells)
+        out.append(f"<tr><td>{html.escape(name)}</td>{values}</tr>")
+    return "\n".join([*out, "</table>"])
+
+
+def _flat(tree: Any, name: str = "") -> list[tuple[str, str]]:
+    """Leaves of nested mappings, by dotted name; lists on one line."""
+    if isinstance(tree, Mapping):
+        return [
+            leaf for k, v in tree.items() for leaf in _flat(v, f"{name}.{k}" if name else str(k))
+        ]
+    if isinstance(tree, float):
+        return [(name, f"{tree:.4g}")]
+    if isinstance(tree, (list, tuple)):
+        return [(name, ", ".join(_flat(v)[0][1] if _flat(v) else "" for v in tree))]
+    return [(name, "not known" if tree is None else str(tree))]
+
+
+def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
+    header, estimate, cost = result.header, result.estimate, result.cost
+    title = html.escape(header.campaign)
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    word = f'<strong class="{result.status}">{result.status}</strong>'
+    parts = [
+        f"{head}<style>{_STYLE}</style></head><body>",
+        f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
+    ]
+    warnings = _warnings(result, EventLog(run_dir / "events.jsonl").read())
+    if warnings:
+        items = "".join(f"<li>{html.escape(w)}</li>" for w in warnings)
+        parts.append(f'<div class="warn"><strong>Warnings</strong><ul>{items}</ul></div>')
+    kT = header.kT_kJ_per_mol
+    columns = ["state", "F / kT", "± / kT"] + ([] if kT is None else ["F / kJ/mol", "± / kJ/mol"])
+    rows = []
+    for name, state in estimate.states.items():
+        cells = [name]
+        for scale in (1.0,) if kT is None else (1.0, kT):
+            cells += [
+                "–" if v is None else f"{scale * v:.3f}" for v in (state.f_kT, state.stderr_kT)
+            ]
+        rows.append(cells)
+    parts.append("<h2>Free energies of the states</h2>" + _table(rows, columns))
+    parts.append("<p>F = −ln P(state), against the first state; errors are one standard error.</p>")
+    if estimate.unmet:
+        items = "".join(f"<li>{html.escape(u)}</li>" for u in estimate.unmet)
+        parts.append(f"<h2>Criteria not met</h2><ul>{items}</ul>")
+    titles = {"free_energy.png": "Free-energy surface", "convergence.png": "Convergence"}
+    for name, content in figures.items():
+        code = base64.b64encode(content).decode()
+        parts.append(
+            f'<h2>{titles[name]}</h2><img alt="{titles[name]}" src="data:image/png;base64,{code}">'
+        )
+    shown = {k: v for k, v in estimate.diagnostics.items() if k != "warnings"}
+    parts.append("<h2>Diagnostics</h2>" + _table(_flat(shown)))
+    spent = [
+        ("rounds", str(cost.rounds)),
+        ("energy evaluations", f"{cost.energy_evaluations:,}"),
+        ("wall time", duration(cost.wall_s)),
+        ("sampling (worker time)", duration(cost.sampling_s)),
+        ("training (worker time)", duration(cost.training_s)),
+        ("loop", f"{duration(cost.overhead_s)}, {overhead(cost)}"),
+    ]
+    parts.append("<h2>Cost</h2>" + _table(spent))
+    about: list[tuple[str, str]] = []
+    if header.temperature_K is not None:
+        about.append(("temperature", f"{header.temperature_K:g} K"))
+    if kT is not None:
+        about.append(("kT", f"{kT:.4f} kJ/mol"))
+    provenance = run_dir / "provenance.json"
+    if provenance.is_file():
+        about += _flat(json.loads(provenance.read_text(encoding="utf-8")))
+    parts.append("<h2>Provenance</h2>" + _table(about))
+    resolved = run_dir / RESOLVED
+    if resolved.is_file():
+        text = html.escape(resolved.read_text(encoding="utf-8"))
+        parts.append(f"<h2>Campaign</h2><details><summary>all values</summary><pre>{text}</pre>")
+        parts.append("</details>")
+    return "\n".join([*parts, "</body></html>", ""])
