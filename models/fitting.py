@@ -1,7 +1,7 @@
 """Weighted maximum likelihood for a torch density, the same for every flow.
 
-minimises −Σ w_i ln q(y_i|c_i) / Σ w_i with Adam and a cosine learning rate. Clock time never decides
-anything: the result is a function of data, seed and settings.
+Minimises −Σ w_i ln q(y_i|c_i) / Σ w_i with Adam and a cosine learning rate. Clock time never
+decides anything: the result is a function of data, seed and settings.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from msgen.models.base import FitReport
 
-AUTO_UPDATES = 1200
+AUTO_UPDATES = 600
 """Gradient steps that `epochs=None` aims at."""
 
 MAX_AUTO_EPOCHS = 200
@@ -46,11 +46,11 @@ class Training:
     clip : float
         Bound on the norm of the gradient.
     device : str
-        'cpu', 'cuda' or 'auto' (cuda where there is one). Bit-exact repeats are promised on the cpu.
+        'cpu', 'cuda' or 'auto' (cuda where there is one). Repeats are bit-exact on the cpu only.
     """
 
     learning_rate: float = 5e-3
-    batch: int = 512
+    batch: int = 256
     epochs: int | None = None
     patience: int | None = None
     ema: float = 0.98
@@ -89,8 +89,8 @@ def maximise_likelihood(
     Notes
     -----
     The weights before the first update compete too, so that a warm start never ends worse on the
-    held-out data than it began. The moving average warms up, decay min(ema, (1+t)/(10+t)), so that a
-    short fit is not dominated by its first weights.
+    held-out data than it began. The moving average warms up, decay min(ema, (1+t)/(10+t)), so that
+    a short fit is not dominated by its first weights.
     """
     start = time.perf_counter()
     if len(y) < 10:
@@ -103,7 +103,7 @@ def maximise_likelihood(
     probability = None if weights is None else weights[train] / weights[train].sum()
 
     def loss(net: nn.Module, index: Tensor, w: Tensor | None = None) -> Tensor:
-        nll = -net(y[index], None if context is None else context[index])
+        nll: Tensor = -net(y[index], None if context is None else context[index])
         return nll.mean() if w is None else (nll * w.to(device)).sum() / w.sum()
 
     @torch.no_grad()

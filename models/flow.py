@@ -1,13 +1,9 @@
-"""A normalising flow as a generative model: standardisation, fitting, sampling, state.
-
-ln q(y|c) = ln q₀(z) + ln|∂z/∂v| − Σ_linear ln σ_i,  v = (y − μ)/σ on linear columns, v = y on angles,
-z = T(v|c), q₀ standard normal on linear columns and uniform on [−π, π) on angles.
-"""
+"""A normalising flow as a generative model: fitting, sampling, state."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from msgen.models.base import Array, FitReport, ModelState
+from msgen.models.checks import check_length, check_rows, check_weights
+from msgen.models.density import StandardisedDensity, moments
 from msgen.models.fitting import Training, maximise_likelihood
-from msgen.models.mixed_flow import angle_features
-from msgen.models.splines import LINEAR_BOUND, wrap
 
 SCHEMA_VERSION = 1
 CHUNK = 16384
@@ -53,93 +49,6 @@ class FlowConfig:
             values[key] = tuple(values[key])
         values["training"] = Training(**values["training"])
         return cls(**values)
-
-
-class StandardisedDensity(nn.Module):
-    """ln q(y|c) around a bijection of standardised variables.
-
-    `bijection(v, c)` returns (z, ln|∂z/∂v|), `bijection.inverse(z, c)` returns v.
-    """
-
-    loc: Tensor
-    scale: Tensor
-    context_loc: Tensor
-    context_scale: Tensor
-
-    def __init__(
-        self, bijection: nn.Module, periodic: Sequence[bool], context_periodic: Sequence[bool]
-    ) -> None:
-        super().__init__()
-        self.bijection = bijection
-        self.linear, self.angles = _columns(periodic)
-        self.context_linear, self.context_angles = _columns(context_periodic)
-        for name, n in (("", len(periodic)), ("context_", len(context_periodic))):
-            self.register_buffer(f"{name}loc", torch.zeros(n))
-            self.register_buffer(f"{name}scale", torch.ones(n))
-
-    def standardise(self, y: Array, weights: Array | None, context: Array | None) -> None:
-        """Set μ and σ from the data, weighted."""
-        loc, scale = moments(y, weights, self.angles.numpy())
-        self.loc.copy_(torch.as_tensor(loc))
-        self.scale.copy_(torch.as_tensor(scale))
-        if context is not None:
-            loc, scale = moments(context, weights, self.context_angles.numpy())
-            self.context_loc.copy_(torch.as_tensor(loc))
-            self.context_scale.copy_(torch.as_tensor(scale))
-
-    def forward(self, y: Tensor, context: Tensor | None) -> Tensor:
-        """ln q(y|c), shape (n,)."""
-        v = (y - self.loc) / self.scale
-        z, log_det = self.bijection(v, self._context(context))
-        normal = z[:, self.linear]
-        log_base = -0.5 * (normal * normal).sum(dim=-1)
-        constant = 0.5 * len(self.linear) + len(self.angles)
-        out: Tensor = (
-            log_base + log_det - torch.log(self.scale).sum() - constant * math.log(2 * math.pi)
-        )
-        return out
-
-    def push(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """Base draws z to samples y, shape (n, d); angles in [−π, π)."""
-        v = self.bijection.inverse(z, self._context(context))  # type: ignore[operator]
-        y: Tensor = v * self.scale + self.loc
-        y[:, self.angles] = wrap(y[:, self.angles])
-        return y
-
-    def base(self, n: int, rng: np.random.Generator) -> Tensor:
-        """n draws from the base, shape (n, d)."""
-        z = np.empty((n, len(self.loc)))
-        z[:, self.linear.numpy()] = rng.standard_normal((n, len(self.linear)))
-        z[:, self.angles.numpy()] = rng.uniform(-np.pi, np.pi, (n, len(self.angles)))
-        return torch.as_tensor(z)
-
-    def _context(self, context: Tensor | None) -> Tensor | None:
-        if context is None:
-            return None
-        scaled = (context - self.context_loc) / self.context_scale
-        return angle_features(scaled, self.context_linear, self.context_angles)
-
-
-def _columns(periodic: Sequence[bool]) -> tuple[Tensor, Tensor]:
-    mask = torch.tensor(list(periodic), dtype=torch.bool)
-    return (~mask).nonzero().squeeze(-1), mask.nonzero().squeeze(-1)
-
-
-def moments(y: Array, weights: Array | None, angles: Array) -> tuple[Array, Array]:
-    """μ and σ per column, shape (d,); 0 and 1 for angles.
-
-    σ is the standard deviation, or more where that would leave 0.1 % of the samples beyond 4 σ:
-    splines act on [−5, 5] only, and a small second state must fall inside.
-    """
-    w = np.full(len(y), 1 / len(y)) if weights is None else weights / weights.sum()
-    loc = w @ y
-    spread = np.sqrt(w @ (y - loc) ** 2)
-    seen = np.abs(y - loc) if weights is None else np.abs(y - loc)[weights > 0]
-    reach = np.quantile(seen, 0.999, axis=0) / (LINEAR_BOUND - 1)
-    # a column that does not vary keeps a finite density
-    scale = np.maximum(np.maximum(spread, reach), 1e-9 * (1 + np.abs(loc)))
-    loc[angles], scale[angles] = 0.0, 1.0
-    return loc, scale
 
 
 class FlowModel:
@@ -240,7 +149,7 @@ class FlowModel:
         if rows.shape[-1] != self.dim:
             raise ValueError(f"expected {self.dim} columns, got {rows.shape[-1]}")
         c = self._checked_context(context, len(rows))
-        finite = np.isfinite(rows).all(axis=1)
+        finite = np.asarray(np.isfinite(rows).all(axis=1))
         values = torch.as_tensor(np.where(finite[:, None], rows, 0.0))
         out = np.empty(len(rows))
         with torch.no_grad():
@@ -267,7 +176,7 @@ class FlowModel:
         return model
 
     def _reset(self, seed: int) -> None:
-        # layers construct themselves from torch's global generator; this makes them a function of seed
+        # layers construct themselves from torch's global generator: draw them again from seed
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for module in self._density.modules():
@@ -288,29 +197,9 @@ class FlowModel:
         if context is None:
             return None
         c = check_rows("context", np.atleast_2d(context), self.n_context)
-        return np.broadcast_to(c, (n, self.n_context)).copy() if len(c) != n else c
+        return np.repeat(c, n, axis=0) if len(c) == 1 and n != 1 else check_length(c, n)
 
 
 def _chunks(n: int, context: Array | None) -> list[tuple[slice, Tensor | None]]:
     slices = [slice(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
     return [(s, None if context is None else torch.as_tensor(context[s])) for s in slices]
-
-
-def check_rows(name: str, values: Array, columns: int) -> Array:
-    """`values` as float64 of shape (n, columns); ValueError for another shape, NaN or inf."""
-    rows = np.array(values, dtype=np.float64)
-    if rows.ndim != 2 or rows.shape[1] != columns:
-        raise ValueError(f"{name} must have shape (n, {columns}), got {rows.shape}")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{name} holds values that are not finite")
-    return rows
-
-
-def check_weights(weights: Array | None, n: int) -> Array | None:
-    """Weights as float64 of shape (n,), scaled to a mean of 1; ValueError if they cannot be."""
-    if weights is None:
-        return None
-    w = np.array(weights, dtype=np.float64)
-    if w.shape != (n,) or not np.isfinite(w).all() or (w < 0).any() or w.sum() <= 0:
-        raise ValueError(f"weights must be {n} finite, non-negative numbers, not all zero")
-    return w / w.mean()

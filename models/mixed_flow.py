@@ -1,8 +1,8 @@
 """A coupling flow for any mix of periodic and linear variables.
 
-Each layer maps z_i = f_i(x_i | x_A, c): the variables A (half of them) by a spline of their own, the
-others by a spline whose knots a network computes from A and the context. The network sees angles as
-sin and cos only, angles are rotated by a learnt angle before their circular spline, and so ln q has
+Each layer maps z_i = f_i(x_i | x_A, c): the variables A (half of them) by a spline of their own,
+the others by a spline whose knots a network computes from A and the context. The network sees angles
+as sin and cos only, angles are rotated by a learnt angle before their circular spline, and so ln q has
 no seam at ±π. The base is uniform on the angles and standard normal on the rest.
 Source: Rezende et al., Normalizing Flows on Tori and Spheres (2020); Durkan et al. (2019).
 """
@@ -137,8 +137,8 @@ class MixedCoupling(nn.Module):
     def _knots(self, group: int, raw: Tensor) -> _Knots:
         n_linear, n_angles = (len(index) for index in self.groups[group])
         per_linear, per_angle = 3 * self.bins - 1, 3 * self.bins + 1
-        linear, angles = raw.split([n_linear * per_linear, n_angles * per_angle], dim=-1)
-        angles = angles.reshape(len(raw), n_angles, per_angle)
+        linear = raw[:, : n_linear * per_linear]
+        angles = raw[:, n_linear * per_linear :].reshape(len(raw), n_angles, per_angle)
         return _Knots(
             linear_knots(linear.reshape(len(raw), n_linear, per_linear), self.bins),
             circular_knots(angles[..., 1:], self.bins),

@@ -15,9 +15,9 @@ from msgen.models.zuko_flow import ZukoBijection
 class SplineFlow(FlowModel):
     """Rational-quadratic spline couplings (Durkan et al., Neural Spline Flows, 2019).
 
-    On R^d this is ``zuko.flows.NSF`` with two passes (coupling). With a periodic variable among them
-    it is `msgen.models.mixed_flow`: zuko's own circular flow gives its network raw angles, which
-    leaves a jump of several nats in ln q across ±π.
+    On R^d this is ``zuko.flows.NSF`` with two passes (coupling). With a periodic variable among
+    them it is `msgen.models.mixed_flow`: zuko's own circular flow gives its network raw angles,
+    which leaves a jump of several nats in ln q across ±π.
     """
 
     def _bijection(self, config: FlowConfig) -> nn.Module:

@@ -4,8 +4,8 @@ Between two knots (x₀, y₀), (x₁, y₁) with slopes d₀, d₁, s = (y₁�
 
     y = y₀ + (y₁−y₀)·[s t² + d₀ t(1−t)] / [s + (d₀+d₁−2s) t(1−t)]
 
-Source: Durkan et al., Neural Spline Flows (2019), eqs. 4-7; on the circle the two end slopes are one
-parameter, Rezende et al., Normalizing Flows on Tori and Spheres (2020), sec. 2.1.2.
+Source: Durkan et al., Neural Spline Flows (2019), eqs. 4-7; on the circle the two end slopes are
+one parameter, Rezende et al., Normalizing Flows on Tori and Spheres (2020), sec. 2.1.2.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def wrap(angle: Tensor) -> Tensor:
 
 def linear_knots(raw: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
     """Knots x, y and slopes, each (…, bins + 1), from raw (…, 3·bins − 1); end slopes are 1."""
-    width, height, slope = raw.split([bins, bins, bins - 1], dim=-1)
+    width, height, slope = raw[..., :bins], raw[..., bins : 2 * bins], raw[..., 2 * bins :]
     x, y = _edges(width, LINEAR_BOUND), _edges(height, LINEAR_BOUND)
     return x, y, torch.exp(functional.pad(_soft(slope, 1.0), (1, 1)))
 
 
 def circular_knots(raw: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
     """Knots x, y and slopes, each (…, bins + 1), from raw (…, 3·bins); the end slopes are equal."""
-    width, height, slope = raw.split([bins, bins, bins], dim=-1)
+    width, height, slope = raw[..., :bins], raw[..., bins : 2 * bins], raw[..., 2 * bins :]
     slope = torch.exp(_soft(slope, 1.0))
     return (
         _edges(width, math.pi),
