@@ -1,7 +1,8 @@
 """The protocols every system and every collective variable meets, and the walkers they act on.
 
 Units. Molecular systems: energies kJ/mol, lengths nm, times ps, masses g/mol, angles rad.
-Analytic systems: energies in units of their own kT scale (``kT`` is given by the system), unit mass.
+Analytic systems: energies in units of their own kT scale (``kT`` is given by the system),
+unit mass.
 """
 
 from __future__ import annotations

@@ -103,7 +103,8 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
     Parameters
     ----------
     spec : Mapping
-        The ``system:`` section, resolved. By kind: ``openmm`` (see `molecular.openmm_system`);
+        The ``system:`` section, resolved. By kind: ``openmm`` (see
+        `build_molecular.openmm_system`);
         ``python`` {factory, arguments}; ``double_well`` {kT, start: left | right};
         ``mueller_brown`` {kT, start: [x, y]}; ``gaussian_mixture`` {dim, means, scales, weights,
         kT, start: component}; ``gaussian_tunnel`` {start: 0 | 10}.
@@ -120,7 +121,7 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
     kind = spec.get("kind")
     if kind == "openmm":
         # OpenMM takes a second to import and the analytic systems need none of it
-        from msgen.systems.molecular import openmm_system
+        from msgen.systems.build_molecular import openmm_system
 
         return openmm_system(spec, base_dir, platform)
     if kind == "python":

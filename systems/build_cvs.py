@@ -23,7 +23,6 @@ from msgen.systems.cvs import (
 from msgen.systems.errors import SpecError
 from msgen.systems.python import Field, python_cv
 from msgen.systems.selection import resolve_atom, resolve_atoms
-from msgen.systems.structure import read_reference
 
 CV_KINDS = (
     "dihedral",
@@ -174,6 +173,9 @@ def build_cv(name: str, spec: object, system: System, base_dir: Path, field: Fie
             )
         _one_molecule(atoms, system, topology, field)
         if kind == "rmsd":
+            # imports mdtraj and OpenMM, which analytic systems do without
+            from msgen.systems.files import read_reference
+
             reference = (
                 system.initial().positions.reshape(-1, 3)
                 if spec.get("reference") is None

@@ -44,7 +44,8 @@ def ghmc(
     a = e^{−γΔt/2}; a velocity-Verlet trajectory is proposed and accepted with
     min(1, e^{−ΔH/kT}); on rejection the positions come back and the momenta are reversed; momenta
     are refreshed again. A total energy that is not finite is a rejection. (T. Lelièvre, M. Rousset
-    and G. Stoltz, Math. Comput. 81, 2071 (2012).) Global variables count: ``n_tried``, ``n_accepted``, ``n_nonfinite``.
+    and G. Stoltz, Math. Comput. 81, 2071 (2012).) Global variables count: ``n_tried``,
+    ``n_accepted``, ``n_nonfinite``.
 
     Parameters
     ----------

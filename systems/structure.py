@@ -14,11 +14,11 @@ from openmm import app, unit
 
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
+from msgen.systems.files import Field, find_file, in_nm, open_with
 
 NONBONDED = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "PME")
 CONSTRAINTS = ("None", "HBonds", "AllBonds", "HAngles")
 IMPLICIT = ("HCT", "OBC1", "OBC2", "GBn", "GBn2")
-Field = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -43,46 +43,14 @@ class Molecule:
     box: Array | None
 
 
-def find_file(name: object, base_dir: Path, field: Field) -> Path:
-    """A file named in the campaign, relative to the campaign file.
-
-    Raises
-    ------
-    SpecError
-        If it is not there.
-    """
-    if not isinstance(name, str | Path) or not str(name):
-        raise SpecError(field, name, "is not a file name", "Name a file")
-    path = (base_dir / name).expanduser()
-    if not path.is_file():
-        raise SpecError(
-            field, str(name), "no such file", f"Files are found relative to {base_dir.resolve()}"
-        )
-    return path
-
-
-def _nm(quantity: Any) -> Array:
-    return np.array(quantity.value_in_unit(unit.nanometer), dtype=np.float64)
-
-
-def _open(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) -> Any:
-    try:
-        return reader(str(path), *args, **kwargs)
-    except Exception as error:  # the readers raise anything from KeyError to struct.error
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SpecError(
-            field, str(path.name), f"cannot be read ({text})", "Check the file"
-        ) from error
-
-
 def _structure(spec: Mapping[str, Any], base_dir: Path) -> Any:
     field: Field = ("system", "structure")
     path = find_file(spec.get("structure"), base_dir, field)
     suffix = path.suffix.lower()
     if suffix in (".cif", ".mmcif", ".pdbx"):
-        return _open(app.PDBxFile, path, field)
+        return open_with(app.PDBxFile, path, field)
     if suffix in (".pdb", ".ent"):
-        return _open(app.PDBFile, path, field)
+        return open_with(app.PDBFile, path, field)
     raise SpecError(field, str(spec["structure"]), "is neither PDB nor mmCIF", "Give .pdb or .cif")
 
 
@@ -176,7 +144,7 @@ def _from_force_field(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any
         ("system", "structure"),
         spec.get("structure"),
     )
-    return pdb.topology, system, _nm(pdb.getPositions(asNumpy=True)), None
+    return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
 
 
 def _from_topology(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, Array, Any]:
@@ -189,9 +157,9 @@ def _from_topology(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, A
             where, str(spec["topology"]), "is neither Amber nor Gromacs", "Give .prmtop or .top"
         )
     reader = app.AmberInpcrdFile if amber else app.GromacsGroFile
-    given = _open(reader, coordinates, ("system", "coordinates"))
+    given = open_with(reader, coordinates, ("system", "coordinates"))
     box = given.boxVectors if amber else given.getPeriodicBoxVectors()
-    if box is not None and not float(_nm(box).trace()) > 0:
+    if box is not None and not float(in_nm(box).trace()) > 0:
         box = None  # a .gro file always has a box line; zeros mean vacuum
     extra: dict[str, Any] = {}
     if spec.get("implicit_solvent") is not None:
@@ -206,23 +174,23 @@ def _from_topology(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, A
         extra["implicitSolvent"] = getattr(app, name)
         box = None
     # periodicity of the topology itself follows from the box that is passed here
-    top = _open(
+    top = open_with(
         app.AmberPrmtopFile if amber else app.GromacsTopFile, path, where, periodicBoxVectors=box
     )
     options = _options(spec, box is not None)
     system = _create(lambda: top.createSystem(**options, **extra), spec, where, spec["topology"])
     positions = given.positions if amber else given.getPositions(asNumpy=True)
-    return top.topology, system, _nm(positions), box
+    return top.topology, system, in_nm(positions), box
 
 
 def _from_xml(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, Array, Any]:
     pdb = _structure(spec, base_dir)
     where: Field = ("system", "system_xml")
     path = find_file(spec.get("system_xml"), base_dir, where)
-    system = _open(lambda p: mm.XmlSerializer.deserialize(Path(p).read_text()), path, where)
+    system = open_with(lambda p: mm.XmlSerializer.deserialize(Path(p).read_text()), path, where)
     if not isinstance(system, mm.System):
         raise SpecError(where, spec["system_xml"], "holds no System", "Serialise an openmm.System")
-    return pdb.topology, system, _nm(pdb.getPositions(asNumpy=True)), None
+    return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
 
 
 def _refuse(system: Any, source: object) -> None:
@@ -297,26 +265,6 @@ def read_molecule(spec: Mapping[str, Any], base_dir: Path) -> Molecule:
         system.setDefaultPeriodicBoxVectors(*box)
     periodic = system.usesPeriodicBoundaryConditions()
     vectors = (
-        np.array([_nm(v) for v in system.getDefaultPeriodicBoxVectors()]) if periodic else None
+        np.array([in_nm(v) for v in system.getDefaultPeriodicBoxVectors()]) if periodic else None
     )
     return Molecule(mdtraj.Topology.from_openmm(topology), topology, system, positions, vectors)
-
-
-def read_reference(name: object, base_dir: Path, topology: Any, field: Field) -> Array:
-    """Positions of a reference structure, shape (N, 3), nm; atoms as in `topology`.
-
-    Raises
-    ------
-    SpecError
-        If it cannot be read or has other atoms.
-    """
-    path = find_file(name, base_dir, field)
-    frame = _open(mdtraj.load, path, field)
-    if frame.n_atoms != topology.n_atoms:
-        raise SpecError(
-            field,
-            str(name),
-            f"has {frame.n_atoms} atoms where the system has {topology.n_atoms}",
-            "Give a structure of the same system",
-        )
-    return np.asarray(frame.xyz[0], dtype=np.float64)

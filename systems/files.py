@@ -1,0 +1,69 @@
+"""Files named in a campaign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mdtraj
+import numpy as np
+from openmm import unit
+
+from msgen.systems.base import Array
+from msgen.systems.errors import SpecError
+
+Field = tuple[str | int, ...]
+
+
+def find_file(name: object, base_dir: Path, field: Field) -> Path:
+    """A file named in the campaign, relative to the campaign file.
+
+    Raises
+    ------
+    SpecError
+        If it is not there.
+    """
+    if not isinstance(name, str | Path) or not str(name):
+        raise SpecError(field, name, "is not a file name", "Name a file")
+    path = (base_dir / name).expanduser()
+    if not path.is_file():
+        raise SpecError(
+            field, str(name), "no such file", f"Files are found relative to {base_dir.resolve()}"
+        )
+    return path
+
+
+def in_nm(quantity: Any) -> Array:
+    """An OpenMM length as a bare array in nm."""
+    return np.array(quantity.value_in_unit(unit.nanometer), dtype=np.float64)
+
+
+def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) -> Any:
+    """Call a reader on a file; whatever goes wrong becomes a SpecError."""
+    try:
+        return reader(str(path), *args, **kwargs)
+    except Exception as error:  # the readers raise anything from KeyError to struct.error
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SpecError(
+            field, str(path.name), f"cannot be read ({text})", "Check the file"
+        ) from error
+
+
+def read_reference(name: object, base_dir: Path, topology: Any, field: Field) -> Array:
+    """Positions of a reference structure, shape (N, 3), nm; atoms as in `topology`.
+
+    Raises
+    ------
+    SpecError
+        If it cannot be read or has other atoms.
+    """
+    path = find_file(name, base_dir, field)
+    frame = open_with(mdtraj.load, path, field)
+    if frame.n_atoms != topology.n_atoms:
+        raise SpecError(
+            field,
+            str(name),
+            f"has {frame.n_atoms} atoms where the system has {topology.n_atoms}",
+            "Give a structure of the same system",
+        )
+    return np.asarray(frame.xyz[0], dtype=np.float64)
