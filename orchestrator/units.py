@@ -135,7 +135,7 @@ def parse_any(value: object) -> Quantity:
         if unit in TABLE[dimension]:
             return Quantity(number * TABLE[dimension][unit], dimension)
     known = [u for table in TABLE.values() for u in table if u]
-    near = difflib.get_close_matches(unit, [*known, *_ALIASES], n=1)
+    near = difflib.get_close_matches(unit, [*known, *_ALIASES], n=1, cutoff=0.5)
     hint = f"Did you mean {_ALIASES.get(near[0], near[0])!r}?" if near else "Known units: "
     raise UnitError(f"unknown unit {unit!r}", hint if near else hint + ", ".join(known))
 
@@ -170,11 +170,12 @@ def parse(value: object, dimension: Dimension, kT: float | None = None) -> float
         raise UnitError("the unit is missing", f"{example} (units: {units})")
     if dimension == "number":
         raise UnitError("this value has no unit", f"{example}, without a unit")
-    name = quantity.dimension.replace("_", " ")
-    raise UnitError(
-        f"this is a {name}, a {dimension.replace('_', ' ')} is needed",
-        f"{example} (units: {units})",
-    )
+    given, needed = (_label(d) for d in (quantity.dimension, dimension))
+    raise UnitError(f"is a {given} where a {needed} is needed", f"{example} (units: {units})")
+
+
+def _label(dimension: Dimension) -> str:
+    return _LABELS.get(dimension, dimension.replace("_", " "))
 
 
 def to_text(value: float, dimension: Dimension) -> str:

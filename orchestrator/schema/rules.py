@@ -63,6 +63,7 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
         if not campaign.is_molecular and cv.kind not in _ANALYTIC:
             remedy = f"{campaign.system.kind} has no atoms: take {{kind: coordinate, index: 0}}"
             yield Problem((*here, "kind"), cv.kind, "is for molecules", remedy)
+            continue
         yield from _range((*here, "range"), cv)
         if cv.kind == "coordination" and cv.m <= cv.n:
             yield Problem((*here, "m"), cv.m, f"must be larger than n = {cv.n}", "Try n: 6, m: 12")
@@ -89,6 +90,9 @@ def _interval(
         p for i, q in enumerate(interval) if (p := wrong_dimension((*path, i), q, cv.dimension))
     ]
     if wrong:
+        if len(wrong) == 2 and wrong[0].problem == wrong[1].problem:
+            shown = [_plain(q) for q in interval]
+            wrong = [Problem(path, shown, wrong[0].problem, f"{wrong[0].remedy}, both ends")]
         yield from wrong
         return
     low, high = (q.value for q in interval)
@@ -115,7 +119,9 @@ def _say(value: float, dimension: Dimension) -> str:
 
 def cv_bounds(cv: CVSpec) -> tuple[float, float]:
     """Where a state may lie along a CV: its range if it has one, or all it can take."""
-    return cv.bounds if cv.range is None else (cv.range[0].value, cv.range[1].value)
+    return (
+        cv.bounds if cv.range is None or cv.is_periodic else (cv.range[0].value, cv.range[1].value)
+    )
 
 
 def _states(campaign: Campaign) -> Iterator[Problem]:
@@ -149,7 +155,7 @@ def _state(
         cv = campaign.cvs.get(cv_name)
         if cv is None:
             yield Problem((*here, cv_name), MISSING, "no such CV", choose(cv_name, campaign.cvs))
-        else:
+        elif campaign.is_molecular or cv.kind in _ANALYTIC:
             yield from _interval((*here, cv_name), interval, cv, cv_bounds(cv))
 
 
@@ -175,14 +181,13 @@ def _parts(interval: tuple[Quantity, Quantity], periodic: bool) -> list[tuple[fl
 def _strategy(campaign: Campaign) -> Iterator[Problem]:
     strategy, local = campaign.strategy, campaign.strategy.local
     here: Path = ("strategy", "local")
-    if campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
-        yield Problem(
-            (*here, "kind"), local.kind, "is for analytic systems", "Take langevin or ghmc"
-        )
     if isinstance(strategy, FlowMCMC) and campaign.is_molecular:
         remedy = "Take kind: steered, whose model lives on the CVs"
         what = "proposes whole configurations, so far of analytic systems only"
         yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
+    elif campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
+        what, remedy = "is for analytic systems", "Take langevin or ghmc"
+        yield Problem((*here, "kind"), local.kind, what, remedy)
     timed: list[tuple[Path, object, Dimension]] = []
     if isinstance(local, Langevin | GHMC):
         timed += [((*here, "timestep"), local.timestep, "time")]

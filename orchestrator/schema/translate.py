@@ -11,13 +11,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from msgen.orchestrator.schema.campaign import Campaign
-from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
+from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose, nearest
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
     """Every problem of a failed `Campaign.parse`, one for each field."""
+    details = error.errors(include_url=False)
+    misspelt = _misspelt(details)
     found: dict[Path, Problem] = {}
-    for detail in error.errors(include_url=False):
+    for detail in details:
+        if detail["type"] == "missing" and walk(detail["loc"])[0] in misspelt:
+            continue
         for problem in _translate(detail):
             known = found.get(problem.path)
             if known is None:
@@ -27,6 +31,18 @@ def problems_of(error: ValidationError) -> list[Problem]:
                 text = f"{known.problem}, or {problem.problem}"
                 found[problem.path] = Problem(known.path, known.value, text, known.remedy)
     return list(found.values())
+
+
+def _misspelt(details: list[ErrorDetails]) -> set[Path]:
+    """Fields that are not really missing: an unknown key beside them is a typo of their name."""
+    paths = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            path, owner, _ = walk(detail["loc"])
+            near = nearest(path[-1], _keys(owner))
+            if near is not None:
+                paths.add((*path[:-1], near))
+    return paths
 
 
 def _translate(detail: ErrorDetails) -> list[Problem]:
