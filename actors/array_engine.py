@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Mask, Schedule, Switched, Tally
-from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget
+from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget, Target
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
 
@@ -52,20 +52,18 @@ class ArrayEngine:
     system, cvs
     kernel : Kernel
         The local kernel.
-    dt : float
-        Time step of the switching paths.
     """
 
-    def __init__(self, system: System, cvs: CVSet, kernel: Kernel, dt: float) -> None:
-        self.system, self.cvs, self.kernel, self.dt = system, cvs, kernel, dt
+    def __init__(self, system: System, cvs: CVSet, kernel: Kernel) -> None:
+        self.system, self.cvs, self.kernel = system, cvs, kernel
         self._target = BoltzmannTarget(system)
         self._rng = np.random.default_rng(0)
         self._x = self._before = np.zeros((0, system.n_dof))
         self.tally = Tally()
 
-    def set_restraint(self, local: Conditional, path: Conditional) -> None:
+    def set_local_restraint(self, g: Conditional) -> None:
         """See `Engine`."""
-        self._local, self._path = local, path
+        self._local = g
 
     def begin(self, rng: np.random.Generator) -> None:
         """See `Engine`."""
@@ -78,7 +76,7 @@ class ArrayEngine:
 
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
         """See `Engine`."""
-        target = self._target
+        target: Target = self._target
         if on.any():
             target = SumTarget((self._target, RestraintTarget(self.cvs, self._local, lam, on)))
         result = self.kernel(target, Walkers(self._x), self._rng, n_steps=n_steps)
@@ -97,13 +95,13 @@ class ArrayEngine:
         """See `Engine`."""
         return Walkers(self._x.copy())
 
-    def _forces(self, x: Array, lam: Array) -> tuple[Array, Array, Array]:
+    def _forces(self, g: Conditional, x: Array, lam: Array) -> tuple[Array, Array, Array]:
         """Total energy in kT, total force, and ξ, under U − kT ln g(λ|ξ) up to its constant."""
         kT = self.system.kT
         energy, force = self.system.energy_and_force(Walkers(x))
         xi, dxi = cv_gradients(self.cvs, x)
-        pull = np.einsum("nc,ncd->nd", self._path.slope(lam, xi), dxi)
-        return energy / kT + self._path.energy(lam, xi), force - kT * pull, xi
+        pull = np.einsum("nc,ncd->nd", g.slope(lam, xi), dxi)
+        return energy / kT + g.energy(lam, xi), force - kT * pull, xi
 
     def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
         """Velocity Verlet with λ held over each kick; W = ΔH/kT − heat of the refreshments.
@@ -112,11 +110,12 @@ class ArrayEngine:
         the map between two refreshments preserves volume, so that its energy error is part of W.
         """
         n = len(walkers)
-        kT, mass, dt, rng = self.system.kT, self.system.masses, self.dt, self._rng
-        delta = self._path.displacement(stop, start)
+        kT, mass, dt, rng = self.system.kT, self.system.masses, schedule.dt, self._rng
+        g = schedule.g
+        delta = g.displacement(stop, start)
         levels = schedule.levels(delta)
         last = 2 + (levels - 1) * schedule.stride - 1  # index of the kick at λ_N
-        damping = schedule.damping(dt)
+        damping = schedule.damping
         spread = np.sqrt(kT / mass)
         every = 1 if schedule.overdamped else schedule.refresh
         x = np.array(walkers.positions, dtype=np.float64)
@@ -124,7 +123,7 @@ class ArrayEngine:
         end_xi = np.full((n, len(self.cvs)), np.nan)
         work = np.full(n, np.inf)
         with np.errstate(all="ignore"):
-            energy, force, _ = self._forces(x, start)
+            energy, force, _ = self._forces(g, x, start)
             total = -(energy + 0.5 * np.sum(mass * v * v, axis=1) / kT)
             live = np.arange(n)
             evaluations = n
@@ -133,7 +132,7 @@ class ArrayEngine:
                 lam = start[live] + delta[live] * (level / levels[live])[:, None]
                 vh = v[live] + 0.5 * dt * force[live] / mass
                 x[live] = x[live] + dt * vh
-                energy_k, force_k, xi_k = self._forces(x[live], lam)
+                energy_k, force_k, xi_k = self._forces(g, x[live], lam)
                 force[live] = force_k
                 v[live] = vh + 0.5 * dt * force_k / mass
                 evaluations += len(live)
@@ -146,7 +145,7 @@ class ArrayEngine:
                     live = live[~done]
                     if not len(live):
                         break
-                # the same distance from either end, so that the reverse path refreshes where this does
+                # at equal distance from either end: the reverse path refreshes where this does
                 at = live[np.minimum(k, last[live] - k) % (every * schedule.stride) == 0]
                 if damping < 1.0 and len(at):
                     before = np.sum(mass * v[at] ** 2, axis=1)

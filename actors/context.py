@@ -60,7 +60,8 @@ class WorkerContext:
     ----------
     setup : Tree
         Plain resolved spec dicts: 'system', 'cvs', 'strategy', 'model' …; 'base_dir' (str, where
-        relative files lie), 'platform' (str or None, the one chosen for the run), 'seed' (int).
+        relative files lie), 'platform' (str or None, the one chosen for the run), 'seed' and
+        'threads' (int).
     models : Models
     cache : dict
         For roles: an OpenMM Context, a compiled protocol. Never holds walker state.

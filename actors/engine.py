@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.base import Tree
 from msgen.actors.conditional import Conditional
 from msgen.systems.base import Array, Walkers
 
@@ -24,6 +25,10 @@ class Schedule:
 
     Attributes
     ----------
+    g : Conditional
+        g(λ|ξ) of the path: how stiffly λ pulls.
+    dt : float
+        Time step (ps for molecules).
     steps_per_unit : float
         Steps per unit of scaled CV distance |Δλ|/scale; the path's length depends on nothing else.
     scale : Array, shape (C,)
@@ -40,6 +45,8 @@ class Schedule:
         Shortest path.
     """
 
+    g: Conditional
+    dt: float
     steps_per_unit: float
     scale: Array
     stride: int = 1
@@ -52,13 +59,29 @@ class Schedule:
         """L, the number of increments of λ, from Δλ, shape (n, C) → (n,). Even in Δλ."""
         distance = np.sqrt(np.sum((displacement / self.scale) ** 2, axis=-1))
         steps = np.maximum(self.min_steps, np.ceil(self.steps_per_unit * distance))
-        return np.maximum(2, np.ceil(steps / self.stride)).astype(np.int64)
+        return np.asarray(np.maximum(2, np.ceil(steps / self.stride)), dtype=np.int64)
 
-    def damping(self, dt: float) -> float:
+    @property
+    def damping(self) -> float:
         """c of v ← c v + √(1−c²) ξ at a refreshment."""
         if self.overdamped:
             return 0.0
-        return float(np.exp(-self.friction * self.refresh * self.stride * dt))
+        return float(np.exp(-self.friction * self.refresh * self.stride * self.dt))
+
+    def tree(self) -> Tree:
+        """As a tree, for payloads and checkpoints; `from_tree` is the inverse."""
+        out: Tree = {name: getattr(self, name) for name in _SCALARS}
+        return {**out, "kappa": self.g.kappa, "periodic": self.g.periodic, "scale": self.scale}
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Schedule:
+        """Inverse of `tree`."""
+        g = Conditional(np.asarray(tree["kappa"]), np.asarray(tree["periodic"], dtype=bool))
+        scalars = {name: tree[name] for name in _SCALARS}
+        return cls(g=g, scale=np.asarray(tree["scale"]), **scalars)
+
+
+_SCALARS = ("dt", "steps_per_unit", "stride", "friction", "refresh", "overdamped", "min_steps")
 
 
 @dataclass(frozen=True)
@@ -128,6 +151,6 @@ class Engine(Protocol):
         """Drive λ from `start` to `stop`, shape (n, C); see `Schedule`."""
         ...
 
-    def set_restraint(self, local: Conditional, path: Conditional) -> None:
-        """g of the flattened local sampling and of the switching paths."""
+    def set_local_restraint(self, g: Conditional) -> None:
+        """g of the flattened local sampling."""
         ...

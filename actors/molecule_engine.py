@@ -31,8 +31,6 @@ class MoleculeEngine:
         Local dynamics: LFMiddle is approximate to order dt², GHMC exact.
     timestep, friction : float, optional
         Of the local dynamics, ps and 1/ps; the system's own by default.
-    path_timestep : float, optional
-        Of the switching paths.
     """
 
     def __init__(
@@ -42,16 +40,14 @@ class MoleculeEngine:
         kind: Literal["langevin", "ghmc"] = "langevin",
         timestep: float | None = None,
         friction: float | None = None,
-        path_timestep: float | None = None,
     ) -> None:
         self.system, self.cvs, self.kind = system, cvs, kind
-        self.dt = system.timestep if path_timestep is None else path_timestep
         self._timestep = system.timestep if timestep is None else timestep
         # all are made now: making one disturbs the random stream of the others
         local: dict[str, Any] = {"friction": friction, "purpose": kind, "timestep": timestep}
         self._free = system.context(False, cvs, **local)
         self._held = system.context(True, cvs, **local)
-        self._path = system.context(True, cvs, purpose="leapfrog", timestep=self.dt)
+        self._path = system.context(True, cvs, purpose="leapfrog")
         self._mass = system.masses.reshape(-1, 3)
         self._inverse = np.divide(
             1.0, self._mass, out=np.zeros_like(self._mass), where=self._mass > 0
@@ -62,11 +58,9 @@ class MoleculeEngine:
         self._active: Stepper | None = None
         self.tally = Tally()
 
-    def set_restraint(self, local: Conditional, path: Conditional) -> None:
+    def set_local_restraint(self, g: Conditional) -> None:
         """See `Engine`."""
-        self._path_g = path
-        self._held.set_kappa(local.kappa)
-        self._path.set_kappa(path.kappa)
+        self._held.set_kappa(g.kappa)
 
     def begin(self, rng: np.random.Generator) -> None:
         """See `Engine`."""
@@ -166,7 +160,9 @@ class MoleculeEngine:
         x = np.array(walkers.positions, dtype=np.float64)
         xi = np.full((n, len(self.cvs)), np.nan)
         work = np.full(n, np.inf)
-        delta = self._path_g.displacement(stop, start)
+        delta = schedule.g.displacement(stop, start)
+        self._path.set_kappa(schedule.g.kappa)
+        self._path.integrator.setStepSize(schedule.dt)
         levels = schedule.levels(delta)
         before = self.tally.evaluations
         for i in range(n):
@@ -187,7 +183,7 @@ class MoleculeEngine:
 
         Kicks: half a one at λ₀, `stride` at each of λ₁ … λ_{L−1}, half a one at λ_L.
         """
-        path, half = self._path, 0.5 * self.dt
+        path, half = self._path, 0.5 * schedule.dt
         stride = schedule.stride
         path.set_lambda(start)
         path.draw_velocities(self._rng)
@@ -197,7 +193,7 @@ class MoleculeEngine:
         step, set_parameter = path.integrator.step, path.context.setParameter
         names = [f"lambda_{c}" for c in range(len(delta))]
         every = 1 if schedule.overdamped else schedule.refresh
-        damping = schedule.damping(self.dt)
+        damping = schedule.damping
         step(1)
         for level in range(1, levels):
             lam = start + delta * (level / levels)
@@ -208,7 +204,7 @@ class MoleculeEngine:
                 # so that the reverse path refreshes at the same places
                 ahead = stride - 1 if 2 * level > levels else 0
                 step(ahead)
-                work -= self._refresh(damping)
+                work -= self._refresh(damping, half)
                 step(stride - ahead)
             else:
                 step(stride)
@@ -218,10 +214,10 @@ class MoleculeEngine:
         work += path.potential_energy() + path.kinetic_energy()
         return work / self.system.kT
 
-    def _refresh(self, damping: float) -> float:
+    def _refresh(self, damping: float, half: float) -> float:
         """v ← c v + √(1−c²) ξ for the velocities that belong to the positions; heat taken up."""
         path = self._path
-        kick = 0.5 * self.dt * _forces(path) * self._inverse
+        kick = half * _forces(path) * self._inverse
         old = _project(path, path.velocities() + kick)
         before = path.kinetic_energy()
         path.draw_velocities(self._rng)

@@ -9,8 +9,34 @@ import numpy as np
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.context import WorkerContext
 
+
+def _explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.explorer import explore
+
+    return explore(context, order, rng)
+
+
+def _sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.sampler import sample
+
+    return sample(context, order, rng)
+
+
+def _walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.walker import walk
+
+    return walk(context, order, rng)
+
+
+def _fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.trainer import fit
+
+    return fit(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
-ROLES: dict[str, Role] = {}
+# imported when first asked for: a worker that only sums needs neither torch nor OpenMM
+ROLES: dict[str, Role] = {"explore": _explore, "sample": _sample, "walk": _walk, "fit": _fit}
 """Role functions by `WorkOrder.kind`."""

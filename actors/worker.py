@@ -31,7 +31,7 @@ class Worker:
         self._context = WorkerContext(setup)
         self._seed = int(setup["seed"])
         self._roles: dict[str, Role] = {**ROLES, **_extra_roles(setup)}
-        _one_thread()
+        _pin_threads(int(setup.get("threads", 1)))
 
     def publish(self, version: int, model: Tree) -> None:
         """Take the frozen model `version`, a tree of a `ModelState`."""
@@ -89,8 +89,8 @@ def _extra_roles(setup: Tree) -> Mapping[str, Role]:
     return roles
 
 
-def _one_thread() -> None:
-    # sums over threads would depend on their number, and workers would fight for cores
+def _pin_threads(threads: int) -> None:
+    # sums over threads depend on their number, and workers would fight for cores
     import torch
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)

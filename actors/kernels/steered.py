@@ -90,7 +90,6 @@ def steer(
     target: Labels,
     partition: Partition,
     proposals: Proposals,
-    g: Conditional,
     schedule: Schedule,
     rng: np.random.Generator,
 ) -> Paths:
@@ -105,6 +104,7 @@ def steer(
     from ρ* in B, with ΔF = −ln P(B)/P(A) (Crooks, Phys. Rev. E 60, 2721, 1999; extended variable:
     design of this package). A path that ends outside B has w = ∞: its reverse cannot be generated.
     """
+    g = schedule.g
     start = draw_start(xi, source, partition, g, rng)
     stop = proposals.sample(target, rng)
     driven = engine.switch(walkers, start, stop, schedule)

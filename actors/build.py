@@ -1,0 +1,80 @@
+"""The engine of a campaign, from its plain spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgen.actors.array_engine import ArrayEngine
+from msgen.actors.context import WorkerContext
+from msgen.actors.engine import Engine
+from msgen.actors.kernels.base import Kernel
+from msgen.actors.kernels.hmc import Hmc
+from msgen.actors.kernels.mala import Mala
+from msgen.actors.kernels.overdamped import Overdamped
+from msgen.systems.base import System
+from msgen.systems.errors import SpecError
+
+FIRST_STEP = {"mala": 0.01, "hmc": 0.1}
+"""Where the tuning of an analytic system's step size starts, in units of kT and unit mass."""
+
+
+def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) -> Kernel:
+    """The local kernel of an analytic or Python system.
+
+    Parameters
+    ----------
+    spec : Mapping
+        The campaign's `strategy.local`.
+    step : float or None
+        Its tuned step size; None where the campaign gives one.
+
+    Raises
+    ------
+    SpecError
+        For dynamics that only molecules have.
+    """
+    kind = spec["kind"]
+    if kind == "overdamped":
+        return Overdamped(float(spec["step_size"]), system.kT / system.masses)
+    given = spec.get("step_size", "auto")
+    size = float(given) if not isinstance(given, str) else (step or FIRST_STEP.get(kind, 0.01))
+    if kind == "mala":
+        return Mala(size, system.kT / system.masses)
+    if kind == "hmc":
+        return Hmc(size, int(spec["leapfrog"]), system.masses, system.kT, jitter=0.2)
+    raise SpecError(
+        ("strategy", "local", "kind"),
+        kind,
+        "needs a molecule",
+        "Use mala, hmc or overdamped for an analytic system",
+    )
+
+
+def build_engine(context: WorkerContext, step: float | None) -> Engine:
+    """The engine for this worker; a molecule's is made once, since its Contexts are dear."""
+    spec = context.setup["strategy"]["local"]
+    if context.setup["system"]["kind"] != "openmm":
+        kernel = local_kernel(spec, context.system, step)
+        return ArrayEngine(context.system, context.cvs, kernel)
+    if "engine" not in context.cache:
+        from msgen.actors.molecule_engine import (
+            MoleculeEngine,
+        )  # an analytic system needs no OpenMM
+        from msgen.systems.molecular import OpenMMSystem
+
+        system = context.system
+        if not isinstance(system, OpenMMSystem):
+            raise TypeError(f"{type(system).__name__} is no OpenMM system")
+        if spec["kind"] not in ("langevin", "ghmc"):
+            raise SpecError(
+                ("strategy", "local", "kind"),
+                spec["kind"],
+                "is not for molecules",
+                "Use langevin or ghmc",
+            )
+        context.cache["engine"] = MoleculeEngine(
+            system, context.cvs, spec["kind"], spec["timestep"], spec["friction"]
+        )
+    engine: Engine = context.cache["engine"]
+    return engine
