@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
         help="continue the run in the run directory: if there is one, always, or never",
     )
     run.add_argument(
-        "--address", help="Ray cluster: auto, local, or host:port (default: a Ray of its own)"
+        "--address",
+        default="local",
+        help="Ray: local starts one here (default), auto finds a running one, else host:port",
     )
     run.add_argument("--executor", choices=("ray", "inline"), help="instead of the file's")
     run.add_argument("--dry-run", action="store_true", help="check, print the plan, and stop")
@@ -101,11 +103,19 @@ def _run(args: argparse.Namespace) -> int:
         print(plan(checked))
         return 0
     from msgen.orchestrator.campaign import run_campaign
+    from msgen.orchestrator.lock import LockedError
 
     try:
         status = run_campaign(
-            checked, run_dir=checked.run_dir, resume=args.resume, address=args.address
+            checked,
+            run_dir=checked.run_dir,
+            resume=args.resume,
+            address=args.address,
+            source=args.campaign,
         )
+    except LockedError as error:
+        print(error, file=sys.stderr)
+        return 1
     except Exception as error:
         log = _keep(checked.run_dir)
         print(f"msgen failed: {type(error).__name__}: {error}", file=sys.stderr)
@@ -162,7 +172,7 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.report import export
+    from msgen.orchestrator.export import export
 
     for path in export(_directory(args.directory)):
         print(path)

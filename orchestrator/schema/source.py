@@ -16,6 +16,7 @@ import yaml
 
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Path, Problem
 
+_DEEPEST = 30
 _BOOL = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 _INT = re.compile(r"^[+-]?[0-9][0-9_]*$")
 _FLOAT = re.compile(r"^[+-]?([0-9][0-9_]*\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$")
@@ -62,6 +63,9 @@ class _Builder:
 
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.lines.setdefault(path, node.start_mark.line + 1)
+        if len(path) > _DEEPEST:  # an alias inside its own anchor has no end
+            self.problems.append(Problem(path[:3], MISSING, "is nested without end", "Unfold it"))
+            return None
         if isinstance(node, yaml.ScalarNode):
             return _scalar(node)
         if isinstance(node, yaml.SequenceNode):
@@ -72,7 +76,11 @@ class _Builder:
         tree: dict[str, Any] = {}
         for key_node, value_node in node.value:
             # the text of a key, so that states or CVs may be called `on`, `no` or `1`
-            key = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "?"
+            if not isinstance(key_node, yaml.ScalarNode):
+                what = f"a key in line {key_node.start_mark.line + 1} is no word"
+                self.problems.append(Problem(path, MISSING, what, "Write name: value"))
+                continue
+            key = str(key_node.value)
             here = (*path, key)
             if key in tree:
                 first = self.lines[here]
