@@ -39,6 +39,8 @@ class Monitor:
         ``converge.state_error``, drawn into the convergence plot.
     show : Reporter or None
         Is told the same, last: usually a `msgen.orchestrator.progress.Progress`.
+    tensorboard : bool
+        Whether to keep ``tensorboard/`` at all.
     image_share : float
         See above.
     """
@@ -51,6 +53,7 @@ class Monitor:
         next_round: int = 0,
         target_kT: float | None = None,
         show: Reporter | None = None,
+        tensorboard: bool = True,
         image_share: float = 0.01,
     ) -> None:
         self._run_dir = Path(run_dir)
@@ -59,9 +62,11 @@ class Monitor:
         self._show = show
         self._image_share = image_share
         self._history = rewind_history(self._run_dir, next_round)
-        self._board = TensorBoardLog(
-            self._run_dir / "tensorboard", tuple(c.name for c in header.cvs), next_round
-        )
+        self._board: TensorBoardLog | None = None
+        if tensorboard:
+            self._board = TensorBoardLog(
+                self._run_dir / "tensorboard", tuple(c.name for c in header.cvs), next_round
+            )
         self._begun = time.monotonic()
         self._drawing_s = 0.0
         self._last: RoundInfo | None = None
@@ -80,19 +85,15 @@ class Monitor:
         unmet = "; ".join(info.unmet)
         result = self._result(info, "running", f"unmet: {unmet}" if unmet else "in progress")
         write_result(self._run_dir, result)
-        lived = time.monotonic() - self._begun
-        image = None
-        if drawable(info.estimate) and self._drawing_s <= self._image_share * lived:
-            started = time.monotonic()
-            image = png(surface_figure(result), _IMAGE_DPI)
-            self._drawing_s += time.monotonic() - started
-        self._board.round(info, image)
+        if self._board is not None:
+            self._board.round(info, self._image(result))
         if self._show is not None:
             self._show.round(info)
 
     def close(self, status: Status, reason: str) -> None:
         """Write the final result, its tables and figures and the report."""
-        self._board.close()
+        if self._board is not None:
+            self._board.close()
         if self._last is not None:
             final: ResultStatus = "running" if status == "interrupted" else status
             result = self._result(self._last, final, reason)
@@ -101,6 +102,16 @@ class Monitor:
             write_report(self._run_dir, self._target)
         if self._show is not None:
             self._show.close(status, reason)
+
+    def _image(self, result: Result) -> bytes | None:
+        """The surface as PNG, if there is one and its time has come."""
+        lived = time.monotonic() - self._begun
+        if not drawable(result.estimate) or self._drawing_s > self._image_share * lived:
+            return None
+        started = time.monotonic()
+        image = png(surface_figure(result), _IMAGE_DPI)
+        self._drawing_s += time.monotonic() - started
+        return image
 
     def _result(self, info: RoundInfo, status: ResultStatus, reason: str) -> Result:
         return Result(self._header, status, reason, info.estimate, info.cost)

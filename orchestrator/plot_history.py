@@ -45,7 +45,7 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
                 lw=0.8,
                 ls=":",
             )
-    if target_kT is not None:
+    if target_kT is not None and lower.get_lines():
         lower.axhline(target_kT, color="black", lw=1, ls="--")
         lower.annotate(
             "asked for", (0.01, target_kT), xycoords=("axes fraction", "data"), va="bottom",
@@ -53,13 +53,14 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
         )  # fmt: skip
     _shade_phases((upper, lower), history)
     upper.set_ylabel("F / kT")
-    if names:
+    if upper.get_lines():
         upper.legend(frameon=False, loc="best", title="state (± 1 σ)")
     lower.set(xlabel="energy evaluations", ylabel="σ(F) / kT")
     lower.xaxis.set_major_formatter(EngFormatter(sep=""))
     lower.yaxis.set_major_formatter("{x:g}")
-    lower.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    lower.yaxis.set_minor_formatter(NullFormatter())
+    if lower.get_yscale() == "log":  # something was drawn
+        lower.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        lower.yaxis.set_minor_formatter(NullFormatter())
     for ax in (upper, lower):
         ax.grid(alpha=0.25)
     return figure

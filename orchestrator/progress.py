@@ -19,9 +19,9 @@ def count(n: float) -> str:
     """A large number, short: 950, 12.3k, 3.10M."""
     if n < 1e4:
         return f"{n:.0f}"
-    if n < 1e6:
+    if n < 999_950:
         return f"{n / 1e3:.1f}k"
-    return f"{n / 1e6:.2f}M" if n < 1e9 else f"{n / 1e9:.2f}G"
+    return f"{n / 1e6:.2f}M" if n < 999_995_000 else f"{n / 1e9:.2f}G"
 
 
 def duration(seconds: float) -> str:

@@ -19,6 +19,7 @@ from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.export import committed_result, export
 from msgen.orchestrator.files import write_atomic
 from msgen.orchestrator.history import read_history
+from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.plot_history import history_figure
 from msgen.orchestrator.plots import png, surface_figure
 from msgen.orchestrator.progress import count, duration, free_energy, overhead
@@ -40,7 +41,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.warn{background:#fff4d6
 def is_alive(run_dir: Path) -> bool:
     """Whether a process holds the run directory's lock at this moment."""
     try:
-        file = (Path(run_dir) / ".lock").open("rb")
+        file = RunLock(Path(run_dir)).path.open("rb")
     except OSError:
         return False
     with file:

@@ -71,8 +71,11 @@ def scalars(info: RoundInfo) -> dict[str, float]:
         out[f"stderr/{name}"] = state.stderr_kT
     for move, rate in dict(found.get("acceptance") or {}).items():
         out[f"acceptance/{move}"] = rate
-    for name in ("ess", "r_hat", "round_trips"):
-        out[f"diagnostics/{name}"] = found.get(name)
+    for name, pick in (("ess", min), ("r_hat", max), ("round_trips", min)):
+        value = found.get(name)
+        if isinstance(value, Mapping):  # one for each CV or state: the worst counts
+            value = pick(value.values()) if value else None
+        out[f"diagnostics/{name}"] = value
     out["cost/energy_evaluations"] = info.cost.energy_evaluations
     out["cost/wall_s"] = info.cost.wall_s
     if info.cost.wall_s > 0:

@@ -1,0 +1,204 @@
+"""`msgen status`, `report` and `export` on run directories, alive, stopped and empty."""
+
+from __future__ import annotations
+
+import base64
+import html.parser
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import pytest
+from reporting import KT, PHI, PSI, header, info
+
+from msgen.actors.base import Segment
+from msgen.orchestrator.base import StateEstimate, Status
+from msgen.orchestrator.events import EventLog
+from msgen.orchestrator.lock import RunLock
+from msgen.orchestrator.monitor import Monitor
+from msgen.orchestrator.report import export, status, write_report
+from msgen.orchestrator.results import RunHeader
+from msgen.orchestrator.schema.problems import CampaignError
+from msgen.orchestrator.store import Store
+
+REGIONS = {"C7ax": {"phi": (0.0, 2.27)}}
+HEADER = header(PHI, PSI, regions=REGIONS)
+
+
+def a_run(
+    run_dir: Path, ended: Status | None = "exhausted", head: RunHeader = HEADER, rounds: int = 2
+) -> None:
+    log = EventLog(run_dir / "events.jsonl")
+    log.write("start", name=head.campaign)
+    m = Monitor(run_dir, head)
+    for rnd in range(rounds):
+        m.round(info(rnd, phase="explore" if rnd == 0 else "produce"))
+        log.write("round", number=rnd)
+    if ended is not None:
+        m.close(ended, "energy evaluations spent")
+
+
+def test_status_of_a_live_a_dead_and_an_ended_run(tmp_path: Path) -> None:
+    a_run(tmp_path, ended=None)
+    with RunLock(tmp_path):
+        alive = status(tmp_path)
+    assert alive.startswith("dipeptide: running — unmet: rest: error 0.20 kT")
+    assert "phase produce, round 1" in alive
+    assert "go on" not in alive
+    dead = status(tmp_path)
+    assert dead.startswith("dipeptide: stopped, to be resumed")
+    assert "to go on: the same msgen-run command again" in dead
+    a_run(tmp_path, "exhausted")
+    ended = status(tmp_path)
+    assert ended.startswith("dipeptide: exhausted — energy evaluations spent")
+    assert "F(rest) = -3.60 ± 0.20 kT" in ended
+    assert "overhead 2.0 % of wall" in ended
+
+
+def test_status_leaves_the_run_directory_as_it_was(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    with RunLock(tmp_path):
+        pass
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    status(tmp_path)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    with RunLock(tmp_path):  # and nothing is left locked
+        pass
+
+
+def test_before_the_first_round(tmp_path: Path) -> None:
+    assert status(tmp_path).endswith("has not committed any round")
+    with RunLock(tmp_path):
+        assert status(tmp_path).endswith("is running, no round committed yet")
+    for tell in (write_report, export):
+        with pytest.raises(CampaignError, match="no result yet"):
+            tell(tmp_path)
+
+
+def test_failures_are_told(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    log = EventLog(tmp_path / "events.jsonl")
+    log.write("failure", order=[1, "sample", 3], retryable=True, cause="worker lost\nmore")
+    assert "warning: 1 work orders failed; the last: worker lost" in status(tmp_path)
+    assert "worker lost" in write_report(tmp_path).read_text()
+
+
+class Page(html.parser.HTMLParser):
+    """Collects what an HTML page refers to, its text, and whether its tags match."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str] = []
+        self.text = ""
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.sources += [v or "" for k, v in attrs if k in ("src", "href")]
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_report_is_one_file_with_everything_in_it(tmp_path: Path) -> None:
+    a_run(tmp_path, head=replace(HEADER, campaign="<script>di&peptide"))
+    (tmp_path / "provenance.json").write_text(json.dumps({"seed": 7, "versions": {"numpy": "2.4"}}))
+    page = Page()
+    page.feed(write_report(tmp_path).read_text())
+    assert page.open == []
+    assert len(page.sources) == 2
+    for source in page.sources:
+        assert source.startswith("data:image/png;base64,")
+        assert base64.b64decode(source.partition(",")[2]).startswith(b"\x89PNG")
+    text = re.sub(r"\s+", " ", page.text)
+    assert "<script>di&peptide" in text
+    for part in (
+        "exhausted — energy evaluations spent", "-3.600", f"{-3.6 * KT:.3f}", "acceptance.steered",
+        "overhead 2.0 % of wall", "versions.numpy", "100,000", "rest: error 0.20 kT",
+    ):  # fmt: skip
+        assert part in text
+
+
+def stored(run_dir: Path) -> np.ndarray:
+    """Two rounds of two replicas with 30 samples each of 4 atoms; returns the CVs in order."""
+    store = Store(run_dir / "store.zarr", "w")
+    rng = np.random.default_rng(5)
+    everything = []
+    for rnd in range(2):
+        segments = []
+        for replica in range(2):
+            cvs = rng.uniform(-np.pi, np.pi, (30, 2))
+            samples = {"cvs": cvs, "positions": rng.normal(0, 1, (30, 12))}
+            segments.append(Segment((rnd, "sample", replica), samples))
+            everything.append(cvs)
+        store.append(rnd, segments)
+        store.commit()
+    return np.concatenate(everything)
+
+
+def test_export_weighs_states_by_their_free_energies(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    cvs = stored(tmp_path)
+    written = {p.name: p for p in export(tmp_path)}
+    assert set(written) == {"fes.csv", "fes.dat", "samples.npz", "samples.csv", "samples.dcd"}
+    with np.load(written["samples.npz"]) as npz:
+        columns = dict(npz)
+    np.testing.assert_array_equal(columns["cvs"], cvs)
+    np.testing.assert_array_equal(columns["round"], np.repeat([0, 1], 60))
+    np.testing.assert_array_equal(columns["replica"], np.tile(np.repeat([0, 1], 30), 2))
+    weight = columns["weight"]
+    assert weight.sum() == pytest.approx(1)
+    assert (weight[:60] == 0).all()  # round 0 explored: it is no equilibrium sample
+    ax = (cvs[:, 0] >= 0) & (cvs[:, 0] < 2.27)
+    p_ax = 1 / (1 + np.exp(3.6))
+    assert weight[ax].sum() == pytest.approx(p_ax)
+    np.testing.assert_allclose(weight[60:][ax[60:]], p_ax / ax[60:].sum())
+    table = np.loadtxt(written["samples.csv"], delimiter=",", skiprows=1)
+    np.testing.assert_allclose(table[:, 2], weight, atol=1e-12)
+    np.testing.assert_allclose(table[:, 3:], cvs, rtol=1e-8)
+
+
+def test_the_trajectory_holds_the_same_rows_in_nanometres(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    stored(tmp_path)
+    written = {p.name: p for p in export(tmp_path)}
+    topology = mdtraj.Topology()
+    residue = topology.add_residue("X", topology.add_chain())
+    for _ in range(4):
+        topology.add_atom("C", mdtraj.element.carbon, residue)
+    frames = mdtraj.load_dcd(str(written["samples.dcd"]), top=topology)
+    with np.load(written["samples.npz"]) as npz:
+        np.testing.assert_allclose(frames.xyz.reshape(120, 12), npz["positions"], atol=1e-5)
+
+
+def test_an_analytic_system_has_no_trajectory(tmp_path: Path) -> None:
+    a_run(tmp_path, head=replace(HEADER, temperature_K=None, kT_kJ_per_mol=None))
+    stored(tmp_path)
+    assert "samples.dcd" not in {p.name for p in export(tmp_path)}
+
+
+def test_export_of_a_run_without_samples_still_writes_the_surface(tmp_path: Path) -> None:
+    a_run(tmp_path, rounds=1)
+    assert {p.name for p in export(tmp_path)} == {"fes.csv", "fes.dat"}
+
+
+def test_a_state_never_seen_weighs_nothing(tmp_path: Path) -> None:
+    m = Monitor(tmp_path, HEADER)
+    for rnd in range(2):
+        seen = info(rnd)
+        states = {"C7ax": StateEstimate(0.0, 0.0), "rest": StateEstimate(None, None)}
+        m.round(replace(seen, estimate=replace(seen.estimate, states=states)))
+    m.close("failed", "stopped")
+    cvs = stored(tmp_path)
+    path = next(p for p in export(tmp_path) if p.name == "samples.npz")
+    with np.load(path) as npz:
+        weight = npz["weight"]
+    ax = (cvs[:, 0] >= 0) & (cvs[:, 0] < 2.27)
+    np.testing.assert_allclose(weight, ax / ax.sum())
