@@ -23,7 +23,7 @@ class RunLock:
     ----------
     folder : Path
     name : str
-        '.lock' for the driver, '.writer.lock' for the process that writes the store.
+        'lock' for the driver, 'writer.lock' for the process that writes the store.
     patience_s : float
         How long to wait for the holder to go: for a writer whose driver was killed a moment ago.
 
@@ -33,7 +33,7 @@ class RunLock:
         On entering, if it is still held; says by whom.
     """
 
-    def __init__(self, folder: Path, name: str = ".lock", patience_s: float = 0.0) -> None:
+    def __init__(self, folder: Path, name: str = "lock", patience_s: float = 0.0) -> None:
         self.path = folder / name
         self._patience_s = patience_s
         self._fd: int | None = None

@@ -1,0 +1,87 @@
+"""A campaign as data: all that a process needs to run its loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msgen.actors.base import Tree
+from msgen.orchestrator.base import Executor, Reporter, Strategy
+from msgen.orchestrator.controller import Controller, Limits, Outcome
+from msgen.orchestrator.executors.inline import InlineExecutor
+from msgen.orchestrator.lock import RunLock
+from msgen.orchestrator.stop import StopFlag
+
+WRITER_PATIENCE_S = 60.0
+"""How long to wait for the writer of a driver that was killed a moment ago to go."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the executor may use.
+
+    Attributes
+    ----------
+    workers : int or None
+        None: one per `cpus_per_worker` CPUs found.
+    cpus_per_worker, threads : int
+    trainer_gpus : float
+    gpu_workers : bool
+        Whether the workers' OpenMM platform runs on a GPU; they then share what the trainer leaves.
+    """
+
+    workers: int | None = None
+    cpus_per_worker: int = 1
+    threads: int = 1
+    trainer_gpus: float = 0.0
+    gpu_workers: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """One campaign.
+
+    Attributes
+    ----------
+    run_dir : Path
+    setup : Tree
+        For the workers, see `msgen.actors.context.WorkerContext`.
+    build : callable
+        ``build(setup) -> Strategy``, a function of a module that every process can import.
+    limits : Limits
+    lag : int
+        See `Controller`.
+    resources : Resources
+    """
+
+    run_dir: Path
+    setup: Tree
+    build: Callable[[Tree], Strategy]
+    limits: Limits = field(default_factory=Limits)
+    lag: int = 1
+    resources: Resources = field(default_factory=Resources)
+
+    def run_with(self, executor: Executor, reporter: Reporter, stop: StopFlag) -> Outcome:
+        """Run the loop in this process.
+
+        Raises
+        ------
+        LockedError
+            If another process still writes into the run directory.
+        """
+        with RunLock(self.run_dir, "writer.lock", WRITER_PATIENCE_S):
+            controller = Controller(
+                self.build(self.setup),
+                executor,
+                self.run_dir,
+                reporter,
+                limits=self.limits,
+                lag=self.lag,
+                stop=stop,
+            )
+            return controller.run()
+
+    def run_inline(self, reporter: Reporter, stop: StopFlag) -> Outcome:
+        """Run everything in this process."""
+        return self.run_with(InlineExecutor(self.setup), reporter, stop)
