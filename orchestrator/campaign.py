@@ -183,7 +183,14 @@ def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
         target_kT=target,
         history=rewind_history(run_dir, first),
     )
-    return Monitor(run_dir, header, next_round=first, target_kT=target, show=show)
+    return Monitor(
+        run_dir,
+        header,
+        next_round=first,
+        target_kT=target,
+        show=show,
+        tensorboard=campaign.output.tensorboard,
+    )
 
 
 def _first_reported(run_dir: Path) -> int:
