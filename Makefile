@@ -1,0 +1,53 @@
+# The first target that needs it makes .venv from constraints.txt; VENV=… and PYTHON=… choose others.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FLOORS := systems models actors orchestrator
+LINKS := $(addprefix build/typing/msgen/,$(FLOORS))
+ARGS ?=
+
+.PHONY: demo test test-slow lint format bench clean
+.DEFAULT_GOAL := demo
+
+demo: $(STAMP)
+	$(BIN)/msgen-run configs/alanine_dipeptide.yaml $(ARGS)
+
+test: lint
+	$(BIN)/pytest -m "not slow" $(ARGS)
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -m slow $(ARGS)
+
+lint: $(STAMP) $(LINKS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(addprefix -p msgen.,$(FLOORS))
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	@test -f "tests/benchmarks/$(NAME).py" || { \
+	  echo "usage: make bench NAME=…, one of:"; \
+	  cd tests/benchmarks && ls *.py | sed 's/^/  /; s/\.py$$//'; exit 2; }
+	$(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
+
+# Runs and .venv stay: they are dear.
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find $(FLOORS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "msgen needs Python 3.11 or newer: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+# mypy cannot follow setuptools' editable finder: it sees the floors as one package by these links.
+build/typing/msgen/%:
+	mkdir -p $(@D)
+	ln -sfn ../../../$* $@
