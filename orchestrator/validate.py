@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,7 +29,7 @@ Resume = Literal["auto", "must", "never"]
 RESOLVED = "campaign.resolved.yaml"
 MAY_DIFFER = ("budget", "converge", "resources", "output", "executor")
 """Sections that a resumed campaign may change: none of them changes a sample."""
-_OURS = ("campaign.yaml", "provenance.json", "events.jsonl", "logs", "lock")
+_OURS = ("campaign.yaml", "provenance.json", "events.jsonl", "logs", "lock", "writer.lock")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Checked:
     cvs : CVSet
     run_dir : Path or None
         Where it will write.
+    overrides : tuple of str
+        What ``--set`` changed, so that the command can be said again.
     """
 
     campaign: Campaign
@@ -53,6 +55,7 @@ class Checked:
     system: System
     cvs: CVSet
     run_dir: Path | None
+    overrides: tuple[str, ...] = ()
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> tuple[Campaign, Source]:
@@ -101,7 +104,9 @@ def prepare(
     """
     campaign, source = load(path, overrides)
     run_dir = (output_dir or Path(campaign.output.directory)) / campaign.name
-    return check(campaign, path.resolve().parent, run_dir=run_dir, resume=resume, source=source)
+    base_dir = path.resolve().parent
+    checked = check(campaign, base_dir, run_dir=run_dir, resume=resume, source=source)
+    return replace(checked, overrides=tuple(overrides))
 
 
 def check(
@@ -192,7 +197,9 @@ def directory_problems(campaign: Campaign, run_dir: Path, resume: Resume = "auto
     if not resolved.exists():
         if resume == "must":
             return [problem("there is no run to resume", "Start it with --resume auto")]
-        strange = existing == run_dir and any(p.name not in _OURS for p in run_dir.iterdir())
+        strange = existing == run_dir and any(
+            p.name not in _OURS and not p.name.startswith(".") for p in run_dir.iterdir()
+        )
         return [problem("is not empty and holds no campaign")] if strange else []
     if resume == "never":
         remedy = "Take --resume auto to go on with it, or another name (--set name=…)"

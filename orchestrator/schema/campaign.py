@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from msgen.orchestrator import units
 from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
 from msgen.orchestrator.schema.quantities import (
     AutoSteps,
     FreeEnergy,
@@ -42,46 +43,6 @@ def _whole(value: object) -> object:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
-
-
-class _Trained(Section):
-    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
-    batch: int = Field(default=256, ge=1)
-    epochs: int = Field(default=100, ge=1)
-    """Most epochs of one fit."""
-    patience: int = Field(default=10, ge=1)
-    """Epochs without a better held-out loss before a fit ends."""
-    ema: float = Field(default=0.99, ge=0, lt=1)
-    """Decay of the running mean of the weights; 0 is off."""
-
-
-class SplineFlow(_Trained):
-    """Neural spline flow, circular where a CV is periodic."""
-
-    kind: Literal["spline_flow"]
-    transforms: int = Field(default=4, ge=1, le=64)
-    hidden: list[Annotated[int, Field(ge=1)]] = Field(default=[64, 64], min_length=1)
-    """Width of every hidden layer."""
-    bins: int = Field(default=8, ge=2, le=64)
-    """Pieces of one spline."""
-
-
-class RealNVP(_Trained):
-    """Affine coupling flow; for variables that are not periodic."""
-
-    kind: Literal["realnvp"]
-    transforms: int = Field(default=8, ge=1, le=64)
-    hidden: list[Annotated[int, Field(ge=1)]] = Field(default=[64, 64], min_length=1)
-    """Width of every hidden layer."""
-
-
-class KDE(Section):
-    """Kernel density estimate, no training."""
-
-    kind: Literal["kde"]
-
-
-ModelSpec = Annotated[SplineFlow | RealNVP | KDE, Field(discriminator="kind")]
 
 
 class Resources(Section):
@@ -209,8 +170,8 @@ class Campaign(Section):
         }
 
     def spec_model(self) -> dict[str, Any]:
-        """The generative model."""
-        return self.model.model_dump()
+        """The generative model; what is 'auto' is not there."""
+        return {k: v for k, v in self.model.model_dump().items() if v != "auto"}
 
     def spec_strategy(self) -> dict[str, Any]:
         """The strategy, floats in internal units.

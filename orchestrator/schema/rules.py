@@ -234,6 +234,10 @@ def _widths(campaign: Campaign, strategy: Steered, here: Path) -> Iterator[Probl
 
 
 def _rest(campaign: Campaign) -> Iterator[Problem]:
+    circular = [name for name, cv in campaign.cvs.items() if cv.is_periodic]
+    if campaign.model.kind == "realnvp" and campaign.strategy.kind == "steered" and circular:
+        what = f"cannot model the periodic CV {circular[0]}"
+        yield Problem(("model", "kind"), "realnvp", what, "Take spline_flow or kde")
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")

@@ -1,0 +1,54 @@
+"""The `model:` section: the generative model that learns the CVs or the configurations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.quantities import AutoSteps, Section
+
+Hidden = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+
+
+class _Trained(Section):
+    transforms: AutoSteps = "auto"
+    """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
+    hidden: Hidden = Field(default_factory=lambda: [64, 64])
+    """Width of every hidden layer."""
+    learning_rate: float = Field(default=5e-3, gt=0, lt=1)
+    """Peak rate, warmed up and then lowered."""
+    batch: int = Field(default=256, ge=1)
+    epochs: AutoSteps = "auto"
+    """Most epochs of one fit; auto: by the number of updates."""
+    patience: AutoSteps = "auto"
+    """Epochs without a better held-out loss before a fit ends; auto: a quarter of epochs."""
+    ema: float = Field(default=0.98, ge=0, lt=1)
+    """Decay of the running mean of the weights; 0 is off."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Fits repeat bit for bit on the cpu only."""
+
+
+class SplineFlow(_Trained):
+    """Neural spline flow, circular where a CV is periodic."""
+
+    kind: Literal["spline_flow"]
+    bins: int = Field(default=8, ge=2, le=64)
+    """Pieces of one spline."""
+
+
+class RealNVP(_Trained):
+    """Affine coupling flow; for variables that are not periodic."""
+
+    kind: Literal["realnvp"]
+
+
+class KDE(Section):
+    """Kernel density estimate; nothing is trained."""
+
+    kind: Literal["kde"]
+    kernels: int = Field(default=500, ge=1)
+    """Most kernels that are kept."""
+
+
+ModelSpec = Annotated[SplineFlow | RealNVP | KDE, Field(discriminator="kind")]
