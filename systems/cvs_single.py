@@ -30,7 +30,7 @@ def _dihedral(atoms: tuple[int, ...]) -> Single:
         n0, n1, n2 = v1 * w2 - v2 * w1, v2 * w0 - v0 * w2, v0 * w1 - v1 * w0
         y = sqrt(v0 * v0 + v1 * v1 + v2 * v2) * (u0 * n0 + u1 * n1 + u2 * n2)
         theta = atan2(y, m0 * n0 + m1 * n1 + m2 * n2)
-        return theta if theta < pi else -pi
+        return -pi if theta >= pi else theta  # NaN stays NaN
 
     return value
 

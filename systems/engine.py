@@ -256,7 +256,10 @@ class Engine:
             self.failed = True
 
     def metropolis_counts(self) -> dict[str, int]:
-        """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite."""
+        """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite.
+
+        The last counts energies that are not finite and constraints that did not converge.
+        """
         counts = {}
         for name in ("n_tried", "n_accepted", "n_nonfinite"):
             counts[name] = round(self.integrator.getGlobalVariableByName(name))

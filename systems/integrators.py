@@ -10,13 +10,25 @@ import openmm as mm
 CONSTRAINT_TOLERANCE = 1e-8
 """Relative; tight, because reversibility holds to this."""
 
+_SLIP = 1e-12
+"""nm²; converged constraints move by less in a second pass."""
 
-def _verlet(integrator: Any) -> None:
-    """One velocity-Verlet step with constraints (RATTLE), time-reversible and symplectic."""
+
+def _verlet(integrator: Any, check: bool = False) -> None:
+    """One velocity-Verlet step with constraints (RATTLE), time-reversible and symplectic.
+
+    With `check`, what a second pass of the constraint solver still moves is added to ``slip``:
+    0 where the first converged.
+    """
     integrator.addComputePerDof("v", "v+0.5*dt*f/m")
     integrator.addComputePerDof("x", "x+dt*v")
     integrator.addComputePerDof("x2", "x")
     integrator.addConstrainPositions()
+    if check:
+        integrator.addComputePerDof("x3", "x")
+        integrator.addConstrainPositions()
+        integrator.addComputeSum("again", "(x-x3)^2")
+        integrator.addComputeGlobal("slip", "slip+again")
     integrator.addComputePerDof("v", "v+(x-x2)/dt+0.5*dt*f/m")
     integrator.addConstrainVelocities()
 
@@ -36,6 +48,7 @@ def ghmc(
     friction: float,
     timestep: float,
     verlet_steps: int = 1,
+    constrained: bool = True,
     metropolised: bool = True,
 ) -> Any:
     """Generalised hybrid Monte Carlo: exact at any time step.
@@ -43,9 +56,10 @@ def ghmc(
     One step: momenta are refreshed for half a step, v ← a v + √(1−a²) √(kT/m) ξ with
     a = e^{−γΔt/2}; a velocity-Verlet trajectory is proposed and accepted with
     min(1, e^{−ΔH/kT}); on rejection the positions come back and the momenta are reversed; momenta
-    are refreshed again. A total energy that is not finite is a rejection. (T. Lelièvre, M. Rousset
+    are refreshed again. A total energy that is not finite is a rejection, and so is a step whose
+    constraints did not converge (it would leave their surface for good). (T. Lelièvre, M. Rousset
     and G. Stoltz, Math. Comput. 81, 2071 (2012).) Global variables count: ``n_tried``,
-    ``n_accepted``, ``n_nonfinite``.
+    ``n_accepted``, ``n_nonfinite`` (unconverged constraints included).
 
     Parameters
     ----------
@@ -53,6 +67,8 @@ def ghmc(
         kJ/mol, 1/ps, ps.
     verlet_steps : int
         Verlet steps m per Metropolis test; momenta are then refreshed with mΔt in place of Δt.
+    constrained : bool
+        Whether the system has constraints, whose convergence is then watched.
     metropolised : bool
         Without the test it is a plain, biased Langevin integrator: the wrong twin of the test
         of exactness.
@@ -62,9 +78,20 @@ def ghmc(
     integrator.addGlobalVariable("kT", kT)
     integrator.addGlobalVariable("a", a)
     integrator.addGlobalVariable("b", math.sqrt(1 - a * a))
-    for name in ("n_tried", "n_accepted", "n_nonfinite", "ke", "before", "dH", "finite", "accept"):
+    for name in (
+        "n_tried",
+        "n_accepted",
+        "n_nonfinite",
+        "ke",
+        "before",
+        "dH",
+        "good",
+        "accept",
+        "slip",
+        "again",
+    ):
         integrator.addGlobalVariable(name, 0)
-    for name in ("x0", "v0", "x2"):
+    for name in ("x0", "v0", "x2", "x3"):
         integrator.addPerDofVariable(name, 0)
     integrator.addUpdateContextState()
     integrator.addComputePerDof("v", "a*v+b*sqrt(kT/m)*gaussian")
@@ -73,15 +100,16 @@ def ghmc(
     integrator.addComputeGlobal("before", "ke+energy")
     integrator.addComputePerDof("x0", "x")
     integrator.addComputePerDof("v0", "v")
+    integrator.addComputeGlobal("slip", "0")
     for _ in range(verlet_steps):
-        _verlet(integrator)
+        _verlet(integrator, constrained)
     integrator.addComputeSum("ke", "0.5*m*v*v")
     integrator.addComputeGlobal("dH", "ke+energy-before")
     if metropolised:
         # step(NaN) is 0: what is not finite is rejected
-        integrator.addComputeGlobal("finite", "step(1e30-abs(dH))")
-        integrator.addComputeGlobal("accept", "finite*step(exp(-dH/kT)-uniform)")
-        integrator.addComputeGlobal("n_nonfinite", "n_nonfinite+1-finite")
+        integrator.addComputeGlobal("good", f"step(1e30-abs(dH))*step({_SLIP!r}-slip)")
+        integrator.addComputeGlobal("accept", "good*step(exp(-dH/kT)-uniform)")
+        integrator.addComputeGlobal("n_nonfinite", "n_nonfinite+1-good")
         integrator.beginIfBlock("accept < 1")
         integrator.addComputePerDof("x", "x0")
         integrator.addComputePerDof("v", "-v0")

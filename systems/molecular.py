@@ -209,7 +209,7 @@ class OpenMMSystem:
             integrator = mm.VerletIntegrator(dt)
             integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
         else:
-            integrator = ghmc(self.kT, gamma, dt, verlet_steps)
+            integrator = ghmc(self.kT, gamma, dt, verlet_steps, system.getNumConstraints() > 0)
         if purpose != "leapfrog":
             integrator.setRandomNumberSeed(openmm_seed(1))
         engine = Engine(
