@@ -19,6 +19,9 @@ _VELOCITIES = mm.State.Velocities
 _MAX_DISTANCE = 2.0
 """nm; a free molecule that has drifted further from the origin than this is brought back."""
 
+_VIOLATION = 1e-3
+"""Relative; a constraint that is off by more was given up by the solver."""
+
 
 def openmm_seed(seed: int) -> int:
     """A seed as OpenMM takes it: 32 bits, and 0 would mean 'anything'."""
@@ -91,6 +94,10 @@ class Engine:
         self._sigma_v = np.sqrt(kT * inverse)[:, None]
         self._kinetic_weight = masses
         self._x = np.full((n, 3), np.nan)
+        system = context.getSystem()
+        bonds = [system.getConstraintParameters(k) for k in range(system.getNumConstraints())]
+        self._pairs = np.array([b[:2] for b in bonds], dtype=np.intp).reshape(-1, 2)
+        self._lengths = np.array([b[2]._value for b in bonds], dtype=np.float64)
         self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
         self._lambda = np.zeros(len(cvs))
         self._kappa = np.zeros(len(cvs))
@@ -165,11 +172,24 @@ class Engine:
         """Velocities as they stand, shape (N, 3)."""
         return np.full_like(self._x, np.nan) if self.failed else self._read(_VELOCITIES)
 
+    def _intact(self) -> bool:
+        """Whether the configuration is finite and on its constraints."""
+        x = self.positions()
+        if not np.isfinite(x).all():
+            return False
+        i, j = self._pairs.T
+        d = x[i] - x[j]
+        length = np.sqrt((d * d).sum(1))
+        return bool((np.abs(length - self._lengths) <= _VIOLATION * self._lengths).all())
+
     def store(self) -> tuple[Array, Array, Array | None]:
         """Positions (3N,), velocities (3N,) and box (3, 3) or None, to make a walker of.
 
-        A free molecule without a box that has drifted away is moved back to the origin.
+        A free molecule without a box that has drifted away is moved back to the origin. What is
+        not finite or has left its constraints is a failure.
         """
+        if not self._intact():
+            self.failed = True
         x, v = self.positions(), self.velocities()
         if self._recentre and not self.failed and not self._has_box:
             centre = x.mean(0)

@@ -42,8 +42,7 @@ class OpenMMSystem:
 
     Attributes
     ----------
-    topology : mdtraj.Topology
-    openmm_topology : openmm.app.Topology
+    topology, openmm_topology : mdtraj.Topology, openmm.app.Topology
     openmm_system : openmm.System
     temperature, timestep, friction : float
     platform_name : str
@@ -67,12 +66,12 @@ class OpenMMSystem:
         self.timestep = timestep
         self.friction = friction
         self._box = molecule.box
-        n = molecule.system.getNumParticles()
-        masses = [molecule.system.getParticleMass(i)._value for i in range(n)]
-        self._atom_masses = np.array(masses, dtype=np.float64)
+        particles = range(molecule.system.getNumParticles())
+        self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
         self._engines: dict[tuple[Any, ...], Engine] = {}
+        forces = molecule.system.getForces()
         self._movable = not any(
-            type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in self._forces()
+            type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in forces
         )
         self.platform_choice: PlatformChoice | None = None
         if platform == "auto":
@@ -81,17 +80,13 @@ class OpenMMSystem:
             )
             platform = self.platform_choice.name
         self.platform_name = check_platform(platform)
-        self._plain = self._context(molecule.system, mm.VerletIntegrator(timestep))
+        self._plain = make_context(
+            molecule.system, mm.VerletIntegrator(timestep), self.platform_name
+        )
         self._start = self._prepare(molecule.positions, minimize)
 
-    def _forces(self) -> list[Any]:
-        return list(self.openmm_system.getForces())
-
-    def _context(self, system: Any, integrator: Any) -> Any:
-        return make_context(system, integrator, self.platform_name)
-
     def _prepare(self, positions: Array, minimize: bool) -> Walkers:
-        """The start: on its constraints, virtual sites in place, minimised where asked for."""
+        """The start, on its constraints."""
         if self._box is not None:
             self._plain.setPeriodicBoxVectors(*self._box.tolist())
         self._plain.setPositions(np.ascontiguousarray(positions))
@@ -213,7 +208,7 @@ class OpenMMSystem:
         if purpose != "leapfrog":
             integrator.setRandomNumberSeed(openmm_seed(1))
         engine = Engine(
-            self._context(system, integrator),
+            make_context(system, integrator, self.platform_name),
             integrator,
             cvs,
             self.kT,

@@ -232,6 +232,8 @@ def python_cv(
 ) -> PythonCV:
     """Build a ``kind: python`` CV: factory, arguments, periodic, unit; checked at the start.
 
+    For a molecule without a box it must not change when the molecule is moved as a whole.
+
     Raises
     ------
     SpecError

@@ -15,6 +15,7 @@ from openmm import app, unit
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
 from msgen.systems.files import Field, find_file, in_nm, open_with
+from msgen.systems.whole import make_whole
 
 NONBONDED = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "PME")
 CONSTRAINTS = ("None", "HBonds", "AllBonds", "HAngles")
@@ -99,26 +100,28 @@ def _force_field(spec: Mapping[str, Any], base_dir: Path) -> Any:
             "no force field",
             "List force-field files, such as [amber99sb.xml], or give topology: or system_xml:",
         )
-    paths = []
-    for k, name in enumerate(files):
-        local = base_dir / str(name)
-        paths.append(str(local) if local.is_file() else str(name))
+    paths = [str(base_dir / f) if (base_dir / f).is_file() else f for f in map(str, files)]
+    try:
+        return app.ForceField(*paths)
+    except Exception as error:
+        culprit = _first_unusable(paths)
+        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SpecError(
+            ("system", "forcefield", culprit),
+            str(files[culprit]),
+            f"cannot be used ({text})",
+            "Name a file beside the campaign or one that OpenMM ships, such as amber14-all.xml",
+        ) from error
+
+
+def _first_unusable(paths: list[str]) -> int:
+    """The first file with which the files so far cannot be read together."""
+    for k in range(len(paths)):
         try:
-            app.ForceField(paths[-1])
-        except Exception as error:
-            # a file may only work together with those before it
-            try:
-                app.ForceField(*paths)
-            except Exception:
-                text = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise SpecError(
-                    ("system", "forcefield", k),
-                    name,
-                    f"cannot be used ({text})",
-                    "Name a file beside the campaign or one that OpenMM ships, such as "
-                    "amber14-all.xml",
-                ) from error
-    return app.ForceField(*paths)
+            app.ForceField(*paths[: k + 1])
+        except Exception:
+            return k
+    return len(paths) - 1
 
 
 def _create(create: Any, spec: Mapping[str, Any], field: Field, value: object) -> Any:
@@ -216,6 +219,26 @@ def _refuse(system: Any, source: object) -> None:
             system.removeForce(k)
 
 
+def _refuse_unused(spec: Mapping[str, Any], source: str) -> None:
+    """Refuse options that this kind of input would silently ignore."""
+    if source != "topology" and spec.get("implicit_solvent") is not None:
+        raise SpecError(
+            ("system", "implicit_solvent"),
+            spec["implicit_solvent"],
+            "is for Amber topologies",
+            "Add a force-field file such as implicit/obc2.xml instead",
+        )
+    if source == "system_xml":
+        for key in ("hydrogen_mass", "cutoff", "nonbonded"):
+            if spec.get(key) not in (None, "auto"):
+                raise SpecError(
+                    ("system", key),
+                    spec[key],
+                    "is fixed by the serialised System",
+                    "Remove it, or set it where the System is made",
+                )
+
+
 def read_molecule(spec: Mapping[str, Any], base_dir: Path) -> Molecule:
     """Read a molecular system, whichever of the four kinds of input it is given by.
 
@@ -248,6 +271,7 @@ def read_molecule(spec: Mapping[str, Any], base_dir: Path) -> Molecule:
             f"is given together with {given[0]}",
             "Give one of forcefield, topology and system_xml",
         )
+    _refuse_unused(spec, given[0] if given else "forcefield")
     read = {"topology": _from_topology, "system_xml": _from_xml}.get(
         given[0] if given else "", _from_force_field
     )
@@ -267,4 +291,7 @@ def read_molecule(spec: Mapping[str, Any], base_dir: Path) -> Molecule:
     vectors = (
         np.array([in_nm(v) for v in system.getDefaultPeriodicBoxVectors()]) if periodic else None
     )
-    return Molecule(mdtraj.Topology.from_openmm(topology), topology, system, positions, vectors)
+    mdtraj_topology = mdtraj.Topology.from_openmm(topology)
+    if vectors is not None:
+        positions = make_whole(positions, vectors, mdtraj_topology)
+    return Molecule(mdtraj_topology, topology, system, positions, vectors)

@@ -149,6 +149,11 @@ def test_an_exploded_path_is_flagged_and_harms_nobody(pair: tuple[OpenMMSystem, 
     assert np.isnan(engine.cvs()).all()
     assert np.isnan(engine.potential_energy())
     assert np.isnan(engine.kinetic_energy())
+    stretched = system.initial().positions.copy()
+    stretched[0, :3] += 0.05  # a constrained hydrogen
+    engine.load(Walkers(stretched))
+    assert np.isnan(engine.store()[0]).all()
+    assert engine.failed
     engine.load(system.initial())
     assert not engine.failed
     assert np.isfinite(engine.potential_energy())

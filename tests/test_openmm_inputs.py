@@ -197,6 +197,15 @@ def test_explicit_solvent_in_a_periodic_box() -> None:
         build_cvs({"r": {"kind": "distance", "atoms": [0, 3]}}, system, CONFIGS)
 
 
+def test_molecules_split_by_the_box_are_made_whole(files: Path) -> None:
+    split = GRO.format(box="2.5 2.5 2.5").replace("-0.024", " 2.476")
+    (files / "split.gro").write_text(split)
+    spec = {"structure": None, "forcefield": None, "topology": "water.top"}
+    whole = build({**spec, "coordinates": "water_box.gro"}, files)
+    moved = build({**spec, "coordinates": "split.gro"}, files)
+    np.testing.assert_allclose(moved.initial().positions, whole.initial().positions, atol=1e-5)
+
+
 def test_obc2_is_replaced_and_agrees() -> None:
     pdb = app.PDBFile(str(CONFIGS / PDB))
     field = app.ForceField("amber99sb.xml", "implicit/obc2.xml")
@@ -334,6 +343,8 @@ def test_the_platform_is_measured_or_given() -> None:
         ({"forcefield": None, "system_xml": "barostat.xml"}, "system.system_xml", "volume"),
         ({"forcefield": None, "system_xml": "no_system.xml"}, "system.system_xml", "Serialise"),
         ({"forcefield": None, "system_xml": "bad.xml"}, "system.system_xml", "Check"),
+        ({"implicit_solvent": "OBC2"}, "system.implicit_solvent", "implicit/obc2.xml"),
+        ({"forcefield": None, "system_xml": "ala.xml", "cutoff": 1.0}, "system.cutoff", "Remove"),
         ({"nonbonded": "PME"}, "system.nonbonded", "NoCutoff"),
         ({"nonbonded": "Ewold"}, "system.nonbonded", "PME"),
         ({"constraints": "HBond"}, "system.constraints", "HBonds"),
