@@ -28,7 +28,7 @@ Resume = Literal["auto", "must", "never"]
 
 RESOLVED = "campaign.resolved.yaml"
 MAY_DIFFER = ("budget", "converge", "resources", "output", "executor")
-"""Sections that a resumed campaign may change: none of them changes a sample."""
+"""What a resumed campaign may change, as no sample depends on it; of output, not the stride."""
 _OURS = ("campaign.yaml", "provenance.json", "events.jsonl", "logs", "lock", "writer.lock")
 
 
@@ -232,8 +232,13 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         Like ``"system.temperature was 300.0 K, is 320.0 K"``; empty where a run can be resumed.
     """
     ignored = set(MAY_DIFFER)
-    a = {k: v for k, v in old.items() if k not in ignored}
-    b = {k: v for k, v in new.items() if k not in ignored}
+    a, b = (
+        {
+            **{k: v for k, v in tree.items() if k not in ignored},
+            "output": {"stride": (tree.get("output") or {}).get("stride")},
+        }
+        for tree in (old, new)
+    )
     found = list(_walk(a, b, ()))
     for key in ("cvs", "states"):
         one, two = a.get(key), b.get(key)

@@ -120,6 +120,8 @@ def test_defaults_make_three_keys_enough() -> None:
     campaign = load_campaign(ROOT / "tests" / "campaigns" / "minimal.yaml")
     assert campaign.name == "minimal"
     assert (campaign.seed, campaign.replicas, campaign.executor) == (0, 16, "ray")
+    assert campaign.strategy.local.kind == "hmc"
+    assert campaign.stride == 1
     assert campaign.states is None
     assert campaign.state_names is None
 
@@ -215,10 +217,12 @@ def test_differences() -> None:
     old = molecule().to_dict()
     assert differences(old, molecule().to_dict()) == []
     allowed = molecule(
-        budget={"rounds": 3}, converge={"r_hat": 1.2}, output={"stride": 5}, executor="ray",
-        resources={"workers": 3},
+        budget={"rounds": 3}, converge={"r_hat": 1.2}, output={"tensorboard": False},
+        executor="ray", resources={"workers": 3},
     )  # fmt: skip
     assert differences(old, allowed.to_dict()) == []
+    stored = molecule(output={"stride": 5}).to_dict()
+    assert differences(old, stored) == ["output.stride was auto, is 5"]
     cvs = read_text(MOLECULE).tree["cvs"]
     swapped = molecule(cvs={"psi": cvs["psi"], "phi": cvs["phi"]})
     assert differences(old, swapped.to_dict()) == [

@@ -31,7 +31,7 @@ REST = "rest"
 """The state that holds whatever no named state holds."""
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION = 0.02, 1.0
+_ANALYTIC_TIMESTEP = 0.02
 
 
 def _whole(value: object) -> object:
@@ -93,8 +93,8 @@ class Output(Section):
     trajectory: Literal["none", "dcd"] = "none"
     """dcd: molecules only."""
     tensorboard: bool = True
-    stride: int = Field(default=50, ge=1)
-    """Steps between stored samples."""
+    stride: AutoSteps = "auto"
+    """Local steps between stored samples; auto: 50, for mala 10, for hmc 1."""
 
 
 class Campaign(Section):
@@ -119,6 +119,18 @@ class Campaign(Section):
     budget: Budget = Field(default_factory=Budget)
     output: Output = Field(default_factory=Output)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _local_by_system(cls, data: Any) -> Any:
+        """The default kernel depends on the system: molecules take langevin, potentials hmc."""
+        if not isinstance(data, dict):
+            return data
+        system, strategy = data.get("system"), data.get("strategy")
+        if isinstance(system, dict) and isinstance(strategy, dict) and "local" not in strategy:
+            kind = "langevin" if system.get("kind") == "openmm" else "hmc"
+            return {**data, "strategy": {**strategy, "local": {"kind": kind}}}
+        return data
+
     @model_validator(mode="after")
     def _rules(self) -> Self:
         from msgen.orchestrator.schema.rules import cross_problems  # it needs this class
@@ -142,6 +154,14 @@ class Campaign(Section):
     @property
     def is_molecular(self) -> bool:
         return isinstance(self.system, OpenMMSystem)
+
+    @property
+    def stride(self) -> int:
+        """Local steps between stored samples."""
+        if self.output.stride != "auto":
+            return self.output.stride
+        local = self.strategy.local
+        return min(local.steps, {"mala": 10, "hmc": 1}.get(local.kind, 50))
 
     @property
     def state_names(self) -> tuple[str, ...] | None:
@@ -176,18 +196,19 @@ class Campaign(Section):
     def spec_strategy(self) -> dict[str, Any]:
         """The strategy, floats in internal units.
 
-        `local.timestep`, `local.friction` and `path.timestep` are floats, never 'auto': they come
-        from the system, or are 0.02, 1 and 0.02 without a unit for an analytic system. `path.width`
-        is 'auto' or one float per CV; `path.steps` and `path.friction` may be 'auto'.
+        A molecule's `local.timestep`, `local.friction` and `path.timestep` are floats, never
+        'auto': they come from the system; `path.timestep` of an analytic system is 0.02 by default.
+        `path.width` is 'auto' or one float per CV; `path.steps`, `path.friction` and
+        `local.step_size` may be 'auto'.
         """
         spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
-        timestep, friction = _ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION
-        if isinstance(self.system, OpenMMSystem):
-            timestep, friction = self.system.timestep, self.system.friction
-        local = spec["local"]
-        if isinstance(self.strategy.local, Langevin | GHMC):
-            local["timestep"] = timestep = _or(local["timestep"], timestep)
-            local["friction"] = _or(local["friction"], friction)
+        timestep = _ANALYTIC_TIMESTEP
+        if isinstance(self.system, OpenMMSystem) and isinstance(
+            self.strategy.local, Langevin | GHMC
+        ):
+            local = spec["local"]
+            local["timestep"] = timestep = _or(local["timestep"], self.system.timestep)
+            local["friction"] = _or(local["friction"], self.system.friction)
         if isinstance(self.strategy, Steered):
             path = spec["path"]
             path["timestep"] = _or(path["timestep"], timestep)

@@ -27,7 +27,7 @@ _DIMENSIONS: dict[str, Dimension] = {"rad": "angle", "nm": "length", "1": "numbe
 
 class _CV(Section):
     range: Interval | None = None
-    """[low, high] of the surface along a CV that is not periodic."""
+    """[low, high] of the surface; needed where a CV is not periodic (for an angle 0 to 180°)."""
     bins: int = Field(default=36, ge=4, le=1000)
     """Bins of the surface along this CV."""
 

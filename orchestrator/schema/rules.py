@@ -71,6 +71,10 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
 
 def _range(path: Path, cv: CVSpec) -> Iterator[Problem]:
     if cv.range is None:
+        if not all(math.isfinite(edge) for edge in cv.bounds):
+            example = {"length": "[0.2 nm, 2 nm]", "angle": "[0 deg, 90 deg]"}
+            remedy = f"Give [low, high] of the surface: {example.get(cv.dimension, '[-2, 2]')}"
+            yield Problem(path, MISSING, "is missing for a CV that is not periodic", remedy)
         return
     if cv.is_periodic:
         shown = [_plain(q) for q in cv.range]
@@ -118,7 +122,10 @@ def _say(value: float, dimension: Dimension) -> str:
 
 
 def cv_bounds(cv: CVSpec) -> tuple[float, float]:
-    """Where a state may lie along a CV: its range if it has one, or all it can take."""
+    """Where a state may lie along a CV: its range if it has one, or all it can take.
+
+    Finite for every CV of a valid campaign; also the range of the surface's grid.
+    """
     return (
         cv.bounds if cv.range is None or cv.is_periodic else (cv.range[0].value, cv.range[1].value)
     )
@@ -185,9 +192,12 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         remedy = "Take kind: steered, whose model lives on the CVs"
         what = "proposes whole configurations, so far of analytic systems only"
         yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
-    elif campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
-        what, remedy = "is for analytic systems", "Take langevin or ghmc"
+    elif campaign.is_molecular != (local.kind in ("langevin", "ghmc")):
+        what, remedy = "is for molecules", "Take hmc, mala or overdamped"
+        if campaign.is_molecular:
+            what, remedy = "is for analytic systems", "Take langevin or ghmc"
         yield Problem((*here, "kind"), local.kind, what, remedy)
+        return
     timed: list[tuple[Path, object, Dimension]] = []
     if isinstance(local, Langevin | GHMC):
         timed += [((*here, "timestep"), local.timestep, "time")]
@@ -241,7 +251,7 @@ def _rest(campaign: Campaign) -> Iterator[Problem]:
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")
-    steps = campaign.strategy.local.steps
-    if campaign.output.stride > steps:
+    steps, stride = campaign.strategy.local.steps, campaign.output.stride
+    if stride != "auto" and stride > steps:
         what = f"is more than the {steps} steps of strategy.local.steps, so nothing would be stored"
-        yield Problem(("output", "stride"), campaign.output.stride, what, f"Take at most {steps}")
+        yield Problem(("output", "stride"), stride, what, f"Take at most {steps}, or auto")

@@ -17,27 +17,27 @@ from msgen.orchestrator.schema.quantities import (
 
 
 class Langevin(Section):
-    """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²."""
+    """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²; molecules."""
 
     kind: Literal["langevin"]
     steps: int = Field(default=500, ge=1)
     """Steps of one replica in one round."""
     timestep: AutoQuantity = "auto"
-    """auto: the system's own; 0.02 (no unit) for an analytic system."""
+    """auto: the system's own."""
     friction: AutoQuantity = "auto"
-    """auto: the system's own; 1 (no unit) for an analytic system."""
+    """auto: the system's own."""
 
 
 class GHMC(Section):
-    """Langevin dynamics with a Metropolis test for every step; exact."""
+    """Langevin dynamics with a Metropolis test for every step; exact; molecules."""
 
     kind: Literal["ghmc"]
     steps: int = Field(default=500, ge=1)
     """Steps of one replica in one round."""
     timestep: AutoQuantity = "auto"
-    """auto: the system's own; 0.02 (no unit) for an analytic system."""
+    """auto: the system's own."""
     friction: AutoQuantity = "auto"
-    """auto: the system's own; 1 (no unit) for an analytic system."""
+    """auto: the system's own."""
 
 
 class MALA(Section):
@@ -86,7 +86,7 @@ class PathSpec(Section):
     friction: AutoQuantity = "auto"
     """Friction on the path; auto: tuned."""
     timestep: AutoQuantity = "auto"
-    """auto: that of the local sampling."""
+    """auto: that of the local sampling; 0.02 (no unit) for an analytic system."""
     dynamics: Literal["inertial", "overdamped"] = "inertial"
     """Weakly damped switching takes far fewer steps per crossing than overdamped."""
     width: Width = "auto"
@@ -106,15 +106,12 @@ class ExploreSpec(Section):
     """Whether seeds with a flipped peptide bond or chiral centre count as states."""
 
 
-def _langevin() -> Langevin:
-    return Langevin(kind="langevin")
-
-
 class Steered(Section):
     """CV flow and steered (Jarzynski–Crooks) moves between the states."""
 
     kind: Literal["steered"]
-    local: LocalSpec = Field(default_factory=_langevin)
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """By default langevin for molecules, hmc for analytic systems."""
     path: PathSpec = Field(default_factory=PathSpec)
     broad: Broad = 0.1
     """Share of broad proposals."""
@@ -131,7 +128,7 @@ class FlowMCMC(Section):
     """Local moves and independence moves of the full configuration; analytic systems."""
 
     kind: Literal["flow_mcmc"]
-    local: LocalSpec = Field(default_factory=lambda: MALA(kind="mala"))
+    local: LocalSpec = Field(default_factory=lambda: HMC(kind="hmc"))
     global_steps: int = Field(default=10, ge=1)
     """Global proposals of one replica in one round."""
     broad: Broad = 0.1
@@ -144,7 +141,8 @@ class Local(Section):
     """Local sampling only, the honest baseline."""
 
     kind: Literal["local"]
-    local: LocalSpec = Field(default_factory=_langevin)
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """By default langevin for molecules, hmc for analytic systems."""
 
 
 StrategySpec = Annotated[Steered | FlowMCMC | Local, Field(discriminator="kind")]
