@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +37,100 @@ def committed_result(run_dir: Path) -> Result:
         raise CampaignError("command line", [problem]) from None
 
 
-def sample_weights(result: Result, labels: NDArray[np.int64], names: tuple[str, ...]) -> Array:
-    """Equilibrium weights of samples that are in equilibrium inside their states; they sum to 1.
+def sample_weights(
+    result: Result, labels: NDArray[np.int64], names: tuple[str, ...], log_bias: Array
+) -> Array:
+    r"""Equilibrium weights of samples drawn inside their states under a bias; they sum to 1.
 
-    .. math:: w_i = P_{s(i)} / n_{s(i)}, \\qquad P_s = e^{-F_s} / \\sum_t e^{-F_t}
+    .. math:: w_i = P_{s(i)} e^{-b_i} / \sum_{j ∈ s(i)} e^{-b_j}, \qquad
+              P_s = e^{-F_s} / \sum_t e^{-F_t}
 
-    so that how many samples each state was given plays no part. Over a chain that visits all states
-    by itself they are uniform up to its own error.
+    so that how many samples each state was given plays no part. Over chains that visit all states
+    by themselves, without a bias, they are uniform up to the chains' own error.
 
     Parameters
     ----------
     labels : int array, shape (n,)
         Index into `names`; a state without a free energy, and −1, weigh nothing.
+    log_bias : Array, shape (n,)
+        b: the samples' density in their state is ∝ ρ* exp(b).
     """
     weights = np.zeros(len(labels))
     for k, name in enumerate(names):
         state = result.estimate.states.get(name)
         members = labels == k
         if state is not None and state.f_kT is not None and members.any():
-            weights[members] = np.exp(-state.f_kT) / members.sum()
+            inside = np.exp(log_bias[members].min() - log_bias[members])
+            weights[members] = np.exp(-state.f_kT) * inside / inside.sum()
     total = weights.sum()
     return weights / total if total > 0 else weights
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The local samples of a run, in the order of the store.
+
+    Attributes
+    ----------
+    columns : dict
+        ``round``, ``replica``, ``weight`` (0 before the produce phase), each shape (n,), and
+        ``cvs``, shape (n, C), internal units.
+    frames : Array, shape (m, D), or None
+        Stored configurations, nm.
+    frame_rows : int array, shape (m,)
+        The sample that each frame belongs to.
+    """
+
+    columns: dict[str, Any]
+    frames: Array | None
+    frame_rows: NDArray[np.int64]
+
+
+def read_samples(run_dir: Path, result: Result) -> Samples | None:
+    """The local samples of a run, None if it holds none."""
+    store = Store(Path(run_dir) / "store.zarr")
+    names = store.names()
+    kind = next((k for k in ("sample", "walk") if f"{k}/cvs" in names), None)
+    if kind is None:
+        return None
+    xi = np.asarray(store.read(f"{kind}/cvs"), dtype=np.float64)
+    rounds, replicas = np.zeros(len(xi), dtype=np.int64), np.zeros(len(xi), dtype=np.int64)
+    blocks: dict[tuple[int, int], tuple[int, int]] = {}
+    pictures: dict[tuple[int, int], int] = {}
+    for rnd, array, replica, start, stop in store.index().tolist():
+        if names[array] == f"{kind}/cvs":
+            rounds[start:stop], replicas[start:stop] = rnd, replica
+            blocks[rnd, replica] = (start, stop)
+        elif names[array] == f"{kind}/positions":
+            pictures[rnd, replica] = stop - start
+    if f"{kind}/replica" in names:  # one order may serve several
+        replicas = np.asarray(store.read(f"{kind}/replica")).astype(np.int64)
+    produced = [p.round for p in read_history(run_dir) if p.phase == "produce"]
+    counted = np.isin(rounds, produced)
+    bias = np.zeros(len(xi))
+    if f"{kind}/log_bias" in names:
+        bias = np.asarray(store.read(f"{kind}/log_bias"), dtype=np.float64)
+    if result.header.regions:
+        cvs = result.header.cvs
+        partition = Partition.from_boxes(
+            result.header.regions, [c.name for c in cvs], np.array([c.periodic for c in cvs])
+        )
+        labels = np.where(counted, partition.assign(xi), -1)
+        weights = sample_weights(result, labels, partition.names, bias)
+    else:
+        weights = np.where(counted, np.exp(bias.min() - bias), 0.0)
+        weights /= max(weights.sum(), np.finfo(np.float64).tiny)
+    # samples come replica after replica, and a frame is the last of its replica
+    rows = [
+        start + (i + 1) * ((stop - start) // pictures[key]) - 1
+        for key, (start, stop) in blocks.items()
+        for i in range(pictures.get(key, 0))
+    ]
+    return Samples(
+        {"round": rounds, "replica": replicas, "weight": weights, "cvs": xi},
+        np.asarray(store.read(f"{kind}/positions"), dtype=np.float64) if pictures else None,
+        np.array(rows, dtype=np.int64),
+    )
 
 
 def export(run_dir: Path) -> list[Path]:
@@ -64,9 +138,9 @@ def export(run_dir: Path) -> list[Path]:
 
     - ``results/fes.csv`` and ``results/fes.dat``, the surface with its error;
     - ``results/samples.npz`` and ``results/samples.csv``, the local samples: round, replica,
-      equilibrium weight (0 before the produce phase) and CVs in internal units; the npz holds all
-      other arrays stored with them too;
-    - ``trajectories/samples.dcd``, for molecules whose coordinates were stored: the same rows.
+      equilibrium weight (0 before the produce phase) and CVs in internal units;
+    - ``trajectories/frames.dcd``, for molecules whose coordinates were stored, and beside it
+      ``frames.csv`` with the same columns, a row for each frame.
 
     Raises
     ------
@@ -76,79 +150,42 @@ def export(run_dir: Path) -> list[Path]:
     run_dir = Path(run_dir)
     result = committed_result(run_dir)
     written = write_tables(run_dir, result)
-    if not (run_dir / "store.zarr").is_dir():
+    samples = read_samples(run_dir, result) if (run_dir / "store.zarr").is_dir() else None
+    if samples is None:
         return written
-    columns = read_samples(run_dir, result)
-    if columns is None:
-        return written
-    folder = run_dir / "results"
     content = io.BytesIO()
-    np.savez_compressed(content, **columns)
-    write_atomic(folder / "samples.npz", content.getvalue())
-    written.append(folder / "samples.npz")
+    np.savez_compressed(content, **samples.columns)
+    write_atomic(run_dir / "results" / "samples.npz", content.getvalue())
+    written.append(run_dir / "results" / "samples.npz")
+    written.append(_write_csv(run_dir / "results" / "samples.csv", result, samples.columns))
+    # coordinates in nm come with a molecule only
+    if samples.frames is not None and result.header.kT_kJ_per_mol is not None:
+        folder = run_dir / "trajectories"
+        folder.mkdir(exist_ok=True)
+        shown = {name: column[samples.frame_rows] for name, column in samples.columns.items()}
+        total = shown["weight"].sum()
+        shown["weight"] = shown["weight"] / total if total > 0 else shown["weight"]
+        written.append(_write_dcd(folder / "frames.dcd", samples.frames))
+        written.append(_write_csv(folder / "frames.csv", result, shown))
+    return written
+
+
+def _write_csv(path: Path, result: Result, columns: dict[str, Any]) -> Path:
     names = [f"{c.name}_{c.unit}" for c in result.header.cvs]
     rows = [",".join(["round", "replica", "weight", *names])]
     for rnd, replica, weight, xi in zip(
         columns["round"], columns["replica"], columns["weight"], columns["cvs"], strict=True
     ):
         rows.append(",".join([str(rnd), str(replica), f"{weight:.9g}", *(f"{v:.9g}" for v in xi)]))
-    write_atomic(folder / "samples.csv", "\n".join(rows) + "\n")
-    written.append(folder / "samples.csv")
-    # coordinates in nm come with a molecule only
-    if "positions" in columns and result.header.kT_kJ_per_mol is not None:
-        written.append(_write_dcd(run_dir / "trajectories" / "samples.dcd", columns["positions"]))
-    return written
+    write_atomic(path, "\n".join(rows) + "\n")
+    return path
 
 
-def read_samples(run_dir: Path, result: Result) -> dict[str, Any] | None:
-    """The local samples of a run in the order of the store, None if it holds none.
-
-    Returns
-    -------
-    dict
-        ``round``, ``replica``, ``weight``, each shape (n,); ``cvs``, shape (n, C); and what else
-        was stored for every sample, by its name there.
-    """
-    store = Store(Path(run_dir) / "store.zarr")
-    all_names = store.names()
-    if "sample/cvs" not in all_names:
-        return None
-    xi = np.asarray(store.read("sample/cvs"), dtype=np.float64)
-    n = len(xi)
-    rounds, replicas = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
-    for rnd, array, replica, start, stop in store.index():
-        if all_names[array] == "sample/cvs":
-            rounds[start:stop], replicas[start:stop] = rnd, replica
-    produced = [p.round for p in read_history(run_dir) if p.phase == "produce"]
-    counted = np.isin(rounds, produced)
-    header = result.header
-    partition = Partition.from_boxes(
-        header.regions, [c.name for c in header.cvs], np.array([c.periodic for c in header.cvs])
-    )
-    if header.regions:
-        labels = np.where(counted, partition.assign(xi), -1)
-        weights = sample_weights(result, labels, partition.names)
-    else:
-        weights = counted / max(1, counted.sum())
-    columns: dict[str, Any] = {
-        "round": rounds, "replica": replicas, "weight": weights, "cvs": xi
-    }  # fmt: skip
-    for name in all_names:
-        kind, _, short = name.partition("/")
-        if kind == "sample" and short not in columns:
-            values = store.read(name)
-            if len(values) == n:
-                columns[short] = values
-    return columns
-
-
-def _write_dcd(path: Path, positions: NDArray[np.generic]) -> Path:
+def _write_dcd(path: Path, frames: Array) -> Path:
     from mdtraj.formats import DCDTrajectoryFile  # a second to import, needed here only
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".partial")
     with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as out:
-        frames = np.asarray(positions, dtype=np.float32).reshape(len(positions), -1, 3)
-        out.write(10.0 * frames)  # DCD is in Å
+        out.write(10.0 * frames.astype(np.float32).reshape(len(frames), -1, 3))  # in Å
     os.replace(aside, path)
     return path

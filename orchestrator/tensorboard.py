@@ -92,15 +92,18 @@ def scalars(info: RoundInfo) -> dict[str, float]:
 
 
 def _works(info: RoundInfo) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Samples of generalised work, by direction."""
-    for direction in ("forward", "reverse"):
-        found = [
-            np.ravel(values)
-            for name, values in info.samples.items()
-            if name.rpartition("/")[2] in (f"work_{direction}", f"{direction}_work")
-        ]
-        if found:
-            yield f"work/{direction}", np.concatenate(found)
+    """Generalised work of this round's paths: forward from a state to a later one in the list."""
+    columns = [
+        {k: info.samples[f"{kind}/{k}"] for k in ("work", "source", "target")}
+        for kind in sorted({name.partition("/")[0] for name in info.samples})
+        if all(f"{kind}/{k}" in info.samples for k in ("work", "source", "target"))
+    ]
+    if columns:
+        work, source, target = (
+            np.concatenate([np.ravel(c[k]) for c in columns]) for k in ("work", "source", "target")
+        )
+        yield "work/forward", work[source < target]
+        yield "work/reverse", work[source > target]
 
 
 class TensorBoardLog:

@@ -76,6 +76,10 @@ def test_tensorboard_finds_the_promised_tags_and_no_others(tmp_path: Path) -> No
     assert [(e.step, e.value) for e in scalars] == [(r, pytest.approx(-3.6)) for r in range(3)]
     assert [e.step for e in found.Scalars("model/loss")] == [1, 2]  # none before the first fit
     assert found.Scalars("diagnostics/r_hat")[0].value == pytest.approx(1.04)  # the worst CV
+    forward = found.Histograms("work/forward")[0].histogram_value
+    reverse = found.Histograms("work/reverse")[0].histogram_value
+    assert (forward.num, forward.sum) == (2, 5.0)  # what ended outside its state is infinite
+    assert (reverse.num, reverse.sum) == (3, -6.0)
     assert found.Images("free_energy")[0].encoded_image_string.startswith(b"\x89PNG")
 
 

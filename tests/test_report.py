@@ -6,7 +6,7 @@ import base64
 import html.parser
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import mdtraj
@@ -126,62 +126,97 @@ def test_the_report_is_one_file_with_everything_in_it(tmp_path: Path) -> None:
         assert part in text
 
 
-def stored(run_dir: Path) -> np.ndarray:
-    """Two rounds of two replicas with 30 samples each of 4 atoms; returns the CVs in order."""
+@dataclass
+class Stored:
+    """What `stored` wrote, in the order of the store."""
+
+    cvs: np.ndarray
+    log_bias: np.ndarray
+    positions: np.ndarray
+
+
+def stored(run_dir: Path, kind: str = "sample") -> Stored:
+    """Two rounds of two orders, each with 2 replicas of 15 samples and their last 4-atom frame."""
     store = Store(run_dir / "store.zarr", "w")
     rng = np.random.default_rng(5)
-    everything = []
+    parts: list[dict[str, np.ndarray]] = []
     for rnd in range(2):
         segments = []
-        for replica in range(2):
-            cvs = rng.uniform(-np.pi, np.pi, (30, 2))
-            samples = {"cvs": cvs, "positions": rng.normal(0, 1, (30, 12))}
-            segments.append(Segment((rnd, "sample", replica), samples))
-            everything.append(cvs)
+        for first in (0, 2):
+            samples = {
+                "cvs": rng.uniform(-np.pi, np.pi, (30, 2)),
+                "log_bias": rng.normal(0, 1, 30),
+                "replica": np.repeat([first, first + 1.0], 15),
+                "positions": rng.normal(0, 1, (2, 12)),
+                "work": rng.normal(0, 1, 5),
+            }
+            segments.append(Segment((rnd, kind, first // 2), samples))
+            parts.append(samples)
         store.append(rnd, segments)
         store.commit()
-    return np.concatenate(everything)
+    return Stored(
+        *(np.concatenate([p[k] for p in parts]) for k in ("cvs", "log_bias", "positions"))
+    )
 
 
-def test_export_weighs_states_by_their_free_energies(tmp_path: Path) -> None:
+def npz(run_dir: Path) -> dict[str, np.ndarray]:
+    with np.load(run_dir / "results" / "samples.npz") as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("kind", ["sample", "walk"])
+def test_export_weighs_states_by_their_free_energies(tmp_path: Path, kind: str) -> None:
     a_run(tmp_path)
-    cvs = stored(tmp_path)
-    written = {p.name: p for p in export(tmp_path)}
-    assert set(written) == {"fes.csv", "fes.dat", "samples.npz", "samples.csv", "samples.dcd"}
-    with np.load(written["samples.npz"]) as npz:
-        columns = dict(npz)
-    np.testing.assert_array_equal(columns["cvs"], cvs)
+    wrote = stored(tmp_path, kind)
+    names = {p.name for p in export(tmp_path)}
+    assert names == {
+        "fes.csv", "fes.dat", "samples.npz", "samples.csv", "frames.dcd", "frames.csv",
+    }  # fmt: skip
+    columns = npz(tmp_path)
+    np.testing.assert_array_equal(columns["cvs"], wrote.cvs)
     np.testing.assert_array_equal(columns["round"], np.repeat([0, 1], 60))
-    np.testing.assert_array_equal(columns["replica"], np.tile(np.repeat([0, 1], 30), 2))
+    np.testing.assert_array_equal(columns["replica"], np.tile(np.repeat([0, 1, 2, 3], 15), 2))
     weight = columns["weight"]
     assert weight.sum() == pytest.approx(1)
     assert (weight[:60] == 0).all()  # round 0 explored: it is no equilibrium sample
-    ax = (cvs[:, 0] >= 0) & (cvs[:, 0] < 2.27)
-    p_ax = 1 / (1 + np.exp(3.6))
-    assert weight[ax].sum() == pytest.approx(p_ax)
-    np.testing.assert_allclose(weight[60:][ax[60:]], p_ax / ax[60:].sum())
-    table = np.loadtxt(written["samples.csv"], delimiter=",", skiprows=1)
-    np.testing.assert_allclose(table[:, 2], weight, atol=1e-12)
-    np.testing.assert_allclose(table[:, 3:], cvs, rtol=1e-8)
+    ax = ((wrote.cvs[:, 0] >= 0) & (wrote.cvs[:, 0] < 2.27))[60:]
+    for member, p in ((ax, 1 / (1 + np.exp(3.6))), (~ax, 1 / (1 + np.exp(-3.6)))):
+        share = np.exp(-wrote.log_bias[60:][member])
+        np.testing.assert_allclose(weight[60:][member], p * share / share.sum(), rtol=1e-10)
+    table = np.loadtxt(tmp_path / "results" / "samples.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(table[:, 2], weight, rtol=1e-8)
+    np.testing.assert_allclose(table[:, 3:], wrote.cvs, rtol=1e-8)
 
 
-def test_the_trajectory_holds_the_same_rows_in_nanometres(tmp_path: Path) -> None:
+def test_the_trajectory_comes_in_angstrom_with_its_own_rows(tmp_path: Path) -> None:
     a_run(tmp_path)
-    stored(tmp_path)
-    written = {p.name: p for p in export(tmp_path)}
+    wrote = stored(tmp_path)
+    export(tmp_path)
     topology = mdtraj.Topology()
     residue = topology.add_residue("X", topology.add_chain())
     for _ in range(4):
         topology.add_atom("C", mdtraj.element.carbon, residue)
-    frames = mdtraj.load_dcd(str(written["samples.dcd"]), top=topology)
-    with np.load(written["samples.npz"]) as npz:
-        np.testing.assert_allclose(frames.xyz.reshape(120, 12), npz["positions"], atol=1e-5)
+    frames = mdtraj.load_dcd(str(tmp_path / "trajectories" / "frames.dcd"), top=topology)
+    np.testing.assert_allclose(frames.xyz.reshape(8, 12), wrote.positions, atol=1e-5)
+    table = np.loadtxt(tmp_path / "trajectories" / "frames.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(table[:, 3:], wrote.cvs[14::15], rtol=1e-8)
+    np.testing.assert_array_equal(table[:, 1], [0, 1, 2, 3, 0, 1, 2, 3])
+    weight = npz(tmp_path)["weight"][14::15]
+    np.testing.assert_allclose(table[:, 2], weight / weight.sum(), rtol=1e-8)
+
+
+def test_without_regions_only_the_bias_weighs(tmp_path: Path) -> None:
+    a_run(tmp_path, head=replace(HEADER, regions={}))
+    wrote = stored(tmp_path)
+    export(tmp_path)
+    expected = np.exp(-wrote.log_bias) * (np.arange(120) >= 60)
+    np.testing.assert_allclose(npz(tmp_path)["weight"], expected / expected.sum(), rtol=1e-10)
 
 
 def test_an_analytic_system_has_no_trajectory(tmp_path: Path) -> None:
     a_run(tmp_path, head=replace(HEADER, temperature_K=None, kT_kJ_per_mol=None))
     stored(tmp_path)
-    assert "samples.dcd" not in {p.name for p in export(tmp_path)}
+    assert "frames.dcd" not in {p.name for p in export(tmp_path)}
 
 
 def test_export_of_a_run_without_samples_still_writes_the_surface(tmp_path: Path) -> None:
@@ -196,9 +231,9 @@ def test_a_state_never_seen_weighs_nothing(tmp_path: Path) -> None:
         states = {"C7ax": StateEstimate(0.0, 0.0), "rest": StateEstimate(None, None)}
         m.round(replace(seen, estimate=replace(seen.estimate, states=states)))
     m.close("failed", "stopped")
-    cvs = stored(tmp_path)
-    path = next(p for p in export(tmp_path) if p.name == "samples.npz")
-    with np.load(path) as npz:
-        weight = npz["weight"]
-    ax = (cvs[:, 0] >= 0) & (cvs[:, 0] < 2.27)
-    np.testing.assert_allclose(weight, ax / ax.sum())
+    wrote = stored(tmp_path)
+    export(tmp_path)
+    weight = npz(tmp_path)["weight"]
+    ax = (wrote.cvs[:, 0] >= 0) & (wrote.cvs[:, 0] < 2.27)
+    assert (weight[~ax] == 0).all()
+    assert weight[ax].sum() == pytest.approx(1)
