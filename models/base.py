@@ -53,8 +53,12 @@ class GenerativeModel(Protocol):
         seed: int,
         weights: Array | None = None,
         context: Array | None = None,
+        fresh: bool = False,
     ) -> FitReport:
-        """Fit by (weighted) maximum likelihood; deterministic in `seed`."""
+        """Fit by (weighted) maximum likelihood; deterministic in `seed`.
+
+        A fitted model goes on from its weights unless `fresh`.
+        """
         ...
 
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:

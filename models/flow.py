@@ -155,7 +155,7 @@ class FlowModel:
         with torch.no_grad():
             for part_rows, part in _chunks(len(rows), c):
                 out[part_rows] = self._density(values[part_rows], part).numpy()
-        return np.where(finite & ~np.isnan(out), out, -np.inf)
+        return np.where(finite & (out < np.inf), out, -np.inf)
 
     def state(self) -> ModelState:
         """Config and float64 weights; `msgen.models.load` is the inverse, bit for bit."""
@@ -181,7 +181,7 @@ class FlowModel:
         with torch.no_grad():
             for module in self._density.modules():
                 weight = getattr(module, "weight", None)
-                bound = 0.1 if weight is None else 1 / math.sqrt(weight.shape[-1])
+                bound = 0.01 if weight is None else 1 / math.sqrt(weight.shape[-1])
                 for parameter in module.parameters(recurse=False):
                     parameter.uniform_(-bound, bound, generator=generator)
 

@@ -1,9 +1,9 @@
 """Kernel density estimate on CVs: the young model, for when there are few samples.
 
 q(y) = Σ_k w_k Π_i K(y_i; c_ki, h_ki), with Gaussian kernels on linear columns and von Mises
-kernels, κ = 1/h², on angles. Many samples are merged into few kernels that keep each cluster's mean and
-variance. Bandwidth: Silverman's rule times a factor chosen by held-out likelihood (Silverman alone
-smears separate states into one another).
+kernels, κ = 1/h², on angles. Many samples are merged into few kernels that keep each cluster's mean
+and variance. The bandwidth is Silverman's rule times a factor chosen by held-out likelihood:
+Silverman alone smears separate states into one another.
 """
 
 from __future__ import annotations
@@ -64,8 +64,9 @@ class KernelDensity:
         seed: int,
         weights: Array | None = None,
         context: Array | None = None,
+        fresh: bool = False,
     ) -> FitReport:
-        """Place the kernels; every fit starts afresh.
+        """Place the kernels; there is nothing to go on from, every fit is `fresh`.
 
         Parameters
         ----------

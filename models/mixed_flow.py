@@ -1,9 +1,9 @@
 """A coupling flow for any mix of periodic and linear variables.
 
 Each layer maps z_i = f_i(x_i | x_A, c): the variables A (half of them) by a spline of their own,
-the others by a spline whose knots a network computes from A and the context. The network sees angles
-as sin and cos only, angles are rotated by a learnt angle before their circular spline, and so ln q has
-no seam at ±π. The base is uniform on the angles and standard normal on the rest.
+the others by a spline whose knots a network computes from A and the context. The network sees
+angles as sin and cos only, angles are rotated by a learnt angle before their circular spline, and
+so ln q has no seam at ±π. The base is uniform on the angles and standard normal on the rest.
 Source: Rezende et al., Normalizing Flows on Tori and Spheres (2020); Durkan et al. (2019).
 """
 
@@ -38,6 +38,10 @@ def mlp(n_in: int, hidden: Sequence[int], n_out: int) -> nn.Sequential:
     for before, after in zip((n_in, *hidden[:-1]), hidden, strict=True):
         layers += [nn.Linear(before, after), nn.SiLU()]
     return nn.Sequential(*layers, nn.Linear(hidden[-1], n_out))
+
+
+_FREE_SCALE = 10.0
+"""Adam moves a lone parameter by its rate a step, a network's output much faster: this evens it."""
 
 
 class _Knots(NamedTuple):
@@ -122,8 +126,8 @@ class MixedCoupling(nn.Module):
     def _first(self, context: Tensor | None) -> Tensor:
         # without a context these are the same for all rows, and stay one row
         if self.first_net is None or context is None:
-            return self.free
-        out: Tensor = self.free + self.first_net(context)
+            return _FREE_SCALE * self.free
+        out: Tensor = _FREE_SCALE * self.free + self.first_net(context)
         return out
 
     def _second(self, x: Tensor, context: Tensor | None) -> Tensor:

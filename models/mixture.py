@@ -80,6 +80,7 @@ class Broad:
         seed: int,
         weights: Array | None = None,
         context: Array | None = None,
+        fresh: bool = False,
     ) -> FitReport:
         """Has no parameters: leaves the density as it is and reports its loss on the data."""
         start = time.perf_counter()
@@ -168,9 +169,10 @@ class Defended:
         seed: int,
         weights: Array | None = None,
         context: Array | None = None,
+        fresh: bool = False,
     ) -> FitReport:
         """Fit the model; the broad part stays."""
-        return self.model.fit(data, seed=seed, weights=weights, context=context)
+        return self.model.fit(data, seed=seed, weights=weights, context=context, fresh=fresh)
 
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
         """n draws, shape (n, d)."""

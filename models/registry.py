@@ -34,8 +34,9 @@ def build(
     Parameters
     ----------
     spec : Mapping
-        ``kind``: spline_flow (default), realnvp or kde. Flows: transforms, hidden, bins
-        (spline_flow), learning_rate, batch, epochs, patience, ema, device; kde: kernels. None means the default.
+        ``kind``: spline_flow (default), realnvp or kde. Flows: transforms, hidden, bins (the
+        spline_flow only), learning_rate, batch, epochs, patience, ema, device. kde: kernels.
+        None means the default.
     dim : int
     periodic : sequence of bool, length `dim`
         Periodic variables live in [−π, π).
@@ -77,7 +78,7 @@ def build(
         )
     training = Training(**{k: given.pop(k) for k in _TRAINING if k in given})
     # measured: two spline layers fit two variables as well as four, in half the time
-    given.setdefault("transforms", 2 if kind == "spline_flow" and dim <= 2 and any(angles) else 4)
+    given.setdefault("transforms", 2 if kind == "spline_flow" and dim <= 2 else 4)
     config = FlowConfig(
         kind=kind, dim=dim, periodic=angles, context_periodic=about, training=training, **given
     )

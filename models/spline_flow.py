@@ -15,13 +15,13 @@ from msgen.models.zuko_flow import ZukoBijection
 class SplineFlow(FlowModel):
     """Rational-quadratic spline couplings (Durkan et al., Neural Spline Flows, 2019).
 
-    On R^d this is ``zuko.flows.NSF`` with two passes (coupling). With a periodic variable among
-    them it is `msgen.models.mixed_flow`: zuko's own circular flow gives its network raw angles,
-    which leaves a jump of several nats in ln q across ±π.
+    On R^d, d > 1, this is ``zuko.flows.NSF`` with two passes (coupling). For one variable, and
+    with a periodic one among them, it is `msgen.models.mixed_flow`: zuko's own circular flow gives
+    its network raw angles, which leaves a jump of several nats in ln q across ±π.
     """
 
     def _bijection(self, config: FlowConfig) -> nn.Module:
-        if any(config.periodic):
+        if any(config.periodic) or config.dim == 1:
             return MixedBijection(
                 config.periodic,
                 n_features(config.context_periodic),
@@ -34,7 +34,7 @@ class SplineFlow(FlowModel):
             n_features(config.context_periodic),
             bins=config.bins,
             transforms=config.transforms,
-            passes=min(2, config.dim),
+            passes=2,
             hidden_features=config.hidden,
             activation=torch.nn.SiLU,
         )
