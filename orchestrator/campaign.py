@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import threading
@@ -85,6 +86,8 @@ def run_campaign(
         command = f"msgen-run {source or run_dir / 'campaign.yaml'}"
         if run_dir.parent != Path(campaign.output.directory):
             command += f" --output-dir {run_dir.parent}"
+        # without them it would be another campaign
+        command += "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
         reporter = _reporter(checked, run_dir, command)
         return run_job(job, reporter, executor=campaign.executor, address=address).status
 

@@ -238,3 +238,18 @@ def test_campaign_does_not_change() -> None:
     campaign = molecule()
     with pytest.raises(ValidationError):
         campaign.replicas = 3
+
+
+def test_serialised_system_builds(tmp_path: Path) -> None:
+    from openmm import XmlSerializer
+
+    from msgen.systems.molecular import OpenMMSystem
+
+    built = check(molecule(), ROOT / "tests" / "campaigns").system
+    assert isinstance(built, OpenMMSystem)
+    (tmp_path / "a.xml").write_text(XmlSerializer.serialize(built.openmm_system))
+    structure = str(ROOT / "configs" / "alanine_dipeptide.pdb")
+    system = {"kind": "openmm", "structure": structure, "system_xml": "a.xml"}
+    again = check(molecule(system={**system, "temperature": "320 K"}), tmp_path).system
+    start = built.initial()
+    assert again.energy(start) == pytest.approx(built.energy(start), abs=1e-9)

@@ -42,7 +42,8 @@ class OpenMMSystem(Section):
     rigid_water: bool = True
     nonbonded: Literal["auto", "NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "PME"] = "auto"
     """auto: PME where the structure has a periodic box, NoCutoff elsewhere."""
-    cutoff: Length = 1.0
+    cutoff: Length | None = None
+    """Of the nonbonded forces; by default 1 nm where the method has one."""
     implicit_solvent: Literal["HCT", "OBC1", "OBC2", "GBn", "GBn2"] | None = None
     """For an Amber `topology`; with `forcefield` add a file like implicit/obc2.xml there."""
     hydrogen_mass: Mass | None = None
@@ -87,6 +88,7 @@ class OpenMMSystem(Section):
         if getattr(self, other) is not None:
             remedy = f"Remove it: {partner} goes with {given[0]}"
             raise problem("is not used", remedy, at=(other,), value=getattr(self, other))
+        self._no_idle_options(given[0])
         if self.implicit_solvent and given != ["topology"]:
             raise problem(
                 "is for an Amber topology",
@@ -95,6 +97,18 @@ class OpenMMSystem(Section):
                 value=self.implicit_solvent,
             )
         return self
+
+    def _no_idle_options(self, source: str) -> None:
+        """Refuse what would be read and then do nothing."""
+        idle = []
+        if source == "system_xml":
+            fixed = ("constraints", "rigid_water", "nonbonded", "cutoff", "hydrogen_mass")
+            idle = [k for k in fixed if getattr(self, k) != type(self).model_fields[k].default]
+            what, remedy = "is fixed by the serialised System", "Set it where the System is made"
+        elif self.nonbonded == "NoCutoff" and self.cutoff is not None:
+            idle, what, remedy = ["cutoff"], "does nothing with NoCutoff", "Remove one of the two"
+        if idle:
+            raise problem(what, remedy, at=(idle[0],), value=getattr(self, idle[0]))
 
 
 class DoubleWell(Section):
