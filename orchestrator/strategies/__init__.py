@@ -1,0 +1,70 @@
+"""Strategies: what a campaign does next, and what it makes of the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msgen.orchestrator.base import Strategy
+from msgen.orchestrator.convergence import Criteria
+from msgen.orchestrator.estimators.histogram import Grid
+from msgen.orchestrator.strategies.problem import Problem
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema import Campaign
+    from msgen.systems.base import CVSet, System
+
+__all__ = ["Problem", "build", "problem_of"]
+
+
+def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
+    """The campaign as the strategies see it.
+
+    Raises
+    ------
+    SpecError
+        If a CV has no finite range, so that no surface can be drawn over it.
+    """
+    from msgen.orchestrator.schema.rules import cv_bounds
+    from msgen.systems.errors import SpecError
+
+    ranges, bins = [], []
+    for name, spec in campaign.cvs.items():
+        low, high = (-np.pi, np.pi) if spec.is_periodic else cv_bounds(spec)
+        if not np.isfinite([low, high]).all():
+            raise SpecError(
+                ("cvs", name, "range"),
+                None,
+                "the surface needs a finite range",
+                "Give one, as range: [0.2 nm, 1.5 nm]",
+            )
+        ranges.append((float(low), float(high)))
+        bins.append(int(spec.bins))
+    periodic = tuple(bool(p) for p in cvs.periodic)
+    start = system.initial()
+    return Problem(
+        names=cvs.names,
+        grid=Grid.regular(tuple(ranges), tuple(bins), periodic),
+        boxes=campaign.spec_states(),
+        strategy=campaign.spec_strategy(),
+        criteria=Criteria(**campaign.converge.model_dump()),
+        replicas=campaign.replicas,
+        seed=campaign.seed,
+        start=start,
+        start_xi=cvs(start.positions)[0],
+        molecular=campaign.is_molecular,
+    )
+
+
+def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
+    """The strategy a campaign asks for."""
+    problem = problem_of(campaign, system, cvs)
+    kind = campaign.strategy.kind
+    if kind == "steered":
+        from msgen.orchestrator.strategies.steered import Steered
+
+        return Steered(problem)
+    from msgen.orchestrator.strategies.free import FlowMcmc, Local
+
+    return FlowMcmc(problem, system) if kind == "flow_mcmc" else Local(problem)

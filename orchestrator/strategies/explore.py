@@ -1,0 +1,100 @@
+"""Finding the states: pushes over the whole CV range, and what became of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import qmc
+
+from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.conditional import Conditional
+from msgen.actors.engine import Schedule
+from msgen.orchestrator.strategies.problem import Problem
+from msgen.systems.base import Array
+
+RELAX_CHUNKS = 10
+"""Readings of the CVs while a pushed walker relaxes."""
+
+
+def push_schedule(problem: Problem, step: float) -> Schedule:
+    """A path of `push_steps` steps whatever the distance, stiff enough to arrive."""
+    spec = problem.strategy["explore"]
+    return Schedule(
+        g=Conditional(
+            np.maximum(4.0 / problem.spacing**2, 1.0 / problem.scale**2), problem.periodic
+        ),
+        dt=step,
+        steps_per_unit=0.0,
+        scale=problem.scale,
+        friction=1.0 if problem.molecular else 0.0,
+        refresh=50,
+        min_steps=int(spec["push_steps"]),
+    )
+
+
+def targets(problem: Problem, attempt: int) -> Array:
+    """Points that fill the CV range evenly, shape (pushes, C); other ones at every attempt."""
+    n = int(problem.strategy["explore"]["pushes"])
+    seed = np.random.SeedSequence(problem.seed, spawn_key=(attempt, 77))
+    halton = qmc.Halton(problem.dim, scramble=True, rng=np.random.default_rng(seed))
+    return np.asarray(problem.lower + halton.random(n) * (problem.upper - problem.lower))
+
+
+def orders(
+    problem: Problem, rnd: int, attempt: int, pool: Tree, path_dt: float, step: float | None
+) -> tuple[WorkOrder, ...]:
+    """One order per replica (molecules) or one for all pushes, from what is known so far."""
+    spec = problem.strategy["explore"]
+    goal = targets(problem, attempt)
+    parts = np.array_split(np.arange(len(goal)), min(len(goal), problem.replicas))
+    if not problem.molecular:
+        parts = [np.arange(len(goal))]
+    chunks = RELAX_CHUNKS if int(spec["relax_steps"]) else 0
+    steps = max(1, int(spec["relax_steps"]) // RELAX_CHUNKS)
+    payload: Tree = {
+        "walkers": pool,
+        "schedule": push_schedule(problem, path_dt).tree(),
+        "chunks": max(chunks, 1),
+        "steps": steps,
+        "step_size": step,
+    }
+    return tuple(
+        WorkOrder(
+            rnd,
+            "explore",
+            i,
+            {**payload, "targets": goal[part]},
+            cost_hint=float(len(part) * (int(spec["push_steps"]) + chunks * steps)),
+        )
+        for i, part in enumerate(parts)
+    )
+
+
+def absorb(problem: Problem, pool: Tree, segments: list[Segment]) -> tuple[Tree, Tree]:
+    """Add the relaxed walkers to the pool; isomers are left out and named.
+
+    Returns
+    -------
+    pool : Tree
+        'positions', 'box' where there is one, and 'xi' of every seed.
+    found : Tree
+        'trail' (CVs seen while relaxing, isomers left out) and 'isomers' (count by name).
+    """
+    keep_isomers = problem.strategy["explore"]["isomers"] == "include"
+    parts, boxes, xi = [pool["positions"]], [pool.get("box")], [pool["xi"]]
+    trails, isomers = [], {}
+    for segment in segments:
+        flipped = list(segment.carry["flipped"])
+        good = np.array([keep_isomers or not f for f in flipped], dtype=bool)
+        for name in (f for f in flipped if f):
+            isomers[name] = isomers.get(name, 0) + 1
+        walkers = segment.carry["walkers"]
+        inside = np.isfinite(segment.carry["cvs"]).all(axis=1) & good
+        parts.append(walkers["positions"][inside])
+        boxes.append(walkers["box"][inside] if "box" in walkers else None)
+        xi.append(segment.carry["cvs"][inside])
+        ok = (segment.samples["flipped"] == 0) | keep_isomers
+        trails.append(segment.samples["cvs"][ok])
+    out: Tree = {"positions": np.concatenate(parts), "xi": np.concatenate(xi)}
+    if boxes[0] is not None:
+        out["box"] = np.concatenate([b for b in boxes if b is not None])
+    return out, {"trail": np.concatenate(trails), "isomers": isomers}

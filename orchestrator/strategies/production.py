@@ -1,0 +1,212 @@
+"""What the production phase has gathered, and the free energies that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.partition import Partition
+from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.convergence import Passages, judge
+from msgen.orchestrator.estimators.diagnostics import (
+    effective_samples,
+    passages,
+    round_trips,
+    split_r_hat,
+)
+from msgen.orchestrator.estimators.histogram import block_sums
+from msgen.orchestrator.estimators.network import solve_network
+from msgen.orchestrator.estimators.stratified import combine
+from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.works import Works
+from msgen.systems.base import Array
+
+RECORDS = 25
+"""Readings of the CVs that R̂ and the effective sample size keep, per replica and round."""
+MOST_RECORDS = 2000
+"""When a replica has more, every second one is dropped."""
+
+
+@dataclass
+class Production:
+    """Sums over frozen rounds; each replica is one independent block.
+
+    Attributes
+    ----------
+    stratum : int array, shape (R,)
+        Where each replica is kept.
+    bins, states : Array, shapes (R, grid size) and (R, states)
+        Weight 1/B of the samples in each bin and state.
+    series : Array, shape (R, T, C)
+        Thinned CVs.
+    labels : int array, shape (R, T)
+        Their states.
+    works : Works
+    rounds : int
+    stride : int
+        Only every `stride`-th reading goes into the series.
+    """
+
+    stratum: NDArray[np.int64]
+    bins: Array
+    states: Array
+    series: Array
+    labels: NDArray[np.int64]
+    works: Works
+    rounds: int = 0
+    stride: int = 1
+
+    @classmethod
+    def start(cls, problem: Problem, stratum: NDArray[np.int64], n_states: int) -> Production:
+        """Nothing gathered yet."""
+        r = len(stratum)
+        return cls(
+            stratum,
+            np.zeros((r, problem.grid.size)),
+            np.zeros((r, n_states)),
+            np.zeros((r, 0, problem.dim)),
+            np.zeros((r, 0), dtype=np.int64),
+            Works.empty(),
+        )
+
+    def absorb(self, problem: Problem, states: Partition, segments: Sequence[Segment]) -> None:
+        """Add a round's segments."""
+        r = len(self.stratum)
+        new: dict[int, Array] = {}
+        for segment in segments:
+            xi = segment.samples["cvs"]
+            replica = segment.samples["replica"].astype(np.int64)
+            weight = np.exp(-segment.samples["log_bias"]) if "log_bias" in segment.samples else None
+            self.bins += block_sums(problem.grid.index(xi), problem.grid.size, replica, r, weight)
+            self.states += block_sums(states.assign(xi), len(states), replica, r, weight)
+            for i in np.unique(replica):
+                mine = xi[replica == i]
+                at = np.linspace(0, len(mine) - 1, min(RECORDS, len(mine))).astype(int)
+                new[int(i)] = mine[at]
+        length = min(len(v) for v in new.values())
+        fresh = np.stack([new[i][: length : self.stride] for i in range(r)])
+        self.series = np.concatenate([self.series, fresh], axis=1)
+        if self.series.shape[1] > MOST_RECORDS:
+            self.series, self.stride = self.series[:, ::2], self.stride * 2
+        flat = states.assign(self.series.reshape(-1, problem.dim))
+        self.labels = flat.reshape(self.series.shape[:2])
+        self.works = self.works.and_(Works.of(segments))
+        self.rounds += 1
+
+    def estimate(
+        self,
+        problem: Problem,
+        states: Partition,
+        stratified: bool,
+        acceptance: Mapping[str, float],
+        extra: Mapping[str, Any],
+        missing: Sequence[str] = (),
+    ) -> Estimate:
+        """Free energies with one error each, and the verdict on convergence."""
+        n_strata = int(self.stratum.max()) + 1 if len(self.stratum) else 1
+        if stratified:
+            n_strata = len(states)
+            network = self.works.network(n_strata)
+        else:
+            network = solve_network(1, [])
+        surface = combine(self._by_stratum(self.bins, n_strata), network).surface(
+            problem.grid.shape
+        )
+        populations = combine(self._by_stratum(self.states, n_strata), network)
+        values: dict[str, StateEstimate] = {}
+        for k, name in enumerate(states.names):
+            f, error = populations.difference(0, k) if k else (0.0, 0.0)
+            known = np.isfinite(f) and bool(np.isfinite(populations.f[0]))
+            finite = known and np.isfinite(error)
+            values[name] = StateEstimate(
+                float(f) if known else None, float(error) if finite else None
+            )
+        chains = [list(self.series[self.stratum == s]) for s in np.unique(self.stratum)]
+        r_hat = self._r_hat(problem, chains)
+        ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
+        overlaps = self.works.overlaps(network.f) if stratified else {}
+        trips = round_trips(list(self.labels), len(states))
+        left, returned = passages(list(self.labels), len(states))
+        names = states.names
+        converged, unmet = judge(
+            problem.criteria,
+            state_errors={n: v.stderr_kT for n, v in values.items()},
+            surface_f=surface.f,
+            surface_err=surface.stderr,
+            r_hat=r_hat,
+            ess=ess,
+            stratified=stratified,
+            round_trips={
+                (names[a], names[b]): int(trips[a, b])
+                for a in range(len(names))
+                for b in range(a + 1, len(names))
+            },
+            passages={n: Passages(int(left[k]), int(returned[k])) for k, n in enumerate(names)},
+            overlaps={(names[a], names[b]): v for (a, b), v in overlaps.items()},
+        )
+        unmet = (*(f"{n}: never found" for n in missing), *unmet)
+        diagnostics: dict[str, Any] = {
+            "ess": float(ess),
+            "r_hat": max(r_hat.values(), default=float("nan")),
+            "acceptance": dict(acceptance),
+            "round_trips": int(sum(trips[a, b] for a in range(len(names)) for b in range(a))),
+            "overlap": {f"{names[a]}–{names[b]}": v for (a, b), v in overlaps.items()},
+            "paths": len(self.works),
+            **extra,
+        }
+        return Estimate(
+            dict(zip(problem.names, problem.grid.centres, strict=True)),
+            surface.f,
+            surface.stderr,
+            values,
+            diagnostics,
+            converged and not missing,
+            unmet,
+        )
+
+    def _by_stratum(self, sums: Array, n_strata: int) -> Array:
+        out = np.zeros((n_strata, *sums.shape))
+        out[self.stratum, np.arange(len(self.stratum))] = sums
+        return out
+
+    def _r_hat(self, problem: Problem, chains: list[list[Array]]) -> dict[str, float]:
+        """Worst split R̂ over strata, of each CV; unknown while there is too little."""
+        out = {}
+        for c, name in enumerate(problem.names):
+            worst = [
+                split_r_hat([s[:, c] for s in group], periodic=bool(problem.periodic[c]))
+                for group in chains
+                if group and len(group[0]) >= 8
+            ]
+            out[name] = (
+                float(np.nanmax(worst)) if worst and not np.isnan(worst).all() else float("nan")
+            )
+        return out
+
+    def tree(self) -> Tree:
+        return {
+            "stratum": self.stratum,
+            "bins": self.bins,
+            "states": self.states,
+            "series": self.series,
+            "labels": self.labels,
+            "works": self.works.tree(),
+            "rounds": self.rounds,
+            "stride": self.stride,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Production:
+        names = ("stratum", "bins", "states", "series", "labels")
+        arrays = {name: np.array(tree[name]) for name in names}
+        return cls(
+            **arrays,
+            works=Works.from_tree(tree["works"]),
+            rounds=int(tree["rounds"]),
+            stride=int(tree["stride"]),
+        )

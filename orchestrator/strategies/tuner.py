@@ -1,0 +1,119 @@
+"""Tuning the switching paths during adaptation, against evaluations per crossing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from msgen.actors.base import Tree
+from msgen.actors.engine import Schedule
+from msgen.systems.base import Array
+
+AXES = ("steps", "kappa", "friction", "dt")
+FEWEST = 8
+"""Paths a candidate must have sent before it can win."""
+
+
+@dataclass(frozen=True)
+class PathTuner:
+    """Coordinate search over the path's settings, one axis a round, three candidates each.
+
+    The cost of a setting is evaluations per crossing: mean steps of a path over its mean acceptance
+    1/(1 + e^{w−ΔF}), which is what the error of BAR goes with, and not acceptance itself, which
+    longer paths always raise.
+
+    Attributes
+    ----------
+    best : Schedule
+        The setting found so far.
+    axes : tuple of str
+        What is tuned; what the campaign fixes is not.
+    turn : int
+        Rounds of tuning done.
+    turns : int
+        Rounds of tuning wanted.
+    cost : float
+        Evaluations per crossing of `best` when last measured.
+    factor : float
+        Between neighbouring candidates.
+    """
+
+    best: Schedule
+    axes: tuple[str, ...]
+    turn: int = 0
+    turns: int = 6
+    cost: float = float("nan")
+    factor: float = 2.0
+
+    @property
+    def done(self) -> bool:
+        return not self.axes or self.turn >= self.turns
+
+    @property
+    def candidates(self) -> tuple[Schedule, ...]:
+        """The settings to try next; only `best` when done."""
+        if self.done:
+            return (self.best,)
+        axis = self.axes[self.turn % len(self.axes)]
+        return tuple(_varied(self.best, axis, f) for f in (1.0, 1.0 / self.factor, self.factor))
+
+    def absorb(self, schedule: Array, steps: Array, acceptance: Array) -> PathTuner:
+        """The next turn, from paths of each candidate.
+
+        Parameters
+        ----------
+        schedule : Array, shape (n,)
+            Number of the candidate.
+        steps : Array, shape (n,)
+        acceptance : Array, shape (n,)
+            Chance of each path to be a crossing, in [0, 1].
+        """
+        if self.done:
+            return self
+        tried = self.candidates
+        costs = np.full(len(tried), np.inf)
+        for k in range(len(tried)):
+            mine = schedule == k
+            if mine.sum() >= FEWEST and acceptance[mine].sum() > 0:
+                costs[k] = steps[mine].mean() / acceptance[mine].mean()
+        if not np.isfinite(costs).any():
+            # nothing crosses yet: longer paths are the remedy that always works
+            longer = _varied(self.best, "steps", self.factor) if "steps" in self.axes else self.best
+            return replace(self, best=longer, turn=self.turn + 1)
+        k = int(np.argmin(costs))
+        return replace(self, best=tried[k], turn=self.turn + 1, cost=float(costs[k]))
+
+    def tree(self) -> Tree:
+        return {
+            "best": self.best.tree(),
+            "axes": list(self.axes),
+            "turn": self.turn,
+            "turns": self.turns,
+            "cost": self.cost,
+            "factor": self.factor,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> PathTuner:
+        return cls(
+            Schedule.from_tree(tree["best"]),
+            tuple(tree["axes"]),
+            int(tree["turn"]),
+            int(tree["turns"]),
+            float(tree["cost"]),
+            float(tree["factor"]),
+        )
+
+
+def _varied(s: Schedule, axis: str, factor: float) -> Schedule:
+    if axis == "steps":
+        return replace(s, steps_per_unit=s.steps_per_unit * factor)
+    if axis == "kappa":
+        return replace(s, g=replace(s.g, kappa=s.g.kappa * factor**2))
+    if axis == "dt":
+        # the same distance in the same time: only the integration changes
+        return replace(s, dt=s.dt * factor, steps_per_unit=s.steps_per_unit / factor)
+    if factor < 1.0:
+        return replace(s, friction=s.friction / 4.0)
+    return replace(s, friction=s.friction * 4.0) if factor > 1.0 else s
