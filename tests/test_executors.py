@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,6 +85,7 @@ def test_a_lost_worker_costs_one_order_and_no_sample(tmp_path: Path, node: None)
     assert content(tmp_path / "ray") == inline(job(tmp_path / "inline"))
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_an_order_that_kills_every_worker_ends_the_campaign(tmp_path: Path, node: None) -> None:
     die = {"die_at": [[1, "walk", 0]], "marker": str(tmp_path), "deaths": 99}
@@ -128,6 +130,7 @@ def test_a_worker_that_cannot_start_says_why(tmp_path: Path, node: None) -> None
     assert "no_such_role" in outcome.reason
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_asking_for_more_than_the_cluster_has_is_refused(tmp_path: Path, node: None) -> None:
     with pytest.raises(RuntimeError, match=r"resources\.workers"):
@@ -153,8 +156,6 @@ def test_inline_imports_no_ray(tmp_path: Path) -> None:
         "out = run_job(Job(Path(sys.argv[1]), setup(), build), Recorder(), executor='inline')\n"
         "assert out.status == 'converged', out"
     )
-    import subprocess
-
     subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parent, check=True
     )
