@@ -77,6 +77,7 @@ def _translate(detail: ErrorDetails) -> list[Problem]:
     text = text.replace("a valid dictionary or object to extract fields from", "{key: value, …}")
     text = text.replace("a valid dictionary", "{key: value, …}")
     text = text.replace("List should have", "must have").replace("after validation, ", "")
+    text = text.replace("a valid integer", "a whole number").replace("a valid boolean", "on or off")
     text = text.replace("a valid list", "a list in [ ]").replace("a valid ", "a ")
     field = path[-1] if path else ""
     return [Problem(path, value, text, _remedy(kind, owner, field))]
