@@ -95,10 +95,11 @@ class KernelDensity:
         n_held = max(1, len(y) // 5)
         held, train = order[:n_held], order[n_held:]
         history = []
+        label = self._cluster(y[train], w[train])
         for factor in FACTORS:
-            self._place(y[train], w[train], factor)
+            self._place(y[train], w[train], label, factor)
             history.append(self._loss(y[held], w[held]))
-        self._place(y, w, FACTORS[int(np.argmin(history))])
+        self._place(y, w, self._cluster(y, w), FACTORS[int(np.argmin(history))])
         return FitReport(
             train_loss=self._loss(y, w),
             held_out_loss=min(history),
@@ -165,13 +166,12 @@ class KernelDensity:
     def _loss(self, y: Array, w: Array) -> float:
         return float(-(w @ self.log_prob(y)) / w.sum())
 
-    def _place(self, y: Array, w: Array, factor: float) -> None:
+    def _place(self, y: Array, w: Array, label: NDArray[np.intp], factor: float) -> None:
         w = w / w.sum()
         spread = self._spread(y, w)
         effective = 1 / np.sum(w * w)
         silverman = (4 / (self.dim + 2) / effective) ** (1 / (self.dim + 4))
         h = np.maximum(factor * silverman * spread, 1e-6)
-        label = self._cluster(y / np.where(self._angles, 1.0, spread))
         n = int(label.max()) + 1
         mass = np.bincount(label, w, n)
         first = np.unique(label, return_index=True)[1]
@@ -196,7 +196,8 @@ class KernelDensity:
         delta[:, self._angles] = _wrap(delta[:, self._angles])
         return delta
 
-    def _cluster(self, y: Array) -> NDArray[np.intp]:
+    def _cluster(self, y: Array, w: Array) -> NDArray[np.intp]:
+        y = y / np.where(self._angles, 1.0, self._spread(y, w / w.sum()))
         # farthest-point centres reach rare states, which a random subset would drop
         n = len(y)
         if n <= self.config.kernels:
