@@ -24,14 +24,13 @@ from msgen.orchestrator.schema.quantities import (
     Wall,
     problem,
 )
-from msgen.orchestrator.schema.strategies import GHMC, Langevin, Steered, StrategySpec
+from msgen.orchestrator.schema.strategies import StrategySpec
 from msgen.orchestrator.schema.systems import OpenMMSystem, SystemSpec
 
 REST = "rest"
 """The state that holds whatever no named state holds."""
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-_ANALYTIC_TIMESTEP = 0.02
 
 
 def _whole(value: object) -> object:
@@ -197,23 +196,19 @@ class Campaign(Section):
         """The strategy, floats in internal units.
 
         A molecule's `local.timestep`, `local.friction` and `path.timestep` are floats, never
-        'auto': they come from the system; `path.timestep` of an analytic system is 0.02 by default.
-        `path.width` is 'auto' or one float per CV; `path.steps`, `path.friction` and
-        `local.step_size` may be 'auto'.
+        'auto': they come from the system. `path.width` is 'auto' or one float per CV; `path.steps`,
+        `path.friction`, `local.step_size` and an analytic system's `path.timestep` may be 'auto'.
         """
         spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
-        timestep = _ANALYTIC_TIMESTEP
-        if isinstance(self.system, OpenMMSystem) and isinstance(
-            self.strategy.local, Langevin | GHMC
-        ):
+        path = spec.get("path", {})
+        if isinstance(self.system, OpenMMSystem):
             local = spec["local"]
-            local["timestep"] = timestep = _or(local["timestep"], self.system.timestep)
+            local["timestep"] = _or(local["timestep"], self.system.timestep)
             local["friction"] = _or(local["friction"], self.system.friction)
-        if isinstance(self.strategy, Steered):
-            path = spec["path"]
-            path["timestep"] = _or(path["timestep"], timestep)
-            if isinstance(path["width"], float):
-                path["width"] = dict.fromkeys(self.cvs, path["width"])
+            if path:
+                path["timestep"] = _or(path["timestep"], local["timestep"])
+        if isinstance(path.get("width"), float):
+            path["width"] = dict.fromkeys(self.cvs, path["width"])
         return spec
 
 

@@ -86,7 +86,7 @@ class PathSpec(Section):
     friction: AutoQuantity = "auto"
     """Friction on the path; auto: tuned."""
     timestep: AutoQuantity = "auto"
-    """auto: that of the local sampling; 0.02 (no unit) for an analytic system."""
+    """auto: that of the local sampling; tuned for an analytic system (no unit)."""
     dynamics: Literal["inertial", "overdamped"] = "inertial"
     """Weakly damped switching takes far fewer steps per crossing than overdamped."""
     width: Width = "auto"
