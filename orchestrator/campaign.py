@@ -142,6 +142,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
         "platform": platform,
         "seed": campaign.seed,
         "threads": asked.threads,
+        "trajectory": campaign.output.trajectory == "dcd",
     }
     return Job(
         run_dir=run_dir.absolute(),
