@@ -150,6 +150,14 @@ def test_specs_are_plain_and_in_internal_units() -> None:
     assert json.loads(json.dumps([system, strategy, campaign.spec_cvs(), campaign.spec_model()]))
 
 
+def test_local_dynamics_of_a_potential_has_numbers_without_units() -> None:
+    tree = read_text((ROOT / "tests" / "campaigns" / "analytic.yaml").read_text()).tree
+    tree["strategy"] = {"kind": "steered", "local": {"kind": "ghmc", "friction": 3}}
+    spec = Campaign.parse(tree).spec_strategy()
+    assert (spec["local"]["timestep"], spec["local"]["friction"]) == (0.02, 3.0)
+    assert spec["path"]["timestep"] == "auto"
+
+
 def test_free_energy_in_kT_is_the_same_at_any_temperature() -> None:
     cold = molecule(converge={"state_error": "0.1 kT", "surface_error": "1 kJ/mol"})
     hot = Campaign.parse({**read_text(MOLECULE.replace("320 K", "640 K")).tree, "converge": {

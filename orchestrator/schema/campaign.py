@@ -31,6 +31,7 @@ REST = "rest"
 """The state that holds whatever no named state holds."""
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION = 0.02, 1.0
 
 
 def _whole(value: object) -> object:
@@ -195,18 +196,21 @@ class Campaign(Section):
     def spec_strategy(self) -> dict[str, Any]:
         """The strategy, floats in internal units.
 
-        A molecule's `local.timestep`, `local.friction` and `path.timestep` are floats, never
-        'auto': they come from the system. `path.width` is 'auto' or one float per CV; `path.steps`,
-        `path.friction`, `local.step_size` and an analytic system's `path.timestep` may be 'auto'.
+        `local.timestep` and `local.friction` are floats, never 'auto': those of the system, or 0.02
+        and 1 for an analytic one; so is a molecule's `path.timestep`. `path.width` is 'auto' or one
+        float per CV; `path.steps`, `path.friction`, `local.step_size` and an analytic system's
+        `path.timestep` may be 'auto'.
         """
         spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
-        path = spec.get("path", {})
+        local, path = spec["local"], spec.get("path", {})
+        own = (_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION)
         if isinstance(self.system, OpenMMSystem):
-            local = spec["local"]
-            local["timestep"] = _or(local["timestep"], self.system.timestep)
-            local["friction"] = _or(local["friction"], self.system.friction)
+            own = (self.system.timestep, self.system.friction)
             if path:
-                path["timestep"] = _or(path["timestep"], local["timestep"])
+                path["timestep"] = _or(path["timestep"], _or(local["timestep"], own[0]))
+        if "timestep" in local:
+            local["timestep"] = _or(local["timestep"], own[0])
+            local["friction"] = _or(local["friction"], own[1])
         if isinstance(path.get("width"), float):
             path["width"] = dict.fromkeys(self.cvs, path["width"])
         return spec

@@ -192,12 +192,9 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         remedy = "Take kind: steered, whose model lives on the CVs"
         what = "proposes whole configurations, so far of analytic systems only"
         yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
-    elif campaign.is_molecular != (local.kind in ("langevin", "ghmc")):
-        what, remedy = "is for molecules", "Take hmc, mala or overdamped"
-        if campaign.is_molecular:
-            what, remedy = "is for analytic systems", "Take langevin or ghmc"
+    elif campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
+        what, remedy = "is for analytic systems", "Take langevin or ghmc"
         yield Problem((*here, "kind"), local.kind, what, remedy)
-        return
     timed: list[tuple[Path, object, Dimension]] = []
     if isinstance(local, Langevin | GHMC):
         timed += [((*here, "timestep"), local.timestep, "time")]

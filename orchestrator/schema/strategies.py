@@ -17,27 +17,27 @@ from msgen.orchestrator.schema.quantities import (
 
 
 class Langevin(Section):
-    """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²; molecules."""
+    """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²."""
 
     kind: Literal["langevin"]
     steps: int = Field(default=500, ge=1)
     """Steps of one replica in one round."""
     timestep: AutoQuantity = "auto"
-    """auto: the system's own."""
+    """auto: the system's own; for an analytic system 0.02, without a unit."""
     friction: AutoQuantity = "auto"
-    """auto: the system's own."""
+    """auto: the system's own; for an analytic system 1, without a unit."""
 
 
 class GHMC(Section):
-    """Langevin dynamics with a Metropolis test for every step; exact; molecules."""
+    """Langevin dynamics with a Metropolis test for every step; exact."""
 
     kind: Literal["ghmc"]
     steps: int = Field(default=500, ge=1)
     """Steps of one replica in one round."""
     timestep: AutoQuantity = "auto"
-    """auto: the system's own."""
+    """auto: the system's own; for an analytic system 0.02, without a unit."""
     friction: AutoQuantity = "auto"
-    """auto: the system's own."""
+    """auto: the system's own; for an analytic system 1, without a unit."""
 
 
 class MALA(Section):
