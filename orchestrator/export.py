@@ -37,33 +37,57 @@ def committed_result(run_dir: Path) -> Result:
         raise CampaignError("command line", [problem]) from None
 
 
-def sample_weights(
-    result: Result, labels: NDArray[np.int64], names: tuple[str, ...], log_bias: Array
-) -> Array:
-    r"""Equilibrium weights of samples drawn inside their states under a bias; they sum to 1.
+def sample_weights(f_kT: Array, labels: NDArray[np.int64], log_bias: Array) -> Array:
+    r"""Equilibrium weights of samples drawn inside cells under a bias; they sum to 1.
 
-    .. math:: w_i = P_{s(i)} e^{-b_i} / \sum_{j ∈ s(i)} e^{-b_j}, \qquad
-              P_s = e^{-F_s} / \sum_t e^{-F_t}
+    .. math:: w_i ∝ e^{-F_{c(i)}} \, e^{-b_i} / \sum_{j ∈ c(i)} e^{-b_j}
 
-    so that how many samples each state was given plays no part. Over chains that visit all states
-    by themselves, without a bias, they are uniform up to the chains' own error.
+    so that how many samples each cell was given plays no part. Over chains that visit all cells by
+    themselves, without a bias, they are uniform up to the chains' own error.
 
     Parameters
     ----------
+    f_kT : Array, shape (L,)
+        Free energies of the cells, NaN where not known.
     labels : int array, shape (n,)
-        Index into `names`; a state without a free energy, and −1, weigh nothing.
+        Cell of each sample; −1, and a cell without a free energy, weigh nothing.
     log_bias : Array, shape (n,)
-        b: the samples' density in their state is ∝ ρ* exp(b).
+        b: the samples' density in their cell is ∝ ρ* exp(b).
     """
+    counted = (labels >= 0) & np.isfinite(np.where(labels >= 0, f_kT[labels], np.nan))
+    cell, b = labels[counted], log_bias[counted]
+    lowest = np.full(len(f_kT), np.inf)
+    np.minimum.at(lowest, cell, b)
+    share = np.exp(lowest[cell] - b)
+    total = np.bincount(cell, share, minlength=len(f_kT))
     weights = np.zeros(len(labels))
-    for k, name in enumerate(names):
-        state = result.estimate.states.get(name)
-        members = labels == k
-        if state is not None and state.f_kT is not None and members.any():
-            inside = np.exp(log_bias[members].min() - log_bias[members])
-            weights[members] = np.exp(-state.f_kT) * inside / inside.sum()
-    total = weights.sum()
-    return weights / total if total > 0 else weights
+    weights[counted] = np.exp(np.nanmin(f_kT) - f_kT[cell]) * share / total[cell]
+    return weights / max(weights.sum(), np.finfo(np.float64).tiny)
+
+
+def _cells(result: Result, xi: Array) -> tuple[Array, NDArray[np.int64]]:
+    """F of cells inside which all samples are drawn alike, and each sample's cell.
+
+    The states where the campaign names them; where they were found, the bins of the surface.
+    """
+    cvs, estimate = result.header.cvs, result.estimate
+    if result.header.regions:
+        partition = Partition.from_boxes(
+            result.header.regions, [c.name for c in cvs], np.array([c.periodic for c in cvs])
+        )
+        known = [estimate.states.get(name) for name in partition.names]
+        f = [np.nan if s is None or s.f_kT is None else s.f_kT for s in known]
+        return np.array(f, dtype=np.float64), partition.assign(xi)
+    index, inside = [], np.isfinite(xi).all(axis=1)
+    for x, cv in zip(np.nan_to_num(xi).T, cvs, strict=True):
+        axis = np.asarray(estimate.axes[cv.name])
+        width = (axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0
+        i = np.rint((x - axis[0]) / width).astype(np.int64)
+        i = i % len(axis) if cv.periodic else i
+        inside &= (i >= 0) & (i < len(axis))
+        index.append(np.clip(i, 0, len(axis) - 1))
+    flat = np.ravel_multi_index(tuple(index), estimate.f_kT.shape)
+    return estimate.f_kT.ravel(), np.where(inside, flat, -1)
 
 
 @dataclass(frozen=True)
@@ -110,16 +134,8 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     bias = np.zeros(len(xi))
     if f"{kind}/log_bias" in names:
         bias = np.asarray(store.read(f"{kind}/log_bias"), dtype=np.float64)
-    if result.header.regions:
-        cvs = result.header.cvs
-        partition = Partition.from_boxes(
-            result.header.regions, [c.name for c in cvs], np.array([c.periodic for c in cvs])
-        )
-        labels = np.where(counted, partition.assign(xi), -1)
-        weights = sample_weights(result, labels, partition.names, bias)
-    else:
-        weights = np.where(counted, np.exp(bias.min() - bias), 0.0)
-        weights /= max(weights.sum(), np.finfo(np.float64).tiny)
+    f_kT, cells = _cells(result, xi)
+    weights = sample_weights(f_kT, np.where(counted, cells, -1), bias)
     # samples come replica after replica, and a frame is the last of its replica
     rows = [
         start + (i + 1) * ((stop - start) // pictures[key]) - 1

@@ -205,12 +205,22 @@ def test_the_trajectory_comes_in_angstrom_with_its_own_rows(tmp_path: Path) -> N
     np.testing.assert_allclose(table[:, 2], weight / weight.sum(), rtol=1e-8)
 
 
-def test_without_regions_only_the_bias_weighs(tmp_path: Path) -> None:
+def test_where_states_were_found_the_surface_weighs(tmp_path: Path) -> None:
     a_run(tmp_path, head=replace(HEADER, regions={}))
     wrote = stored(tmp_path)
     export(tmp_path)
-    expected = np.exp(-wrote.log_bias) * (np.arange(120) >= 60)
-    np.testing.assert_allclose(npz(tmp_path)["weight"], expected / expected.sum(), rtol=1e-10)
+    weight = npz(tmp_path)["weight"]
+    made = info(1).estimate
+    bins = tuple(
+        np.searchsorted(np.linspace(-np.pi, np.pi, len(a) + 1), wrote.cvs[:, c], "right") - 1
+        for c, a in enumerate(made.axes.values())
+    )
+    f = np.nan_to_num(made.f_kT[bins], nan=np.inf)
+    expected = np.zeros(120)
+    for i in range(60, 120):
+        same = (np.arange(120) >= 60) & (bins[0] == bins[0][i]) & (bins[1] == bins[1][i])
+        expected[i] = np.exp(-f[i] - wrote.log_bias[i]) / np.exp(-wrote.log_bias[same]).sum()
+    np.testing.assert_allclose(weight, expected / expected.sum(), rtol=1e-10)
 
 
 def test_an_analytic_system_has_no_trajectory(tmp_path: Path) -> None:
