@@ -62,7 +62,8 @@ def sample_weights(f_kT: Array, labels: NDArray[np.int64], log_bias: Array) -> A
     total = np.bincount(cell, share, minlength=len(f_kT))
     weights = np.zeros(len(labels))
     weights[counted] = np.exp(np.nanmin(f_kT) - f_kT[cell]) * share / total[cell]
-    return weights / max(weights.sum(), np.finfo(np.float64).tiny)
+    weights /= max(float(weights.sum()), float(np.finfo(np.float64).tiny))
+    return weights
 
 
 def _cells(result: Result, xi: Array) -> tuple[Array, NDArray[np.int64]]:
