@@ -10,6 +10,7 @@ from msgen.actors.context import WorkerContext
 from msgen.actors.engine import Engine
 from msgen.actors.kernels.base import Kernel
 from msgen.actors.kernels.hmc import Hmc
+from msgen.actors.kernels.langevin import Ghmc, Langevin
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.overdamped import Overdamped
 from msgen.systems.base import System
@@ -25,16 +26,19 @@ def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) ->
     Parameters
     ----------
     spec : Mapping
-        The campaign's `strategy.local`.
+        The campaign's `strategy.local`; langevin and ghmc have `timestep` and `friction` as floats.
     step : float or None
         Its tuned step size; None where the campaign gives one.
 
     Raises
     ------
     SpecError
-        For dynamics that only molecules have.
+        For dynamics that are not known.
     """
     kind = spec["kind"]
+    if kind in ("langevin", "ghmc"):
+        make = Langevin if kind == "langevin" else Ghmc
+        return make(float(spec["timestep"]), float(spec["friction"]), system.masses, system.kT)
     if kind == "overdamped":
         return Overdamped(float(spec["step_size"]), system.kT / system.masses)
     given = spec.get("step_size", "auto")
@@ -46,8 +50,8 @@ def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) ->
     raise SpecError(
         ("strategy", "local", "kind"),
         kind,
-        "needs a molecule",
-        "Use mala, hmc or overdamped for an analytic system",
+        "is not known",
+        "Use langevin, ghmc, mala, hmc or overdamped for an analytic system",
     )
 
 
