@@ -16,7 +16,7 @@ import yaml
 
 from msgen.actors.base import Tree
 from msgen.orchestrator import provenance
-from msgen.orchestrator.base import Reporter, Status, Strategy
+from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
 from msgen.orchestrator.checkpoint import Checkpoints
 from msgen.orchestrator.controller import Limits, Outcome
 from msgen.orchestrator.files import read_lines, write_atomic
@@ -93,15 +93,26 @@ def run_campaign(
 
 
 def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "local") -> Outcome:
-    """Run a job 'inline' or with 'ray'; SIGINT or SIGTERM end it after the round, twice at once."""
-    stop = StopFlag()
-    if executor == "inline":
-        with _signals(stop):
-            return job.run_inline(reporter, stop)
-    from msgen.orchestrator.executors import ray_executor  # ray is not needed by inline
+    """Run a job 'inline' or with 'ray'.
 
-    with ray_executor.cluster(address), _signals(stop):
-        return ray_executor.run(job, reporter, stop)
+    SIGINT or SIGTERM end it after the round, a second one drops the round, and a third ends it in
+    the middle of an order.
+    """
+    stop = StopFlag()
+    try:
+        if executor == "inline":
+            with _signals(stop):
+                return job.run_inline(reporter, stop)
+        from msgen.orchestrator.executors import ray_executor  # ray is not needed by inline
+
+        with ray_executor.cluster(address), _signals(stop):
+            return ray_executor.run(job, reporter, stop)
+    except KeyboardInterrupt:
+        reason = (
+            "stopped in the middle of a round; the same command goes on after the last whole one"
+        )
+        reporter.close("interrupted", reason)
+        return Outcome("interrupted", reason, Cost())
 
 
 def build_strategy(setup: Tree) -> Strategy:
@@ -217,6 +228,8 @@ def _signals(stop: StopFlag) -> Iterator[None]:
         if stop.requests == 1:
             word = "stopping after this round; once more drops the round\n"
             sys.stderr.write(f"{signal.Signals(number).name}: {word}")
+        if stop.requests > 2:
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -93,6 +93,8 @@ class Controller:
         self._checkpoints = Checkpoints(run_dir / "checkpoints")
         self._store_path = run_dir / "store.zarr"
         self._gatherer = Gatherer(executor, self._events)
+        self._before = Cost()
+        self._started = time.perf_counter()
 
     def run(self) -> Outcome:
         """Run until converged, exhausted, failed or interrupted; `Reporter.close` is called last.
@@ -245,8 +247,6 @@ class Controller:
 
     def _cost(self) -> Cost:
         """Cumulative: earlier processes up to their last commit, and this one up to now."""
-        if not hasattr(self, "_before"):
-            return Cost()
         wall = time.perf_counter() - self._started
         # what was not spent waiting for workers was spent here
         overhead = max(0.0, wall - self._gatherer.waited_s)

@@ -2,8 +2,10 @@
 
 Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
 
-- ``start``, ``resume`` (round it goes on after), ``stop`` (status, reason)
-- ``phase`` (from, to), ``round`` (number, evaluations, seconds), ``model`` (version published)
+- ``start``, ``resume`` (after which round), ``damaged`` (what, back_to which round),
+  ``stop`` (status, reason)
+- ``phase`` (now, round), ``model`` (version published), ``round`` (round, phase, evaluations,
+  waited_s for workers, absorbed_s until it was committed)
 - ``failure`` (order, cause, retryable), ``retry`` (order, attempt), ``duplicate`` (order)
 """
 

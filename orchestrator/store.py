@@ -173,9 +173,8 @@ class Store:
         with ThreadPoolExecutor(_WRITERS) as pool:
             for _ in pool.map(lambda one: self._write(*one), writes):
                 pass
-        if rows:
-            if list(known["lengths"]) != list(lengths):
-                self._describe(list(lengths))
+        if rows and list(known["lengths"]) != list(lengths):
+            self._describe(list(lengths))
         self._staged = {
             "schema_version": SCHEMA_VERSION,
             "round": rnd,

@@ -133,6 +133,19 @@ def test_a_signal_ends_the_round_and_the_run_can_be_resumed(
     assert finish(tmp_path / "run") == finish(tmp_path / "whole")
 
 
+def test_a_third_signal_does_not_wait_for_the_order(tmp_path: Path) -> None:
+    pid = run_child(tmp_path / "run", seconds=30.0)
+    while not (tmp_path / "run" / "events.jsonl").exists():
+        time.sleep(0.01)
+    began = time.monotonic()
+    for _ in range(3):
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGINT)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 2
+    assert time.monotonic() - began < 15
+    assert finish(tmp_path / "run") == finish(tmp_path / "whole")
+
+
 def damage(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF

@@ -272,7 +272,7 @@ def cluster(address: str) -> Iterator[None]:
     here: dict[str, Any] = {}
     if address == "local":
         here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **here)
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     try:
         yield
     finally:
