@@ -124,6 +124,8 @@ def drawable(estimate: Estimate) -> bool:
 
 def _warnings(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str]:
     found = [str(w) for w in result.estimate.diagnostics.get("warnings", ())]
+    for name, times in dict(result.estimate.diagnostics.get("isomers_left_out") or {}).items():
+        found.append(f"not the same molecule, left out ({times} times): {name}")
     lost = [e for e in events if e["event"] == "failure"]
     if lost:
         cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]

@@ -12,6 +12,7 @@ import yaml
 
 from msgen.orchestrator.cli import parser
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.tensorboard import PROMISED_TAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,3 +65,10 @@ def test_code_files_named_exist(page: Path) -> None:
         r"`((?:systems|models|actors|orchestrator|tests|configs)/[^`*…]+)`", text
     ):
         assert (ROOT / name).exists(), name
+
+
+def test_all_promised_tags_are_documented_and_no_others() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for category, tags in PROMISED_TAGS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| {category} |"))
+        assert re.findall(r"`([^`]+)`", row) == list(tags)

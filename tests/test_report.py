@@ -86,6 +86,15 @@ def test_failures_are_told(tmp_path: Path) -> None:
     assert "worker lost" in write_report(tmp_path).read_text()
 
 
+def test_isomers_that_were_left_out_are_named(tmp_path: Path) -> None:
+    m = Monitor(tmp_path, HEADER)
+    one = info(0)
+    found = {**one.estimate.diagnostics, "isomers_left_out": {"ω of ALA2 flipped": 3}}
+    m.round(replace(one, estimate=replace(one.estimate, diagnostics=found)))
+    m.close("failed", "stopped")
+    assert "left out (3 times): ω of ALA2 flipped" in status(tmp_path)
+
+
 class Page(html.parser.HTMLParser):
     """Collects what an HTML page refers to, its text, and whether its tags match."""
 
