@@ -66,6 +66,8 @@ def test_what_was_not_committed_is_cut_off(tmp_path: Path) -> None:
     assert Store(tmp_path / "b" / "store.zarr").names() == ("sample/accepted", "sample/cvs")
     store = Store(tmp_path / "b" / "store.zarr", "w")
     assert not (tmp_path / "b" / "store.zarr" / "steer").exists()
+    on_disk = zarr.open_group(str(tmp_path / "b" / "store.zarr"), mode="r")["sample/cvs"]
+    assert on_disk.shape == (18, 2)  # for who reads the arrays without the records
     for rnd in range(1, 4):
         store.append(rnd, segments(rnd))
         store.commit()
