@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -37,13 +37,23 @@ def duration(seconds: float) -> str:
 
 
 def free_energy(state: StateEstimate) -> str:
-    """F ± error in kT, '?' for what is not known yet."""
+    """F ± error in kT, '?' for an error that is not known yet."""
     if state.f_kT is None:
-        return "not seen yet"
+        return "not known yet"
     if state.stderr_kT is None:
         return f"{state.f_kT:.2f} ± ?"
     digits = 2 if state.stderr_kT >= 0.02 or state.stderr_kT == 0 else 3
     return f"{state.f_kT:.{digits}f} ± {state.stderr_kT:.{digits}f}"
+
+
+def state_lines(states: Mapping[str, StateEstimate]) -> list[str]:
+    """One aligned line for each state: F(name) = F ± error kT."""
+    width = max((len(n) for n in states), default=0)
+    return [
+        f"  F({name}){'':{width - len(name)}} = {free_energy(state)}"
+        + (" kT" if state.f_kT is not None else "")
+        for name, state in states.items()
+    ]
 
 
 def overhead(cost: Cost) -> str:
@@ -142,11 +152,7 @@ def final_lines(
     """The last words: status, result, cost, where things are, and how to go on if it must."""
     lines = [f"{campaign}: {status} — {reason}"]
     if info is not None:
-        width = max((len(n) for n in info.estimate.states), default=0)
-        lines += [
-            f"  F({name}){'':{width - len(name)}} = {free_energy(state)} kT"
-            for name, state in info.estimate.states.items()
-        ]
+        lines += state_lines(info.estimate.states)
         cost = info.cost
         lines.append(
             f"  {cost.rounds} rounds · {count(cost.energy_evaluations)} energy evaluations · "

@@ -22,7 +22,7 @@ from msgen.orchestrator.history import read_history
 from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.plot_history import history_figure
 from msgen.orchestrator.plots import png, surface_figure
-from msgen.orchestrator.progress import count, duration, free_energy, overhead
+from msgen.orchestrator.progress import count, duration, overhead, state_lines
 from msgen.orchestrator.results import Result
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.validate import RESOLVED, load_campaign
@@ -74,7 +74,7 @@ def status(run_dir: Path) -> str:
     history = read_history(run_dir)
     if history:
         lines.append(f"  phase {history[-1].phase}, round {history[-1].round}")
-    lines += [f"  F({name}) = {free_energy(s)} kT" for name, s in estimate.states.items()]
+    lines += state_lines(estimate.states)
     lines.append(
         f"  {count(cost.energy_evaluations)} energy evaluations · wall {duration(cost.wall_s)} · "
         f"{overhead(cost)}"

@@ -170,7 +170,7 @@ def test_nothing_seen_yet_is_no_error(tmp_path: Path) -> None:
     m = monitor(tmp_path, show=Progress("x", "r", "c", console=Console(file=out, width=200)))
     m.round(replace(empty, estimate=nothing, cvs=None, samples={}))
     m.close("failed", "x")
-    assert "rest not seen yet" in out.getvalue()
+    assert "rest not known yet" in out.getvalue()
     content = json.loads((tmp_path / "results" / "free_energy.json").read_text())
     assert set(np.ravel(content["surface"]["f_kT"])) == {None}
 
@@ -209,7 +209,7 @@ def test_plain_output_has_a_line_a_round_with_all_that_matters() -> None:
     assert "model v0" in second
     end = "\n".join(last)
     for part in (
-        "dipeptide: exhausted — a reason", "F(rest) = -3.60 ± 0.20 kT", "overhead 2.0 % of wall",
+        "dipeptide: exhausted — a reason", "F(rest) = -3.60 ± 0.20 kT\n", "overhead 2.0 % of wall",
         "results: runs/d/results", "raise the budget and repeat: msgen-run d.yaml", "unmet: rest",
     ):  # fmt: skip
         assert part in end.replace("F(rest)  ", "F(rest)")
