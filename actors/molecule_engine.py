@@ -56,6 +56,7 @@ class MoleculeEngine:
         self._now: list[_Point] = []
         self._before: list[_Point] = []
         self._active: Stepper | None = None
+        self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
         self.tally = Tally()
 
     def set_local_restraint(self, g: Conditional) -> None:
@@ -67,6 +68,8 @@ class MoleculeEngine:
         self._rng, self.tally, self._active = rng, Tally(), None
         for stepper in (self._free, self._held):
             stepper.reseed(int(rng.integers(2**31 - 2)))
+            if self.kind == "ghmc":
+                stepper.metropolis_counts()  # what was counted before is not of this order
 
     def _read(self, point: _Point) -> Array:
         """ξ of a point, through the engine's fast evaluator."""
@@ -80,14 +83,21 @@ class MoleculeEngine:
     # the local kernel
 
     def load(self, walkers: Walkers) -> Array:
-        """See `Engine`."""
+        """See `Engine`.
+
+        What is drawn are the velocities that belong to the positions; see `revert`.
+        """
         self._now = []
         for i in range(len(walkers)):
             one = walkers.take([i])
             if one.velocities is None:
                 self._free.load(one)
                 self._free.draw_velocities(self._rng)
-                one = one.with_positions(one.positions, self._free.velocities().reshape(1, -1))
+                v = self._free.velocities()
+                if self.kind == "langevin":
+                    v = v - 0.5 * self._timestep * _forces(self._free) * self._inverse
+                    self.tally.evaluations += 1
+                one = one.with_positions(one.positions, v.reshape(1, -1))
             self._now.append(_Point.of(one))
         self._before = list(self._now)
         return np.array([self._read(p) for p in self._now])
@@ -95,7 +105,7 @@ class MoleculeEngine:
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
         """See `Engine`."""
         xi = np.full((len(self._now), len(self.cvs)), np.nan)
-        self._before = list(self._now)
+        self._before, self._lam, self._on = list(self._now), lam, on
         for i, point in enumerate(self._now):
             stepper = self._held if on[i] else self._free
             if self._active is not stepper or len(self._now) > 1:
@@ -126,8 +136,10 @@ class MoleculeEngine:
             point = self._before[i]
             v = -point.v
             if self.kind == "langevin":
-                stepper = self._active or self._free
+                stepper = self._held if self._on[i] else self._free
                 self._put(stepper, point)
+                if self._on[i]:
+                    stepper.set_lambda(self._lam[i])
                 v = v - self._timestep * _forces(stepper) * self._inverse
                 v = _project(stepper, v)
                 self.tally.evaluations += 1

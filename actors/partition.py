@@ -92,7 +92,7 @@ class Partition:
 
         .. math:: c_k(ξ) = \\int_{R_k} g(λ|ξ)\\,dλ = \\sum_{cells ∈ k} \\prod_c ΔG_c(ξ_c)
         """
-        if len(self) == 1:
+        if not self.labels.any():
             return np.ones(len(xi))
         total = np.where(self.labels[None] == of.reshape(-1, *[1] * self.labels.ndim), 1.0, 0.0)
         for c, e in reversed(list(enumerate(self.edges))):

@@ -16,41 +16,46 @@ from msgen.models import Broad, Defended
 def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local steps, then global proposals of the frozen model, all replicas of the order at once.
 
-    Payload: 'walkers', 'replicas', 'local_steps', 'record', 'step_size', 'global_steps',
-    'epsilon', 'broad' ('mean' and 'std' of the wide Gaussian). Without a model (version −1) there
-    are local moves only.
+    Payload: 'walkers', 'replicas', 'blocks' times 'local_steps' (recorded every 'record') and
+    'global_steps', 'step_size', 'recent' (configurations to hand back to the next fit), 'epsilon',
+    'broad' ('mean' and 'std' of the wide Gaussian). Without a model (version −1) there are local
+    moves only.
     """
     p = order.payload
     target = BoltzmannTarget(context.system)
     kernel = local_kernel(context.setup["strategy"]["local"], context.system, p.get("step_size"))
     replicas = np.asarray(p["replicas"], dtype=np.float64)
-    record = int(p["record"])
-    local = kernel(
-        target, walkers_of(p["walkers"]), rng, n_steps=int(p["local_steps"]), record_every=record
-    )
-    frames = [local.trajectory]
-    walkers, evaluations, nonfinite = local.walkers, local.evaluations, local.nonfinite
-    n = len(walkers)
-    counts = {
-        "local_proposed": float(n * int(p["local_steps"])),
-        "local_accepted": float(local.accepted.sum()) * int(p["local_steps"]),
-    }
-    steps = int(p["global_steps"]) if order.model_version >= 0 else 0
-    if steps:
+    steps, globals_ = int(p["local_steps"]), int(p["global_steps"])
+    proposal = None
+    if order.model_version >= 0 and globals_:
         broad = Broad(
             [False] * context.system.n_dof,
             mean=np.asarray(p["broad"]["mean"]),
             std=np.asarray(p["broad"]["std"]),
         )
-        proposal = Defended(context.models[order.model_version], broad, float(p["epsilon"]))
-        moved = Independence(proposal)(target, walkers, rng, n_steps=steps, record_every=1)
-        frames.append(moved.trajectory)
-        walkers, evaluations = moved.walkers, evaluations + moved.evaluations
-        nonfinite += moved.nonfinite
-        counts["global_proposed"] = float(n * steps)
-        counts["global_accepted"] = float(moved.accepted.sum()) * steps
+        model = context.models[order.model_version]
+        proposal = Independence(Defended(model, broad, float(p["epsilon"])))
+    walkers, frames = walkers_of(p["walkers"]), []
+    n, evaluations, nonfinite = len(walkers), 0, 0
+    counts = dict.fromkeys(
+        ("local_proposed", "local_accepted", "global_proposed", "global_accepted"), 0.0
+    )
+    for _ in range(int(p["blocks"])):
+        done = kernel(target, walkers, rng, n_steps=steps, record_every=int(p["record"]))
+        parts = [("local", steps, done)]
+        if proposal is not None:
+            done = proposal(target, done.walkers, rng, n_steps=globals_, record_every=1)
+            parts.append(("global", globals_, done))
+        for name, tried, result in parts:
+            counts[f"{name}_proposed"] += n * tried
+            counts[f"{name}_accepted"] += float(result.accepted.sum()) * tried
+            evaluations += result.evaluations
+            nonfinite += result.nonfinite
+            if result.trajectory is not None:
+                frames.append(result.trajectory)
+        walkers = done.walkers
     counts["nonfinite"] = float(nonfinite)
-    seen = np.concatenate([f for f in frames if f is not None])
+    seen = np.concatenate(frames)
     xi = context.cvs(seen.reshape(-1, seen.shape[2])).reshape(len(seen), n, -1).swapaxes(0, 1)
     return Segment(
         order.key,
@@ -58,7 +63,10 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
             "cvs": xi.reshape(-1, xi.shape[2]),
             "replica": np.repeat(replicas, len(seen)),
         },
-        carry={"walkers": tree_of(walkers), "recent": seen[:: max(1, len(seen) // 8)]},
+        carry={
+            "walkers": tree_of(walkers),
+            "recent": seen[:: max(1, len(seen) // int(p["recent"]))].reshape(-1, seen.shape[2]),
+        },
         counts=counts,
         evaluations=evaluations,
         model_version=order.model_version,

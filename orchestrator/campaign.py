@@ -159,6 +159,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
         run_dir=run_dir.absolute(),
         setup=setup,
         build=build_strategy,
+        lag=int(campaign.spec_strategy().get("lag", 1)),
         limits=Limits(
             energy_evaluations=campaign.budget.energy_evaluations,
             wall_s=campaign.budget.wall,

@@ -37,8 +37,9 @@ class Paths:
     ----------
     source, target : int array, shape (n,)
     work : Array, shape (n,)
-        Generalised work w, kT: E[e^{−w}] over paths from A to B is P(B)/P(A); +∞ for a path that
-        broke or ended outside its target.
+        Generalised work w, kT; +∞ for a path that broke or ended outside its target. E[e^{−w}] over
+        paths from A to B is P(B)/P(A) times the share of paths from B to A with a finite w: take
+        both directions together, as BAR does.
     protocol_work : Array, shape (n,)
         W/kT alone.
     start, stop : Array, shape (n, C)
@@ -116,7 +117,8 @@ def steer(
             + np.log(partition.mass(driven.xi, g, target))
             - np.log(partition.mass(xi, g, source))
         )
-    lost = (partition.assign(driven.xi) != target) | ~np.isfinite(driven.work) | np.isnan(work)
+    # −∞ too: a λ_N that the model drew and calls impossible must not be accepted
+    lost = (partition.assign(driven.xi) != target) | ~np.isfinite(driven.work) | ~np.isfinite(work)
     work = np.where(lost, np.inf, work)
     return Paths(
         source,

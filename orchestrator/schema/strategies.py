@@ -21,7 +21,7 @@ class Langevin(Section):
 
     kind: Literal["langevin"]
     steps: int = Field(default=500, ge=1)
-    """Steps of one replica in one round."""
+    """Steps of one replica between two global (or steered) moves."""
     timestep: AutoQuantity = "auto"
     """auto: the system's own; for an analytic system 0.02, without a unit."""
     friction: AutoQuantity = "auto"
@@ -33,7 +33,7 @@ class GHMC(Section):
 
     kind: Literal["ghmc"]
     steps: int = Field(default=500, ge=1)
-    """Steps of one replica in one round."""
+    """Steps of one replica between two global (or steered) moves."""
     timestep: AutoQuantity = "auto"
     """auto: the system's own; for an analytic system 0.02, without a unit."""
     friction: AutoQuantity = "auto"
@@ -45,7 +45,7 @@ class MALA(Section):
 
     kind: Literal["mala"]
     steps: int = Field(default=200, ge=1)
-    """Steps of one replica in one round."""
+    """Steps of one replica between two global (or steered) moves."""
     step_size: AutoNumber = "auto"
     """auto: tuned for acceptance during explore and adapt."""
 
@@ -55,7 +55,7 @@ class HMC(Section):
 
     kind: Literal["hmc"]
     steps: int = Field(default=50, ge=1)
-    """Trajectories of one replica in one round."""
+    """Trajectories of one replica between two global (or steered) moves."""
     step_size: AutoNumber = "auto"
     """auto: tuned for acceptance during explore and adapt."""
     leapfrog: int = Field(default=10, ge=1)
@@ -67,7 +67,7 @@ class Overdamped(Section):
 
     kind: Literal["overdamped"]
     steps: int = Field(default=500, ge=1)
-    """Steps of one replica in one round."""
+    """Steps of one replica between two global (or steered) moves."""
     step_size: float = Field(default=0.001, gt=0, allow_inf_nan=False)
     """Time step; the error in the density is of this order."""
 
@@ -130,11 +130,12 @@ class FlowMCMC(Section):
     kind: Literal["flow_mcmc"]
     local: LocalSpec = Field(default_factory=lambda: HMC(kind="hmc"))
     global_steps: int = Field(default=10, ge=1)
-    """Global proposals of one replica in one round."""
+    """Global proposals of one replica after each stretch of local steps."""
     broad: Broad = 0.1
     """Share of broad proposals."""
     lag: int = Field(default=1, ge=1, le=100)
     """Round r proposes with the model fitted on rounds up to r − lag."""
+    explore: ExploreSpec = Field(default_factory=ExploreSpec)
 
 
 class Local(Section):

@@ -54,6 +54,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
         start=start,
         start_xi=cvs(start.positions)[0],
         molecular=campaign.is_molecular,
+        stride=campaign.stride,
     )
 
 

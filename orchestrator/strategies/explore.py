@@ -11,6 +11,8 @@ from msgen.actors.engine import Schedule
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.systems.base import Array
 
+EXPLORE_ROUNDS = 3
+"""Attempts to find every named state."""
 RELAX_CHUNKS = 10
 """Readings of the CVs while a pushed walker relaxes."""
 

@@ -74,7 +74,7 @@ def bin_centres(grid: Grid) -> Array:
 
 
 def smear(p: Array, grid: Grid, g: Conditional) -> Array:
-    """Σ_b p_b e^{−E(λ, ξ_b)} at every bin centre λ, grid shape: the density of λ, up to a factor."""
+    """Σ_b p_b e^{−E(λ, ξ_b)} at every bin centre λ: the density of λ up to a factor, grid shape."""
     out = p.reshape(grid.shape)
     for c, centres in enumerate(grid.centres):
         d = centres[:, None] - centres[None, :]

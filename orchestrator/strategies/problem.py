@@ -41,6 +41,8 @@ class Problem:
         The one structure.
     start_xi : Array, shape (C,)
     molecular : bool
+    stride : int
+        Local steps between two readings of the CVs.
     """
 
     names: tuple[str, ...]
@@ -53,6 +55,7 @@ class Problem:
     start: Walkers
     start_xi: Array
     molecular: bool
+    stride: int
 
     @property
     def periodic(self) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """The steered strategy: local sampling inside the states, switching paths between them.
 
-explore: pushes over the CV range find the states. adapt: the flattening bias, the proposal model and
-the switching paths are tuned. produce: all of it is frozen, and only now is anything counted.
+explore: pushes over the CV range find the states. adapt: the flattening bias, the proposal model
+and the switching paths are tuned. produce: all of it is frozen, and only now is anything counted.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ from msgen.orchestrator.strategies.tuner import PathTuner
 from msgen.orchestrator.strategies.works import Works
 from msgen.systems.base import Array
 
-EXPLORE_ROUNDS = 3
-"""Attempts to find every named state."""
 FIT_SIZE = 4000
 """Most samples of one stratum that a fit sees."""
 BLOCKS = 8
@@ -58,7 +56,7 @@ class Steered:
         self.stratify = bool(self.spec["stratify"])
         self.flatten = float(self.spec["flatten"])
         self.epsilon = float(self.spec["broad"])
-        self.chunk = 50 if problem.molecular else 5
+        self.chunk = problem.stride
 
     # the state machine
 
@@ -133,7 +131,7 @@ class Steered:
             states = find_basins(counts.reshape(problem.grid.shape), problem.grid, problem.names)
         seeds = states.assign(state["pool"]["xi"])
         missing = [k for k in range(len(states)) if not (seeds == k).any()]
-        if missing and state["attempt"] < EXPLORE_ROUNDS:
+        if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
             return state
         state["states"] = states.tree()
         state["missing"] = [states.names[k] for k in missing]
@@ -266,7 +264,7 @@ class Steered:
         return np.asarray(chance / np.maximum(chance.sum(axis=1, keepdims=True), 1.0))
 
     def _fit_order(self, state: Tree) -> WorkOrder:
-        """A fit of q_k(λ) on samples of every stratum, λ ~ g(·|ξ), each stratum weighing the same."""
+        """A fit of q_k(λ) on λ ~ g(·|ξ) of every stratum, each stratum weighing the same."""
         strata = Partition.from_tree(state["strata"])
         g = self._tuner(state).best.g
         seed = np.random.SeedSequence(self.problem.seed, spawn_key=(int(state["round"]), 78))

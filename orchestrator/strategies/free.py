@@ -1,0 +1,311 @@
+"""Strategies whose replicas move over all states by themselves and are counted.
+
+`FlowMcmc`: local moves and independence moves of the full configuration, proposed by a flow that is
+retrained on what the replicas see (Gabrié, Rotskoff and Vanden-Eijnden, PNAS 119, e2109420119,
+2022). `Local`: local moves only, the honest baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.build import FIRST_STEP
+from msgen.actors.kernels.adaptation import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
+from msgen.actors.kernels.tempered import Ladder
+from msgen.actors.partition import Partition
+from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
+from msgen.orchestrator.strategies import explore
+from msgen.orchestrator.strategies.basins import find_basins
+from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.production import Production
+from msgen.systems.base import Array, System
+
+BLOCKS = 10
+"""Stretches of local (and global) moves in one order."""
+RECENT = 25
+"""Times in a round at which every replica hands a configuration to the next fit."""
+KEEP = 3
+"""Rounds whose configurations a fit sees."""
+LOCAL_ADAPT = 4
+"""Rounds in which `Local` tunes its step size."""
+FLOW_ADAPT = 7
+"""Rounds in which `FlowMcmc` refits."""
+MOST_ADAPT = 20
+"""Rounds after which adaptation ends even if the acceptance still rises."""
+WIDE = 2.0
+"""Width of the broad Gaussian, in standard deviations of the data."""
+
+
+class Local:
+    """Local sampling only. It cannot converge unless its replicas go to and fro by themselves."""
+
+    name = "local"
+    adapt_rounds = LOCAL_ADAPT
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.spec = problem.strategy
+
+    def start(self) -> Tree:
+        """See `Strategy`."""
+        r = self.problem.replicas
+        walkers: Tree = {"positions": np.repeat(self.problem.start.positions, r, axis=0)}
+        if self.problem.start.box is not None:
+            walkers["box"] = np.repeat(self.problem.start.box, r, axis=0)
+        return {
+            "round": 0,
+            "phase": "adapt",
+            "adapt": 0,
+            "walkers": walkers,
+            "trail": np.repeat(self.problem.start_xi[None], r, axis=0),
+            "step": self._first_step(),
+            "version": -1,
+            "produced": {},
+            "totals": {},
+            "missing": [],
+        }
+
+    def decide(self, state: Tree) -> StepPlan:
+        """See `Strategy`."""
+        problem, whole = self.problem, Partition.whole(self.problem.periodic)
+        per_block = max(1, int(self.spec["local"]["steps"]) // problem.stride)
+        orders = tuple(
+            WorkOrder(
+                int(state["round"]),
+                "sample",
+                number,
+                {
+                    "walkers": {n: v[group] for n, v in state["walkers"].items()},
+                    "replicas": group,
+                    "stratum": np.zeros(len(group), dtype=np.int64),
+                    "partition": whole.tree(),
+                    "ladder": Ladder.plain(problem.local_g).tree(),
+                    "blocks": BLOCKS,
+                    "chunks": per_block,
+                    "steps": problem.stride,
+                    "step_size": self._step(state),
+                },
+                cost_hint=float(BLOCKS * per_block * problem.stride * len(group)),
+            )
+            for number, group in enumerate(self._groups())
+        )
+        return StepPlan(state["phase"], orders)
+
+    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+        """See `Strategy`."""
+        state = {**state, "round": int(state["round"]) + 1}
+        moves = [s for s in segments if s.key[1] != "fit"]
+        self._keep_walkers(state, moves)
+        if state["phase"] == "adapt":
+            self._tune_step(state, moves)
+            state["trail"] = np.concatenate([state["trail"], *(s.samples["cvs"] for s in moves)])
+            state["adapt"] = int(state["adapt"]) + 1
+            if self._ready(state):
+                state["phase"] = "produce"
+                state["states"] = self._states(state).tree()
+            return state
+        states = Partition.from_tree(state["states"])
+        production = self._production(state, states)
+        production.absorb(self.problem, states, moves)
+        totals = dict(state["totals"])
+        for segment in moves:
+            for name, value in segment.counts.items():
+                totals[name] = totals.get(name, 0.0) + value
+        return {**state, "produced": production.tree(), "totals": totals}
+
+    def estimate(self, state: Tree) -> Estimate:
+        """See `Strategy`."""
+        if state["phase"] != "produce" or not state["produced"]:
+            return self._young(state)
+        states = Partition.from_tree(state["states"])
+        totals = state["totals"]
+        acceptance = {
+            name: totals[f"{name}_accepted"] / totals[f"{name}_proposed"]
+            for name in ("local", "global")
+            if totals.get(f"{name}_proposed")
+        }
+        extra = {"nonfinite": totals.get("nonfinite", 0.0)}
+        return self._production(state, states).estimate(
+            self.problem, states, False, acceptance, extra, state["missing"]
+        )
+
+    def _young(self, state: Tree) -> Estimate:
+        grid = self.problem.grid
+        empty = np.full(grid.shape, np.nan)
+        states = self.problem.states()
+        names = states.names if states is not None else ()
+        return Estimate(
+            dict(zip(self.problem.names, grid.centres, strict=True)),
+            empty,
+            empty,
+            {name: StateEstimate(None, None) for name in names},
+            {},
+            False,
+            (f"still in phase {state['phase']}: nothing counts yet",),
+        )
+
+    def _ready(self, state: Tree) -> bool:
+        return int(state["adapt"]) >= self.adapt_rounds
+
+    def _states(self, state: Tree) -> Partition:
+        """The named states, or the basins of what was seen so far."""
+        named = self.problem.states()
+        if named is not None:
+            return named
+        grid = self.problem.grid
+        index = grid.index(state["trail"])
+        counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
+        return find_basins(counts, grid, self.problem.names)
+
+    def _groups(self) -> list[NDArray[np.int64]]:
+        r, batch = self.problem.replicas, self.problem.batch
+        return [np.arange(i, min(i + batch, r)) for i in range(0, r, batch)]
+
+    def _keep_walkers(self, state: Tree, segments: Sequence[Segment]) -> None:
+        names = segments[0].carry["walkers"]
+        state["walkers"] = {
+            n: np.concatenate([s.carry["walkers"][n] for s in segments]) for n in names
+        }
+
+    def _production(self, state: Tree, states: Partition) -> Production:
+        if state["produced"]:
+            return Production.from_tree(state["produced"])
+        stratum = np.zeros(self.problem.replicas, dtype=np.int64)
+        return Production.start(self.problem, stratum, len(states))
+
+    def _first_step(self) -> Tree:
+        local = self.spec["local"]
+        if local["kind"] not in FIRST_STEP or not isinstance(local.get("step_size"), str):
+            return {}
+        goal = MALA_ACCEPTANCE if local["kind"] == "mala" else HMC_ACCEPTANCE
+        return StepSize(FIRST_STEP[local["kind"]], goal).tree()
+
+    def _step(self, state: Tree) -> float | None:
+        return StepSize.from_tree(state["step"]).step if state["step"] else None
+
+    def _tune_step(self, state: Tree, segments: Sequence[Segment]) -> None:
+        proposed = sum(s.counts.get("local_proposed", 0.0) for s in segments)
+        if state["step"] and proposed:
+            seen = sum(s.counts["local_accepted"] for s in segments) / proposed
+            state["step"] = StepSize.from_tree(state["step"]).update(seen).tree()
+
+
+class FlowMcmc(Local):
+    """Local and global moves of the full configuration; analytic systems."""
+
+    name = "flow_mcmc"
+    adapt_rounds = FLOW_ADAPT
+
+    def __init__(self, problem: Problem, system: System) -> None:
+        super().__init__(problem)
+        self._n_dof = system.n_dof
+
+    def start(self) -> Tree:
+        """See `Strategy`."""
+        pool = {"positions": self.problem.start.positions, "xi": self.problem.start_xi[None]}
+        more = {"phase": "explore", "attempt": 0, "pool": pool, "recent": [], "acceptance": 0.0}
+        return {**super().start(), **more, "model": {}, "best": 0.0}
+
+    def decide(self, state: Tree) -> StepPlan:
+        """See `Strategy`."""
+        rnd = int(state["round"])
+        if state["phase"] == "explore":
+            step = self._step(state)
+            dt = 0.1 if step is None or self.spec["local"]["kind"] != "hmc" else step
+            pushes = explore.orders(
+                self.problem, rnd, int(state["attempt"]), state["pool"], dt, step
+            )
+            return StepPlan("explore", pushes)
+        version = int(state["version"])
+        data = self._data(state)
+        steps = int(self.spec["local"]["steps"])
+        orders = tuple(
+            WorkOrder(
+                rnd,
+                "walk",
+                number,
+                {
+                    "walkers": {n: v[group] for n, v in state["walkers"].items()},
+                    "replicas": group,
+                    "blocks": BLOCKS,
+                    "local_steps": steps,
+                    "record": self.problem.stride,
+                    "step_size": self._step(state),
+                    "global_steps": int(self.spec["global_steps"]) if version >= 0 else 0,
+                    "epsilon": float(self.spec["broad"]),
+                    "recent": RECENT,
+                    "broad": state["broad"],
+                },
+                model_version=version,
+                cost_hint=float(BLOCKS * steps * len(group)),
+            )
+            for number, group in enumerate(self._groups())
+        )
+        fits: tuple[WorkOrder, ...] = ()
+        if state["phase"] == "adapt" and len(data):
+            fit = {
+                "data": data,
+                "weights": np.ones(len(data)),
+                "stratum": np.zeros(len(data), dtype=np.int64),
+                "n_strata": 1,
+                "periodic": np.zeros(self._n_dof, dtype=bool),
+            }
+            fits = (WorkOrder(rnd, "fit", 0, fit, model_version=version),)
+        models = {version: state["model"]} if version >= 0 else {}
+        return StepPlan(state["phase"], orders, fits, models)
+
+    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+        """See `Strategy`."""
+        if state["phase"] == "explore":
+            return self._explored({**state, "round": int(state["round"]) + 1}, list(segments))
+        moves = [s for s in segments if s.key[1] != "fit"]
+        state = dict(state)
+        if state["phase"] == "adapt":
+            recent = np.concatenate([s.carry["recent"] for s in moves])
+            state["recent"] = [*state["recent"], recent][-KEEP:]
+            proposed = sum(s.counts["global_proposed"] for s in moves)
+            accepted = sum(s.counts["global_accepted"] for s in moves)
+            state["acceptance"] = accepted / proposed if proposed else 0.0
+            for fit in (s for s in segments if s.key[1] == "fit" and s.carry["accepted"]):
+                state["version"] = int(state["version"]) + 1
+                state["model"] = fit.carry["model"]
+        state = super().absorb(state, moves)
+        state["best"] = max(float(state["best"]), float(state["acceptance"]))
+        if state["phase"] == "produce":
+            state["recent"] = []
+        return state
+
+    def _ready(self, state: Tree) -> bool:
+        """Long enough, and the acceptance no longer rises by a tenth a round."""
+        adapt = int(state["adapt"])
+        risen = float(state["acceptance"]) > 1.1 * float(state["best"])
+        fitted = int(state["version"]) >= 0
+        return adapt >= MOST_ADAPT or (adapt >= self.adapt_rounds and fitted and not risen)
+
+    def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
+        state["pool"], found = explore.absorb(self.problem, state["pool"], segments)
+        state["attempt"] = int(state["attempt"]) + 1
+        state["trail"] = np.concatenate([state["trail"], found["trail"]])
+        states = self._states(state)
+        seeds = states.assign(state["pool"]["xi"])
+        missing = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
+        if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
+            return state
+        state["missing"] = missing
+        # as many replicas from every state found: their right weights are for the moves to find
+        found_in = [np.flatnonzero(seeds == k) for k in range(len(states)) if (seeds == k).any()]
+        r = self.problem.replicas
+        pick = [found_in[i % len(found_in)] for i in range(r)]
+        index = np.array([p[(i // len(found_in)) % len(p)] for i, p in enumerate(pick)])
+        pool = state["pool"]["positions"]
+        state["walkers"] = {"positions": pool[index]}
+        state["broad"] = {"mean": pool.mean(axis=0), "std": WIDE * pool.std(axis=0) + 1e-3}
+        state["phase"] = "adapt"
+        return state
+
+    def _data(self, state: Tree) -> Array:
+        return np.concatenate(state["recent"]) if len(state["recent"]) else np.zeros((0, 1))
