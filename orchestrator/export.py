@@ -188,7 +188,7 @@ def export(run_dir: Path) -> list[Path]:
 
 
 def _write_csv(path: Path, result: Result, columns: dict[str, Any]) -> Path:
-    names = [f"{c.name}_{c.unit}" for c in result.header.cvs]
+    names = [c.column for c in result.header.cvs]
     rows = [",".join(["round", "replica", "weight", *names])]
     for rnd, replica, weight, xi in zip(
         columns["round"], columns["replica"], columns["weight"], columns["cvs"], strict=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -52,9 +53,9 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
             fontsize="small",
         )  # fmt: skip
     _shade_phases((upper, lower), history)
-    upper.set_ylabel("F / kT")
-    if upper.get_lines():
-        upper.legend(frameon=False, loc="best", title="state (± 1 σ)")
+    upper.set_ylabel("F / kT (± 1 σ)")
+    if upper.get_legend_handles_labels()[0]:
+        upper.legend(frameon=False, loc="best")
     lower.set(xlabel="energy evaluations", ylabel="σ(F) / kT")
     lower.xaxis.set_major_formatter(EngFormatter(sep=""))
     lower.yaxis.set_major_formatter("{x:g}")
@@ -67,19 +68,15 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
 
 
 def _shade_phases(panels: Sequence[Axes], history: Sequence[HistoryPoint]) -> None:
-    shades = {"explore": "#E69F00", "adapt": "#56B4E9"}
-    start = 0
-    for i, point in enumerate(history):
-        last = i + 1 == len(history)
-        if not last and history[i + 1].phase == point.phase:
-            continue
-        if point.phase in shades:
-            x0 = history[start].energy_evaluations
-            x1 = history[min(i + 1, len(history) - 1)].energy_evaluations
-            for ax in panels:
-                ax.axvspan(x0, x1, color=shades[point.phase], alpha=0.1, lw=0)
-            panels[0].annotate(
-                point.phase, (x0, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -2),
-                textcoords="offset points", va="top", fontsize="small", color="#555555",
-            )  # fmt: skip
-        start = i + 1
+    """Colour what was spent before production; a round spans from its predecessor's count."""
+    begun = 0.8 * history[0].energy_evaluations if history else 0.0  # an axis may be logarithmic
+    for phase, colour in (("explore", "#E69F00"), ("adapt", "#56B4E9")):
+        label: str | None = phase
+        for before, point in pairwise([None, *history]):
+            if point is not None and point.phase == phase:
+                x0 = begun if before is None else before.energy_evaluations
+                for ax in panels:
+                    ax.axvspan(
+                        x0, point.energy_evaluations, color=colour, alpha=0.12, lw=0, label=label
+                    )
+                label = None

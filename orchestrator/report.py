@@ -131,7 +131,9 @@ def _warnings(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str]:
         cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]
         found.append(f"{len(lost)} work orders failed; the last: {cause}")
     if result.status == "exhausted":
-        found.append("the budget was spent before every criterion held: errors may be too small")
+        found.append(
+            "the budget was spent before every criterion held: the errors may not cover yet"
+        )
     return found
 
 

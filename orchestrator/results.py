@@ -37,6 +37,11 @@ class CVInfo:
     periodic: bool
     unit: str
 
+    @property
+    def column(self) -> str:
+        """Head of its column in a table: name_unit, or the name alone where there is no unit."""
+        return self.name if self.unit == "1" else f"{self.name}_{self.unit}"
+
 
 @dataclass(frozen=True)
 class RunHeader:
@@ -193,7 +198,7 @@ def read_result(run_dir: Path) -> Result:
 def csv_lines(result: Result) -> Iterator[str]:
     """`fes.csv`: one row per bin, the last CV fastest."""
     estimate = result.estimate
-    yield ",".join([*(f"{c.name}_{c.unit}" for c in result.header.cvs), "f_kT", "stderr_kT"])
+    yield ",".join([*(c.column for c in result.header.cvs), "f_kT", "stderr_kT"])
     axes = [np.asarray(estimate.axes[c.name]) for c in result.header.cvs]
     for index in np.ndindex(*estimate.f_kT.shape):
         values = [axis[i] for axis, i in zip(axes, index, strict=True)]
