@@ -31,7 +31,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	@test -f "tests/benchmarks/$(NAME).py" || { \
 	  echo "usage: make bench NAME=…, one of:"; \
-	  cd tests/benchmarks && ls *.py | sed 's/^/  /; s/\.py$$//'; exit 2; }
+	  ls tests/benchmarks 2>/dev/null | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; exit 2; }
 	$(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 # Runs and .venv stay: they are dear.
