@@ -138,7 +138,8 @@ def _none(reason: str) -> BarResult:
 def _solve(w_f: Array, w_r: Array, m: float) -> float:
     """Root of Bennett's equation, whose left side minus right side rises with ∆F."""
     finite = np.concatenate([w_f[np.isfinite(w_f)] + m, m - w_r[np.isfinite(w_r)]])
-    lo, hi = float(finite.min()), float(finite.max())
+    # not from min to max: a path that nearly blew up has a work of 1e200, beyond 200 bisections
+    lo = hi = float(finite[np.argmin(np.abs(finite))])
 
     def excess(d: float) -> float:
         return float(fermi(m + w_f - d).sum() - fermi(-m + w_r + d).sum())
