@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from msgen.actors.partition import Partition
@@ -17,7 +19,7 @@ MAX_BASINS = 12
 
 
 def find_basins(
-    counts: Array, grid: Grid, names: tuple[str, ...], persistence: float = PERSISTENCE
+    counts: NDArray[Any], grid: Grid, names: tuple[str, ...], persistence: float = PERSISTENCE
 ) -> Partition:
     """Watershed of −ln(density), shallow basins merged into the neighbour over the lowest pass.
 

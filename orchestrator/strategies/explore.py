@@ -83,7 +83,8 @@ def absorb(problem: Problem, pool: Tree, segments: list[Segment]) -> tuple[Tree,
     """
     keep_isomers = problem.strategy["explore"]["isomers"] == "include"
     parts, boxes, xi = [pool["positions"]], [pool.get("box")], [pool["xi"]]
-    trails, isomers = [], {}
+    trails: list[Array] = []
+    isomers: dict[str, int] = {}
     for segment in segments:
         flipped = list(segment.carry["flipped"])
         good = np.array([keep_isomers or not f for f in flipped], dtype=bool)

@@ -45,11 +45,11 @@ class Flattener:
 
         Self-consistent, as in WHAM (Kumar et al., J. Comput. Chem. 13, 1011, 1992).
         """
-        n = np.array(self.counts)
-        b = np.exp(np.array(self.bias))
+        n: Array = np.array(self.counts)
+        b: Array = np.exp(np.array(self.bias))
         total = n.sum(axis=1)
         seen = n.sum(axis=0)
-        p = seen / max(seen.sum(), 1.0)
+        p: Array = seen / max(seen.sum(), 1.0)
         for _ in range(iterations):
             z = b @ p
             new = seen / np.maximum((total / z) @ b, 1e-300)

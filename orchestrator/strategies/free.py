@@ -25,7 +25,7 @@ from msgen.orchestrator.strategies.production import Production
 from msgen.systems.base import Array, System
 
 BLOCKS = 10
-"""Stretches of local (and global) moves in one order."""
+"""Stretches of local (and global) moves in one order; more as the rounds go on."""
 RECENT = 25
 """Times in a round at which every replica hands a configuration to the next fit."""
 KEEP = 3
@@ -84,7 +84,7 @@ class Local:
                     "stratum": np.zeros(len(group), dtype=np.int64),
                     "partition": whole.tree(),
                     "ladder": Ladder.plain(problem.local_g).tree(),
-                    "blocks": BLOCKS,
+                    "blocks": self._blocks(state),
                     "chunks": per_block,
                     "steps": problem.stride,
                     "step_size": self._step(state),
@@ -147,6 +147,9 @@ class Local:
             False,
             (f"still in phase {state['phase']}: nothing counts yet",),
         )
+
+    def _blocks(self, state: Tree) -> int:
+        return BLOCKS * (1 + int(state["produced"].get("rounds", 0)) // 4)
 
     def _ready(self, state: Tree) -> bool:
         return int(state["adapt"]) >= self.adapt_rounds
@@ -231,7 +234,7 @@ class FlowMcmc(Local):
                 {
                     "walkers": {n: v[group] for n, v in state["walkers"].items()},
                     "replicas": group,
-                    "blocks": BLOCKS,
+                    "blocks": self._blocks(state),
                     "local_steps": steps,
                     "record": self.problem.stride,
                     "step_size": self._step(state),

@@ -41,6 +41,10 @@ class Problem:
         The one structure.
     start_xi : Array, shape (C,)
     molecular : bool
+    kT : float
+        In the system's unit.
+    metric : Array, shape (C,)
+        |∇ξ|²/m of each CV at the start: what a restraint's frequency goes with.
     stride : int
         Local steps between two readings of the CVs.
     """
@@ -55,6 +59,8 @@ class Problem:
     start: Walkers
     start_xi: Array
     molecular: bool
+    kT: float
+    metric: Array
     stride: int
 
     @property
@@ -78,7 +84,7 @@ class Problem:
     @property
     def scale(self) -> Array:
         """Unit of distance along each CV: 1 rad, or the range over 2π."""
-        return (self.upper - self.lower) / (2.0 * np.pi)
+        return np.asarray((self.upper - self.lower) / (2.0 * np.pi))
 
     @property
     def spacing(self) -> Array:

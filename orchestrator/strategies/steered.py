@@ -143,8 +143,10 @@ class Steered:
 
     def _begin_adapt(self, state: Tree, states: Partition) -> None:
         strata = self._strata(states)
-        where = strata.assign(state["pool"]["xi"])
-        stratum, seed = self._allocate(where, len(strata), np.ones(len(strata)))
+        where = states.assign(state["pool"]["xi"])
+        stratum, seed = self._allocate(where, len(states), np.ones(len(states)))
+        if not self.stratify:
+            stratum = np.zeros_like(stratum)
         pool = state.pop("pool")
         state.update(
             phase="adapt",
@@ -168,7 +170,7 @@ class Steered:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Stratum of every replica, by `weight` but at least two each, and a walker to start from.
 
-        Of the walkers found in a stratum, evenly chosen ones are taken, again where they are few.
+        Walkers found in a stratum are taken at random, and again where they are few.
         """
         found = [k for k in range(n_strata) if (where == k).any()]
         r = self.problem.replicas
@@ -179,16 +181,12 @@ class Steered:
         for _ in range(r - number.sum()):
             number[int(np.argmax(ideal - number))] += 1
         stratum = np.repeat(np.array(found, dtype=np.int64), number)
-        seed = np.concatenate(
-            [
-                np.flatnonzero(where == k)[
-                    np.arange(n) * max(1, int((where == k).sum())) // max(n, 1)
-                    if n <= (where == k).sum()
-                    else np.arange(n) % int((where == k).sum())
-                ]
-                for k, n in zip(found, number, strict=True)
-            ]
-        )
+        rng = np.random.default_rng(np.random.SeedSequence(self.problem.seed, spawn_key=(79,)))
+        picks = []
+        for k, n in zip(found, number, strict=True):
+            here = rng.permutation(np.flatnonzero(where == k))
+            picks.append(here[np.arange(n) % len(here)])
+        seed = np.concatenate(picks)
         return stratum, seed
 
     # orders
@@ -199,8 +197,11 @@ class Steered:
         schedules = self._schedules(state)
         bridging = int(state["version"]) >= 0 and self._can_bridge(state)
         per_block = max(1, int(self.spec["local"]["steps"]) // self.chunk)
+        blocks = BLOCKS
         if phase == "produce":
             per_block = max(1, round(per_block * float(state["local_share"])))
+            # longer rounds as they become a smaller part of the whole: less to commit
+            blocks *= 1 + int(state["produced_rounds"]) // 4
         orders = []
         for number, group in enumerate(self._groups(stratum)):
             k = int(stratum[group[0]])
@@ -211,7 +212,7 @@ class Steered:
                 "stratum": stratum[group],
                 "partition": state["strata"],
                 "ladder": state["ladders"][str(k)],
-                "blocks": BLOCKS,
+                "blocks": blocks,
                 "chunks": per_block,
                 "steps": self.chunk,
                 "step_size": self._step(state),
@@ -234,7 +235,7 @@ class Steered:
                     number,
                     payload,
                     model_version=int(state["version"]) if bridging else -1,
-                    cost_hint=float(BLOCKS * per_block * self.chunk * len(group)),
+                    cost_hint=float(blocks * per_block * self.chunk * len(group)),
                 )
             )
         return tuple(orders)
@@ -402,6 +403,7 @@ class Steered:
             stratum=stratum,
             walkers=walkers,
             burn_in=1,
+            produced_rounds=0,
             local_share=1.0,
             produced={},
             totals={},
@@ -417,6 +419,7 @@ class Steered:
         production = self._production(state, states)
         production.absorb(self.problem, states, segments)
         state["produced"] = production.tree()
+        state["produced_rounds"] = production.rounds
         totals = dict(state["totals"])
         for name, value in state["counts"].items():
             totals[name] = totals.get(name, 0.0) + value
@@ -543,36 +546,41 @@ class Steered:
         if isinstance(path["timestep"], str):
             axes.append("dt")
         # 300 steps of 2 fs per radian is where tuning starts for a molecule
-        return PathTuner(
-            Schedule(
-                g=Conditional(kappa, problem.periodic),
-                dt=self._path_dt(state),
-                steps_per_unit=0.0 if fixed_steps else (300.0 if problem.molecular else 20.0),
-                scale=problem.scale,
-                stride=2 if problem.molecular else 1,
-                friction=(0.5 if problem.molecular else 0.1)
-                if isinstance(friction, str)
-                else float(friction),
-                refresh=50 if problem.molecular else 5,
-                overdamped=overdamped,
-                min_steps=int(path["steps"]) if fixed_steps else 10,
-            ),
-            tuple(axes),
-            turns=2 * len(axes),
+        steps = int(path["steps"]) if fixed_steps else 10
+        # 300 steps of 2 fs per radian is where tuning starts for a molecule
+        first = Schedule(
+            g=Conditional(kappa, problem.periodic),
+            dt=self._path_dt(state, kappa),
+            steps_per_unit=0.0 if fixed_steps else (300.0 if problem.molecular else 20.0),
+            scale=problem.scale,
+            stride=2 if problem.molecular else 1,
+            friction=(0.5 if problem.molecular else 0.1)
+            if isinstance(friction, str)
+            else float(friction),
+            refresh=50 if problem.molecular else 5,
+            overdamped=overdamped,
+            min_steps=steps,
         )
+        return PathTuner(first, tuple(axes), turns=(2 if problem.molecular else 3) * len(axes))
 
     def _kappa(self, width: Any) -> Array:
         """1/σ² of the path's g: as given, or to start with half a bin of the surface."""
         if isinstance(width, str):
-            return np.asarray(4.0 / self.problem.spacing**2)
+            return np.asarray((4.0 if self.problem.molecular else 1.0) / self.problem.spacing**2)
         return np.array([1.0 / float(width[name]) ** 2 for name in self.problem.names])
 
-    def _path_dt(self, state: Tree) -> float:
+    def _path_dt(self, state: Tree, kappa: Array | None = None) -> float:
+        """As given, or a step that both the system and the restraint are stable at."""
         given = self.spec["path"]["timestep"]
         if not isinstance(given, str):
             return float(given)
         step = self._step(state)
-        return float(step) if step is not None else 0.02
+        dt = float(step) if step is not None else 0.02
+        if kappa is None:
+            kappa = explore.push_schedule(self.problem, dt).g.kappa
+        # the restraint's frequency is √(κ kT |∇ξ|²/m); velocity Verlet is stable up to 2/ω
+        frequency = np.sqrt(self.problem.kT * float(np.max(kappa * self.problem.metric)))
+        return min(dt, 0.5 / float(frequency))
 
     def _first_step(self) -> Tree:
         """The tuner of the local step size, empty where the campaign fixes it."""

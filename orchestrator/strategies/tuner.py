@@ -78,9 +78,13 @@ class PathTuner:
             if mine.sum() >= FEWEST and acceptance[mine].sum() > 0:
                 costs[k] = steps[mine].mean() / acceptance[mine].mean()
         if not np.isfinite(costs).any():
-            # nothing crosses yet: longer paths are the remedy that always works
-            longer = _varied(self.best, "steps", self.factor) if "steps" in self.axes else self.best
-            return replace(self, best=longer, turn=self.turn + 1)
+            # nothing crosses yet: longer paths or a smaller time step, whichever may be tuned
+            remedies = [a for a in ("steps", "dt") if a in self.axes]
+            if not remedies:
+                return replace(self, turn=self.turn + 1)
+            axis = remedies[self.turn % len(remedies)]
+            factor = self.factor if axis == "steps" else 1.0 / self.factor
+            return replace(self, best=_varied(self.best, axis, factor), turn=self.turn + 1)
         k = int(np.argmin(costs))
         return replace(self, best=tried[k], turn=self.turn + 1, cost=float(costs[k]))
 
