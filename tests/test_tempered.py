@@ -256,7 +256,7 @@ def test_an_undone_chunk_of_a_molecule_is_reversed(system: Any) -> None:
     """Without friction LFMiddle is reversible, if velocities are reversed for its own half kick."""
     from msgen.actors.molecule_engine import MoleculeEngine
 
-    assert walk_back(MoleculeEngine(*system, friction=0.0)) < 1e-6
+    assert walk_back(MoleculeEngine(*system, friction=0.0)) < 1e-5
 
     class Negated(MoleculeEngine):
         """Wrong twin: as if the velocities belonged to the positions."""
