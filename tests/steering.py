@@ -196,11 +196,11 @@ def _exponential(forward: Array, reverse: Array, delta_f: float) -> float:
 
 
 class LambdaFirst(ArrayEngine):
-    """Wrong twin: begins with a perturbation and ends with propagation at λ_N."""
+    """Wrong twin: half the way at once, then propagation that ends at λ_N."""
 
     def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
         delta = schedule.g.displacement(stop, start)
-        first = start + delta / schedule.levels(delta)[:, None]
+        first = start + delta / 2
         xi = self.cvs(walkers.positions)
         jump = schedule.g.energy(first, xi) - schedule.g.energy(start, xi)
         driven = super().switch(walkers, first, stop, schedule)
