@@ -12,6 +12,9 @@ from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget, Target
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
 
+STEADY = 1.2
+"""Frequency of a steered coordinate's restraint times the time step; velocity Verlet bears 2."""
+
 
 def cv_gradients(cvs: CVSet, x: Array) -> tuple[Array, Array]:
     """ξ, shape (n, C), and ∂ξ/∂x, shape (n, C, D); plain coordinates skip automatic derivatives."""
@@ -52,10 +55,15 @@ class ArrayEngine:
     system, cvs
     kernel : Kernel
         The local kernel.
+    masses : Array, shape (D,), or None
+        Masses of the switching paths; the system's own if None.
     """
 
-    def __init__(self, system: System, cvs: CVSet, kernel: Kernel) -> None:
+    def __init__(
+        self, system: System, cvs: CVSet, kernel: Kernel, masses: Array | None = None
+    ) -> None:
         self.system, self.cvs, self.kernel = system, cvs, kernel
+        self.masses = system.masses if masses is None else masses
         self._target = BoltzmannTarget(system)
         self._rng = np.random.default_rng(0)
         self._x = self._before = np.zeros((0, system.n_dof))
@@ -103,6 +111,19 @@ class ArrayEngine:
         pull = np.einsum("nc,ncd->nd", g.slope(lam, xi), dxi)
         return energy / kT + g.energy(lam, xi), force - kT * pull, xi
 
+    def _path_masses(self, schedule: Schedule) -> Array:
+        """Masses on a path: a coordinate that is steered is made as heavy as its spring is stiff.
+
+        With m = κ kT (dt/STEADY)² the restraint's frequency times the step is STEADY whatever κ, so
+        that a stiff path, which moves the CV almost exactly, costs no shorter step.
+        """
+        mass = np.array(self.masses, dtype=np.float64)
+        for c, cv in enumerate(self.cvs.cvs):
+            if isinstance(cv, Coordinate):
+                spring = float(schedule.g.kappa[c]) * self.system.kT * (schedule.dt / STEADY) ** 2
+                mass[cv.index] = max(mass[cv.index], spring)
+        return mass
+
     def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
         """Velocity Verlet with λ held over each kick; W = ΔH/kT − heat of the refreshments.
 
@@ -110,7 +131,7 @@ class ArrayEngine:
         the map between two refreshments preserves volume, so that its energy error is part of W.
         """
         n = len(walkers)
-        kT, mass, dt, rng = self.system.kT, self.system.masses, schedule.dt, self._rng
+        kT, mass, dt, rng = self.system.kT, self._path_masses(schedule), schedule.dt, self._rng
         g = schedule.g
         delta = g.displacement(stop, start)
         levels = schedule.levels(delta)
@@ -129,7 +150,7 @@ class ArrayEngine:
             evaluations = n
             for k in range(1, int(last.max()) + 1):
                 level = np.minimum((k - 1) // schedule.stride + 1, levels[live])
-                lam = start[live] + delta[live] * (level / levels[live])[:, None]
+                lam = start[live] + delta[live] * schedule.progress(level / levels[live])[:, None]
                 vh = v[live] + 0.5 * dt * force[live] / mass
                 x[live] = x[live] + dt * vh
                 energy_k, force_k, xi_k = self._forces(g, x[live], lam)

@@ -13,14 +13,16 @@ from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.langevin import Ghmc, Langevin
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.overdamped import Overdamped
-from msgen.systems.base import System
+from msgen.systems.base import Array, System
 from msgen.systems.errors import SpecError
 
 FIRST_STEP = {"mala": 0.01, "hmc": 0.1}
 """Where the tuning of an analytic system's step size starts, in units of kT and unit mass."""
 
 
-def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) -> Kernel:
+def local_kernel(
+    spec: Mapping[str, Any], system: System, step: float | None, masses: Array | None = None
+) -> Kernel:
     """The local kernel of an analytic or Python system.
 
     Parameters
@@ -29,6 +31,9 @@ def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) ->
         The campaign's `strategy.local`; langevin and ghmc have `timestep` and `friction` as floats.
     step : float or None
         Its tuned step size; None where the campaign gives one.
+    masses : Array, shape (D,), or None
+        Fictitious masses, tuned so that all coordinates are about as fast; the system's own if
+        None. Momenta are integrated out, so that no density depends on them.
 
     Raises
     ------
@@ -36,17 +41,18 @@ def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) ->
         For dynamics that are not known.
     """
     kind = spec["kind"]
+    mass = system.masses if masses is None else masses
     if kind in ("langevin", "ghmc"):
         make = Langevin if kind == "langevin" else Ghmc
-        return make(float(spec["timestep"]), float(spec["friction"]), system.masses, system.kT)
+        return make(float(spec["timestep"]), float(spec["friction"]), mass, system.kT)
     if kind == "overdamped":
-        return Overdamped(float(spec["step_size"]), system.kT / system.masses)
+        return Overdamped(float(spec["step_size"]), system.kT / mass)
     given = spec.get("step_size", "auto")
     size = float(given) if not isinstance(given, str) else (step or FIRST_STEP.get(kind, 0.01))
     if kind == "mala":
-        return Mala(size, system.kT / system.masses)
+        return Mala(size, system.kT / mass)
     if kind == "hmc":
-        return Hmc(size, int(spec["leapfrog"]), system.masses, system.kT, jitter=0.2)
+        return Hmc(size, int(spec["leapfrog"]), mass, system.kT, jitter=0.2)
     raise SpecError(
         ("strategy", "local", "kind"),
         kind,
@@ -55,16 +61,15 @@ def local_kernel(spec: Mapping[str, Any], system: System, step: float | None) ->
     )
 
 
-def build_engine(context: WorkerContext, step: float | None) -> Engine:
+def build_engine(context: WorkerContext, step: float | None, masses: Array | None = None) -> Engine:
     """The engine for this worker; a molecule's is made once, since its Contexts are dear."""
     spec = context.setup["strategy"]["local"]
     if context.setup["system"]["kind"] != "openmm":
-        kernel = local_kernel(spec, context.system, step)
-        return ArrayEngine(context.system, context.cvs, kernel)
+        kernel = local_kernel(spec, context.system, step, masses)
+        return ArrayEngine(context.system, context.cvs, kernel, masses)
     if "engine" not in context.cache:
-        from msgen.actors.molecule_engine import (
-            MoleculeEngine,
-        )  # an analytic system needs no OpenMM
+        # here: an analytic system needs no OpenMM
+        from msgen.actors.molecule_engine import MoleculeEngine
         from msgen.systems.molecular import OpenMMSystem
 
         system = context.system

@@ -43,6 +43,8 @@ class Schedule:
         Redraw the velocities at every level: each step is then one of overdamped Langevin.
     min_steps : int
         Shortest path.
+    smooth : float
+        w of `progress`: 1 starts and stops λ at rest, 0 moves it at one speed.
     """
 
     g: Conditional
@@ -54,12 +56,20 @@ class Schedule:
     refresh: int = 10
     overdamped: bool = False
     min_steps: int = 10
+    smooth: float = 1.0
 
     def levels(self, displacement: Array) -> NDArray[np.int64]:
         """L, the number of increments of λ, from Δλ, shape (n, C) → (n,). Even in Δλ."""
         distance = np.sqrt(np.sum((displacement / self.scale) ** 2, axis=-1))
         steps = np.maximum(self.min_steps, np.ceil(self.steps_per_unit * distance))
         return np.asarray(np.maximum(2, np.ceil(steps / self.stride)), dtype=np.int64)
+
+    def progress(self, s: Array) -> Array:
+        """Where λ stands, as a fraction of Δλ, when s of the path is done; smooth at both ends.
+
+        (1−w) s + w (s − sin(2πs)/2π): odd about the middle, so that it reads the same backwards.
+        """
+        return np.asarray(s - self.smooth * np.sin(2.0 * np.pi * s) / (2.0 * np.pi))
 
     @property
     def damping(self) -> float:
@@ -81,7 +91,16 @@ class Schedule:
         return cls(g=g, scale=np.asarray(tree["scale"]), **scalars)
 
 
-_SCALARS = ("dt", "steps_per_unit", "stride", "friction", "refresh", "overdamped", "min_steps")
+_SCALARS = (
+    "dt",
+    "steps_per_unit",
+    "stride",
+    "friction",
+    "refresh",
+    "overdamped",
+    "min_steps",
+    "smooth",
+)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     walkers, and what flipped, in words.
     """
     p = order.payload
-    engine = build_engine(context, p.get("step_size"))
+    engine = build_engine(context, p.get("step_size"), p.get("masses"))
     engine.begin(rng)
     schedule = Schedule.from_tree(p["schedule"])
     targets = np.asarray(p["targets"], dtype=np.float64)

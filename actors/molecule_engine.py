@@ -206,9 +206,10 @@ class MoleculeEngine:
         names = [f"lambda_{c}" for c in range(len(delta))]
         every = 1 if schedule.overdamped else schedule.refresh
         damping = schedule.damping
+        fractions = schedule.progress(np.arange(levels) / levels)
         step(1)
         for level in range(1, levels):
-            lam = start + delta * (level / levels)
+            lam = start + delta * fractions[level]
             for name, value in zip(names, lam.tolist(), strict=True):
                 set_parameter(name, value)
             if damping < 1.0 and 2 * level != levels and min(level, levels - level) % every == 0:

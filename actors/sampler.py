@@ -91,7 +91,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     """
     p = order.payload
     partition, ladder = Partition.from_tree(p["partition"]), Ladder.from_tree(p["ladder"])
-    engine = build_engine(context, p.get("step_size"))
+    engine = build_engine(context, p.get("step_size"), p.get("masses"))
     engine.begin(rng)
     engine.set_local_restraint(ladder.g)
     replicas = np.asarray(p["replicas"], dtype=np.int64)

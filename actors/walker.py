@@ -23,7 +23,8 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     """
     p = order.payload
     target = BoltzmannTarget(context.system)
-    kernel = local_kernel(context.setup["strategy"]["local"], context.system, p.get("step_size"))
+    spec = context.setup["strategy"]["local"]
+    kernel = local_kernel(spec, context.system, p.get("step_size"), p.get("masses"))
     replicas = np.asarray(p["replicas"], dtype=np.float64)
     steps, globals_ = int(p["local_steps"]), int(p["global_steps"])
     proposal = None

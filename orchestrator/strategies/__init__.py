@@ -44,7 +44,6 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
     periodic = tuple(bool(p) for p in cvs.periodic)
     start = system.initial()
     gradient = cvs.value_and_gradient(start.positions)[1][0]
-    inverse = np.divide(1.0, system.masses, where=system.masses > 0, out=np.zeros(system.n_dof))
     return Problem(
         names=cvs.names,
         grid=Grid.regular(tuple(ranges), tuple(bins), periodic),
@@ -57,7 +56,8 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
         start_xi=cvs(start.positions)[0],
         molecular=campaign.is_molecular,
         kT=system.kT,
-        metric=(gradient**2 * inverse).sum(axis=1),
+        slopes=gradient**2,
+        masses=system.masses,
         stride=campaign.stride,
     )
 

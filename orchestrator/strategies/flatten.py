@@ -46,14 +46,14 @@ class Flattener:
         Self-consistent, as in WHAM (Kumar et al., J. Comput. Chem. 13, 1011, 1992).
         """
         n: Array = np.array(self.counts)
-        b: Array = np.exp(np.array(self.bias))
+        b = np.asarray(np.exp(np.array(self.bias)), dtype=np.float64)
         total = n.sum(axis=1)
         seen = n.sum(axis=0)
-        p: Array = seen / max(seen.sum(), 1.0)
+        p = np.asarray(seen / max(seen.sum(), 1.0))
         for _ in range(iterations):
             z = b @ p
             new = seen / np.maximum((total / z) @ b, 1e-300)
-            new /= new.sum()
+            new = np.asarray(new / new.sum())
             if np.abs(new - p).sum() < 1e-6:
                 return new
             p = new

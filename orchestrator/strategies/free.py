@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree, WorkOrder
-from msgen.actors.build import FIRST_STEP
-from msgen.actors.kernels.adaptation import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
 from msgen.actors.kernels.tempered import Ladder
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies import explore
 from msgen.orchestrator.strategies.basins import find_basins
+from msgen.orchestrator.strategies.bridging import path_step
 from msgen.orchestrator.strategies.problem import Problem
-from msgen.orchestrator.strategies.production import Production
+from msgen.orchestrator.strategies.production import Production, young_estimate
+from msgen.orchestrator.strategies.stepping import first_step, step_of, tune_step
 from msgen.systems.base import Array, System
 
 BLOCKS = 10
@@ -62,7 +62,7 @@ class Local:
             "adapt": 0,
             "walkers": walkers,
             "trail": np.repeat(self.problem.start_xi[None], r, axis=0),
-            "step": self._first_step(),
+            "step": first_step(self.problem),
             "version": -1,
             "produced": {},
             "totals": {},
@@ -87,7 +87,7 @@ class Local:
                     "blocks": self._blocks(state),
                     "chunks": per_block,
                     "steps": problem.stride,
-                    "step_size": self._step(state),
+                    "step_size": step_of(state),
                 },
                 cost_hint=float(BLOCKS * per_block * problem.stride * len(group)),
             )
@@ -101,7 +101,7 @@ class Local:
         moves = [s for s in segments if s.key[1] != "fit"]
         self._keep_walkers(state, moves)
         if state["phase"] == "adapt":
-            self._tune_step(state, moves)
+            tune_step(state, moves)
             state["trail"] = np.concatenate([state["trail"], *(s.samples["cvs"] for s in moves)])
             state["adapt"] = int(state["adapt"]) + 1
             if self._ready(state):
@@ -134,19 +134,10 @@ class Local:
         )
 
     def _young(self, state: Tree) -> Estimate:
-        grid = self.problem.grid
-        empty = np.full(grid.shape, np.nan)
         states = self.problem.states()
         names = states.names if states is not None else ()
-        return Estimate(
-            dict(zip(self.problem.names, grid.centres, strict=True)),
-            empty,
-            empty,
-            {name: StateEstimate(None, None) for name in names},
-            {},
-            False,
-            (f"still in phase {state['phase']}: nothing counts yet",),
-        )
+        values = {name: StateEstimate(None, None) for name in names}
+        return young_estimate(self.problem, values, state["phase"], {})
 
     def _blocks(self, state: Tree) -> int:
         return BLOCKS * (1 + int(state["produced"].get("rounds", 0)) // 4)
@@ -180,22 +171,6 @@ class Local:
         stratum = np.zeros(self.problem.replicas, dtype=np.int64)
         return Production.start(self.problem, stratum, len(states))
 
-    def _first_step(self) -> Tree:
-        local = self.spec["local"]
-        if local["kind"] not in FIRST_STEP or not isinstance(local.get("step_size"), str):
-            return {}
-        goal = MALA_ACCEPTANCE if local["kind"] == "mala" else HMC_ACCEPTANCE
-        return StepSize(FIRST_STEP[local["kind"]], goal).tree()
-
-    def _step(self, state: Tree) -> float | None:
-        return StepSize.from_tree(state["step"]).step if state["step"] else None
-
-    def _tune_step(self, state: Tree, segments: Sequence[Segment]) -> None:
-        proposed = sum(s.counts.get("local_proposed", 0.0) for s in segments)
-        if state["step"] and proposed:
-            seen = sum(s.counts["local_accepted"] for s in segments) / proposed
-            state["step"] = StepSize.from_tree(state["step"]).update(seen).tree()
-
 
 class FlowMcmc(Local):
     """Local and global moves of the full configuration; analytic systems."""
@@ -217,11 +192,8 @@ class FlowMcmc(Local):
         """See `Strategy`."""
         rnd = int(state["round"])
         if state["phase"] == "explore":
-            step = self._step(state)
-            dt = 0.1 if step is None or self.spec["local"]["kind"] != "hmc" else step
-            pushes = explore.orders(
-                self.problem, rnd, int(state["attempt"]), state["pool"], dt, step
-            )
+            attempt, dt = int(state["attempt"]), path_step(self.problem, state)
+            pushes = explore.orders(self.problem, rnd, attempt, state["pool"], dt, step_of(state))
             return StepPlan("explore", pushes)
         version = int(state["version"])
         data = self._data(state)
@@ -237,7 +209,7 @@ class FlowMcmc(Local):
                     "blocks": self._blocks(state),
                     "local_steps": steps,
                     "record": self.problem.stride,
-                    "step_size": self._step(state),
+                    "step_size": step_of(state),
                     "global_steps": int(self.spec["global_steps"]) if version >= 0 else 0,
                     "epsilon": float(self.spec["broad"]),
                     "recent": RECENT,

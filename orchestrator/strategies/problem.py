@@ -43,8 +43,10 @@ class Problem:
     molecular : bool
     kT : float
         In the system's unit.
-    metric : Array, shape (C,)
-        |∇ξ|²/m of each CV at the start: what a restraint's frequency goes with.
+    slopes : Array, shape (C, D)
+        (∂ξ/∂x)² of each CV at the start.
+    masses : Array, shape (D,)
+        The system's own.
     stride : int
         Local steps between two readings of the CVs.
     """
@@ -60,7 +62,8 @@ class Problem:
     start_xi: Array
     molecular: bool
     kT: float
-    metric: Array
+    slopes: Array
+    masses: Array
     stride: int
 
     @property
@@ -89,7 +92,7 @@ class Problem:
     @property
     def spacing(self) -> Array:
         """Width of a bin along each CV."""
-        return (self.upper - self.lower) / np.array(self.grid.shape)
+        return np.asarray((self.upper - self.lower) / np.array(self.grid.shape))
 
     @property
     def local_g(self) -> Conditional:
@@ -100,6 +103,17 @@ class Problem:
     def batch(self) -> int:
         """Replicas in one order."""
         return 1 if self.molecular else BATCH
+
+    def stable_step(self, kappa: Array, masses: Array | None) -> float:
+        """A time step well inside the stability of velocity Verlet for restraints of `kappa`.
+
+        A restraint's frequency is √(κ kT |∇ξ|²/m); twice its inverse is the limit, a quarter of it
+        is returned.
+        """
+        m = self.masses if masses is None else masses
+        inverse = np.divide(1.0, m, out=np.zeros_like(m), where=m > 0)
+        stiffest = float(np.max(kappa * (self.slopes @ inverse)))
+        return 0.5 / float(np.sqrt(self.kT * stiffest))
 
     def states(self) -> Partition | None:
         """The named states and the rest; None where they are still to be found."""

@@ -210,3 +210,19 @@ class Production:
             rounds=int(tree["rounds"]),
             stride=int(tree["stride"]),
         )
+
+
+def young_estimate(
+    problem: Problem, states: Mapping[str, StateEstimate], phase: str, about: Mapping[str, Any]
+) -> Estimate:
+    """Before production: what is known of the states, without errors and without a surface."""
+    empty = np.full(problem.grid.shape, np.nan)
+    return Estimate(
+        dict(zip(problem.names, problem.grid.centres, strict=True)),
+        empty,
+        empty,
+        states,
+        about,
+        False,
+        (f"phase {phase}: nothing counts yet",),
+    )

@@ -10,7 +10,8 @@ from msgen.actors.base import Tree
 from msgen.actors.engine import Schedule
 from msgen.systems.base import Array
 
-AXES = ("steps", "kappa", "friction", "dt")
+AXES = ("steps", "kappa", "smooth", "friction", "dt")
+"""What can be tuned."""
 FEWEST = 8
 """Paths a candidate must have sent before it can win."""
 
@@ -19,9 +20,12 @@ FEWEST = 8
 class PathTuner:
     """Coordinate search over the path's settings, one axis a round, three candidates each.
 
-    The cost of a setting is evaluations per crossing: mean steps of a path over its mean acceptance
-    1/(1 + e^{w−ΔF}), which is what the error of BAR goes with, and not acceptance itself, which
-    longer paths always raise.
+    The cost of a setting is in evaluations, not acceptance, which longer paths always raise. For a
+    chain it is evaluations per crossing, steps/a with a the chance of a path to be an accepted
+    crossing. Where paths only bridge states it is what their error costs: with
+    a = ⟨1/(1 + e^{w−ΔF})⟩, BAR's variance from n paths goes as (1/a − 2)/n (Bennett, J. Comput.
+    Phys. 22, 245, 1976), so that steps·(1/a − 2) is error² × evaluations; the two agree where
+    crossings are rare.
 
     Attributes
     ----------
@@ -33,10 +37,12 @@ class PathTuner:
         Rounds of tuning done.
     turns : int
         Rounds of tuning wanted.
+    bridging : bool
+        Whether paths only bridge states.
     cost : float
         Evaluations per crossing of `best` when last measured.
     factor : float
-        Between neighbouring candidates.
+        Between neighbouring candidates in the first sweep over the axes; its root afterwards.
     """
 
     best: Schedule
@@ -45,6 +51,7 @@ class PathTuner:
     turns: int = 6
     cost: float = float("nan")
     factor: float = 2.0
+    bridging: bool = False
 
     @property
     def done(self) -> bool:
@@ -56,7 +63,9 @@ class PathTuner:
         if self.done:
             return (self.best,)
         axis = self.axes[self.turn % len(self.axes)]
-        return tuple(_varied(self.best, axis, f) for f in (1.0, 1.0 / self.factor, self.factor))
+        # a finer search once every axis has had its turn
+        factor = self.factor if self.turn < len(self.axes) else self.factor**0.5
+        return tuple(_varied(self.best, axis, f) for f in (1.0, 1.0 / factor, factor))
 
     def absorb(self, schedule: Array, steps: Array, acceptance: Array) -> PathTuner:
         """The next turn, from paths of each candidate.
@@ -76,7 +85,8 @@ class PathTuner:
         for k in range(len(tried)):
             mine = schedule == k
             if mine.sum() >= FEWEST and acceptance[mine].sum() > 0:
-                costs[k] = steps[mine].mean() / acceptance[mine].mean()
+                per_crossing = 1.0 / acceptance[mine].mean() - (2.0 if self.bridging else 0.0)
+                costs[k] = steps[mine].mean() * max(per_crossing, 0.05)
         if not np.isfinite(costs).any():
             # nothing crosses yet: longer paths or a smaller time step, whichever may be tuned
             remedies = [a for a in ("steps", "dt") if a in self.axes]
@@ -96,6 +106,7 @@ class PathTuner:
             "turns": self.turns,
             "cost": self.cost,
             "factor": self.factor,
+            "bridging": self.bridging,
         }
 
     @classmethod
@@ -107,6 +118,7 @@ class PathTuner:
             int(tree["turns"]),
             float(tree["cost"]),
             float(tree["factor"]),
+            bool(tree["bridging"]),
         )
 
 
@@ -115,6 +127,9 @@ def _varied(s: Schedule, axis: str, factor: float) -> Schedule:
         return replace(s, steps_per_unit=s.steps_per_unit * factor)
     if axis == "kappa":
         return replace(s, g=replace(s.g, kappa=s.g.kappa * factor**2))
+    if axis == "smooth":
+        # towards either end of [0, 1]
+        return replace(s, smooth={1.0: s.smooth}.get(factor, float(factor > 1.0)))
     if axis == "dt":
         # the same distance in the same time: only the integration changes
         return replace(s, dt=s.dt * factor, steps_per_unit=s.steps_per_unit / factor)

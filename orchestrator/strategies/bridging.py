@@ -1,0 +1,129 @@
+"""The switching paths of the steered strategy: how they run, and what tunes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.conditional import Conditional
+from msgen.actors.engine import Schedule
+from msgen.actors.partition import Partition
+from msgen.orchestrator.strategies.explore import push_schedule
+from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.stepping import masses_of, step_of
+from msgen.orchestrator.strategies.tuner import PathTuner
+from msgen.orchestrator.strategies.works import Works
+from msgen.systems.base import Array
+
+MOLECULAR_STEPS = 300.0
+"""Steps per radian with which tuning begins for a molecule (2 fs each)."""
+ANALYTIC_STEPS = 10.0
+"""Steps per unit of distance, the CV's range being 2π units, with which it begins otherwise."""
+
+
+PRECONDITIONED_STEP = 0.75
+"""Time step with which it begins once every free coordinate has the period 2π."""
+
+
+def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> float:
+    """Time step of the paths: as given, or one that system and restraint are stable at."""
+    given = problem.strategy["path"]["timestep"] if "path" in problem.strategy else "auto"
+    if not isinstance(given, str):
+        return float(given)
+    masses = masses_of(state)
+    if masses is not None and kappa is not None:
+        # tuned masses: every period is 2π, and the engine makes a steered coordinate heavy enough
+        return PRECONDITIONED_STEP
+    step = step_of(state)
+    stiffness = push_schedule(problem, 1.0).g.kappa if kappa is None else kappa
+    return min(0.1 if step is None else step, problem.stable_step(stiffness, masses))
+
+
+def tuner_of(problem: Problem, state: Tree) -> PathTuner:
+    """The tuner as it stands; a new one tunes all that the campaign leaves to it."""
+    if state.get("tuner"):
+        return PathTuner.from_tree(state["tuner"])
+    path, molecular = problem.strategy["path"], problem.molecular
+    overdamped = path["dynamics"] == "overdamped"
+    fixed = not isinstance(path["steps"], str)
+    kappa = _kappa(problem, path["width"])
+    friction = path["friction"]
+    axes = {
+        "steps": not fixed,
+        "kappa": isinstance(path["width"], str),
+        "smooth": True,
+        "dt": isinstance(path["timestep"], str),
+        "friction": isinstance(friction, str) and not overdamped,
+    }
+    given = 0.5 if molecular else 0.01
+    per_unit = MOLECULAR_STEPS if molecular else ANALYTIC_STEPS
+    first = Schedule(
+        g=Conditional(kappa, problem.periodic),
+        dt=path_step(problem, state, kappa),
+        steps_per_unit=0.0 if fixed else per_unit,
+        scale=problem.scale,
+        stride=2 if molecular else 1,
+        friction=given if isinstance(friction, str) else float(friction),
+        refresh=50 if molecular else 5,
+        overdamped=overdamped,
+        min_steps=int(path["steps"]) if fixed else 20,
+        # where barriers dissipate one speed is better, where soft modes ring a smooth start is
+        smooth=0.0 if molecular else 1.0,
+    )
+    wanted = tuple(axis for axis, tuned in axes.items() if tuned)
+    turns = (2 if molecular else 3) * len(wanted)
+    return PathTuner(first, wanted, turns=turns, bridging=bool(problem.strategy["stratify"]))
+
+
+def schedules(problem: Problem, state: Tree) -> tuple[Schedule, ...]:
+    """The settings in use: candidates while tuning, the best one in production."""
+    tuner = tuner_of(problem, state)
+    return (tuner.best,) if state["phase"] == "produce" else tuner.candidates
+
+
+def crossings(
+    stratified: bool, states: Partition, segments: Sequence[Segment], works: Works, f: Array
+) -> Array:
+    """How much of a crossing each path was, in [0, 1]; see `PathTuner`."""
+    if stratified:
+        return works.crossing(f)
+    ends = [
+        np.concatenate([s.samples[name] for s in segments if name in s.samples])
+        for name in ("lambda_start", "xi_stop")
+    ]
+    moved = states.assign(ends[0]) != states.assign(np.nan_to_num(ends[1], nan=np.inf))
+    return np.where(moved, np.exp(-np.clip(works["work"], 0.0, None)), 0.0)
+
+
+def targets(strata: Partition, stratum: Array) -> Array:
+    """Chance of each target given the source, (K, K): every other inhabited stratum alike."""
+    n = len(strata)
+    if n == 1:
+        return np.ones((1, 1))
+    inhabited = np.isin(np.arange(n), stratum)
+    chance = np.tile(inhabited.astype(np.float64), (n, 1))
+    np.fill_diagonal(chance, 0.0)
+    return np.asarray(chance / np.maximum(chance.sum(axis=1, keepdims=True), 1.0))
+
+
+def describe(tuner: PathTuner) -> dict[str, Any]:
+    """The path's settings, for the diagnostics."""
+    best = tuner.best
+    return {
+        "steps_per_unit": best.steps_per_unit,
+        "sigma": [float(s) for s in 1.0 / np.sqrt(best.g.kappa)],
+        "friction": best.friction,
+        "timestep": best.dt,
+        "smooth": best.smooth,
+        "cost": tuner.cost if np.isfinite(tuner.cost) else None,
+    }
+
+
+def _kappa(problem: Problem, width: Any) -> Array:
+    """1/σ² of the path's g: as given, or to start with half a bin of the surface."""
+    if isinstance(width, str):
+        return np.asarray(4.0 / problem.spacing**2)
+    return np.array([1.0 / float(width[name]) ** 2 for name in problem.names])
