@@ -25,7 +25,7 @@ from steering import (
 )
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask
+from msgen.actors.engine import Mask, Schedule
 from msgen.actors.kernels import steered
 from msgen.actors.kernels.steered import Paths, accept
 from msgen.actors.partition import Labels, Partition
@@ -216,3 +216,15 @@ def test_proposals_are_drawn_from_the_density_they_tell() -> None:
         sigma = np.sqrt(expected * (1 - expected) / len(lam)) + 1e-4
         assert (np.abs(seen - expected) < RIGHT * sigma).all()
         assert expected.sum() > 0.99
+
+
+def test_levels_do_not_depend_on_the_direction() -> None:
+    g = Conditional(np.ones(2), np.array([True, False]))
+    schedule = Schedule(g, 0.01, 37.0, np.array([1.0, 0.5]), stride=3)
+    rng = np.random.default_rng(67)
+    a, b = rng.uniform(-np.pi, np.pi, (2, 500, 2))
+    there, back = g.displacement(b, a), g.displacement(a, b)
+    assert np.array_equal(there, -back)
+    assert np.array_equal(schedule.levels(there), schedule.levels(back))
+    assert schedule.levels(there).min() >= 2
+    assert np.abs(there[:, 0]).max() <= np.pi

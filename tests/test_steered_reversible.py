@@ -268,18 +268,6 @@ def test_so_is_a_molecules(
     assert places or 2 * refresh >= levels
 
 
-def test_levels_do_not_depend_on_the_direction() -> None:
-    g = Conditional(np.ones(2), np.array([True, False]))
-    schedule = Schedule(g, 0.01, 37.0, np.array([1.0, 0.5]), stride=3)
-    rng = np.random.default_rng(67)
-    a, b = rng.uniform(-np.pi, np.pi, (2, 500, 2))
-    there, back = g.displacement(b, a), g.displacement(a, b)
-    assert np.array_equal(there, -back)
-    assert np.array_equal(schedule.levels(there), schedule.levels(back))
-    assert schedule.levels(there).min() >= 2
-    assert np.abs(there[:, 0]).max() <= np.pi
-
-
 def test_a_path_that_breaks_is_infinite_work_and_leaves_its_walker() -> None:
     class Cliff(DoubleWell):
         def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
