@@ -58,6 +58,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
         kT=system.kT,
         slopes=gradient**2,
         masses=system.masses,
+        coordinates=all(spec.kind == "coordinate" for spec in campaign.cvs.values()),
         stride=campaign.stride,
     )
 

@@ -33,13 +33,14 @@ def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> floa
     given = problem.strategy["path"]["timestep"] if "path" in problem.strategy else "auto"
     if not isinstance(given, str):
         return float(given)
-    masses = masses_of(state)
-    if masses is not None and kappa is not None:
-        # tuned masses: every period is 2π, and the engine makes a steered coordinate heavy enough
-        return PRECONDITIONED_STEP
-    step = step_of(state)
+    masses, step = masses_of(state), step_of(state)
+    longest = 0.1 if step is None else step
+    if masses is not None:
+        longest = PRECONDITIONED_STEP
+        if problem.coordinates and kappa is not None:
+            return longest  # the engine makes a steered coordinate as heavy as this step needs
     stiffness = push_schedule(problem, 1.0).g.kappa if kappa is None else kappa
-    return min(0.1 if step is None else step, problem.stable_step(stiffness, masses))
+    return min(longest, problem.stable_step(stiffness, masses))
 
 
 def tuner_of(problem: Problem, state: Tree) -> PathTuner:
@@ -123,7 +124,10 @@ def describe(tuner: PathTuner) -> dict[str, Any]:
 
 
 def _kappa(problem: Problem, width: Any) -> Array:
-    """1/σ² of the path's g: as given, or to start with half a bin of the surface."""
+    """1/σ² of the path's g: as given, or half a bin of the surface to start with.
+
+    Stiffer where that costs no shorter time step.
+    """
     if isinstance(width, str):
-        return np.asarray(4.0 / problem.spacing**2)
+        return np.asarray((32.0 if problem.coordinates else 4.0) / problem.spacing**2)
     return np.array([1.0 / float(width[name]) ** 2 for name in problem.names])

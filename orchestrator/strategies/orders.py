@@ -13,6 +13,8 @@ from msgen.orchestrator.strategies.stepping import masses_of, step_of
 
 BLOCKS = 8
 """Stretches of local sampling in one order, a path after each where λ is absent."""
+TUNING_BLOCKS = 24
+"""The same while the paths of an analytic system are tuned, where paths are cheap."""
 GROWTH = 4
 """Rounds of production after which a round is longer by one `BLOCKS`: less to commit."""
 
@@ -27,6 +29,8 @@ def sampling_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
     spec, stratum = problem.strategy, np.asarray(state["stratum"])
     version = int(state["version"]) if can_bridge(problem, state) else -1
     chunks, blocks = max(1, int(spec["local"]["steps"]) // problem.stride), BLOCKS
+    if state["phase"] == "adapt" and version >= 0 and not problem.molecular:
+        blocks = TUNING_BLOCKS
     if state["phase"] == "produce":
         chunks = max(1, round(chunks * float(state["local_share"])))
         blocks *= 1 + int(state["produced_rounds"]) // GROWTH

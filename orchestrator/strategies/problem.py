@@ -47,6 +47,8 @@ class Problem:
         (∂ξ/∂x)² of each CV at the start.
     masses : Array, shape (D,)
         The system's own.
+    coordinates : bool
+        Whether every CV is a coordinate of the configuration itself.
     stride : int
         Local steps between two readings of the CVs.
     """
@@ -64,6 +66,7 @@ class Problem:
     kT: float
     slopes: Array
     masses: Array
+    coordinates: bool
     stride: int
 
     @property

@@ -34,6 +34,8 @@ from msgen.orchestrator.strategies.works import Works
 
 FIT_ROUNDS = (MASS_ROUNDS, MASS_ROUNDS + 2)
 """Rounds of the adaptation in which a fit begins."""
+CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, MASS_ROUNDS + 5, MASS_ROUNDS + 9)
+"""The same for a chain, whose model also has to learn the weights of the states."""
 MOST_ADAPT = 40
 """Rounds after which adaptation ends even if tuning has not."""
 SHARES = (0.5, 8.0)
@@ -56,6 +58,7 @@ class Steered:
         self.problem = problem
         self.stratify = bool(problem.strategy["stratify"])
         self.flatten = float(problem.strategy["flatten"])
+        self.fit_rounds = FIT_ROUNDS if self.stratify else CHAIN_FIT_ROUNDS
 
     # the state machine
 
@@ -85,7 +88,7 @@ class Steered:
         version = int(state["version"])
         models = {version: state["model"]} if version >= 0 else {}
         fits: tuple[WorkOrder, ...] = ()
-        due = phase == "adapt" and int(state["adapt"]) in FIT_ROUNDS
+        due = phase == "adapt" and int(state["adapt"]) in self.fit_rounds
         if due and can_bridge(self.problem, state):
             fits = (fit_order(self.problem, state, tuner_of(self.problem, state).best.g),)
         return StepPlan(phase, sampling_orders(self.problem, state), fits, models)
@@ -194,7 +197,7 @@ class Steered:
             tuner = tuner.absorb(works["schedule"], works["path_steps"], crossed)
         state["tuner"] = tuner.tree()
         ready = tuner.done or not can_bridge(problem, state)
-        if state["adapt"] > max(FIT_ROUNDS) + 2 and (ready or state["adapt"] > MOST_ADAPT):
+        if state["adapt"] > max(self.fit_rounds) + 2 and (ready or state["adapt"] > MOST_ADAPT):
             self._begin_produce(state, strata)
         return state
 

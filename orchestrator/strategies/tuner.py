@@ -42,7 +42,7 @@ class PathTuner:
     cost : float
         Evaluations per crossing of `best` when last measured.
     factor : float
-        Between neighbouring candidates in the first sweep over the axes; its root afterwards.
+        Between neighbouring candidates; its root in the last sweep over the axes.
     """
 
     best: Schedule
@@ -63,8 +63,8 @@ class PathTuner:
         if self.done:
             return (self.best,)
         axis = self.axes[self.turn % len(self.axes)]
-        # a finer search once every axis has had its turn
-        factor = self.factor if self.turn < len(self.axes) else self.factor**0.5
+        last_sweep = self.turn >= self.turns - len(self.axes)
+        factor = self.factor**0.5 if last_sweep else self.factor
         return tuple(_varied(self.best, axis, f) for f in (1.0, 1.0 / factor, factor))
 
     def absorb(self, schedule: Array, steps: Array, acceptance: Array) -> PathTuner:
