@@ -59,7 +59,7 @@ def tuner_of(problem: Problem, state: Tree) -> PathTuner:
         "dt": isinstance(path["timestep"], str),
         "friction": isinstance(friction, str) and not overdamped,
     }
-    given = 0.5 if molecular else 0.01
+    given = 0.5 if molecular else 0.0005
     per_unit = MOLECULAR_STEPS if molecular else ANALYTIC_STEPS
     first = Schedule(
         g=Conditional(kappa, problem.periodic),

@@ -81,10 +81,11 @@ class PathTuner:
         if self.done:
             return self
         tried = self.candidates
-        costs = np.full(len(tried), np.inf)
+        costs, spread = np.full(len(tried), np.inf), np.full(len(tried), np.inf)
         for k in range(len(tried)):
             mine = schedule == k
             if mine.sum() >= FEWEST and acceptance[mine].sum() > 0:
+                spread[k] = acceptance[mine].std() / acceptance[mine].mean() / np.sqrt(mine.sum())
                 per_crossing = 1.0 / acceptance[mine].mean() - (2.0 if self.bridging else 0.0)
                 costs[k] = steps[mine].mean() * max(per_crossing, 0.05)
         if not np.isfinite(costs).any():
@@ -96,6 +97,8 @@ class PathTuner:
             factor = self.factor if axis == "steps" else 1.0 / self.factor
             return replace(self, best=_varied(self.best, axis, factor), turn=self.turn + 1)
         k = int(np.argmin(costs))
+        if np.isfinite(costs[0]) and np.log(costs[0] / costs[k]) < np.hypot(spread[0], spread[k]):
+            k = 0  # no better than the present setting beyond the noise
         return replace(self, best=tried[k], turn=self.turn + 1, cost=float(costs[k]))
 
     def tree(self) -> Tree:
