@@ -184,8 +184,10 @@ class MoleculeEngine:
             except mm.OpenMMException:
                 continue  # a broken path is infinite work
             end_xi = self._path.cvs()
-            if np.isfinite(w) and np.isfinite(end_xi).all():
-                x[i], xi[i], work[i] = self._path.store()[0], end_xi, w
+            # a failed constraint comes back as NaN positions
+            end = self._path.store()[0]
+            if np.isfinite(w) and np.isfinite(end_xi).all() and np.isfinite(end).all():
+                x[i], xi[i], work[i] = end, end_xi, w
         broken = int(np.isinf(work).sum())
         evaluations = self.tally.evaluations - before
         return Switched(Walkers(x, None, walkers.box), xi, work, evaluations, broken)

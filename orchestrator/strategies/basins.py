@@ -19,7 +19,11 @@ MAX_BASINS = 12
 
 
 def find_basins(
-    counts: NDArray[Any], grid: Grid, names: tuple[str, ...], persistence: float = PERSISTENCE
+    counts: NDArray[Any],
+    grid: Grid,
+    names: tuple[str, ...],
+    persistence: float = PERSISTENCE,
+    smooth: float = 1.0,
 ) -> Partition:
     """Watershed of −ln(density), shallow basins merged into the neighbour over the lowest pass.
 
@@ -32,12 +36,15 @@ def find_basins(
     ----------
     counts : Array, grid shape
         Weight of every bin.
+    persistence : float
+        kT.
+    smooth : float
+        Width of the Gaussian the counts are smoothed with, in bins.
     """
     wrap = ["wrap" if p else "nearest" for p in grid.periodic]
-    smooth = ndimage.gaussian_filter(np.asarray(counts, dtype=np.float64), 1.0, mode=wrap)
+    density = ndimage.gaussian_filter(np.asarray(counts, dtype=np.float64), smooth, mode=wrap)
     with np.errstate(divide="ignore"):
-        f = -np.log(smooth / smooth.max())
-    f = np.where(smooth > 0.5 * smooth[smooth > 0].min(), f, np.inf)
+        f = -np.log(density / density.max())
     label = np.full(f.shape, -1, dtype=np.int64)
     parent: list[int] = []
     bottom: list[float] = []

@@ -23,6 +23,7 @@ from msgen.orchestrator.strategies.learning import areas, fit_order, see
 from msgen.orchestrator.strategies.orders import can_bridge, sampling_orders
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import Production, young_estimate
+from msgen.orchestrator.strategies.relook import MOST_RELOOKS, go_back, look_again
 from msgen.orchestrator.strategies.stepping import (
     MASS_ROUNDS,
     first_step,
@@ -34,6 +35,8 @@ from msgen.orchestrator.strategies.works import Works
 
 FIT_ROUNDS = (MASS_ROUNDS, MASS_ROUNDS + 2)
 """Rounds of the adaptation in which a fit begins."""
+TRAIL_WIDTH = 2.0
+"""Bins over which the few hundred configurations of the exploration are smoothed."""
 CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, MASS_ROUNDS + 5, MASS_ROUNDS + 9)
 """The same for a chain, whose model also has to learn the weights of the states."""
 MOST_ADAPT = 40
@@ -74,6 +77,7 @@ class Steered:
             "attempt": 0,
             "pool": pool,
             "isomers": {},
+            "relooks": 0,
             "step": first_step(problem),
         }
 
@@ -118,12 +122,12 @@ class Steered:
             isomers[name] = isomers.get(name, 0) + count
         state["isomers"] = isomers
         state["attempt"] = int(state["attempt"]) + 1
-        trail = found["trail"]
-        states = problem.states()
+        states = Partition.from_tree(state["found"]) if "found" in state else problem.states()
         if states is None:
-            index = problem.grid.index(trail)
+            index = problem.grid.index(found["trail"])
             counts = np.bincount(index[index >= 0], minlength=problem.grid.size)
-            states = find_basins(counts.reshape(problem.grid.shape), problem.grid, problem.names)
+            counts = counts.reshape(problem.grid.shape)
+            states = find_basins(counts, problem.grid, problem.names, smooth=TRAIL_WIDTH)
         seeds = states.assign(state["pool"]["xi"])
         missing = [k for k in range(len(states)) if not (seeds == k).any()]
         if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
@@ -176,6 +180,12 @@ class Steered:
             for n, v in segment.carry["walkers"].items():
                 walkers[n][group] = v
         state["walkers"] = walkers
+        xi = np.zeros((r, self.problem.dim))
+        for segment, group in zip(segments, together, strict=True):
+            # the CVs of a replica's last configuration are its last record
+            last = segment.samples["cvs"].reshape(len(group), -1, self.problem.dim)[:, -1]
+            xi[group] = last
+        state["xi"] = xi
         state["counts"] = _summed(segments)
 
     def _adapted(self, state: Tree, segments: list[Segment]) -> Tree:
@@ -241,10 +251,15 @@ class Steered:
             totals[name] = totals.get(name, 0.0) + float(value)
         state["totals"] = totals
         if production.rounds % BALANCE_EVERY == 0:
-            self._balance(state, production, states)
+            estimate = self._judged(state, production, states)
+            self._balance(state, estimate)
+            if self.problem.boxes is None and int(state["relooks"]) < MOST_RELOOKS:
+                more = look_again(self.problem, estimate, states)
+                if more is not None:
+                    go_back(state, more)
         return state
 
-    def _balance(self, state: Tree, production: Production, states: Partition) -> None:
+    def _balance(self, state: Tree, estimate: Estimate) -> None:
         """Send the effort where the error comes from: local sampling or paths.
 
         The share depends on errors, never on the sign of an estimate, and each sample and each work
@@ -252,7 +267,6 @@ class Steered:
         """
         if not self.stratify:
             return
-        estimate = self._judged(state, production, states)
         asked = self.problem.criteria
         errors = [v.stderr_kT for v in estimate.states.values() if v.stderr_kT is not None]
         if not errors:
