@@ -11,7 +11,7 @@ import numpy as np
 from msgen.systems.errors import SpecError
 from msgen.systems.molecular import OpenMMSystem
 from msgen.systems.obc import use_native_obc
-from msgen.systems.platforms import check_platform
+from msgen.systems.platforms import check_platform, quick_platform
 from msgen.systems.structure import read_molecule
 
 
@@ -27,7 +27,8 @@ def openmm_system(
         friction (1/ps), platform, minimize.
     base_dir : Path
     platform : str, optional
-        The platform chosen earlier in this run; overrides the spec.
+        The platform chosen earlier in this run; overrides the spec. 'any' takes one that is quick
+        to begin with, without measuring: for looking at the system only.
 
     Raises
     ------
@@ -40,9 +41,11 @@ def openmm_system(
             raise SpecError(("system", key), value, "is not positive", f"Give a positive {key}")
         numbers[key] = float(value)
     wanted = platform or str(spec.get("platform") or "auto")
-    if wanted != "auto":
+    if wanted not in ("auto", "any"):
         wanted = check_platform(wanted)
     molecule = read_molecule(spec, base_dir)
+    if wanted == "any":
+        wanted = quick_platform(molecule.system.getNumParticles())
     use_native_obc(molecule.system)
     system = OpenMMSystem(
         molecule, platform=wanted, minimize=bool(spec.get("minimize", False)), **numbers

@@ -18,6 +18,10 @@ _REFERENCE_LIMIT = 4000
 """Atoms beyond which Reference, quadratic in them, is not worth a measurement."""
 
 
+_QUICK_LIMIT = 300
+"""Atoms up to which Reference is quick even to minimise with."""
+
+
 @dataclass(frozen=True)
 class PlatformChoice:
     """The fastest platform and what was measured.
@@ -53,6 +57,12 @@ def make_context(system: Any, integrator: Any, name: str) -> Any:
     """An OpenMM Context on the named platform."""
     platform = mm.Platform.getPlatformByName(name)
     return mm.Context(system, integrator, platform, platform_properties(name))
+
+
+def quick_platform(n_particles: int) -> str:
+    """A platform that is there everywhere and quick for a few evaluations."""
+    small = n_particles <= _QUICK_LIMIT or "CPU" not in platform_names()
+    return "Reference" if small else "CPU"
 
 
 def check_platform(name: str) -> str:
