@@ -1,11 +1,13 @@
-"""Grids, state regions and the surface with errors from independent blocks."""
+"""Grids, states and the surface with errors from independent blocks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.stats import norm
 
+from msgen.actors.partition import Partition
 from msgen.orchestrator.estimators.histogram import (
     Grid,
     block_sums,
@@ -13,8 +15,7 @@ from msgen.orchestrator.estimators.histogram import (
     surface,
     surface_from_sums,
 )
-from msgen.orchestrator.estimators.regions import REST, Region, Regions
-from msgen.systems.errors import SpecError
+from msgen.systems.base import Array
 
 PI = np.pi
 TORUS = Grid.regular(((-PI, PI), (-PI, PI)), (4, 6), (True, True))
@@ -61,12 +62,20 @@ def replicas(rng: np.random.Generator, n_rep: int, n: int) -> tuple[np.ndarray, 
     return np.concatenate(chains), np.concatenate(ids)
 
 
+def state_free_energies(
+    states: Partition, xi: Array, blocks: NDArray[np.int64], n_blocks: int
+) -> tuple[Array, Array]:
+    """F of every state against the first, and its standard error, by counting."""
+    f, c = log_populations(block_sums(states.assign(xi), len(states), blocks, n_blocks))
+    return f - f[0], np.sqrt(np.diag(c) + c[0, 0] - 2.0 * c[0])
+
+
 def test_surface_and_state_errors_cover_correlated_replicas() -> None:
     """68 and 95 % within 4 binomial σ over 200 repeats, on a bin and on a state difference."""
     grid = Grid.regular(((-1.5, 1.5),), (3,), (False,))
     mass = np.diff(norm.cdf(grid.edges[0]))
     truth_bin = -np.log(mass[0] / mass.sum())
-    states = Regions((Region("low", ({0: (-1.0, 0.5)},)),), (0.0,))
+    states = Partition.from_boxes({"low": {"x": (-1.0, 0.5)}}, ["x"], np.array([False]))
     p = norm.cdf(0.5) - norm.cdf(-1.0)
     truth_state = -np.log((1 - p) / p)
     rng, z_bin, z_state, naive = np.random.default_rng(1), [], [], []
@@ -74,11 +83,12 @@ def test_surface_and_state_errors_cover_correlated_replicas() -> None:
         x, ids = replicas(rng, 24, 100)
         s = surface(grid, x[:, None], ids, 24)
         z_bin.append((s.f[0] + s.offset - truth_bin) / s.stderr[0])
-        f, err = states.free_energies(x[:, None], ids, 24)
+        f, err = state_free_energies(states, x[:, None], ids, 24)
         assert f[0] == 0.0
         assert err[0] == 0.0
         z_state.append((f[1] - truth_state) / err[1])
-        alone, alone_err = states.free_energies(x[:, None], np.arange(len(x)), len(x))
+        each = np.arange(len(x))
+        alone, alone_err = state_free_energies(states, x[:, None], each, len(x))
         naive.append((alone[1] - truth_state) / alone_err[1])
     for z in (z_bin, z_state):
         for limit, level in ((1.0, 0.683), (1.96, 0.95)):
@@ -119,64 +129,3 @@ def test_never_visited_is_nan_and_one_block_has_no_error() -> None:
 def test_block_sums_leave_out_what_is_nowhere() -> None:
     sums = block_sums(np.array([0, 1, -1, 1]), 2, np.array([0, 0, 0, 1]), 3)
     assert sums.tolist() == [[1, 1], [0, 1], [0, 0]]
-
-
-ALANINE = Regions((Region("C7ax", ({0: (0.0, np.deg2rad(130))},)),), (2 * PI, 2 * PI))
-SEAM = Regions(
-    (Region("beta", ({0: (2.5, -2.5), 1: (1.0, 2.0)},)), Region("axial", ({0: (0.0, 1.0)},))),
-    (2 * PI, 2 * PI),
-)
-
-
-def test_regions_assign_through_the_seam_and_at_their_borders() -> None:
-    xi = np.array([[3.1, 1.5], [-3.1, 1.0], [2.4, 1.5], [3.1, 2.0], [0.0, 0.0], [1.0, 0.0]])
-    assert list(SEAM.assign(xi)) == [0, 0, 2, 2, 1, 2]
-    assert np.array_equal(SEAM.assign(xi + 4 * PI), SEAM.assign(xi))
-    assert SEAM.assign(np.array([[np.nan, 0.0]]))[0] == -1
-    assert ALANINE.names == ("C7ax", REST)
-
-
-@pytest.mark.parametrize("regions", [ALANINE, SEAM])
-def test_fractions_agree_with_counting(regions: Regions) -> None:
-    fractions = regions.fractions(TORUS)
-    assert fractions.sum(axis=0) == pytest.approx(np.ones(TORUS.shape))
-    xi = np.random.default_rng(3).uniform(-PI, PI, (200_000, 2))
-    index, labels = TORUS.index(xi), regions.assign(xi)
-    for k in range(len(regions.names)):
-        seen = np.bincount(index, weights=labels == k, minlength=24) / np.bincount(index)
-        error = np.sqrt(np.maximum(seen * (1 - seen), 1e-9) / 8000)
-        assert (np.abs(seen - fractions[k].ravel()) < 5 * error + 1e-6).all()
-
-
-def test_a_region_of_two_boxes_and_a_linear_cv() -> None:
-    regions = Regions((Region("ends", ({0: (-np.inf, -1.0)}, {0: (1.0, np.inf)})),), (0.0,))
-    assert list(regions.assign(np.array([[-2.0], [0.0], [1.0], [5.0]]))) == [0, 1, 0, 0]
-    grid = Grid.regular(((-2.0, 2.0),), (8,), (False,))
-    assert regions.fractions(grid)[0].tolist() == [1, 1, 0, 0, 0, 0, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("regions", "problem"),
-    [
-        ((Region("a", ({0: (0, 2)},)), Region("b", ({0: (1, 3)},))), "overlaps"),
-        ((Region("a", ({0: (3, -3)},)), Region("b", ({0: (-4, -3.2)},))), "overlaps"),
-        ((Region("a", ({0: (0, 2)},)), Region("b", ({1: (0, 1)},))), "overlaps"),
-        ((Region("a", ({0: (0, 1)},)), Region("a", ({0: (1, 2)},))), "taken"),
-        ((Region("rest", ({0: (0, 1)},)),), "taken"),
-        ((Region("a", ({0: (1, 1)},)),), "empty"),
-        ((Region("a", ({1: (2, 1)},)),), "empty"),
-        ((Region("a", ({2: (0, 1)},)),), "no such CV"),
-    ],
-)
-def test_wrong_regions_are_refused(regions: tuple[Region, ...], problem: str) -> None:
-    with pytest.raises(SpecError, match=problem) as caught:
-        Regions(regions, (2 * PI, 0.0))
-    assert caught.value.field[0] == "states"
-
-
-def test_regions_that_touch_do_not_overlap() -> None:
-    a, b = np.deg2rad(130), np.deg2rad(-170)
-    Regions(
-        tuple(Region(n, ({0: r},)) for n, r in (("x", (0, a)), ("y", (a, b)), ("z", (b, 0)))),
-        (2 * PI,),
-    )

@@ -33,11 +33,11 @@ from msgen.orchestrator.strategies.stepping import (
 )
 from msgen.orchestrator.strategies.works import Works
 
-FIT_ROUNDS = (MASS_ROUNDS, MASS_ROUNDS + 2)
-"""Rounds of the adaptation in which a fit begins."""
+FIT_ROUNDS = (0, 2)
+"""Rounds of the adaptation in which a fit begins, after the first local samples and the masses."""
 TRAIL_WIDTH = 2.0
 """Bins over which the few hundred configurations of the exploration are smoothed."""
-CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, MASS_ROUNDS + 5, MASS_ROUNDS + 9)
+CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, 5, 9)
 """The same for a chain, whose model also has to learn the weights of the states."""
 MOST_ADAPT = 40
 """Rounds after which adaptation ends even if tuning has not."""
@@ -61,7 +61,9 @@ class Steered:
         self.problem = problem
         self.stratify = bool(problem.strategy["stratify"])
         self.flatten = float(problem.strategy["flatten"])
-        self.fit_rounds = FIT_ROUNDS if self.stratify else CHAIN_FIT_ROUNDS
+        self.young = 1 if problem.molecular else MASS_ROUNDS
+        after = FIT_ROUNDS if self.stratify else CHAIN_FIT_ROUNDS
+        self.fit_rounds = tuple(self.young + r for r in after)
 
     # the state machine
 
@@ -199,7 +201,7 @@ class Steered:
         tune_step(state, segments)
         tune_masses(problem, state, states, segments)
         state["adapt"] = int(state["adapt"]) + 1
-        if state["adapt"] < MASS_ROUNDS:
+        if state["adapt"] < self.young:
             return state
         tuner = tuner_of(problem, state)
         if len(works):
