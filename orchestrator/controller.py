@@ -69,6 +69,11 @@ class Controller:
     lag : int
         Fits of round r are absorbed with round r + lag, however early they are ready.
     stop : StopFlag, optional
+    workers : int, optional
+        How many sample at the same time, beside the loop; None: orders run in this process. With
+        workers, what is called overhead is the wall time less their sampling time over their
+        number, less the time when nothing but a fit was waited for: their start, their idle time
+        at the end of a round and orders that were dropped are in it.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Controller:
         limits: Limits | None = None,
         lag: int = 1,
         stop: StopFlag | None = None,
+        workers: int | None = None,
     ) -> None:
         if lag < 0:
             raise ValueError(f"lag is {lag}; a fit cannot be absorbed before it begins")
@@ -93,7 +99,8 @@ class Controller:
         self._checkpoints = Checkpoints(run_dir / "checkpoints")
         self._store_path = run_dir / "store.zarr"
         self._gatherer = Gatherer(executor, self._events)
-        self._before = Cost()
+        self._workers = workers
+        self._before = self._earlier = Cost()
         self._started = time.perf_counter()
 
     def run(self) -> Outcome:
@@ -157,7 +164,7 @@ class Controller:
             self._events.write("start")
         self._checkpoints.prune(self._ledger.round)
         self._store = store
-        self._before = self._ledger.cost
+        self._before = self._earlier = self._ledger.cost
         fits = [order for _, order in self._ledger.pending]
         self._gatherer.publish(self._ledger.models)
         self._gatherer.submit(fits)
@@ -248,8 +255,12 @@ class Controller:
     def _cost(self) -> Cost:
         """Cumulative: earlier processes up to their last commit, and this one up to now."""
         wall = time.perf_counter() - self._started
-        # what was not spent waiting for workers was spent here
-        overhead = max(0.0, wall - self._gatherer.waited_s)
+        if self._workers is None:  # what was not spent in an order was spent here
+            busy = self._gatherer.waited_s
+        else:
+            sampled = self._before.sampling_s - self._earlier.sampling_s
+            busy = sampled / self._workers + self._gatherer.waited_for_fits_s
+        overhead = max(0.0, wall - busy)
         return replace(
             self._before,
             wall_s=self._before.wall_s + wall,

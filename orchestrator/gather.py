@@ -31,6 +31,7 @@ class Gatherer:
 
     def __init__(self, executor: Executor, events: EventLog) -> None:
         self.waited_s = 0.0
+        self.waited_for_fits_s = 0.0
         self._executor = executor
         self._events = events
         self._outstanding: dict[OrderKey, WorkOrder] = {}
@@ -81,17 +82,22 @@ class Gatherer:
         while missing:
             started = time.perf_counter()
             for result in self._executor.completed(_POLL_S):
-                self.waited_s += time.perf_counter() - started
+                self._waited(time.perf_counter() - started, missing)
                 self._take(result)
                 missing.discard(result.key if result.key in self._back else (-1, "", -1))
                 started = time.perf_counter()
                 if not missing or urgent():
                     break
             else:
-                self.waited_s += time.perf_counter() - started
+                self._waited(time.perf_counter() - started, missing)
             if missing and urgent():
                 raise InterruptedRoundError
         return [self._back.pop(key) for key in wanted]
+
+    def _waited(self, seconds: float, missing: Iterable[OrderKey]) -> None:
+        self.waited_s += seconds
+        if all(self._outstanding[key].is_fit for key in missing):
+            self.waited_for_fits_s += seconds
 
     def _take(self, result: Segment | Failure) -> None:
         order = self._outstanding.get(result.key)

@@ -62,8 +62,10 @@ class Job:
     lag: int = 1
     resources: Resources = field(default_factory=Resources)
 
-    def run_with(self, executor: Executor, reporter: Reporter, stop: StopFlag) -> Outcome:
-        """Run the loop in this process.
+    def run_with(
+        self, executor: Executor, reporter: Reporter, stop: StopFlag, workers: int | None = None
+    ) -> Outcome:
+        """Run the loop in this process; `workers` sample beside it, see `Controller`.
 
         Raises
         ------
@@ -79,6 +81,7 @@ class Job:
                 limits=self.limits,
                 lag=self.lag,
                 stop=stop,
+                workers=workers,
             )
             return controller.run()
 

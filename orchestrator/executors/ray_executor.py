@@ -247,7 +247,7 @@ class _ControllerActor:
             worker_gpus=min(share, 1.0),
         )
         try:
-            return self._job.run_with(executor, self._mailbox, self._stop)
+            return self._job.run_with(executor, self._mailbox, self._stop, workers)
         finally:
             executor.close()
 
