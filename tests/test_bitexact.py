@@ -19,7 +19,7 @@ CONFIGS = Path(__file__).parent.parent / "configs"
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
 ROUNDS = "budget.rounds=6"
 SMALL = {
-    "double_well": ("model.transforms=1", "model.hidden=[8]"),
+    "double_well": ("model={kind: spline_flow, transforms: 1, hidden: [8]}",),
     "alanine_dipeptide": ("replicas=4", "strategy.local.steps=100", "model.hidden=[8]"),
 }
 
