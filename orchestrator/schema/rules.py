@@ -245,6 +245,10 @@ def _rest(campaign: Campaign) -> Iterator[Problem]:
     if campaign.model.kind == "realnvp" and campaign.strategy.kind == "steered" and circular:
         what = f"cannot model the periodic CV {circular[0]}"
         yield Problem(("model", "kind"), "realnvp", what, "Take spline_flow or kde")
+    stratified = campaign.strategy.kind == "steered" and campaign.strategy.stratify
+    if campaign.model.kind == "kde" and stratified:
+        what = "cannot hold one density for each state"
+        yield Problem(("model", "kind"), "kde", what, "Take spline_flow, or stratify: off")
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")
