@@ -114,8 +114,10 @@ class MoleculeEngine:
             if on[i]:
                 stepper.set_lambda(lam[i])
             stepper.step(n_steps)
-            xi[i] = stepper.cvs()
-            self._now[i] = _Point.behind(stepper, point)
+            xi[i], x, state = stepper.look()
+            if not stepper.failed:
+                # velocities stay in OpenMM's State until they are asked for
+                self._now[i] = _Point(x, None, point.box, state)
             self.tally.evaluations += n_steps
             if stepper.failed:
                 self.tally.nonfinite += 1
@@ -209,12 +211,18 @@ class MoleculeEngine:
         every = 1 if schedule.overdamped else schedule.refresh
         damping = schedule.damping
         fractions = schedule.progress(np.arange(levels) / levels)
+        # plain floats, once: this loop is run for every other step
+        lams = (start + delta * fractions[:, None]).tolist()
+        refreshed = {
+            level
+            for level in range(1, levels)
+            if damping < 1.0 and 2 * level != levels and min(level, levels - level) % every == 0
+        }
         step(1)
         for level in range(1, levels):
-            lam = start + delta * fractions[level]
-            for name, value in zip(names, lam.tolist(), strict=True):
+            for name, value in zip(names, lams[level], strict=True):
                 set_parameter(name, value)
-            if damping < 1.0 and 2 * level != levels and min(level, levels - level) % every == 0:
+            if level in refreshed:
                 # at the first kick of a level on the way to the middle, at the last one after it,
                 # so that the reverse path refreshes at the same places
                 ahead = stride - 1 if 2 * level > levels else 0
@@ -255,14 +263,6 @@ class _Point:
         v = None if one.velocities is None else one.velocities[0].reshape(-1, 3)
         box = None if one.box is None else one.box[0]
         return cls(one.positions[0].reshape(-1, 3), v, box)
-
-    @classmethod
-    def behind(cls, stepper: Stepper, last: _Point) -> _Point:
-        """The point a stepper stands at; its velocities stay in OpenMM's State until needed."""
-        if stepper.failed:
-            return last
-        state = stepper.context.getState(velocities=True)
-        return cls(stepper.positions(), None, last.box, state)
 
     @property
     def v(self) -> Array:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,8 +87,24 @@ class Partition:
 
     def assign(self, xi: Array) -> Labels:
         """Stratum of ξ, shape (n, C) → (n,); −1 where ξ is not finite."""
+        if len(xi) == 1:
+            return self._assign_one(xi[0].tolist())
         found = self.labels[self.cells(xi)]
         return np.where(np.isfinite(xi).all(axis=1), found, -1)
+
+    def _assign_one(self, xi: list[float]) -> Labels:
+        """As `assign`, for one ξ in plain floats: it is asked after every chunk of a molecule."""
+        if not all(map(isfinite, xi)):
+            return np.array([-1])
+        at = [
+            min(max(bisect_right(e, x) - 1, 0), len(e) - 2)
+            for e, x in zip(self._plain_edges, xi, strict=True)
+        ]
+        return np.array([self.labels[tuple(at)]])
+
+    @cached_property
+    def _plain_edges(self) -> list[list[float]]:
+        return [e.tolist() for e in self.edges]
 
     def mass(self, xi: Array, g: Conditional, of: Labels) -> Array:
         """P(λ in stratum `of` | ξ) under g, shape (n,): the normaliser of g truncated to it.

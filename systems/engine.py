@@ -237,6 +237,22 @@ class Engine:
             return np.full(len(self._lambda), np.nan)
         return np.array(xi)
 
+    def look(self) -> tuple[Array, Array, Any]:
+        """ξ, positions (N, 3) and OpenMM's State with the velocities, in one reading.
+
+        ξ is NaN, and the engine `failed`, where it is not finite.
+        """
+        x = np.full_like(self._x, np.nan)
+        if self.failed:
+            return np.full(len(self._lambda), np.nan), x, None
+        state = mm.Context.getState(self.context, positions=True, velocities=True)
+        state._getVectorAsNumpy(_POSITIONS, x)
+        xi = np.asarray(self._evaluate(x), dtype=np.float64)
+        if not np.isfinite(xi).all():
+            self.failed = True
+            return np.full(len(self._lambda), np.nan), x, None
+        return xi, x, state
+
     def restraint_energy_kT(self, xi: Array | None = None) -> float:
         """The restraints' energy in kT, from ξ (read anew unless given)."""
         xi = self.cvs() if xi is None else xi

@@ -57,6 +57,18 @@ class Ladder:
     def _h(self) -> Array:
         return np.exp(self.log_h)
 
+    @cached_property
+    def _h0(self) -> float:
+        return float(np.exp(self.log_h0))
+
+    @cached_property
+    def _kappa(self) -> list[float]:
+        return [float(k) for k in self.g.kappa]
+
+    @cached_property
+    def _periodic(self) -> list[bool]:
+        return [bool(p) for p in self.g.periodic]
+
     def _factors(self, xi: Array) -> list[Array]:
         """exp(−E_c) along each axis, shape (n, J_c)."""
         out = []
@@ -95,6 +107,8 @@ class Ladder:
         n = len(xi)
         if not self.flattened:
             return xi, np.zeros(n, dtype=bool)
+        if n == 1 and len(self.axes) == 2:
+            return self._draw_one(xi[0], float(rng.random()))
         weights = self._weights(xi).reshape(n, -1).cumsum(axis=1)
         h0 = np.exp(self.log_h0)
         u = rng.random(n) * (h0 + weights[:, -1])
@@ -103,6 +117,27 @@ class Ladder:
         j = np.minimum(j, weights.shape[1] - 1)
         at = np.unravel_index(j, self._h.shape)
         return np.stack([a[i] for a, i in zip(self.axes, at, strict=True)], axis=1), on
+
+    def _draw_one(self, xi: Array, u: float) -> tuple[Array, Mask]:
+        """As `draw`, for one walker and two CVs: along the first axis, then along the second.
+
+        The same λ for the same u, at a fraction of the cost, which counts after every chunk.
+        """
+        f = []
+        for c, axis in enumerate(self.axes):
+            d = axis - xi[c]
+            e = 2.0 * np.sin(0.5 * d) ** 2 if self._periodic[c] else 0.5 * d * d
+            f.append(np.exp(-self._kappa[c] * e))
+        rows = (f[0] * (self._h @ f[1])).cumsum()
+        left = u * (self._h0 + rows[-1]) - self._h0
+        if left < 0.0:
+            return xi[None], np.zeros(1, dtype=bool)
+        i = min(int(rows.searchsorted(left)), len(rows) - 1)
+        if i:
+            left -= float(rows[i - 1])
+        columns = (self._h[i] * f[1]).cumsum() * f[0][i]
+        j = min(int(columns.searchsorted(left)), len(columns) - 1)
+        return np.array([[self.axes[0][i], self.axes[1][j]]]), np.ones(1, dtype=bool)
 
     def tree(self) -> Tree:
         """As a tree, for payloads; `from_tree` is the inverse."""

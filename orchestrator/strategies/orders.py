@@ -15,7 +15,7 @@ BLOCKS = 8
 """Stretches of local sampling in one order, a path after each where λ is absent."""
 TUNING_BLOCKS = 24
 """The same while the paths of an analytic system are tuned, where paths are cheap."""
-GROWTH = 4
+GROWTH = 2
 """Rounds of production after which a round is longer by one `BLOCKS`: less to commit."""
 
 
