@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, copy_tree
+from msgen.actors.base import Segment, Tree, copy_tree
 from msgen.orchestrator.base import (
     Cost,
     Executor,
@@ -50,6 +50,16 @@ class Outcome:
     status: Status
     reason: str
     cost: Cost
+
+
+@dataclass(frozen=True)
+class _Absorbed:
+    """A round that is over but not yet committed."""
+
+    round: int
+    segments: Sequence[Segment]
+    tree: Tree
+    event: Mapping[str, Any]
 
 
 class Controller:
@@ -127,13 +137,18 @@ class Controller:
     def _run(self) -> Outcome:
         self._restore()
         unreported = self._last_samples() if self._ledger.round >= 0 else None
+        absorbed: _Absorbed | None = None
         while True:
             ledger = self._ledger
             plan = self._strategy.decide(ledger.strategy)
             over = self._spent(plan)
             if over is None:
                 self._send(plan)
-            if unreported is not None:  # while the workers are busy with the next round
+            # from here on the workers are busy with the next round
+            if absorbed is not None:
+                unreported = self._commit(absorbed)
+                absorbed = None
+            if unreported is not None:
                 info = self._info(unreported)
                 self._reporter.round(info)
                 if info.estimate.converged:
@@ -148,7 +163,7 @@ class Controller:
                 segments = self._gatherer.wait(keys, lambda: self._stop.urgent)
             except InterruptedRoundError:
                 return self._interrupted()
-            unreported = self._absorb(plan, segments, time.perf_counter() - began)
+            absorbed = self._absorb(plan, segments, time.perf_counter() - began)
 
     def _restore(self) -> None:
         store = Store(self._store_path, "w")
@@ -200,10 +215,8 @@ class Controller:
         self._gatherer.publish(models)
         self._gatherer.submit([*plan.orders, *plan.fits])
 
-    def _absorb(
-        self, plan: StepPlan, segments: Sequence[Segment], seconds: float
-    ) -> dict[str, NDArray[Any]]:
-        """Commit a round; returns what it added to the store."""
+    def _absorb(self, plan: StepPlan, segments: Sequence[Segment], seconds: float) -> _Absorbed:
+        """Go on to the next round in memory; what is to be committed is as it stands here."""
         began = time.perf_counter()
         ledger = self._ledger
         ledger.round += 1
@@ -214,18 +227,28 @@ class Controller:
         ledger.last = ledger.last.after(plan, segments)
         self._before = spend(self._before, segments)
         ledger.cost = self._cost()
-        added = self._store.append(ledger.round, segments)
-        self._checkpoints.save(ledger.round, ledger.to_tree())
+        event = {
+            "round": ledger.round,
+            "phase": plan.phase,
+            "evaluations": ledger.last.evaluations,
+            "waited_s": round(seconds, 4),
+            "absorbed_s": round(time.perf_counter() - began, 4),
+        }
+        return _Absorbed(ledger.round, segments, ledger.to_tree(), event)
+
+    def _commit(self, done: _Absorbed) -> dict[str, NDArray[Any]]:
+        """Samples, checkpoint, commit record; returns what the round added to the store.
+
+        The next round's orders are out by now. Killed before the record is written, they are sent
+        again by the next run, since they follow from the round before.
+        """
+        began = time.perf_counter()
+        added = self._store.append(done.round, done.segments)
+        self._checkpoints.save(done.round, done.tree)
         self._store.commit()
-        self._checkpoints.prune(ledger.round)
-        self._events.write(
-            "round",
-            round=ledger.round,
-            phase=plan.phase,
-            evaluations=ledger.last.evaluations,
-            waited_s=round(seconds, 4),
-            absorbed_s=round(time.perf_counter() - began, 4),
-        )
+        self._checkpoints.prune(done.round)
+        committed = round(time.perf_counter() - began, 4)
+        self._events.write("round", **done.event, committed_s=committed)
         return added
 
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
