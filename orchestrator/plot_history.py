@@ -16,7 +16,7 @@ from msgen.orchestrator.plots import STATE_COLOURS
 
 
 def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = None) -> Figure:
-    """Each state's F ± σ against energy evaluations, and below it σ on logarithmic axes.
+    """Each state's ΔF ± σ to the first against energy evaluations, and σ on logarithmic axes.
 
     A guide falls as 1/√N; the dashed line is the error asked for. Shading marks the phases.
     """
@@ -24,6 +24,8 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     names = list(dict.fromkeys(name for p in history for name in p.states))
     for i, name in enumerate(names):
+        if i == 0 and len(names) > 1:
+            continue  # 0 by definition: it would only take the others' room
         known = [(p.energy_evaluations, p.states[name]) for p in history if name in p.states]
         rows = [
             (n, s.f_kT, math.nan if s.stderr_kT is None else s.stderr_kT)
@@ -53,14 +55,17 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
             fontsize="small",
         )  # fmt: skip
     _shade_phases((upper, lower), history)
-    upper.set_ylabel("F / kT (± 1 σ)")
+    reference = f"ΔF to {names[0]}" if len(names) > 1 else "F"
+    upper.set_ylabel(f"{reference} / kT (± 1 σ)")
     if upper.get_legend_handles_labels()[0]:
-        upper.legend(frameon=False, loc="best")
+        upper.legend(framealpha=0.9, edgecolor="none", loc="best")
     lower.set(xlabel="energy evaluations", ylabel="σ(F) / kT")
     lower.xaxis.set_major_formatter(EngFormatter(sep=""))
+    lower.xaxis.set_minor_formatter(NullFormatter())
     lower.yaxis.set_major_formatter("{x:g}")
     if lower.get_yscale() == "log":  # something was drawn
-        lower.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        for axis in (lower.xaxis, lower.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         lower.yaxis.set_minor_formatter(NullFormatter())
     for ax in (upper, lower):
         ax.grid(alpha=0.25)

@@ -117,11 +117,9 @@ def _mark_states(ax: Axes, result: Result, dims: Sequence[int]) -> None:
             spans.append((max(lo * _scale(cvs[d]), limits[0]), min(hi * _scale(cvs[d]), limits[1])))
         (x0, x1), (y0, y1) = spans
         if x1 > x0 and y1 > y0:  # a region across the seam would need two boxes: its name will do
-            ax.add_patch(
-                Rectangle(
-                    (x0, y0), x1 - x0, y1 - y0, fill=False, ec="white", ls="--", lw=1.2, zorder=4
-                )
-            )
+            box = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec="white", ls="--", lw=1.2)
+            box.set_path_effects([withStroke(linewidth=2.4, foreground="black")])  # seen on grey
+            ax.add_patch(box).set_zorder(4)
 
 
 def _map(
