@@ -189,6 +189,7 @@ def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
         kT_kJ_per_mol=checked.system.kT if molecular else None,
         cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
         regions=campaign.spec_states() or {},
+        replicas=campaign.replicas,
     )
     first = _first_reported(run_dir)
     target = campaign.converge.state_error

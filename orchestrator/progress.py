@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +15,9 @@ from rich.text import Text
 
 from msgen.orchestrator.base import Cost, RoundInfo, StateEstimate, Status
 from msgen.orchestrator.history import HistoryPoint
+
+UNKNOWN = "not known yet"
+REFERENCE = "0 (reference)"
 
 
 def count(n: float) -> str:
@@ -39,21 +44,42 @@ def duration(seconds: float) -> str:
 def free_energy(state: StateEstimate) -> str:
     """F ± error in kT, '?' for an error that is not known yet."""
     if state.f_kT is None:
-        return "not known yet"
+        return UNKNOWN
     if state.stderr_kT is None:
         return f"{state.f_kT:.2f} ± ?"
     digits = 2 if state.stderr_kT >= 0.02 or state.stderr_kT == 0 else 3
     return f"{state.f_kT:.{digits}f} ± {state.stderr_kT:.{digits}f}"
 
 
+def state_values(states: Mapping[str, StateEstimate]) -> dict[str, str]:
+    """Every state's ΔF ± error in kT, in words; the first is what the others are measured from.
+
+    Its 0 holds by definition, so that it says nothing before another state is known.
+    """
+    out = {name: free_energy(state) for name, state in states.items()}
+    if states:
+        reference, *others = states
+        known = any(states[name].f_kT is not None for name in others)
+        sampled = states[reference].stderr_kT is not None
+        out[reference] = REFERENCE if known or (sampled and not others) else UNKNOWN
+    return out
+
+
 def state_lines(states: Mapping[str, StateEstimate]) -> list[str]:
-    """One aligned line for each state: F(name) = F ± error kT."""
-    width = max((len(n) for n in states), default=0)
+    """One aligned line for each state: F(first) = 0 (reference), ΔF(name) = ΔF ± error kT."""
+    values = state_values(states)
+    heads = [f"{'ΔF' if i else 'F'}({name})" for i, name in enumerate(values)]
+    width = max((len(head) for head in heads), default=0)
     return [
-        f"  F({name}){'':{width - len(name)}} = {free_energy(state)}"
-        + (" kT" if state.f_kT is not None else "")
-        for name, state in states.items()
+        f"  {head:{width}} = {value}" + (" kT" if value not in (REFERENCE, UNKNOWN) else "")
+        for head, value in zip(heads, values.values(), strict=True)
     ]
+
+
+def briefly(unmet: Sequence[str]) -> list[str]:
+    """The first three of what is unmet, each cut to a few words, and how many more there are."""
+    short = [textwrap.shorten(what, 60, placeholder=" …") for what in unmet[:3]]
+    return short + ([f"and {len(unmet) - 3} more"] if len(unmet) > 3 else [])
 
 
 def overhead(cost: Cost) -> str:
@@ -93,7 +119,7 @@ def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
     if info.estimate.converged:
         eta = "reached"
     elif remaining_s is None:
-        eta = "not known yet"
+        eta = UNKNOWN
     else:
         eta = f"about {duration(remaining_s)}" if remaining_s else "errors are met"
     return [
@@ -103,23 +129,37 @@ def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
         ("model", f"v{info.model_version}" if info.model_version >= 0 else "none yet"),
         ("acceptance", ", ".join(rates) or "–"),
         ("ESS", f"{ess:.0f}" if known else "–"),
+        *_transitions(found),
         ("energy evaluations", count(info.cost.energy_evaluations)),
         ("wall", duration(info.cost.wall_s)),
         ("convergence", eta),
     ]
 
 
+def _transitions(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Round trips, or how well works overlap where no replica goes from state to state."""
+    trips = found.get("round_trips")
+    if isinstance(trips, int) and trips > 0:
+        return [("round trips", str(trips))]
+    overlaps = [
+        value
+        for value in dict(found.get("overlap") or {}).values()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    ]
+    return [("worst overlap of works", f"{min(overlaps):.2f}")] if overlaps else []
+
+
 def plain_line(info: RoundInfo, remaining_s: float | None) -> str:
     """One round as one line, for logs."""
     facts = dict(_facts(info, remaining_s))
-    states = "; ".join(f"{n} {free_energy(s)}" for n, s in info.estimate.states.items())
+    states = "; ".join(f"{n} {v}" for n, v in state_values(info.estimate.states).items())
     parts = [
         f"round {facts.pop('round')} {facts.pop('phase')}",
-        f"F/kT: {states or 'no states yet'}",
+        f"ΔF/kT: {states or 'no states yet'}",
         *(f"{name} {value}" for name, value in facts.items()),
     ]
     if info.unmet:
-        parts.append("unmet: " + "; ".join(info.unmet))
+        parts.append("unmet: " + "; ".join(briefly(info.unmet)))
     return " · ".join(parts)
 
 
@@ -130,14 +170,14 @@ def live_block(campaign: str, info: RoundInfo, remaining_s: float | None) -> Pan
         facts.add_row(Text(name, style="dim"), Text(value))
     states = Table(box=None, padding=(0, 2), show_edge=False)
     states.add_column("state")
-    states.add_column("F / kT", justify="right")
-    for name, state in info.estimate.states.items():
-        states.add_row(Text(name, style="bold"), Text(free_energy(state)))
+    states.add_column("ΔF / kT", justify="right")
+    for name, value in state_values(info.estimate.states).items():
+        states.add_row(Text(name, style="bold"), Text(value))
     budget = ", ".join(f"{limit} {100 * spent:.0f} %" for limit, spent in info.budget.items())
     rows: list[Table | Text] = [facts, states] if info.estimate.states else [facts]
     if budget:
         rows.append(Text(f"budget spent: {budget}", style="dim"))
-    rows += [Text(f"unmet: {what}", style="yellow") for what in info.unmet]
+    rows += [Text(f"unmet: {what}", style="yellow") for what in briefly(info.unmet)]
     return Panel(Group(*rows), title=Text(f"msgen · {campaign}"), title_align="left", expand=False)
 
 

@@ -1,10 +1,9 @@
-"""The monitor, read back with TensorBoard's own reader, and what a person is shown."""
+"""The monitor, read back with TensorBoard's own reader."""
 
 from __future__ import annotations
 
 import io
 import json
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,9 +16,9 @@ from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from msgen.orchestrator.base import Reporter, RoundInfo, StateEstimate, Status
-from msgen.orchestrator.history import HistoryPoint, read_history
+from msgen.orchestrator.history import read_history
 from msgen.orchestrator.monitor import Monitor
-from msgen.orchestrator.progress import Progress, count, duration, time_to_convergence
+from msgen.orchestrator.progress import Progress
 from msgen.orchestrator.results import read_result
 from msgen.orchestrator.tensorboard import PROMISED_TAGS, histogram
 
@@ -186,90 +185,13 @@ def test_drawing_takes_its_share_and_no_more(tmp_path: Path) -> None:
     assert (time.process_time() - started) / 30 < 0.05  # seconds of a round without a figure
 
 
-def plain(rounds: Iterable[RoundInfo], status: Status, target: float | None = 0.1) -> str:
+def test_the_campaign_s_replicas_are_shown_not_its_orders(tmp_path: Path) -> None:
     out = io.StringIO()
-    shown = Progress(
-        "dipeptide", "runs/d/results", "msgen-run d.yaml", target, console=Console(file=out)
-    )
-    for one in rounds:
-        shown.round(one)
-    shown.close(status, "a reason")
-    return out.getvalue()
-
-
-def test_plain_output_has_a_line_a_round_with_all_that_matters() -> None:
-    text = plain([info(0), info(1)], "exhausted")
-    first, second, *last = text.splitlines()
-    for part in (
-        "round 0 produce", "C7ax 0.00 ± 0.00", "rest -3.60 ± 0.20", "replicas 4", "model none yet",
-        "acceptance local 0.98, steered 0.21", "ESS 312", "energy evaluations 50.0k",
-        "convergence about 12 s", "unmet: rest: error 0.20 kT",
-    ):  # fmt: skip
-        assert part in first
-    assert "model v0" in second
-    end = "\n".join(last)
-    for part in (
-        "dipeptide: exhausted — a reason", "F(rest) = -3.60 ± 0.20 kT\n", "overhead 2.0 % of wall",
-        "results: runs/d/results", "raise the budget and repeat: msgen-run d.yaml", "unmet: rest",
-    ):  # fmt: skip
-        assert part in end.replace("F(rest)  ", "F(rest)")
-    assert "\x1b" not in text
-
-
-def test_a_converged_run_is_not_told_how_to_go_on() -> None:
-    text = plain([info(0, unmet=())], "converged")
-    assert "convergence reached" in text
-    assert "go on" not in text
-    assert "unmet" not in text
-
-
-def test_a_terminal_gets_one_block_that_is_redrawn() -> None:
-    out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=100, height=40)
-    shown = Progress("[b]dipeptide", "r", "msgen-run d.yaml", 0.1, console=console)
-    shown.round(info(0))
-    once = out.getvalue()
-    shown.round(info(1))
-    shown.close("interrupted", "by Ctrl-C")
-    text = out.getvalue()
-    assert "[b]dipeptide" in once  # names are no markup
-    assert "\x1b[2K" in text[len(once) :]  # the old block is wiped
-    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor comes back
-    assert "to go on where it stopped: msgen-run d.yaml" in text
-
-
-def test_time_to_convergence_follows_the_square_root_law() -> None:
-    def point(rnd: int, phase: str, wall: float, sigma: float | None) -> HistoryPoint:
-        states = {"a": StateEstimate(0.0, 0.0), "b": StateEstimate(1.0, sigma)}
-        return HistoryPoint(rnd, phase, 1, wall, states)
-
-    history = [point(0, "explore", 100.0, None), point(1, "produce", 130.0, 0.4)]
-    assert time_to_convergence(history, 0.1) == pytest.approx(30 * 15)
-    # had it run those 450 s, σ would be 0.4 √(30/480) = 0.1
-    assert 0.4 * math.sqrt(30 / (30 + 450)) == pytest.approx(0.1)
-    assert time_to_convergence(history, 0.5) == 0.0
-    assert time_to_convergence(history, None) is None
-    assert time_to_convergence(history[:1], 0.1) is None
-    assert time_to_convergence([point(0, "produce", 1.0, None)], 0.1) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (7.6, "8 s"),
-        (59.7, "1 min 00 s"),
-        (245, "4 min 05 s"),
-        (12_000, "3 h 20 min"),
-        (187_200, "2 d 4 h"),
-    ],
-)
-def test_durations(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("n", "text"),
-    [(950, "950"), (12_345, "12.3k"), (999_999, "1.00M"), (3_100_000, "3.10M"), (2e9, "2.00G")],
-)
-def test_counts(n: float, text: str) -> None:
-    assert count(n) == text
+    head = replace(header(PHI, PSI), replicas=64)
+    show = Progress("x", "r", "c", console=Console(file=out))
+    m = Monitor(tmp_path, head, show=show)
+    m.round(info(0))
+    m.close("exhausted", "rounds spent")
+    assert "replicas 64" in out.getvalue()
+    tag = next(t for t in events(tmp_path).Tags()["scalars"] if t.endswith("replicas"))
+    assert events(tmp_path).Scalars(tag)[0].value == 64
