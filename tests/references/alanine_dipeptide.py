@@ -1,17 +1,17 @@
 """Reference free-energy surface of alanine dipeptide, by two independent means.
 
-amber99sb, vacuum, 320 K, LFMiddle Langevin at 2 fs and 1/ps, H-bond constraints, Reference platform.
+amber99sb, vacuum, 320 K, LFMiddle Langevin at 2 fs and 1/ps, H-bond constraints, Reference.
 
 1. ``flat``: OpenMM's well-tempered metadynamics on (φ, ψ) builds a bias, which is then frozen;
    sampling under the frozen bias is reweighted with exp(+βV).
 2. ``remd``: temperature replica exchange without any bias or collective variable (6 temperatures,
-   320–750 K, even/odd neighbour exchanges); only the 320 K replica is counted, without a bias to undo,
-   so the high part of its surface is empty and the comparison is of ΔF and of the low part.
+   320–750 K, even/odd neighbour exchanges); only what is at 320 K is counted.
 
-Run each part, then ``combine``, which writes ``alanine_dipeptide.json`` and prints how far they agree::
+Run the parts, then ``combine``, which writes ``alanine_dipeptide.json`` and prints how far they
+agree (flat: 3.513 ± 0.019 kT; remd: 3.593 ± 0.076 kT; surfaces 0.06 kT RMS below 6 kT)::
 
-    python tests/references/alanine_dipeptide.py flat --steps 8e7 --seed 1
-    python tests/references/alanine_dipeptide.py remd --steps 2e8 --seed 2
+    python tests/references/alanine_dipeptide.py flat --steps 5e7 --seed 1    # and --seed 11
+    python tests/references/alanine_dipeptide.py remd --steps 1.5e8 --seed 2  # and --seed 23
     python tests/references/alanine_dipeptide.py combine
 
 Configurations with a cis peptide bond or an inverted Cα are other molecules: they are left out.
@@ -49,7 +49,7 @@ def dihedral(x: np.ndarray, atoms: tuple[int, int, int, int]) -> float:
 
 
 def same_molecule(x: np.ndarray) -> bool:
-    """Both peptide bonds trans and Cα as it was (N, C, Cβ seen from Cα: positive triple product)."""
+    """Both peptide bonds trans, and Cα as it was: (N, C, Cβ) seen from it is right-handed."""
     chirality = np.dot(np.cross(x[6] - x[8], x[14] - x[8]), x[10] - x[8])
     return chirality > 0 and all(np.cos(dihedral(x, w)) < 0 for w in OMEGAS)
 
@@ -189,7 +189,7 @@ def combine() -> None:
     parts = {}
     for kind in ("flat", "remd"):
         runs = [np.load(p) for p in sorted(HERE.glob(f"{kind}-*.npz"))]
-        # a frozen bias has an arbitrary constant of its own: runs are put on one scale by total weight
+        # a frozen bias has an arbitrary constant: runs are put on one scale by total weight
         blocks = [r["weight"] / r["weight"].sum() * float(r["steps"]) for r in runs]
         axial = [r["axial"] / r["weight"].sum() * float(r["steps"]) for r in runs]
         parts[kind] = (
