@@ -57,8 +57,8 @@ def state_values(states: Mapping[str, StateEstimate]) -> dict[str, str]:
     Its 0 holds by definition, so that it says nothing before another state is known.
     """
     out = {name: free_energy(state) for name, state in states.items()}
-    if states:
-        reference, *others = states
+    reference, *others = states or (None,)
+    if reference is not None and states[reference].f_kT == 0:
         known = any(states[name].f_kT is not None for name in others)
         sampled = states[reference].stderr_kT is not None
         out[reference] = REFERENCE if known or (sampled and not others) else UNKNOWN

@@ -22,7 +22,15 @@ from msgen.orchestrator.history import read_history
 from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.plot_history import history_figure
 from msgen.orchestrator.plots import png, surface_figure
-from msgen.orchestrator.progress import count, duration, overhead, state_lines
+from msgen.orchestrator.progress import (
+    REFERENCE,
+    UNKNOWN,
+    count,
+    duration,
+    overhead,
+    state_lines,
+    state_values,
+)
 from msgen.orchestrator.results import Result
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.validate import RESOLVED, load_campaign
@@ -175,17 +183,22 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         items = "".join(f"<li>{html.escape(w)}</li>" for w in warnings)
         parts.append(f'<div class="warn"><strong>Warnings</strong><ul>{items}</ul></div>')
     kT = header.kT_kJ_per_mol
-    columns = ["state", "F / kT", "± / kT"] + ([] if kT is None else ["F / kJ/mol", "± / kJ/mol"])
+    columns = ["state", "ΔF / kT", "± / kT"]
+    columns += [] if kT is None else ["ΔF / kJ/mol", "± / kJ/mol"]
+    values = state_values(estimate.states)
     rows = []
     for name, state in estimate.states.items():
         cells = [name]
+        if values[name] in (REFERENCE, UNKNOWN):
+            rows.append([name, values[name]])
+            continue
         for scale in (1.0,) if kT is None else (1.0, kT):
             cells += [
                 "–" if v is None else f"{scale * v:.3f}" for v in (state.f_kT, state.stderr_kT)
             ]
         rows.append(cells)
     parts.append("<h2>Free energies of the states</h2>" + _table(rows, columns))
-    parts.append("<p>F = −ln P(state), against the first state; errors are one standard error.</p>")
+    parts.append("<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>")
     if estimate.unmet:
         items = "".join(f"<li>{html.escape(u)}</li>" for u in estimate.unmet)
         parts.append(f"<h2>Criteria not met</h2><ul>{items}</ul>")

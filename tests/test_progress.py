@@ -80,6 +80,8 @@ def test_the_reference_says_nothing_before_another_state_is_known() -> None:
     }  # fmt: skip
     assert state_values({"all": StateEstimate(0.0, 0.0)}) == {"all": "0 (reference)"}
     assert state_values({}) == {}
+    unseen = {"a": none, "b": StateEstimate(0.3, 0.1)}
+    assert state_values(unseen) == {"a": "not known yet", "b": "0.30 ± 0.10"}
 
 
 def test_a_converged_run_is_not_told_how_to_go_on() -> None:

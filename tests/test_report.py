@@ -131,6 +131,7 @@ def test_the_report_is_one_file_with_everything_in_it(tmp_path: Path) -> None:
     for part in (
         "exhausted — energy evaluations spent", "-3.600", f"{-3.6 * KT:.3f}", "acceptance.steered",
         "overhead 2.0 % of wall", "versions.numpy", "100,000", "rest: error 0.20 kT",
+        "0 (reference)",
     ):  # fmt: skip
         assert part in text
 
