@@ -18,6 +18,9 @@ Array = NDArray[np.float64]
 Tree = dict[str, Any]
 """Nested dict; leaves are numpy arrays, str, int, float, bool, None or lists of these scalars."""
 
+FIT_DEVICE = "MSGEN_FIT_DEVICE"
+"""Environment variable: device of the fits, 'cpu' (bit-exact) unless the executor gave a GPU."""
+
 OrderKey = tuple[int, str, int]
 """(round, kind, replica): names a work order and keys its random stream."""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import FIT_DEVICE, Segment, WorkOrder
 from msgen.actors.context import WorkerContext
 from msgen.actors.partition import Partition
 from msgen.actors.proposals import log_masses, one_hot
@@ -33,9 +35,10 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
     context_of = one_hot(np.asarray(p["stratum"], dtype=np.int64), strata)
     periodic = [bool(v) for v in p["periodic"]]
     held = rng.random(len(data)) < HELD_OUT
-    new = build(
-        context.setup["model"], data.shape[1], periodic, 0 if context_of is None else strata
-    )
+    spec = dict(context.setup["model"])
+    if spec["kind"] != "kde":
+        spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
+    new = build(spec, data.shape[1], periodic, 0 if context_of is None else strata)
     report = new.fit(
         data[~held],
         seed=int(rng.integers(2**31)),

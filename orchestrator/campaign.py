@@ -169,7 +169,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
             workers=asked.workers if isinstance(asked.workers, int) else None,
             cpus_per_worker=asked.cpus_per_worker,
             threads=asked.threads,
-            trainer_gpus=asked.trainer_gpus,
+            trainer_gpus=asked.trainer_gpus if asked.trainer_gpus != "auto" else None,
             gpu_workers=platform in _GPU_PLATFORMS,
         ),
     )

@@ -26,7 +26,8 @@ class Resources:
     workers : int or None
         None: one per `cpus_per_worker` CPUs found.
     cpus_per_worker, threads : int
-    trainer_gpus : float
+    trainer_gpus : float or None
+        None: one where Ray sees one, half of it if the samplers run on GPUs too.
     gpu_workers : bool
         Whether the workers' OpenMM platform runs on a GPU; they then share what the trainer leaves.
     """
@@ -34,7 +35,7 @@ class Resources:
     workers: int | None = None
     cpus_per_worker: int = 1
     threads: int = 1
-    trainer_gpus: float = 0.0
+    trainer_gpus: float | None = 0.0
     gpu_workers: bool = False
 
 

@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
+from msgen.actors.base import FIT_DEVICE, Segment, Tree, WorkOrder, copy_tree
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure, Reporter, RoundInfo
 from msgen.orchestrator.controller import Outcome
@@ -26,6 +26,7 @@ from msgen.orchestrator.job import Job
 from msgen.orchestrator.stop import StopFlag
 
 _NEWS_S = 0.5
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": "", FIT_DEVICE: "cpu"}
 
 
 def environment(threads: int, *, gpu: bool) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def environment(threads: int, *, gpu: bool) -> dict[str, Any]:
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
     pinned = dict.fromkeys(names, str(threads))
     # num_gpus=0 alone leaves every GPU visible
-    return {"env_vars": pinned if gpu else {**pinned, "CUDA_VISIBLE_DEVICES": ""}}
+    return {"env_vars": {**pinned, FIT_DEVICE: "auto"} if gpu else {**pinned, **_NO_GPU}}
 
 
 def _options(threads: int, cpus: int, gpus: float) -> dict[str, Any]:
@@ -232,10 +233,13 @@ class _ControllerActor:
         asked = self._job.resources
         has = _resources()
         workers = asked.workers or max(1, int(has.get("CPU", 1)) // asked.cpus_per_worker)
+        trainer = asked.trainer_gpus
+        if trainer is None:
+            trainer = min(1.0, has.get("GPU", 0.0)) * (0.5 if asked.gpu_workers else 1.0)
         share = 0.0
         if asked.gpu_workers:
             # Ray counts GPUs in steps of 1e-4
-            share = int(1e4 * max(0.0, has.get("GPU", 0.0) - asked.trainer_gpus) / workers) / 1e4
+            share = int(1e4 * max(0.0, has.get("GPU", 0.0) - trainer) / workers) / 1e4
             if share == 0.0:
                 raise RuntimeError("the OpenMM platform needs a GPU: none is left for the workers")
         executor = RayExecutor(
@@ -243,7 +247,7 @@ class _ControllerActor:
             workers,
             cpus_per_worker=asked.cpus_per_worker,
             threads=asked.threads,
-            trainer_gpus=asked.trainer_gpus,
+            trainer_gpus=trainer,
             worker_gpus=min(share, 1.0),
         )
         try:

@@ -51,7 +51,8 @@ class Resources(Section):
     workers: AutoSteps = "auto"
     """auto: one per `cpus_per_worker` CPUs found."""
     cpus_per_worker: int = Field(default=1, ge=1)
-    trainer_gpus: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    trainer_gpus: Literal["auto"] | Annotated[float, Field(ge=0, allow_inf_nan=False)] = "auto"
+    """auto: one where Ray sees one, half of it where the samplers need GPUs too; 0: the CPU."""
     threads: int = Field(default=1, ge=1)
     """Threads of torch, OpenMM and BLAS in one worker."""
 
