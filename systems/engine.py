@@ -100,6 +100,7 @@ class Engine:
         self._lengths = np.array([b[2]._value for b in bonds], dtype=np.float64)
         self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
         self._lambda = np.zeros(len(cvs))
+        self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
         self._kappa = np.zeros(len(cvs))
         self._fast_seed = _FastSeed() if deterministic else None
 
@@ -210,8 +211,8 @@ class Engine:
     def set_lambda(self, lam: Array) -> None:
         """The restraints' centres λ, shape (C,)."""
         self._lambda = np.array(lam, dtype=np.float64)
-        for k, value in enumerate(self._lambda.tolist()):
-            self.context.setParameter(f"lambda_{k}", value)
+        for name, value in zip(self._lambda_names, self._lambda.tolist(), strict=True):
+            self.context.setParameter(name, value)
 
     def set_restraint(self, restraint: Restraint) -> None:
         """Both λ and κ."""
@@ -242,16 +243,15 @@ class Engine:
 
         ξ is NaN, and the engine `failed`, where it is not finite.
         """
-        x = np.full_like(self._x, np.nan)
+        if not self.failed:
+            state = mm.Context.getState(self.context, positions=True, velocities=True)
+            x = np.empty_like(self._x)
+            state._getVectorAsNumpy(_POSITIONS, x)
+            xi = self._evaluate(x)
+            self.failed = not all(map(math.isfinite, xi))
         if self.failed:
-            return np.full(len(self._lambda), np.nan), x, None
-        state = mm.Context.getState(self.context, positions=True, velocities=True)
-        state._getVectorAsNumpy(_POSITIONS, x)
-        xi = np.asarray(self._evaluate(x), dtype=np.float64)
-        if not np.isfinite(xi).all():
-            self.failed = True
-            return np.full(len(self._lambda), np.nan), x, None
-        return xi, x, state
+            return np.full(len(self._lambda), np.nan), np.full_like(self._x, np.nan), None
+        return np.array(xi), x, state
 
     def restraint_energy_kT(self, xi: Array | None = None) -> float:
         """The restraints' energy in kT, from ξ (read anew unless given)."""
