@@ -13,15 +13,29 @@ import numpy as np
 import pytest
 
 from msgen.orchestrator.events import EventLog
+from msgen.orchestrator.history import read_history
 from msgen.orchestrator.store import Store
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
-ROUNDS = "budget.rounds=6"
 SMALL = {
-    "double_well": ("model={kind: spline_flow, transforms: 1, hidden: [8]}",),
-    "alanine_dipeptide": ("replicas=4", "strategy.local.steps=100", "model.hidden=[8]"),
+    "double_well": (
+        "replicas=16",
+        "strategy.local.steps=5",
+        "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 4}",
+        "converge.state_error=0.0001 kT",
+        "output.tensorboard=false",
+    ),
+    "alanine_dipeptide": (
+        "replicas=8",
+        "strategy.local.steps=100",
+        "model.hidden=[8]",
+        "model.epochs=2",
+        "output.tensorboard=false",
+    ),
 }
+PRODUCES = {"double_well": "budget.rounds=30", "alanine_dipeptide": "budget.rounds=16"}
+"""Enough rounds to reach `produce`."""
 
 
 def start(campaign: str, where: Path, *sets: str) -> subprocess.Popen[bytes]:
@@ -40,9 +54,10 @@ def content(campaign: str, where: Path) -> dict[str, Any]:
     results = json.loads((run / "results" / "free_energy.json").read_text())
     cost = results.pop("cost")
     store = Store(run / "store.zarr")
-    assert store.last_round >= 1
     spent = (cost["rounds"], cost["energy_evaluations"])
-    return {"digest": store.digest, "index": store.index().tolist(), "cost": spent, **results}
+    phases = [p.phase for p in read_history(run)]
+    samples = {"digest": store.digest, "index": store.index().tolist()}
+    return {**samples, "cost": spent, "phases": phases, **results}
 
 
 def whole(campaign: str, where: Path, *sets: str) -> dict[str, Any]:
@@ -53,34 +68,50 @@ def whole(campaign: str, where: Path, *sets: str) -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("campaign", SMALL)
 def test_inline_and_ray_with_one_and_two_workers(campaign: str, tmp_path: Path) -> None:
-    alone = whole(campaign, tmp_path / "inline", "executor=inline", ROUNDS)
+    rounds = PRODUCES[campaign]
+    alone = whole(campaign, tmp_path / "inline", "executor=inline", rounds)
+    assert alone["phases"][-1] == "produce"
     for workers in (1, 2):
-        ray = ("executor=ray", f"resources.workers={workers}", ROUNDS)
+        ray = ("executor=ray", f"resources.workers={workers}", rounds)
         assert whole(campaign, tmp_path / f"ray{workers}", *ray) == alone
 
 
+def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path) -> None:
+    rounds = "budget.rounds=8"
+    alone = whole("double_well", tmp_path / "inline", "executor=inline", rounds)
+    ray = ("executor=ray", "resources.workers=2", rounds)
+    assert whole("double_well", tmp_path / "ray", *ray) == alone
+    other = whole("double_well", tmp_path / "other", "executor=inline", rounds, "seed=2")
+    assert other["digest"] != alone["digest"]
+    assert other["states"] != alone["states"]
+
+
 @pytest.mark.parametrize(
-    ("kills", "rounds", "seed"), [(2, 6, 1), pytest.param(20, 40, 2, marks=pytest.mark.slow)]
+    ("kills", "rounds", "seed"), [(2, 12, 1), pytest.param(20, 70, 2, marks=pytest.mark.slow)]
 )
 def test_killed_at_random_moments(kills: int, rounds: int, seed: int, tmp_path: Path) -> None:
-    """Each process is killed up to 1.2 s after it began, or took up, the loop."""
+    """Each process is killed up to 1.6 s after it began, or took up, the loop."""
     rng = np.random.default_rng(seed)
     where = tmp_path / "killed"
     events = EventLog(where / "double-well" / "events.jsonl")
     sets = ("executor=inline", f"budget.rounds={rounds}")
-    died = 0
+    died, phases = 0, list[str]()
     for _ in range(kills):
-        begun = len(_begun(events))
+        begun = len(_events(events, "start", "resume"))
         process = start("double_well", where, *sets)
-        while process.poll() is None and len(_begun(events)) == begun:
+        while process.poll() is None and len(_events(events, "start", "resume")) == begun:
             time.sleep(0.02)
-        time.sleep(rng.uniform(0.0, 1.2))
+        time.sleep(rng.uniform(0.0, 1.6))
         process.kill()
         died += process.wait() < 0
+        phases += [e["now"] for e in _events(events, "phase")[-1:]]
     assert died == kills  # none had come to its end before
+    if kills == 20:
+        assert phases.count("adapt") >= 3
+        assert phases.count("produce") >= 3
     resumed = whole("double_well", where, *sets)
     assert resumed == whole("double_well", tmp_path / "whole", *sets)
 
 
-def _begun(events: EventLog) -> list[dict[str, Any]]:
-    return [e for e in events.read() if e["event"] in ("start", "resume")]
+def _events(log: EventLog, *kinds: str) -> list[dict[str, Any]]:
+    return [e for e in log.read() if e["event"] in kinds]
