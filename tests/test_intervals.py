@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 @pytest.mark.slow
 def test_intervals_cover_and_halved_errors_do_not() -> None:
     """68 and 95 % within 4 binomial σ; the wrong twin, errors halved, must miss."""
-    from coverage import repeats, within
+    from intervals import repeats, within
 
     z = repeats(100)
     assert all(row.holds for row in within(z))
