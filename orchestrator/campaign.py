@@ -18,9 +18,10 @@ from msgen.actors.base import Tree
 from msgen.orchestrator import provenance
 from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
 from msgen.orchestrator.checkpoint import Checkpoints
-from msgen.orchestrator.controller import Limits, Outcome
+from msgen.orchestrator.controller import Outcome
 from msgen.orchestrator.files import read_lines, write_atomic
 from msgen.orchestrator.job import Job, Resources
+from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.stop import StopFlag

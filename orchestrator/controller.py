@@ -30,17 +30,9 @@ from msgen.orchestrator.checkpoint import Checkpoints
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.gather import CampaignFailedError, Gatherer, InterruptedRoundError
 from msgen.orchestrator.ledger import Ledger, spend
+from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.stop import StopFlag
 from msgen.orchestrator.store import Store
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the campaign may spend; None is no limit. Wall time counts from this start."""
-
-    energy_evaluations: float | None = None
-    wall_s: float | None = None
-    rounds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -186,7 +178,6 @@ class Controller:
 
     def _spent(self, plan: StepPlan) -> tuple[Status, str] | None:
         """Why no further round begins."""
-        cost, limits = self._cost(), self._limits
         if plan.phase == "done":
             return "converged", "the strategy is done"
         if plan.phase == "exhausted":
@@ -194,9 +185,12 @@ class Controller:
         if self._stop.requested:
             held = self._interrupted()
             return held.status, held.reason
-        for name, fraction in self._fractions(cost).items():
-            if fraction >= 1:
-                return "exhausted", f"budget.{name} is spent ({getattr(limits, _LIMIT[name]):g})"
+        last = self._ledger.last
+        # a round of another phase costs what nobody knows yet
+        expected = last.evaluations if plan.phase == last.phase else 0
+        reason = self._limits.spent(self._cost(), self._seconds(), expected)
+        if reason is not None:
+            return "exhausted", reason
         if not plan.orders:
             raise CampaignFailedError(f"the strategy planned no order in phase {plan.phase!r}")
         return None
@@ -265,7 +259,7 @@ class Controller:
             replicas=last.replicas,
             model_version=last.model_version,
             model_loss=last.model_loss,
-            budget=self._fractions(cost),
+            budget=self._limits.fractions(cost, self._seconds()),
             cvs=np.concatenate(cvs) if cvs else None,
             samples=samples,
         )
@@ -277,7 +271,7 @@ class Controller:
 
     def _cost(self) -> Cost:
         """Cumulative: earlier processes up to their last commit, and this one up to now."""
-        wall = time.perf_counter() - self._started
+        wall = self._seconds()
         if self._workers is None:  # what was not spent in an order was spent here
             busy = self._gatherer.waited_s
         else:
@@ -290,20 +284,11 @@ class Controller:
             overhead_s=self._before.overhead_s + overhead,
         )
 
-    def _fractions(self, cost: Cost) -> dict[str, float]:
-        used = {
-            "energy_evaluations": float(cost.energy_evaluations),
-            "wall": time.perf_counter() - self._started,
-            "rounds": float(cost.rounds),
-        }
-        limits = {name: getattr(self._limits, field) for name, field in _LIMIT.items()}
-        return {name: used[name] / limit for name, limit in limits.items() if limit is not None}
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
 
     def _interrupted(self) -> Outcome:
         done = self._ledger.round
         where = f"after round {done}" if done >= 0 else "before the first round was done"
         reason = f"stopped {where}; the same command goes on from there"
         return Outcome("interrupted", reason, self._cost())
-
-
-_LIMIT = {"energy_evaluations": "energy_evaluations", "wall": "wall_s", "rounds": "rounds"}

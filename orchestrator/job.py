@@ -8,8 +8,9 @@ from pathlib import Path
 
 from msgen.actors.base import Tree
 from msgen.orchestrator.base import Executor, Reporter, Strategy
-from msgen.orchestrator.controller import Controller, Limits, Outcome
+from msgen.orchestrator.controller import Controller, Outcome
 from msgen.orchestrator.executors.inline import InlineExecutor
+from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.stop import StopFlag
 

@@ -11,10 +11,11 @@ import pytest
 from toy_campaign import Recorder, ToyStrategy, setup
 
 from msgen.actors.base import Segment, WorkOrder
-from msgen.orchestrator.base import Failure, StepPlan
-from msgen.orchestrator.controller import Controller, Limits, Outcome
+from msgen.orchestrator.base import Cost, Failure, StepPlan
+from msgen.orchestrator.controller import Controller, Outcome
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.executors.inline import InlineExecutor
+from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.stop import StopFlag
 from msgen.orchestrator.store import Store
 
@@ -204,3 +205,13 @@ def test_the_loop_adds_little(tmp_path: Path) -> None:
     outcome, _ = run(tmp_path, InlineExecutor(setup(seconds=0.05)), strategy=ToyStrategy(4), lag=1)
     assert outcome.cost.sampling_s > 4 * 0.5
     assert outcome.cost.overhead_s < 0.3 * outcome.cost.wall_s
+
+
+def test_a_round_that_would_pass_the_cap_is_not_begun() -> None:
+    limits = Limits(energy_evaluations=1000)
+    spent = Cost(rounds=3, energy_evaluations=900)
+    assert limits.spent(spent, 0.0) is None
+    assert limits.spent(spent, 0.0, next_round=100) is None
+    reason = limits.spent(spent, 0.0, next_round=101)
+    assert reason == "budget.energy_evaluations is spent (900 of 1000, a round takes 101)"
+    assert Limits().spent(spent, 0.0, next_round=10**9) is None

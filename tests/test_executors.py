@@ -14,10 +14,11 @@ import pytest
 from toy_campaign import Recorder, build, setup
 
 from msgen.orchestrator.campaign import run_job
-from msgen.orchestrator.controller import Limits, Outcome
+from msgen.orchestrator.controller import Outcome
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.job import Job, Resources
+from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.stop import StopFlag
 from msgen.orchestrator.store import Store
 

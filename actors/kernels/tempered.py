@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -16,6 +16,14 @@ from msgen.actors.partition import Labels, Partition
 from msgen.systems.base import Array, Walkers
 
 _ON, _OFF = np.ones(1, dtype=bool), np.zeros(1, dtype=bool)
+
+
+def _turn(v: float) -> tuple[float, float]:
+    return math.cos(v), math.sin(v)
+
+
+def _powers(mid: float, v: float) -> tuple[float, float]:
+    return v - mid, (v - mid) ** 2
 
 
 @dataclass(frozen=True)
@@ -76,13 +84,13 @@ class Ladder:
             if self.g.periodic[c]:
                 m[here, 2 * c], m[here, 2 * c + 1] = kappa * np.cos(axis), kappa * np.sin(axis)
                 constant[here] = -kappa
-                features.append(lambda v: (math.cos(v), math.sin(v)))
+                features.append(_turn)
             else:
                 # about the middle of the axis, so that little cancels
                 mid = 0.5 * float(axis[0] + axis[-1])
                 m[here, 2 * c], m[here, 2 * c + 1] = kappa * (axis - mid), -0.5 * kappa
                 constant[here] = -0.5 * kappa * (axis - mid) ** 2
-                features.append(lambda v, mid=mid: (v - mid, (v - mid) ** 2))
+                features.append(partial(_powers, mid))
         return m, constant, features
 
     def _factors(self, xi: Array) -> list[Array]:
