@@ -15,6 +15,7 @@ from scipy.stats import norm
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
+from msgen.systems.base import Walkers
 from msgen.systems.exact import exact_probabilities, exact_state_probability
 
 SIGMAS = 4.0
@@ -45,17 +46,31 @@ class Run:
         if self.config == "gaussian_mixture":
             lo, hi = box["mean"]
             return float(_mean_of_16(np.array([lo, hi]))[0])
+        if self.config == "examples/wolfe_quapp":
+            return float(self._on_a_grid(np.array(box["s"]))[0])
         return exact_state_probability(system, cvs, box)
 
     def _built(self) -> tuple[Any, Any]:
-        campaign = load_campaign(CONFIGS / f"{self.config}.yaml", self.overrides)
-        system = build_system(campaign.spec_system(), CONFIGS)
-        return system, build_cvs(campaign.spec_cvs(), system, CONFIGS)
+        file = CONFIGS / f"{self.config}.yaml"
+        campaign = load_campaign(file, self.overrides)
+        system = build_system(campaign.spec_system(), file.parent)
+        return system, build_cvs(campaign.spec_cvs(), system, file.parent)
 
     def _exact(self, edges: list[np.ndarray]) -> np.ndarray:
         if self.config == "gaussian_mixture":
             return _mean_of_16(edges[0])
+        if self.config == "examples/wolfe_quapp":
+            return self._on_a_grid(edges[0])
         return exact_probabilities(*self._built(), edges)
+
+    def _on_a_grid(self, edges: np.ndarray) -> np.ndarray:
+        """P of each interval of the one CV, by quadrature over [−3, 3]²."""
+        system, cvs = self._built()
+        middle = (np.arange(1200) + 0.5) / 200.0 - 3.0
+        points = np.stack(np.meshgrid(middle, middle, indexing="ij"), axis=-1).reshape(-1, 2)
+        u = system.energy(Walkers(points))
+        weight = np.exp(-(u - u.min()) / system.kT)
+        return np.histogram(cvs(points)[:, 0], edges, weights=weight)[0] / weight.sum()
 
 
 def _mean_of_16(edges: np.ndarray) -> np.ndarray:
@@ -92,7 +107,8 @@ def check_surface(done: Run, below: float, asked: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "config", ["double_well", "mueller_brown", "gaussian_tunnel", "gaussian_mixture"]
+    "config",
+    ["double_well", "mueller_brown", "gaussian_tunnel", "gaussian_mixture", "examples/wolfe_quapp"],
 )
 def test_a_campaign_finds_the_exact_integral(config: str, tmp_path: Path) -> None:
     done = run(config, tmp_path)

@@ -19,7 +19,7 @@ from msgen.orchestrator.validate import check, differences, load_campaign
 
 ROOT = Path(__file__).parent.parent
 FILES = [
-    *sorted((ROOT / "configs").glob("*.yaml")),
+    *sorted((ROOT / "configs").rglob("*.yaml")),
     *(ROOT / "tests" / "campaigns" / f"{n}.yaml" for n in ("molecule", "analytic", "minimal")),
 ]
 MOLECULE = (ROOT / "tests" / "campaigns" / "molecule.yaml").read_text()
