@@ -42,6 +42,9 @@ PROMISED_TAGS: Mapping[str, tuple[str, ...]] = {
 A tag appears with the first round that has a value for it: an error needs samples, a loss a fit.
 """
 
+MOST_WORK = 1e3
+"""kT; a path above it is as good as broken, and would squeeze all others into one bucket."""
+
 _BINS = 40
 
 
@@ -102,6 +105,7 @@ def _works(info: RoundInfo) -> Iterator[tuple[str, NDArray[Any]]]:
         work, source, target = (
             np.concatenate([np.ravel(c[k]) for c in columns]) for k in ("work", "source", "target")
         )
+        work = np.where(work < MOST_WORK, work, np.nan)
         yield "work/forward", work[source < target]
         yield "work/reverse", work[source > target]
 

@@ -87,8 +87,8 @@ def info(
         budget={"energy_evaluations": 0.1 * (rnd + 1)},
         cvs=rng.uniform(-np.pi, np.pi, (40, 2)),
         samples={
-            "sample/work": np.array([3.0, 2.0, -3.0, -2.0, -1.0, np.inf, 7.0]),
-            "sample/source": np.array([0.0, 0, 1, 1, 1, 0, 0]),
-            "sample/target": np.array([1.0, 1, 0, 0, 0, 1, 0]),
+            "sample/work": np.array([3.0, 2.0, -3.0, -2.0, -1.0, np.inf, 7.0, 1e200]),
+            "sample/source": np.array([0.0, 0, 1, 1, 1, 0, 0, 0]),
+            "sample/target": np.array([1.0, 1, 0, 0, 0, 1, 0, 1]),
         },
     )
