@@ -7,22 +7,21 @@ and the switching paths are tuned. produce: all of it is frozen, and only now is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.kernels.tempered import Ladder
 from msgen.actors.partition import Partition
-from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies import explore
 from msgen.orchestrator.strategies.allocation import allocate, groups
 from msgen.orchestrator.strategies.basins import find_basins
-from msgen.orchestrator.strategies.bridging import crossings, describe, path_step, tuner_of
+from msgen.orchestrator.strategies.bridging import crossings, path_step, tuner_of
+from msgen.orchestrator.strategies.judging import balance, judged, production_of, young
 from msgen.orchestrator.strategies.learning import areas, fit_order, see
 from msgen.orchestrator.strategies.orders import can_bridge, sampling_orders
 from msgen.orchestrator.strategies.problem import Problem
-from msgen.orchestrator.strategies.production import Production, young_estimate
 from msgen.orchestrator.strategies.relook import MOST_RELOOKS, go_back, look_again
 from msgen.orchestrator.strategies.stepping import (
     MASS_ROUNDS,
@@ -41,8 +40,6 @@ CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, 5, 9)
 """The same for a chain, whose model also has to learn the weights of the states."""
 MOST_ADAPT = 40
 """Rounds after which adaptation ends even if tuning has not."""
-SHARES = (0.5, 8.0)
-"""Least and most local sampling between two paths, against what the campaign says."""
 BALANCE_EVERY = 4
 """Rounds of production between two looks at where the error comes from."""
 
@@ -239,7 +236,7 @@ class Steered:
             state["burn_in"] = int(state["burn_in"]) - 1
             return state
         states = Partition.from_tree(state["states"])
-        production = self._production(state, states)
+        production = production_of(self.problem, state, states)
         production.absorb(self.problem, states, segments)
         state["produced"] = production.tree()
         state["produced_rounds"] = production.rounds
@@ -253,34 +250,13 @@ class Steered:
             totals[name] = totals.get(name, 0.0) + float(value)
         state["totals"] = totals
         if production.rounds % BALANCE_EVERY == 0:
-            estimate = self._judged(state, production, states)
-            self._balance(state, estimate)
+            estimate = judged(self.problem, state, production, states)
+            balance(self.problem, state, estimate)
             if self.problem.boxes is None and int(state["relooks"]) < MOST_RELOOKS:
                 more = look_again(self.problem, estimate, states)
                 if more is not None:
                     go_back(state, more)
         return state
-
-    def _balance(self, state: Tree, estimate: Estimate) -> None:
-        """Send the effort where the error comes from: local sampling or paths.
-
-        The share depends on errors, never on the sign of an estimate, and each sample and each work
-        is as good whatever their number.
-        """
-        if not self.stratify:
-            return
-        asked = self.problem.criteria
-        errors = [v.stderr_kT for v in estimate.states.values() if v.stderr_kT is not None]
-        if not errors:
-            return
-        of_states = max(errors) / asked.state_error
-        low = estimate.f_kT < asked.below
-        of_surface = 0.0
-        if asked.surface_error is not None and low.any():
-            rms = float(np.sqrt(np.nanmean(estimate.stderr_kT[low] ** 2)))
-            of_surface = rms / asked.surface_error
-        share = float(state["local_share"]) * (2.0 if of_surface > of_states else 0.5)
-        state["local_share"] = float(np.clip(share, *SHARES))
 
     # estimates
 
@@ -288,55 +264,8 @@ class Steered:
         """See `Strategy`."""
         if state["phase"] == "produce" and state["produced"]:
             states = Partition.from_tree(state["states"])
-            return self._judged(state, self._production(state, states), states)
-        return self._young(state)
-
-    def _judged(self, state: Tree, production: Production, states: Partition) -> Estimate:
-        totals = state["totals"]
-        acceptance = {}
-        if totals.get("local_proposed"):
-            acceptance["local"] = totals["local_accepted"] / totals["local_proposed"]
-        works = production.works
-        if len(works):
-            if self.stratify:
-                f = works.network(len(states)).f
-                delta = f[works["target"].astype(int)] - f[works["source"].astype(int)]
-                chance = np.exp(np.minimum(0.0, np.nan_to_num(delta, nan=-np.inf) - works["work"]))
-                acceptance["steered"] = float(chance.mean())
-            else:
-                acceptance["steered"] = totals.get("accepted", 0.0) / max(totals["paths"], 1.0)
-        extra = {**self._about(state), "broken_paths": totals.get("broken", 0.0)}
-        if not self.stratify and len(works):
-            extra["path_steps_per_crossing"] = totals["path_steps"] / max(totals["crossings"], 1e-9)
-            extra["steps_per_path"] = totals["path_steps"] / max(totals["paths"], 1.0)
-        return production.estimate(
-            self.problem, states, self.stratify, acceptance, extra, state["missing"]
-        )
-
-    def _about(self, state: Tree) -> dict[str, Any]:
-        out: dict[str, Any] = {"isomers_left_out": dict(state.get("isomers", {}))}
-        if state.get("tuner"):
-            out["path"] = describe(tuner_of(self.problem, state))
-        return out
-
-    def _young(self, state: Tree) -> Estimate:
-        """Before production: what the adaptation makes of the states, without errors."""
-        values: dict[str, StateEstimate] = {}
-        if "states" in state:
-            states = Partition.from_tree(state["states"])
-            f = np.full(len(states), np.nan)
-            if self.stratify:
-                f = Works.from_tree(state["works"]).network(len(states)).f
-            for k, name in enumerate(states.names):
-                value = float(f[k] - f[0])
-                joined = np.isfinite(value) and (k == 0 or f[k] != 0.0)
-                values[name] = StateEstimate(value if joined else None, None)
-        return young_estimate(self.problem, values, state["phase"], self._about(state))
-
-    def _production(self, state: Tree, states: Partition) -> Production:
-        if state["produced"]:
-            return Production.from_tree(state["produced"])
-        return Production.start(self.problem, np.asarray(state["stratum"]), len(states))
+            return judged(self.problem, state, production_of(self.problem, state, states), states)
+        return young(self.problem, state)
 
 
 def _summed(segments: Sequence[Segment]) -> dict[str, float]:
