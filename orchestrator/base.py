@@ -59,6 +59,14 @@ class Executor(Protocol):
         """Yield what has come back; blocks up to `timeout_s` for the first, None for ever."""
         ...
 
+    def workers(self) -> int:
+        """Workers that there are now; nodes may join and leave."""
+        ...
+
+    def ask(self, workers: int) -> None:
+        """Ask whatever provides nodes for so many workers; 0 takes the request back."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -135,7 +143,7 @@ class RoundInfo:
     cost : Cost
         Cumulative.
     replicas : int
-        Sampling orders in this round.
+        That sampled in it.
     model_version : int
         Newest version that proposed in this round, −1 for none.
     model_loss : float or None
@@ -221,3 +229,12 @@ class Strategy(Protocol):
         ...
 
     def estimate(self, state: Tree) -> Estimate: ...
+
+    def replicas(self, state: Tree) -> int:
+        """How many sample in the next round."""
+        ...
+
+    def resize(self, state: Tree, replicas: int) -> Tree:
+        """The state with so many replicas, near that where strata need more, or as it is where
+        their number cannot change yet; a pure function that leaves its argument alone."""
+        ...

@@ -19,6 +19,7 @@ from msgen.orchestrator import provenance
 from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
 from msgen.orchestrator.checkpoint import Checkpoints
 from msgen.orchestrator.controller import Outcome
+from msgen.orchestrator.elastic import Elastic
 from msgen.orchestrator.files import read_lines, write_atomic
 from msgen.orchestrator.job import Job, Resources
 from msgen.orchestrator.limits import Limits
@@ -166,6 +167,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
             wall_s=campaign.budget.wall,
             rounds=campaign.budget.rounds,
         ),
+        elastic=_elastic(campaign),
         resources=Resources(
             workers=asked.workers if isinstance(asked.workers, int) else None,
             cpus_per_worker=asked.cpus_per_worker,
@@ -174,6 +176,14 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
             gpu_workers=platform in _GPU_PLATFORMS,
         ),
     )
+
+
+def _elastic(campaign: Campaign) -> Elastic | None:
+    asked = campaign.replicas
+    if isinstance(asked, int):
+        return None
+    within = campaign.budget.wall if asked.within is None else asked.within
+    return Elastic(asked.min, asked.max, campaign.converge.state_error, within)
 
 
 def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
@@ -190,7 +200,6 @@ def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
         kT_kJ_per_mol=checked.system.kT if molecular else None,
         cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
         regions=campaign.spec_states() or {},
-        replicas=campaign.replicas,
     )
     first = _first_reported(run_dir)
     target = campaign.converge.state_error

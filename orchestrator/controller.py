@@ -27,10 +27,12 @@ from msgen.orchestrator.base import (
     Strategy,
 )
 from msgen.orchestrator.checkpoint import Checkpoints
+from msgen.orchestrator.elastic import Elastic
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.gather import CampaignFailedError, Gatherer, InterruptedRoundError
 from msgen.orchestrator.ledger import Ledger, spend
 from msgen.orchestrator.limits import Limits
+from msgen.orchestrator.resizer import Resizer
 from msgen.orchestrator.stop import StopFlag
 from msgen.orchestrator.store import Store
 
@@ -68,6 +70,8 @@ class Controller:
     reporter : Reporter
         Told of every committed round; on a resume first of the last one again.
     limits : Limits
+    elastic : Elastic, optional
+        Lets the number of replicas follow the workers.
     lag : int
         Fits of round r are absorbed with round r + lag, however early they are ready.
     stop : StopFlag, optional
@@ -86,6 +90,7 @@ class Controller:
         reporter: Reporter,
         *,
         limits: Limits | None = None,
+        elastic: Elastic | None = None,
         lag: int = 1,
         stop: StopFlag | None = None,
         workers: int | None = None,
@@ -95,6 +100,7 @@ class Controller:
         self._strategy = strategy
         self._reporter = reporter
         self._limits = limits or Limits()
+        self._resizer = None if elastic is None else Resizer(elastic, executor, run_dir)
         self._lag = lag
         self._stop = stop or StopFlag()
         self._events = EventLog(run_dir / "events.jsonl")
@@ -132,7 +138,7 @@ class Controller:
         absorbed: _Absorbed | None = None
         while True:
             ledger = self._ledger
-            plan = self._strategy.decide(ledger.strategy)
+            plan = self._plan()
             over = self._spent(plan)
             if over is None:
                 self._send(plan)
@@ -143,6 +149,8 @@ class Controller:
             if unreported is not None:
                 info = self._info(unreported)
                 self._reporter.round(info)
+                if self._resizer is not None:
+                    self._resizer.round(info)
                 if info.estimate.converged:
                     return Outcome("converged", "every criterion of converge: holds", self._cost())
                 unreported = None
@@ -156,6 +164,11 @@ class Controller:
             except InterruptedRoundError:
                 return self._interrupted()
             absorbed = self._absorb(plan, segments, time.perf_counter() - began)
+
+    def _plan(self) -> StepPlan:
+        if self._resizer is not None:
+            self._resizer.apply(self._strategy, self._ledger)
+        return self._strategy.decide(self._ledger.strategy)
 
     def _restore(self) -> None:
         store = Store(self._store_path, "w")
@@ -214,11 +227,12 @@ class Controller:
         began = time.perf_counter()
         ledger = self._ledger
         ledger.round += 1
+        replicas = self._strategy.replicas(ledger.strategy)
         ledger.strategy = copy_tree(self._strategy.absorb(ledger.strategy, segments))
         ledger.pending = [(due, order) for due, order in ledger.pending if due > ledger.round]
         needed = {order.model_version for _, order in ledger.pending}
         ledger.models = {v: model for v, model in ledger.models.items() if v in needed}
-        ledger.last = ledger.last.after(plan, segments)
+        ledger.last = ledger.last.after(plan, segments, replicas)
         self._before = spend(self._before, segments)
         ledger.cost = self._cost()
         event = {

@@ -9,6 +9,7 @@ from pathlib import Path
 from msgen.actors.base import Tree
 from msgen.orchestrator.base import Executor, Reporter, Strategy
 from msgen.orchestrator.controller import Controller, Outcome
+from msgen.orchestrator.elastic import Elastic
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.lock import RunLock
@@ -52,6 +53,8 @@ class Job:
     build : callable
         ``build(setup) -> Strategy``, a function of a module that every process can import.
     limits : Limits
+    elastic : Elastic or None
+        How many replicas there may be; None: as many as there are.
     lag : int
         See `Controller`.
     resources : Resources
@@ -61,6 +64,7 @@ class Job:
     setup: Tree
     build: Callable[[Tree], Strategy]
     limits: Limits = field(default_factory=Limits)
+    elastic: Elastic | None = None
     lag: int = 1
     resources: Resources = field(default_factory=Resources)
 
@@ -81,6 +85,7 @@ class Job:
                 self.run_dir,
                 reporter,
                 limits=self.limits,
+                elastic=self.elastic,
                 lag=self.lag,
                 stop=stop,
                 workers=workers,

@@ -18,11 +18,12 @@ class RoundRecord:
     counts: dict[str, float] = field(default_factory=dict)
     evaluations: int = 0
     replicas: int = 0
+    orders: int = 0
     model_version: int = -1
     model_loss: float | None = None
 
-    def after(self, plan: StepPlan, segments: Sequence[Segment]) -> RoundRecord:
-        """The record of the round that follows this one."""
+    def after(self, plan: StepPlan, segments: Sequence[Segment], replicas: int) -> RoundRecord:
+        """The record of the round that follows this one, in which `replicas` sampled."""
         counts: dict[str, float] = {}
         loss = self.model_loss
         for segment in segments:
@@ -36,7 +37,8 @@ class RoundRecord:
             phase=plan.phase,
             counts=counts,
             evaluations=sum(segment.evaluations for segment in segments),
-            replicas=sum(not order.is_fit for order in plan.orders),
+            replicas=replicas,
+            orders=len(plan.orders),
             model_version=max((order.model_version for order in plan.orders), default=-1),
             model_loss=loss,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 from msgen.orchestrator.base import Reporter, RoundInfo, Status
@@ -79,8 +78,6 @@ class Monitor:
 
     def round(self, info: RoundInfo) -> None:
         """Write the result as it stands after `info`."""
-        if self._header.replicas is not None:
-            info = replace(info, replicas=self._header.replicas)
         self._last = info
         point = HistoryPoint.of(info)
         self._history.append(point)

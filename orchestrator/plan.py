@@ -28,7 +28,7 @@ def plan(checked: Checked) -> str:
         *_states(campaign),
         ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
         ("model", "none" if campaign.strategy.kind == "local" else campaign.model.kind),
-        ("replicas", str(campaign.replicas)),
+        ("replicas", _replicas(campaign)),
         ("workers", _workers(campaign)),
         ("a round", _cost(campaign)),
         ("budget", _budget(campaign)),
@@ -80,14 +80,19 @@ def _workers(campaign: Campaign) -> str:
     return f"{count}, {resources.threads} threads each, through Ray"
 
 
+def _replicas(campaign: Campaign) -> str:
+    asked = campaign.replicas
+    return str(asked) if isinstance(asked, int) else f"{asked.min}, up to {asked.max}"
+
+
 def _cost(campaign: Campaign) -> str:
     strategy = campaign.strategy
     each = strategy.local.steps
     if isinstance(strategy.local, HMC):
         each *= strategy.local.leapfrog
-    text = f"{campaign.replicas * each:,} energy evaluations of local sampling"
+    text = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
     if isinstance(strategy, FlowMCMC):
-        return f"{text} and {campaign.replicas * strategy.global_steps:,} of global moves"
+        return f"{text} and {campaign.first_replicas * strategy.global_steps:,} of global moves"
     if isinstance(strategy, Steered):
         steps = strategy.path.steps
         length = "tuned" if steps == "auto" else f"{steps:,} evaluations"

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msgen.orchestrator.base import Cost, RoundInfo, StateEstimate, Status
-from msgen.orchestrator.history import HistoryPoint
+from msgen.orchestrator.history import HistoryPoint, time_to_convergence
 
 UNKNOWN = "not known yet"
 REFERENCE = "0 (reference)"
@@ -86,25 +86,6 @@ def overhead(cost: Cost) -> str:
     """What the loop added, as a share of the wall time."""
     share = 100 * cost.overhead_s / cost.wall_s if cost.wall_s > 0 else 0.0
     return f"overhead {share:.1f} % of wall"
-
-
-def time_to_convergence(history: Sequence[HistoryPoint], target_kT: float | None) -> float | None:
-    """Seconds until every state's error meets `target_kT`, with σ ∝ 1/√t at the present rate.
-
-    Only the produce phase counts: t = t_produce [(max σ / target)² − 1]. 0 if the errors are met;
-    None where it cannot be told: no target, too early, or a state without an error.
-    """
-    if target_kT is None or not history or history[-1].phase != "produce":
-        return None
-    errors = [s.stderr_kT for s in history[-1].states.values()]
-    if not errors or any(e is None for e in errors):
-        return None
-    worst = max(e for e in errors if e is not None)
-    if worst <= target_kT:
-        return 0.0
-    first = next(i for i, p in enumerate(history) if p.phase == "produce")
-    begun = history[first - 1].wall_s if first else 0.0
-    return (history[-1].wall_s - begun) * ((worst / target_kT) ** 2 - 1)
 
 
 def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:

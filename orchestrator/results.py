@@ -57,8 +57,6 @@ class RunHeader:
         In the order of the surface's axes.
     regions : Mapping of state name to Region
         The states the campaign file defines, for marking them in plots; may be empty.
-    replicas : int or None
-        The campaign's, for showing: an order may hold several. None: a round's orders are shown.
     """
 
     campaign: str
@@ -66,7 +64,6 @@ class RunHeader:
     kT_kJ_per_mol: float | None
     cvs: tuple[CVInfo, ...]
     regions: Mapping[str, Region] = field(default_factory=dict)
-    replicas: int | None = None
 
 
 @dataclass(frozen=True)

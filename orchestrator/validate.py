@@ -218,6 +218,11 @@ def directory_problems(campaign: Campaign, run_dir: Path, resume: Resume = "auto
     return [problem(what, remedy)]
 
 
+def _first(replicas: object) -> object:
+    # how many more there may be is for the cluster to decide
+    return replicas.get("min") if isinstance(replicas, Mapping) else replicas
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """Where two resolved campaigns differ in what a sample depends on, in words.
 
@@ -236,6 +241,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         {
             **{k: v for k, v in tree.items() if k not in ignored},
             "output": {"stride": (tree.get("output") or {}).get("stride")},
+            "replicas": _first(tree.get("replicas")),
         }
         for tree in (old, new)
     )

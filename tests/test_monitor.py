@@ -183,15 +183,3 @@ def test_drawing_takes_its_share_and_no_more(tmp_path: Path) -> None:
     for rnd in range(30, 60):
         m.round(info(rnd))
     assert (time.process_time() - started) / 30 < 0.05  # seconds of a round without a figure
-
-
-def test_the_campaign_s_replicas_are_shown_not_its_orders(tmp_path: Path) -> None:
-    out = io.StringIO()
-    head = replace(header(PHI, PSI), replicas=64)
-    show = Progress("x", "r", "c", console=Console(file=out))
-    m = Monitor(tmp_path, head, show=show)
-    m.round(info(0))
-    m.close("exhausted", "rounds spent")
-    assert "replicas 64" in out.getvalue()
-    tag = next(t for t in events(tmp_path).Tags()["scalars"] if t.endswith("replicas"))
-    assert events(tmp_path).Scalars(tag)[0].value == 64

@@ -100,7 +100,7 @@ class ToyStrategy:
         rnd, version = state["round"], state["version"]
         orders = [
             WorkOrder(rnd, "walk", i, {"x": state["x"].T[i]}, version, cost_hint=float(i))
-            for i in range(REPLICAS)
+            for i in range(self.replicas(state))
         ]
         if rnd % 2:
             orders.append(WorkOrder(rnd, "push", 0))
@@ -119,6 +119,13 @@ class ToyStrategy:
         new["x"] = x
         new["sums"].append(float(x.sum()))
         return new
+
+    def replicas(self, state: Tree) -> int:
+        return int(np.shape(state["x"])[1])
+
+    def resize(self, state: Tree, replicas: int) -> Tree:
+        x = np.asarray(state["x"])
+        return {**state, "x": np.array(x[:, np.arange(replicas) % x.shape[1]])}
 
     def estimate(self, state: Tree) -> Estimate:
         done = state["round"] >= self._rounds

@@ -51,6 +51,13 @@ class InlineExecutor:
             except Exception as error:  # whatever a role raises is that order's failure
                 yield Failure(order.key, describe(error), retryable=False)
 
+    def workers(self) -> int:
+        """This process."""
+        return 1
+
+    def ask(self, workers: int) -> None:
+        """There is nobody to ask."""
+
     def close(self) -> None:
         """Drop what was not run."""
         self._queue.clear()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
+from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -97,6 +98,7 @@ class RayExecutor:
                     f"{needed:g}: lower resources.workers or resources.trainer_gpus"
                 )
         self._setup = ray.put(setup)
+        self._asked = 0
         self._models: dict[int, Any] = {}
         self._waiting: list[WorkOrder] = []
         self._fits: list[WorkOrder] = []
@@ -139,8 +141,25 @@ class RayExecutor:
         self._hand_out()
         yield from results
 
+    def workers(self) -> int:
+        """Seats that there are now."""
+        return len(self._seats)
+
+    def ask(self, workers: int) -> None:
+        """Ask Ray's autoscaler for the CPUs and GPUs of so many workers; 0 takes it back.
+
+        Without an autoscaler nothing comes of it.
+        """
+        options = self._trainer.options if not self._seats else self._seats[0].options
+        each = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
+        bundle = {what: amount for what, amount in each.items() if amount}
+        request_resources(bundles=[bundle] * workers)
+        self._asked = workers
+
     def close(self) -> None:
         """End all actors, whatever they are doing."""
+        if self._asked:
+            self.ask(0)
         self._waiting.clear()
         self._fits.clear()
         for seat in (*self._seats, self._trainer):

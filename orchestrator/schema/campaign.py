@@ -8,9 +8,9 @@ plain dicts in internal units.
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from msgen.orchestrator import units
@@ -43,6 +43,32 @@ def _whole(value: object) -> object:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+
+
+class ReplicaRange(Section):
+    """Replicas that follow the workers: more while convergence is late and workers are idle."""
+
+    tag: ClassVar[str] = "range"
+
+    min: Annotated[int, Field(ge=1, le=100_000)]
+    """Replicas to begin with; never fewer."""
+    max: Annotated[int, Field(ge=1, le=100_000)]
+    """Never more."""
+    within: Wall | None = None
+    """Convergence wanted within this time; left out: `budget.wall`, or as soon as can be."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.max < self.min:
+            raise problem(f"min is {self.min}, max is {self.max}", "Let min be at most max")
+        return self
+
+
+Replicas = Annotated[
+    Annotated[int, Field(ge=1, le=100_000), Tag("number")]
+    | Annotated[ReplicaRange, Tag(ReplicaRange.tag)],
+    Discriminator(lambda v: "range" if isinstance(v, dict | ReplicaRange) else "number"),
+]
 
 
 class Resources(Section):
@@ -113,8 +139,8 @@ class Campaign(Section):
     """Regions of CV space; the rest is one more state. Left out: basins are found."""
     strategy: StrategySpec
     model: ModelSpec = Field(default_factory=lambda: SplineFlow(kind="spline_flow"))
-    replicas: int = Field(default=16, ge=1, le=100_000)
-    """Independent chains."""
+    replicas: Replicas = 16
+    """Independent chains; {min, max} lets their number follow the workers of a cluster."""
     resources: Resources = Field(default_factory=Resources)
     converge: Converge = Field(default_factory=Converge)
     budget: Budget = Field(default_factory=Budget)
@@ -151,6 +177,11 @@ class Campaign(Section):
             `msgen.orchestrator.schema.translate` makes it readable.
         """
         return cls.model_validate(tree, context={"kT": _kT_of(tree)})
+
+    @property
+    def first_replicas(self) -> int:
+        """Replicas at the beginning."""
+        return self.replicas if isinstance(self.replicas, int) else self.replicas.min
 
     @property
     def is_molecular(self) -> bool:

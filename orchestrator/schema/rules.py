@@ -206,9 +206,9 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         yield from _widths(campaign, strategy, (*path, "width"))
         if strategy.stratify and campaign.state_names is not None:
             n = len(campaign.state_names)
-            if campaign.replicas < n:
+            if campaign.first_replicas < n:
                 what = f"too few for {n} states (the rest is one) with strategy.stratify on"
-                yield Problem(("replicas",), campaign.replicas, what, f"Take at least {n}")
+                yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
     for where, value, dimension in timed:
         if isinstance(value, Quantity):
             needed: Dimension = dimension if campaign.is_molecular else "number"

@@ -146,7 +146,7 @@ def _tag(member: Any) -> str | None:
         annotation = member.model_fields["kind"].annotation
         if get_origin(annotation) is Literal:
             return str(get_args(annotation)[0])
-    return None
+    return getattr(member, "tag", None) if isinstance(member, type) else None
 
 
 def _tags(kind: Any) -> list[str]:
@@ -164,11 +164,11 @@ def walk(loc: tuple[int | str, ...]) -> tuple[Path, type[BaseModel] | None, Any]
     for step in loc:
         members = _members(here)
         tagged = {tag: m for m in members if (tag := _tag(m)) is not None}
-        if len(tagged) > 1:
-            if step not in tagged:
-                break
+        if step in tagged:
             here = tagged[str(step)]
             continue
+        if len(tagged) > 1:
+            break
         base = next((m for m in members if get_origin(m) in (dict, list)), members[0])
         if isinstance(base, type) and issubclass(base, BaseModel):
             field = base.model_fields.get(str(step))

@@ -50,7 +50,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
         boxes=campaign.spec_states(),
         strategy=campaign.spec_strategy(),
         criteria=Criteria(**campaign.converge.model_dump()),
-        replicas=campaign.replicas,
+        replicas=campaign.first_replicas,
         seed=campaign.seed,
         start=start,
         start_xi=cvs(start.positions)[0],

@@ -43,10 +43,18 @@ def allocate(problem: Problem, where: Ints, weight: Array) -> tuple[Ints, Ints]:
     return stratum, np.concatenate(picks)
 
 
-def groups(problem: Problem, stratum: Ints) -> list[Ints]:
-    """Replicas that share an order: of one stratum, at most `Problem.batch`."""
+def groups(problem: Problem, stratum: Ints, ids: Ints | None = None) -> list[Ints]:
+    """Replicas that share an order: of one stratum, at most `Problem.batch`.
+
+    Parameters
+    ----------
+    stratum : Ints, shape (R,)
+    ids : Ints, optional
+        The replicas at work; all by default.
+    """
+    ids = np.arange(len(stratum)) if ids is None else ids
     out = []
-    for k in np.unique(stratum):
-        mine = np.flatnonzero(stratum == k)
+    for k in np.unique(stratum[ids]):
+        mine = ids[stratum[ids] == k]
         out += [mine[i : i + problem.batch] for i in range(0, len(mine), problem.batch)]
     return out

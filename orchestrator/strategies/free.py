@@ -17,10 +17,12 @@ from msgen.actors.kernels.tempered import Ladder
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies import explore
+from msgen.orchestrator.strategies.allocation import groups
 from msgen.orchestrator.strategies.basins import find_basins
 from msgen.orchestrator.strategies.bridging import path_step
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import Production, young_estimate
+from msgen.orchestrator.strategies.roster import at_work, counted, resize, settle
 from msgen.orchestrator.strategies.stepping import first_step, step_of, tune_step
 from msgen.systems.base import Array, System
 
@@ -91,7 +93,7 @@ class Local:
                 },
                 cost_hint=float(BLOCKS * per_block * problem.stride * len(group)),
             )
-            for number, group in enumerate(self._groups())
+            for number, group in enumerate(self._groups(state))
         )
         return StepPlan(state["phase"], orders)
 
@@ -110,7 +112,10 @@ class Local:
             return state
         states = Partition.from_tree(state["states"])
         production = self._production(state, states)
-        production.absorb(self.problem, states, moves)
+        stratum = self._stratum(state)
+        production.grow(stratum)
+        production.absorb(self.problem, states, moves, counted(state, stratum))
+        settle(state)
         totals = dict(state["totals"])
         for segment in moves:
             for name, value in segment.counts.items():
@@ -155,21 +160,41 @@ class Local:
         counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
         return find_basins(counts, grid, self.problem.names)
 
-    def _groups(self) -> list[NDArray[np.int64]]:
-        r, batch = self.problem.replicas, self.problem.batch
-        return [np.arange(i, min(i + batch, r)) for i in range(0, r, batch)]
+    def replicas(self, state: Tree) -> int:
+        """See `Strategy`."""
+        return len(at_work(state, self._stratum(state)))
+
+    def resize(self, state: Tree, replicas: int) -> Tree:
+        """See `Strategy`: not before production has begun."""
+        if state["phase"] != "produce":
+            return state
+        return resize(state, self._stratum(state), replicas, self.problem.seed)
+
+    def _stratum(self, state: Tree) -> NDArray[np.int64]:
+        """One for all."""
+        return np.zeros(len(state["walkers"]["positions"]), dtype=np.int64)
+
+    def _groups(self, state: Tree) -> list[NDArray[np.int64]]:
+        stratum = self._stratum(state)
+        return groups(self.problem, stratum, at_work(state, stratum))
 
     def _keep_walkers(self, state: Tree, segments: Sequence[Segment]) -> None:
-        names = segments[0].carry["walkers"]
-        state["walkers"] = {
-            n: np.concatenate([s.carry["walkers"][n] for s in segments]) for n in names
-        }
+        """Every replica goes on from where it ended."""
+        ids = np.concatenate(self._groups(state))
+        walkers = dict(state["walkers"])
+        for n in segments[0].carry["walkers"]:
+            new = np.concatenate([s.carry["walkers"][n] for s in segments])
+            kept = walkers.get(n)
+            walkers[n] = np.zeros((len(self._stratum(state)), *new.shape[1:]))
+            if kept is not None:
+                walkers[n][:] = kept
+            walkers[n][ids] = new
+        state["walkers"] = walkers
 
     def _production(self, state: Tree, states: Partition) -> Production:
         if state["produced"]:
             return Production.from_tree(state["produced"])
-        stratum = np.zeros(self.problem.replicas, dtype=np.int64)
-        return Production.start(self.problem, stratum, len(states))
+        return Production.start(self.problem, self._stratum(state), len(states))
 
 
 class FlowMcmc(Local):
@@ -218,7 +243,7 @@ class FlowMcmc(Local):
                 model_version=version,
                 cost_hint=float(BLOCKS * steps * len(group)),
             )
-            for number, group in enumerate(self._groups())
+            for number, group in enumerate(self._groups(state))
         )
         fits: tuple[WorkOrder, ...] = ()
         if state["phase"] == "adapt" and len(data):

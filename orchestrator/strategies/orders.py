@@ -9,6 +9,7 @@ from msgen.actors.partition import Partition
 from msgen.orchestrator.strategies.allocation import groups
 from msgen.orchestrator.strategies.bridging import schedules, targets
 from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.roster import at_work
 from msgen.orchestrator.strategies.stepping import masses_of, step_of
 
 BLOCKS = 8
@@ -68,5 +69,5 @@ def sampling_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
             model_version=version,
             cost_hint=float(blocks * chunks * problem.stride * len(group)),
         )
-        for number, group in enumerate(groups(problem, stratum))
+        for number, group in enumerate(groups(problem, stratum, at_work(state, stratum)))
     )

@@ -43,9 +43,9 @@ class Production:
     bins, states : Array, shapes (R, grid size) and (R, states)
         Weight 1/B of the samples in each bin and state.
     series : Array, shape (R, T, C)
-        Thinned CVs.
+        Thinned CVs; NaN while a replica was not there, rested or did not count yet.
     labels : int array, shape (R, T)
-        Their states.
+        Their states; −1 there.
     works : Works
     rounds : int
     stride : int
@@ -74,28 +74,53 @@ class Production:
             Works.empty(),
         )
 
-    def absorb(self, problem: Problem, states: Partition, segments: Sequence[Segment]) -> None:
-        """Add a round's segments."""
+    def grow(self, stratum: NDArray[np.int64]) -> None:
+        """Make room for replicas that came since; `stratum` is of all, the new ones last."""
+        more = len(stratum) - len(self.stratum)
+        if not more:
+            return
+        self.stratum = np.array(stratum)
+        self.bins, self.states = (
+            np.concatenate([a, np.zeros((more, a.shape[1]))]) for a in (self.bins, self.states)
+        )
+        missed = np.full((more, *self.series.shape[1:]), np.nan)
+        self.series = np.concatenate([self.series, missed])
+
+    def absorb(
+        self,
+        problem: Problem,
+        states: Partition,
+        segments: Sequence[Segment],
+        counted: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add a round's segments; of the replicas that are `counted`, shape (R,), if given."""
         r = len(self.stratum)
+        counted = np.ones(r, dtype=bool) if counted is None else counted
         new: dict[int, Array] = {}
         for segment in segments:
-            xi = segment.samples["cvs"]
             replica = segment.samples["replica"].astype(np.int64)
-            weight = np.exp(-segment.samples["log_bias"]) if "log_bias" in segment.samples else None
+            keep = counted[replica]
+            xi, replica = segment.samples["cvs"][keep], replica[keep]
+            weight = None
+            if "log_bias" in segment.samples:
+                weight = np.exp(-segment.samples["log_bias"][keep])
             self.bins += block_sums(problem.grid.index(xi), problem.grid.size, replica, r, weight)
             self.states += block_sums(states.assign(xi), len(states), replica, r, weight)
             for i in np.unique(replica):
                 mine = xi[replica == i]
                 at = np.linspace(0, len(mine) - 1, min(RECORDS, len(mine))).astype(int)
                 new[int(i)] = mine[at]
-        length = min(len(v) for v in new.values())
-        fresh = np.stack([new[i][: length : self.stride] for i in range(r)])
+        length = min((len(v) for v in new.values()), default=0)
+        fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
+        for i, mine in new.items():
+            fresh[i] = mine[: length : self.stride]
         self.series = np.concatenate([self.series, fresh], axis=1)
         if self.series.shape[1] > MOST_RECORDS:
             self.series, self.stride = self.series[:, ::2], self.stride * 2
         flat = states.assign(self.series.reshape(-1, problem.dim))
         self.labels = flat.reshape(self.series.shape[:2])
-        self.works = self.works.and_(Works.of(segments))
+        works = Works.of(segments)
+        self.works = self.works.and_(works.of_replicas(counted))
         self.rounds += 1
 
     def estimate(
@@ -126,7 +151,7 @@ class Production:
             values[name] = StateEstimate(
                 float(f) if known else None, float(error) if finite else None
             )
-        chains = [list(self.series[self.stratum == s]) for s in np.unique(self.stratum)]
+        chains = [self._chains(s) for s in np.unique(self.stratum)]
         r_hat = self._r_hat(problem, chains)
         ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
         overlaps = self.works.overlaps(network.f) if stratified else {}
@@ -169,6 +194,11 @@ class Production:
             unmet,
         )
 
+    def _chains(self, stratum: int) -> list[Array]:
+        """The series of a stratum's replicas, without the rounds they missed."""
+        mine = self.series[self.stratum == stratum]
+        return [one[np.isfinite(one[:, 0])] for one in mine]
+
     def _by_stratum(self, sums: Array, n_strata: int) -> Array:
         out = np.zeros((n_strata, *sums.shape))
         out[self.stratum, np.arange(len(self.stratum))] = sums
@@ -181,7 +211,7 @@ class Production:
             worst = [
                 split_r_hat([s[:, c] for s in group], periodic=bool(problem.periodic[c]))
                 for group in chains
-                if group and len(group[0]) >= 8
+                if any(len(one) >= 8 for one in group)
             ]
             out[name] = (
                 float(np.nanmax(worst)) if worst and not np.isnan(worst).all() else float("nan")

@@ -23,6 +23,7 @@ from msgen.orchestrator.strategies.learning import areas, fit_order, see
 from msgen.orchestrator.strategies.orders import can_bridge, sampling_orders
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.relook import MOST_RELOOKS, go_back, look_again
+from msgen.orchestrator.strategies.roster import at_work, counted, resize, settle
 from msgen.orchestrator.strategies.stepping import (
     MASS_ROUNDS,
     first_step,
@@ -96,6 +97,18 @@ class Steered:
             fits = (fit_order(self.problem, state, tuner_of(self.problem, state).best.g),)
         return StepPlan(phase, sampling_orders(self.problem, state), fits, models)
 
+    def replicas(self, state: Tree) -> int:
+        """See `Strategy`."""
+        if "stratum" not in state:
+            return self.problem.replicas
+        return len(at_work(state, np.asarray(state["stratum"])))
+
+    def resize(self, state: Tree, replicas: int) -> Tree:
+        """See `Strategy`: not before production has begun."""
+        if state["phase"] != "produce" or int(state["burn_in"]) > 0:
+            return state
+        return resize(state, np.asarray(state["stratum"]), replicas, self.problem.seed)
+
     def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
         """See `Strategy`."""
         state = dict(state)
@@ -143,6 +156,8 @@ class Steered:
         if not self.stratify:
             stratum = np.zeros_like(stratum)
         pool = state.pop("pool")
+        for key in ("xi", "resting", "settling"):
+            state.pop(key, None)
         state.update(
             phase="adapt",
             adapt=0,
@@ -171,15 +186,19 @@ class Steered:
 
     def _keep_walkers(self, state: Tree, segments: list[Segment]) -> None:
         """Every replica goes on from where it ended."""
-        together = groups(self.problem, np.asarray(state["stratum"]))
-        first = segments[0].carry["walkers"]
-        r = len(state["stratum"])
-        walkers = {n: np.zeros((r, *np.shape(v)[1:])) for n, v in first.items()}
+        stratum = np.asarray(state["stratum"])
+        together = groups(self.problem, stratum, at_work(state, stratum))
+        first, old = segments[0].carry["walkers"], state["walkers"]
+        r = len(stratum)
+        walkers = {
+            n: np.array(old[n]) if n in old else np.zeros((r, *np.shape(v)[1:]))
+            for n, v in first.items()
+        }
         for segment, group in zip(segments, together, strict=True):
             for n, v in segment.carry["walkers"].items():
                 walkers[n][group] = v
         state["walkers"] = walkers
-        xi = np.zeros((r, self.problem.dim))
+        xi = np.array(state["xi"]) if "xi" in state else np.zeros((r, self.problem.dim))
         for segment, group in zip(segments, together, strict=True):
             # the CVs of a replica's last configuration are its last record
             last = segment.samples["cvs"].reshape(len(group), -1, self.problem.dim)[:, -1]
@@ -237,7 +256,10 @@ class Steered:
             return state
         states = Partition.from_tree(state["states"])
         production = production_of(self.problem, state, states)
-        production.absorb(self.problem, states, segments)
+        stratum = np.asarray(state["stratum"])
+        production.grow(stratum)
+        production.absorb(self.problem, states, segments, counted(state, stratum))
+        settle(state)
         state["produced"] = production.tree()
         state["produced_rounds"] = production.rounds
         works = Works.of(segments)

@@ -49,6 +49,10 @@ class Works:
     def and_(self, other: Works) -> Works:
         return Works(np.concatenate([self.table, other.table]))
 
+    def of_replicas(self, counted: NDArray[np.bool_]) -> Works:
+        """The paths that were started by `counted` replicas, shape (R,)."""
+        return Works(self.table[counted[self["path_replica"].astype(np.int64)]])
+
     def __getitem__(self, column: str) -> Array:
         return self.table[:, COLUMNS.index(column)]
 
