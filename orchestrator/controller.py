@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree, copy_tree
+from msgen.orchestrator.account import Account
 from msgen.orchestrator.base import (
     Cost,
     Executor,
@@ -30,7 +31,7 @@ from msgen.orchestrator.checkpoint import Checkpoints
 from msgen.orchestrator.elastic import Elastic
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.gather import CampaignFailedError, Gatherer, InterruptedRoundError
-from msgen.orchestrator.ledger import Ledger, spend
+from msgen.orchestrator.ledger import Ledger
 from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.resizer import Resizer
 from msgen.orchestrator.stop import StopFlag
@@ -75,11 +76,8 @@ class Controller:
     lag : int
         Fits of round r are absorbed with round r + lag, however early they are ready.
     stop : StopFlag, optional
-    workers : int, optional
-        How many sample at the same time, beside the loop; None: orders run in this process. With
-        workers, what is called overhead is the wall time less their sampling time over their
-        number, less the time when nothing but a fit was waited for: their start, their idle time
-        at the end of a round and orders that were dropped are in it.
+    beside : bool
+        Whether the executor's workers sample beside the loop rather than in this process.
     """
 
     def __init__(
@@ -93,7 +91,7 @@ class Controller:
         elastic: Elastic | None = None,
         lag: int = 1,
         stop: StopFlag | None = None,
-        workers: int | None = None,
+        beside: bool = False,
     ) -> None:
         if lag < 0:
             raise ValueError(f"lag is {lag}; a fit cannot be absorbed before it begins")
@@ -107,9 +105,7 @@ class Controller:
         self._checkpoints = Checkpoints(run_dir / "checkpoints")
         self._store_path = run_dir / "store.zarr"
         self._gatherer = Gatherer(executor, self._events)
-        self._workers = workers
-        self._before = self._earlier = Cost()
-        self._started = time.perf_counter()
+        self._account = Account(self._gatherer, executor.workers if beside else None)
 
     def run(self) -> Outcome:
         """Run until converged, exhausted, failed or interrupted; `Reporter.close` is called last.
@@ -119,11 +115,10 @@ class Controller:
         Exception
             What a strategy, the store or the disk raises; the reporter is told 'failed' before.
         """
-        self._started = time.perf_counter()
         try:
             outcome = self._run()
         except CampaignFailedError as error:
-            outcome = Outcome("failed", str(error), self._cost())
+            outcome = self._outcome("failed", str(error))
         except Exception as error:
             self._events.write("stop", status="failed", reason=repr(error))
             self._reporter.close("failed", f"{type(error).__name__}: {error}")
@@ -152,10 +147,12 @@ class Controller:
                 if self._resizer is not None:
                     self._resizer.round(info)
                 if info.estimate.converged:
-                    return Outcome("converged", "every criterion of converge: holds", self._cost())
+                    return Outcome(
+                        "converged", "every criterion of converge: holds", self._account.cost()
+                    )
                 unreported = None
             if over is not None:
-                return Outcome(*over, self._cost())
+                return self._outcome(*over)
             began = time.perf_counter()
             due = [order for when, order in ledger.pending if when <= ledger.round + 1]
             try:
@@ -184,7 +181,7 @@ class Controller:
             self._events.write("start")
         self._checkpoints.prune(self._ledger.round)
         self._store = store
-        self._before = self._earlier = self._ledger.cost
+        self._account.begin(self._ledger.cost)
         fits = [order for _, order in self._ledger.pending]
         self._gatherer.publish(self._ledger.models)
         self._gatherer.submit(fits)
@@ -201,7 +198,7 @@ class Controller:
         last = self._ledger.last
         # a round of another phase costs what nobody knows yet
         expected = last.evaluations if plan.phase == last.phase else 0
-        reason = self._limits.spent(self._cost(), self._seconds(), expected)
+        reason = self._limits.spent(self._account.cost(), self._account.seconds, expected)
         if reason is not None:
             return "exhausted", reason
         if not plan.orders:
@@ -233,8 +230,8 @@ class Controller:
         needed = {order.model_version for _, order in ledger.pending}
         ledger.models = {v: model for v, model in ledger.models.items() if v in needed}
         ledger.last = ledger.last.after(plan, segments, replicas)
-        self._before = spend(self._before, segments)
-        ledger.cost = self._cost()
+        self._account.add(segments)
+        ledger.cost = self._account.cost()
         event = {
             "round": ledger.round,
             "phase": plan.phase,
@@ -261,7 +258,7 @@ class Controller:
 
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
         estimate = self._strategy.estimate(self._ledger.strategy)
-        last, cost = self._ledger.last, self._cost()
+        last, cost = self._ledger.last, self._account.cost()
         cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
         return RoundInfo(
             round=self._ledger.round,
@@ -273,7 +270,7 @@ class Controller:
             replicas=last.replicas,
             model_version=last.model_version,
             model_loss=last.model_loss,
-            budget=self._limits.fractions(cost, self._seconds()),
+            budget=self._limits.fractions(cost, self._account.seconds),
             cvs=np.concatenate(cvs) if cvs else None,
             samples=samples,
         )
@@ -283,26 +280,11 @@ class Controller:
         held = {name: self._store.read(name, rnd, rnd) for name in self._store.names()}
         return {name: data for name, data in held.items() if len(data)}
 
-    def _cost(self) -> Cost:
-        """Cumulative: earlier processes up to their last commit, and this one up to now."""
-        wall = self._seconds()
-        if self._workers is None:  # what was not spent in an order was spent here
-            busy = self._gatherer.waited_s
-        else:
-            sampled = self._before.sampling_s - self._earlier.sampling_s
-            busy = sampled / self._workers + self._gatherer.waited_for_fits_s
-        overhead = max(0.0, wall - busy)
-        return replace(
-            self._before,
-            wall_s=self._before.wall_s + wall,
-            overhead_s=self._before.overhead_s + overhead,
-        )
-
-    def _seconds(self) -> float:
-        return time.perf_counter() - self._started
-
     def _interrupted(self) -> Outcome:
         done = self._ledger.round
         where = f"after round {done}" if done >= 0 else "before the first round was done"
         reason = f"stopped {where}; the same command goes on from there"
-        return Outcome("interrupted", reason, self._cost())
+        return self._outcome("interrupted", reason)
+
+    def _outcome(self, status: Status, reason: str) -> Outcome:
+        return Outcome(status, reason, self._account.cost())

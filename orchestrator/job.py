@@ -69,9 +69,9 @@ class Job:
     resources: Resources = field(default_factory=Resources)
 
     def run_with(
-        self, executor: Executor, reporter: Reporter, stop: StopFlag, workers: int | None = None
+        self, executor: Executor, reporter: Reporter, stop: StopFlag, *, beside: bool = False
     ) -> Outcome:
-        """Run the loop in this process; `workers` sample beside it, see `Controller`.
+        """Run the loop in this process; `beside` it the executor's workers, see `Controller`.
 
         Raises
         ------
@@ -88,7 +88,7 @@ class Job:
                 elastic=self.elastic,
                 lag=self.lag,
                 stop=stop,
-                workers=workers,
+                beside=beside,
             )
             return controller.run()
 

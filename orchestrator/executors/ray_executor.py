@@ -270,7 +270,7 @@ class _ControllerActor:
             worker_gpus=min(share, 1.0),
         )
         try:
-            return self._job.run_with(executor, self._mailbox, self._stop, workers)
+            return self._job.run_with(executor, self._mailbox, self._stop, beside=True)
         finally:
             executor.close()
 
