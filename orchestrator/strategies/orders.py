@@ -18,6 +18,8 @@ TUNING_BLOCKS = 24
 """The same while the paths of an analytic system are tuned, where paths are cheap."""
 GROWTH = 2
 """Rounds of production after which a round is longer by one `BLOCKS`: less to commit."""
+LONGEST = 16
+"""`BLOCKS` of the longest round: by then committing is next to nothing, and a crash costs more."""
 
 
 def can_bridge(problem: Problem, state: Tree) -> bool:
@@ -34,7 +36,7 @@ def sampling_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
         blocks = TUNING_BLOCKS
     if state["phase"] == "produce":
         chunks = max(1, round(chunks * float(state["local_share"])))
-        blocks *= 1 + int(state["produced_rounds"]) // GROWTH
+        blocks *= min(LONGEST, 1 + int(state["produced_rounds"]) // GROWTH)
     common: Tree = {
         "partition": state["strata"],
         "blocks": blocks,

@@ -28,8 +28,8 @@ from msgen.systems.base import Array
 
 RECORDS = 25
 """Readings of the CVs that R̂ and the effective sample size keep, per replica and round."""
-MOST_RECORDS = 2000
-"""When a replica has more, every second one is dropped."""
+MOST_RECORDS, ALL_RECORDS = 2000, 200_000
+"""When a replica, or all of them, have more, every second one is dropped."""
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Production:
         for i, mine in new.items():
             fresh[i] = mine[: length : self.stride]
         self.series = np.concatenate([self.series, fresh], axis=1)
-        if self.series.shape[1] > MOST_RECORDS:
+        if self.series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
             self.series, self.stride = self.series[:, ::2], self.stride * 2
         flat = states.assign(self.series.reshape(-1, problem.dim))
         self.labels = flat.reshape(self.series.shape[:2])
