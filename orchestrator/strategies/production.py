@@ -96,24 +96,23 @@ class Production:
         """Add a round's segments; of the replicas that are `counted`, shape (R,), if given."""
         r = len(self.stratum)
         counted = np.ones(r, dtype=bool) if counted is None else counted
-        new: dict[int, Array] = {}
-        for segment in segments:
-            replica = segment.samples["replica"].astype(np.int64)
-            keep = counted[replica]
-            xi, replica = segment.samples["cvs"][keep], replica[keep]
-            weight = None
-            if "log_bias" in segment.samples:
-                weight = np.exp(-segment.samples["log_bias"][keep])
-            self.bins += block_sums(problem.grid.index(xi), problem.grid.size, replica, r, weight)
-            self.states += block_sums(states.assign(xi), len(states), replica, r, weight)
-            for i in np.unique(replica):
-                mine = xi[replica == i]
-                at = np.linspace(0, len(mine) - 1, min(RECORDS, len(mine))).astype(int)
-                new[int(i)] = mine[at]
-        length = min((len(v) for v in new.values()), default=0)
+        columns = [s.samples for s in segments if "cvs" in s.samples]
+        replica = np.concatenate([c["replica"] for c in columns]).astype(np.int64)
+        keep = np.flatnonzero(counted[replica])
+        # replica after replica, each in the order of time
+        keep = keep[np.argsort(replica[keep], kind="stable")]
+        xi, replica = np.concatenate([c["cvs"] for c in columns])[keep], replica[keep]
+        weight = None
+        if all("log_bias" in c for c in columns):
+            weight = np.exp(-np.concatenate([c["log_bias"] for c in columns])[keep])
+        self.bins += block_sums(problem.grid.index(xi), problem.grid.size, replica, r, weight)
+        self.states += block_sums(states.assign(xi), len(states), replica, r, weight)
+        ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
+        length = min(RECORDS, int(number.min())) if len(ids) else 0
         fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
-        for i, mine in new.items():
-            fresh[i] = mine[: length : self.stride]
+        for i, first, n in zip(ids, begin, number, strict=True):
+            at = first + np.linspace(0, n - 1, min(RECORDS, n)).astype(int)
+            fresh[i] = xi[at[: length : self.stride]]
         self.series = np.concatenate([self.series, fresh], axis=1)
         if self.series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
             self.series, self.stride = self.series[:, ::2], self.stride * 2

@@ -180,7 +180,7 @@ def loaded(replicas: int, rounds: int) -> list[Row]:
         decisions = deciding(strategy, folder)
     times, sizes = (np.array(column) for column in zip(*watch.seen, strict=True))
     settled = min(20, rounds // 5)
-    rate = replicas * (rounds - 1) / (times[-1] - times[0])
+    rate = replicas / float(np.median(np.diff(times)))
     begin, end = np.median(sizes[settled : settled + 5]), np.median(sizes[-5:])
     growth = decisions[8000] / decisions[1000]
     per = 1e6 * (replicas / rate - WORK_S) / replicas
