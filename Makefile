@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS ?= .venv-peers
+PEERS_STAMP := $(PEERS)/.installed
 FLOORS := systems models actors orchestrator
 LINKS := $(addprefix build/typing/msgen/,$(FLOORS))
 ARGS ?=
@@ -28,13 +30,13 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP)
+bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \
 	  echo "usage: make bench NAME=…, one of:"; \
 	  ls tests/benchmarks 2>/dev/null | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; exit 2; }
-	$(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
+	PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
-# Runs and .venv stay: they are dear.
+# Runs and environments stay: they are dear.
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find $(FLOORS) tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -45,6 +47,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+# Other people's samplers, in an environment of their own: only the benchmark beside them needs it.
+$(PEERS_STAMP): tests/benchmarks/peers/requirements.txt constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt -r $<
 	touch $@
 
 # mypy cannot follow setuptools' editable finder: it sees the floors as one package by these links.

@@ -20,7 +20,7 @@ import numpy as np
 from rows import ROOT, Row, publish
 
 CONFIG, PEERS = ROOT / "configs" / "alanine_dipeptide.yaml", ROOT / "tests" / "benchmarks" / "peers"
-PEER_PYTHON = Path(os.environ.get("PEERS", ROOT / ".venv-peers")) / "bin" / "python"
+PEER_PYTHON = Path(os.environ.get("PEERS", ROOT / ".venv-peers")).absolute() / "bin" / "python"
 BUDGETS = (2.5e6, 5e6, 1e7)
 RUN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
 NEVER = ("converge.state_error=0.01 kT", "converge.surface_error=0.02 kT")
