@@ -9,7 +9,7 @@ FLOORS := systems models actors orchestrator
 LINKS := $(addprefix build/typing/msgen/,$(FLOORS))
 ARGS ?=
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format bench chaos clean
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -29,6 +29,10 @@ lint: $(STAMP) $(LINKS)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# 50 random kills of workers, trainer, controller, driver and nodes during one campaign.
+chaos: $(STAMP)
+	$(BIN)/python tests/chaos.py $(ARGS)
 
 bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \

@@ -48,11 +48,16 @@ def _options(threads: int, cpus: int, gpus: float) -> dict[str, Any]:
     }
 
 
+class Trainer(Worker):
+    """A worker that gets the fits; Ray shows it by this name."""
+
+
 @dataclass
 class _Seat:
     """A place for an actor; the actor in it may be replaced."""
 
     options: dict[str, Any]
+    role: type[Worker] = Worker
     actor: Any = None
     flying: dict[Any, WorkOrder] = field(default_factory=dict)
     """By object reference, in the order of submission."""
@@ -105,7 +110,7 @@ class RayExecutor:
         self._seats = [
             _Seat(_options(threads, cpus_per_worker, worker_gpus)) for _ in range(workers)
         ]
-        self._trainer = _Seat(_options(threads, 0, trainer_gpus))
+        self._trainer = _Seat(_options(threads, 0, trainer_gpus), Trainer)
         for seat in (*self._seats, self._trainer):
             self._hire(seat)
 
@@ -167,7 +172,7 @@ class RayExecutor:
             ray.kill(seat.actor)
 
     def _hire(self, seat: _Seat) -> None:
-        seat.actor = ray.remote(Worker).options(**seat.options).remote(self._setup)
+        seat.actor = ray.remote(seat.role).options(**seat.options).remote(self._setup)
         for version, model in self._models.items():
             seat.actor.publish.remote(version, model)
 
