@@ -104,14 +104,16 @@ class MoleculeEngine:
 
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
         """See `Engine`."""
-        xi = np.full((len(self._now), len(self.cvs)), np.nan)
-        self._before, self._lam, self._on = list(self._now), lam, on
-        for i, point in enumerate(self._now):
-            stepper = self._held if on[i] else self._free
-            if self._active is not stepper or len(self._now) > 1:
+        xi = np.empty((len(self._now), len(self.cvs)))
+        self._before, self._lam, self._on = self._now, lam, on
+        self._now = list(self._before)
+        held = on.tolist()
+        for i, point in enumerate(self._before):
+            stepper = self._held if held[i] else self._free
+            if self._active is not stepper or len(held) > 1:
                 self._put(stepper, point)
                 self._active = stepper
-            if on[i]:
+            if held[i]:
                 stepper.set_lambda(lam[i])
             stepper.step(n_steps)
             xi[i], x, state = stepper.look()

@@ -34,7 +34,7 @@ def test_stepping_is_measured_on_the_platform_that_was_taken(monkeypatch) -> Non
     found = {r.what: r for r in loop.stepping()}
     assert sum(r.reference == "taken" for r in found.values()) == 1
     assert all(r.value > 0 for r in found.values())
-    assert sum(r.bound == "≥ 0.90" for r in found.values()) == 5
+    assert sum(r.bound == "≥ 0.90" for r in found.values()) == 3
 
 
 def test_intervals_catch_errors_that_are_too_small_and_estimates_that_are_off() -> None:

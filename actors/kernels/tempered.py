@@ -148,7 +148,8 @@ class Ladder:
         The same λ for the same u, at a fraction of the cost, which counts after every chunk.
         """
         m, constant, (first, second) = self._exponents
-        factors = np.exp(m @ (*first(float(xi[0])), *second(float(xi[1]))) + constant)
+        x, y = xi.tolist()
+        factors = np.exp(m @ np.array((*first(x), *second(y))) + constant)
         f0, f1 = factors[: len(self.axes[0])], factors[len(self.axes[0]) :]
         rows = (f0 * (self._h @ f1)).cumsum()
         left = u * (self._h0 + rows[-1]) - self._h0
@@ -232,17 +233,21 @@ class Tempered:
         """`chunks` times: `steps` of the local kernel at the present λ, then a new λ."""
         n, dim = self.xi.shape
         xi, plain = np.empty((chunks, n, dim)), np.empty((chunks, n), dtype=bool)
+        chunk, assign, draw = self.engine.chunk, self.partition.assign, self.ladder.draw
+        stratum = self.stratum.tolist()
         reverted = 0
         for t in range(chunks):
-            new = self.engine.chunk(self.lam, self.on, steps)
-            out = self.partition.assign(new) != self.stratum
-            if out.any():
+            new = chunk(self.lam, self.on, steps)
+            found = assign(new)
+            if found.tolist() != stratum:
+                out = found != self.stratum
                 self.engine.revert(out)
                 new = np.where(out[:, None], self.xi, new)
                 reverted += int(out.sum())
             self.xi = xi[t] = new
-            self.lam, self.on = self.ladder.draw(new, self._rng)
-            plain[t] = ~self.on
+            self.lam, self.on = draw(new, self._rng)
+            plain[t] = self.on
+        np.logical_not(plain, out=plain)
         bias = self.ladder.log_bias(xi.reshape(-1, dim)).reshape(chunks, n)
         return Visits(xi, bias, plain, reverted)
 

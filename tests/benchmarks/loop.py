@@ -106,11 +106,12 @@ def stepping() -> list[Row]:
         ("local, plain", "bare, unbiased"),
         ("local, flattened", "bare, with restraints"),
         ("steered", "bare, with restraints"),
-        ("local, flattened", "bare, unbiased"),
-        ("steered", "bare, unbiased"),
     ):
         r = ratio(ours, theirs)
-        rows.append(Row(f"speed: {ours} / {theirs}", r, "", "bare OpenMM", "≥ 0.90", r >= 0.9))
+        rows.append(Row(f"speed: {ours} / {theirs}", r, "", "the same forces", "≥ 0.90", r >= 0.9))
+    for ours in ("bare, with restraints", "local, flattened", "steered"):
+        r = ratio(ours, "bare, unbiased")
+        rows.append(Row(f"speed: {ours} / bare, unbiased", r, "", "what the restraints cost"))
     return rows
 
 
