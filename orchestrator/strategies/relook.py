@@ -44,4 +44,5 @@ def go_back(state: Tree, found: Partition) -> None:
         pool={**pool, "xi": state["xi"]},
         found=found.tree(),
         relooks=int(state["relooks"]) + 1,
+        produced={},
     )
