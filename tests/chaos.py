@@ -30,10 +30,9 @@ from msgen.orchestrator.store import Store
 ROOT = Path(__file__).resolve().parents[1]
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
 CAMPAIGN = (
-    str(ROOT / "configs" / "double_well.yaml"), "--set", "replicas=16",
-    "--set", "strategy.local.steps=20", "--set", "converge.state_error=0.0001 kT",
-    "--set", "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 4}",
-    "--set", "output.tensorboard=false",
+    str(ROOT / "configs" / "alanine_dipeptide.yaml"), "--set", "replicas=8",
+    "--set", "strategy.local.steps=100", "--set", "model.hidden=[8]", "--set", "model.epochs=2",
+    "--set", "converge.state_error=0.0001 kT", "--set", "output.tensorboard=false",
 )  # fmt: skip
 KINDS = {"worker": 0.35, "trainer": 0.15, "controller": 0.15, "driver": 0.15, "node": 0.2}
 TITLES = {"worker": "ray::Worker", "trainer": "ray::Trainer", "controller": "ray::_Controller"}
@@ -54,10 +53,10 @@ def processes(title: str) -> list[int]:
 class Chaos:
     """The cluster, the driver that runs on it, and what was done to them."""
 
-    def __init__(self, folder: Path, rounds: int, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int) -> None:
         self.rng = random.Random(seed)
-        self.folder, self.rounds = folder, rounds
-        self.run = folder / "double-well"
+        self.folder = folder
+        self.run = folder / "alanine-dipeptide"
         self.log = folder / "driver.log"
         self.killed: Counter[str] = Counter()
         self.starts = 0
@@ -70,9 +69,9 @@ class Chaos:
         self.cluster.wait_for_nodes()
         self.driver: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, rounds: int = 10_000) -> subprocess.Popen[bytes]:
         """The driver, on the head node; it resumes what is there."""
-        command = [sys.executable, "-c", MAIN, *CAMPAIGN, "--set", f"budget.rounds={self.rounds}"]
+        command = [sys.executable, "-c", MAIN, *CAMPAIGN, "--set", f"budget.rounds={rounds}"]
         command += ["--output-dir", str(self.folder), "--address", self.cluster.address]
         self.starts += 1
         with self.log.open("ab") as log:
@@ -98,27 +97,31 @@ class Chaos:
         self.killed[kind] += 1
         return True
 
-    def go(self, kills: int) -> None:
-        """Until `kills` are done and the campaign has come to its end."""
-        commits = self.run / "commits.jsonl"
-        while True:
+    def rounds(self) -> int:
+        """Committed so far."""
+        return len(read_lines(self.run / "commits.jsonl"))
+
+    def go(self, kills: int) -> int:
+        """Until `kills` are done; then the campaign runs one round more. How many there are."""
+        while self.killed.total() < kills:
             if self.driver is None or self.driver.poll() is not None:
-                if self.driver is not None and self.driver.returncode == 3:
-                    break
                 self.driver = self.start()
-            if self.killed.total() >= kills:
-                time.sleep(0.2)
-                continue
-            seen = len(read_lines(commits))
-            enough = seen + self.rng.randrange(3)
-            patience = time.monotonic() + 30.0
-            while len(read_lines(commits)) < enough and self.driver.poll() is None:
+            enough, patience = self.rounds() + self.rng.randrange(2), time.monotonic() + 30.0
+            while self.rounds() < enough and self.driver.poll() is None:
                 if time.monotonic() > patience:
                     break
                 time.sleep(0.02)
-            time.sleep(self.rng.uniform(0.0, 0.5))
+            time.sleep(self.rng.uniform(0.0, 1.5))
             if self.driver.poll() is None:
                 self.kill()
+        assert self.driver is not None
+        self.driver.terminate()
+        self.driver.wait()
+        rounds = self.rounds() + 1
+        while self.driver.returncode != 3:
+            self.driver = self.start(rounds)
+            self.driver.wait()
+        return rounds
 
     def close(self) -> None:
         if self.driver is not None and self.driver.poll() is None:
@@ -144,32 +147,31 @@ def content(run: Path) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=120)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="keep what is written there")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        quiet = [sys.executable, "-c", MAIN, *CAMPAIGN, "--set", f"budget.rounds={asked.rounds}"]
-        quiet += ["--output-dir", str(folder / "quiet"), "--executor", "inline"]
-        undisturbed = subprocess.Popen(quiet, stdout=subprocess.DEVNULL)
-        chaos = Chaos(folder / "chaos", asked.rounds, asked.seed)
-        (folder / "chaos").mkdir()
+        folder = asked.folder or Path(name)
+        (folder / "chaos").mkdir(parents=True)
+        chaos = Chaos(folder / "chaos", asked.seed)
         try:
-            chaos.go(asked.kills)
+            rounds = chaos.go(asked.kills)
         finally:
             chaos.close()
-        undisturbed.wait()
+        quiet = [sys.executable, "-c", MAIN, *CAMPAIGN, "--set", f"budget.rounds={rounds}"]
+        quiet += ["--output-dir", str(folder / "quiet"), "--executor", "inline"]
+        subprocess.run(quiet, stdout=subprocess.DEVNULL)
         commits = [line["round"] for line in read_lines(chaos.run / "commits.jsonl")]
         events = EventLog(chaos.run / "events.jsonl").read()
-        lost = [e for e in events if e["event"] == "failure"]
-        once = commits == list(range(asked.rounds))
-        same = content(chaos.run) == content(folder / "quiet" / "double-well")
-        phases = Counter(e["phase"] for e in events if e["event"] == "round")
-    print(f"killed: {dict(chaos.killed)}, {chaos.killed.total()} in all; driver started "
-          f"{chaos.starts} times; {len(lost)} orders lost and done again")  # fmt: skip
-    print(f"rounds begun and ended, by phase: {dict(phases)}")
-    print(f"every round committed once: {once}; samples and results as undisturbed: {same}")
-    return 0 if once and same and chaos.killed.total() >= asked.kills else 1
+        once = commits == list(range(rounds))
+        same = content(chaos.run) == content(folder / "quiet" / chaos.run.name)
+    lost = sum(e["event"] == "failure" for e in events)
+    phases = Counter(e["phase"] for e in events if e["event"] == "round")
+    print(f"killed: {dict(chaos.killed)}, {chaos.killed.total()} in all")
+    print(f"driver started {chaos.starts} times, {lost} orders lost and done again")
+    print(f"rounds by phase: {dict(phases)}; every one of {rounds} committed once: {once}")
+    print(f"samples and results as of an undisturbed run, bit for bit: {same}")
+    return 0 if once and same else 1
 
 
 if __name__ == "__main__":
