@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import Drive, same
+from driving import CONFIGS, Drive, same
 from test_strategies_driven import CASES, driven
 from toy_campaign import Recorder, ToyStrategy, setup
 
 from msgen.actors.base import Tree, copy_tree
 from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.controller import Controller
 from msgen.orchestrator.elastic import Elastic
 from msgen.orchestrator.events import EventLog
@@ -187,3 +188,26 @@ def test_the_decision_is_written_before_it_acts_and_a_resume_follows_it(tmp_path
     run(tmp_path / "c", Cluster(have=1), 9)
     digests = [Store(tmp_path / x / "store.zarr").digest for x in "abc"]
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.slow
+def test_a_ray_campaign_grows_and_a_resume_in_one_process_draws_the_same(tmp_path: Path) -> None:
+    """The cluster decides when; what was decided is all that the samples depend on."""
+    sets = ["--set", "replicas={min: 4, max: 16}", "--set", "converge.state_error=0.0001 kT",
+            "--set", "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 4}",
+            "--set", "strategy.local.steps=5", "--set", "output.tensorboard=false",
+            "--set", "budget.rounds=30"]  # fmt: skip
+    campaign, where = str(CONFIGS / "double_well.yaml"), tmp_path / "ray"
+    on_ray = [*sets, "--set", "executor=ray", "--output-dir", str(where)]
+    assert main_run([campaign, *on_ray]) == 3
+    run = where / "double-well"
+    grown = [e for e in EventLog(run / "events.jsonl").read() if e["event"] == "resize"]
+    assert [e["replicas"] for e in grown] == [8, 16]
+    store = Store(run / "store.zarr")
+    assert set(store.read("sample/replica").astype(int).ravel()) == set(range(16))
+    again = tmp_path / "again" / "double-well"
+    again.mkdir(parents=True)
+    shutil.copy(run / "events.jsonl", again / "events.jsonl")
+    alone = [*sets, "--executor", "inline", "--output-dir", str(tmp_path / "again")]
+    assert main_run([campaign, *alone]) == 3
+    assert Store(again / "store.zarr").digest == store.digest

@@ -85,7 +85,8 @@ def balance(problem: Problem, state: Tree, estimate: Estimate) -> None:
     low = estimate.f_kT < asked.below
     of_surface = 0.0
     if asked.surface_error is not None and low.any():
-        rms = float(np.sqrt(np.nanmean(estimate.stderr_kT[low] ** 2)))
+        known = estimate.stderr_kT[low & np.isfinite(estimate.stderr_kT)]
+        rms = float(np.sqrt(np.mean(known**2))) if len(known) else float("inf")
         of_surface = rms / asked.surface_error
     share = float(state["local_share"]) * (2.0 if of_surface > of_states else 0.5)
     state["local_share"] = float(np.clip(share, *SHARES))
