@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgen.actors.base import Tree
+from msgen.actors.shelf import Shelf
 from msgen.models.base import GenerativeModel, ModelState
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class WorkerContext:
     setup : Tree
         Plain resolved spec dicts: 'system', 'cvs', 'strategy', 'model' …; 'base_dir' (str, where
         relative files lie), 'platform' (str or None, the one chosen for the run), 'seed' and
-        'threads' (int).
+        'threads' (int); 'shelf' (str or None: the folder of big walkers).
     models : Models
     cache : dict
         For roles: an OpenMM Context, a compiled protocol. Never holds walker state.
@@ -76,6 +77,11 @@ class WorkerContext:
     def base_dir(self) -> Path:
         """Folder that file names in the campaign are relative to."""
         return Path(self.setup.get("base_dir", "."))
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Where big walkers lie."""
+        return Shelf(Path(self.setup["shelf"]))
 
     @cached_property
     def system(self) -> System:

@@ -27,7 +27,7 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     engine.begin(rng)
     schedule = Schedule.from_tree(p["schedule"])
     targets = np.asarray(p["targets"], dtype=np.float64)
-    known = walkers_of(p["walkers"])
+    known = walkers_of(p["walkers"], context)
     start = known.take(rng.integers(len(known), size=len(targets)))
     xi = context.cvs(start.positions)
     pushed = engine.switch(Walkers(start.positions, None, start.box), xi, targets, schedule)
@@ -54,7 +54,7 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
             "flipped": np.repeat([float(bool(f)) for f in names], seen.shape[1]),
         },
         carry={
-            "walkers": tree_of(relaxed),
+            "walkers": tree_of(relaxed, context, order),
             "cvs": context.cvs(relaxed.positions),
             "flipped": [", ".join(f) for f in names],
         },

@@ -14,17 +14,22 @@ from msgen.actors.kernels.steered import Paths, accept, steer
 from msgen.actors.kernels.tempered import Ladder, Tempered, Visits
 from msgen.actors.partition import Labels, Partition
 from msgen.actors.proposals import StratumProposals
+from msgen.actors.shelf import NAME as SHELF
 from msgen.models.mixture import Broad
 from msgen.systems.base import Array, Walkers
 
 
-def walkers_of(tree: Tree) -> Walkers:
-    """Walkers from a payload or a carry."""
+def walkers_of(tree: Tree, context: WorkerContext) -> Walkers:
+    """Walkers from a payload or a carry, or from the shelf where it says that they lie there."""
+    if SHELF in tree:
+        return context.shelf.get(np.asarray(tree[SHELF], dtype=np.int64), context.system.initial())
     return Walkers(tree["positions"], tree.get("velocities"), tree.get("box"))
 
 
-def tree_of(walkers: Walkers) -> Tree:
-    """Inverse of `walkers_of`."""
+def tree_of(walkers: Walkers, context: WorkerContext, order: WorkOrder) -> Tree:
+    """What becomes of an order's walkers; inverse of `walkers_of`."""
+    if context.setup.get("shelf"):
+        return context.shelf.put(order.key, walkers)
     tree: Tree = {"positions": walkers.positions}
     if walkers.velocities is not None:
         tree["velocities"] = walkers.velocities
@@ -96,14 +101,15 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     engine.set_local_restraint(ladder.g)
     replicas = np.asarray(p["replicas"], dtype=np.int64)
     stratum = np.asarray(p["stratum"], dtype=np.int64)
-    local = Tempered(engine, walkers_of(p["walkers"]), ladder, partition, stratum, rng)
+    local = Tempered(engine, walkers_of(p["walkers"], context), ladder, partition, stratum, rng)
     mover = _Mover(context, order, engine, partition, rng) if p.get("mode") else None
     visits: list[Visits] = []
     for block in range(int(p["blocks"])):
         visits.append(local.run(int(p["chunks"]), int(p["steps"])))
         if mover is not None:
             mover.after_block(block, local, replicas)
-    carry = {"walkers": tree_of(engine.walkers())}
+    last = engine.walkers()
+    carry = {"walkers": tree_of(last, context, order)}
     counts: dict[str, float] = {
         "local_proposed": engine.tally.proposals,
         "local_accepted": engine.tally.accepted,
@@ -117,7 +123,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     counts["nonfinite"] = float(engine.tally.nonfinite)
     return Segment(
         order.key,
-        samples={**_samples(visits, replicas), **_frames(context, carry["walkers"]), **works},
+        samples={**_samples(visits, replicas), **_frames(context, last), **works},
         carry=carry,
         counts=counts,
         evaluations=engine.tally.evaluations,
@@ -136,11 +142,11 @@ def _samples(visits: list[Visits], replicas: Labels) -> dict[str, Array]:
     }
 
 
-def _frames(context: WorkerContext, walkers: Tree) -> dict[str, Array]:
+def _frames(context: WorkerContext, walkers: Walkers) -> dict[str, Array]:
     """The last configuration of each replica, where trajectories are asked for."""
     if not context.setup.get("trajectory"):
         return {}
-    return {"positions": np.asarray(walkers["positions"])}
+    return {"positions": walkers.positions}
 
 
 class _Mover:

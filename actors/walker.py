@@ -36,7 +36,7 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
         )
         model = context.models[order.model_version]
         proposal = Independence(Defended(model, broad, float(p["epsilon"])))
-    walkers, frames = walkers_of(p["walkers"]), []
+    walkers, frames = walkers_of(p["walkers"], context), []
     n, evaluations, nonfinite = len(walkers), 0, 0
     counts = dict.fromkeys(
         ("local_proposed", "local_accepted", "global_proposed", "global_accepted"), 0.0
@@ -65,7 +65,7 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
             "replica": np.repeat(replicas, len(seen)),
         },
         carry={
-            "walkers": tree_of(walkers),
+            "walkers": tree_of(walkers, context, order),
             "recent": seen[:: max(1, len(seen) // int(p["recent"]))].reshape(-1, seen.shape[2]),
         },
         counts=counts,

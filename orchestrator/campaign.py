@@ -144,6 +144,7 @@ def _platform(checked: Checked, run_dir: Path) -> str | None:
 def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
     campaign = checked.campaign
     asked = campaign.resources
+    shelved = campaign.shelved(checked.system.n_dof)
     setup: Tree = {
         "campaign": campaign.to_dict(),
         "system": campaign.spec_system(),
@@ -156,6 +157,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
         "seed": campaign.seed,
         "threads": asked.threads,
         "trajectory": campaign.output.trajectory == "dcd",
+        "shelf": str(run_dir.absolute() / "walkers") if shelved else None,
     }
     return Job(
         run_dir=run_dir.absolute(),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree, copy_tree
+from msgen.actors.shelf import Shelf
 from msgen.orchestrator.account import Account
 from msgen.orchestrator.base import (
     Cost,
@@ -104,6 +105,8 @@ class Controller:
         self._events = EventLog(run_dir / "events.jsonl")
         self._checkpoints = Checkpoints(run_dir / "checkpoints")
         self._store_path = run_dir / "store.zarr"
+        self._shelf = Shelf(run_dir / "walkers")
+        self._kept: Tree = {}
         self._gatherer = Gatherer(executor, self._events)
         self._account = Account(self._gatherer, executor.workers if beside else None)
 
@@ -252,6 +255,8 @@ class Controller:
         self._checkpoints.save(done.round, done.tree)
         self._store.commit()
         self._checkpoints.prune(done.round)
+        self._shelf.prune(done.round, (done.tree, self._kept))
+        self._kept = done.tree
         committed = round(time.perf_counter() - began, 4)
         self._events.write("round", **done.event, committed_s=committed)
         return added

@@ -28,7 +28,8 @@ Resume = Literal["auto", "must", "never"]
 
 RESOLVED = "campaign.resolved.yaml"
 MAY_DIFFER = ("budget", "converge", "resources", "output", "executor")
-"""What a resumed campaign may change, as no sample depends on it; of output, not the stride."""
+"""What a resumed campaign may change, as no sample depends on it; of output, not all."""
+_OUTPUT = ("stride", "walkers")
 _OURS = ("campaign.yaml", "provenance.json", "events.jsonl", "logs", "lock", "writer.lock")
 
 
@@ -240,7 +241,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     a, b = (
         {
             **{k: v for k, v in tree.items() if k not in ignored},
-            "output": {"stride": (tree.get("output") or {}).get("stride")},
+            "output": {key: (tree.get("output") or {}).get(key, "auto") for key in _OUTPUT},
             "replicas": _first(tree.get("replicas")),
         }
         for tree in (old, new)

@@ -38,14 +38,21 @@ KINDS = {"worker": 0.35, "trainer": 0.15, "controller": 0.15, "driver": 0.15, "n
 TITLES = {"worker": "ray::Worker", "trainer": "ray::Trainer", "controller": "ray::_Controller"}
 
 
+def parent(pid: int) -> int:
+    # the second field, the name, may hold spaces, and ends with the last bracket
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def processes(title: str) -> list[int]:
-    """Ids of the processes that Ray named so."""
+    """Ids of the processes that Ray named so, on nodes that this process started."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if (entry / "cmdline").read_bytes().startswith(title.encode()):
+            if not (entry / "cmdline").read_bytes().startswith(title.encode()):
+                continue
+            if parent(parent(int(entry.name))) == os.getpid():
                 found.append(int(entry.name))
-        except OSError:  # it has just ended
+        except (OSError, ValueError):  # it has just ended
             continue
     return found
 

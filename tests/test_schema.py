@@ -19,7 +19,8 @@ from msgen.orchestrator.validate import check, differences, load_campaign
 
 ROOT = Path(__file__).parent.parent
 FILES = [
-    *sorted((ROOT / "configs").rglob("*.yaml")),
+    *sorted((ROOT / "configs").glob("*.yaml")),
+    *sorted((ROOT / "configs" / "examples").glob("*.yaml")),
     *(ROOT / "tests" / "campaigns" / f"{n}.yaml" for n in ("molecule", "analytic", "minimal")),
 ]
 MOLECULE = (ROOT / "tests" / "campaigns" / "molecule.yaml").read_text()

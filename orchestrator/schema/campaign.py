@@ -31,6 +31,7 @@ REST = "rest"
 """The state that holds whatever no named state holds."""
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_SHELF_DOF = 30_000
 _ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION = 0.02, 1.0
 
 
@@ -122,6 +123,8 @@ class Output(Section):
     tensorboard: bool = True
     stride: AutoSteps = "auto"
     """Local steps between stored samples; auto: 50, for mala 10, for hmc 1."""
+    walkers: Literal["auto", "inline", "files"] = "auto"
+    """files: written by the workers, below the run directory; auto: from 10,000 atoms on."""
 
 
 class Campaign(Section):
@@ -194,6 +197,11 @@ class Campaign(Section):
             return self.output.stride
         local = self.strategy.local
         return min(local.steps, {"mala": 10, "hmc": 1}.get(local.kind, 50))
+
+    def shelved(self, n_dof: int) -> bool:
+        """Whether walkers of so many degrees of freedom go to files of their own."""
+        big = self.is_molecular and n_dof >= _SHELF_DOF
+        return big if self.output.walkers == "auto" else self.output.walkers == "files"
 
     @property
     def state_names(self) -> tuple[str, ...] | None:

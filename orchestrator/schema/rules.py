@@ -252,6 +252,9 @@ def _rest(campaign: Campaign) -> Iterator[Problem]:
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")
+    if campaign.output.walkers == "files" and not campaign.is_molecular:
+        what = f"{campaign.system.kind} has walkers of a few numbers"
+        yield Problem(("output", "walkers"), "files", what, "Write walkers: auto")
     steps, stride = campaign.strategy.local.steps, campaign.output.stride
     if stride != "auto" and stride > steps:
         what = f"is more than the {steps} steps of strategy.local.steps, so nothing would be stored"

@@ -60,6 +60,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
         masses=system.masses,
         coordinates=all(spec.kind == "coordinate" for spec in campaign.cvs.values()),
         stride=campaign.stride,
+        shelved=campaign.shelved(system.n_dof),
     )
 
 

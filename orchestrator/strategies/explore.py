@@ -9,6 +9,7 @@ from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Schedule
 from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.walkers import bare, joined, rows
 from msgen.systems.base import Array
 
 EXPLORE_ROUNDS = 3
@@ -77,12 +78,12 @@ def absorb(problem: Problem, pool: Tree, segments: list[Segment]) -> tuple[Tree,
     Returns
     -------
     pool : Tree
-        'positions', 'box' where there is one, and 'xi' of every seed.
+        The seeds' walkers without velocities, and their 'xi'.
     found : Tree
         'trail' (CVs seen while relaxing, isomers left out) and 'isomers' (count by name).
     """
     keep_isomers = problem.strategy["explore"]["isomers"] == "include"
-    parts, boxes, xi = [pool["positions"]], [pool.get("box")], [pool["xi"]]
+    parts, xi = [bare(pool)], [pool["xi"]]
     trails: list[Array] = []
     isomers: dict[str, int] = {}
     for segment in segments:
@@ -90,14 +91,10 @@ def absorb(problem: Problem, pool: Tree, segments: list[Segment]) -> tuple[Tree,
         good = np.array([keep_isomers or not f for f in flipped], dtype=bool)
         for name in (f for f in flipped if f):
             isomers[name] = isomers.get(name, 0) + 1
-        walkers = segment.carry["walkers"]
         inside = np.isfinite(segment.carry["cvs"]).all(axis=1) & good
-        parts.append(walkers["positions"][inside])
-        boxes.append(walkers["box"][inside] if "box" in walkers else None)
+        parts.append(rows(bare(segment.carry["walkers"]), np.flatnonzero(inside)))
         xi.append(segment.carry["cvs"][inside])
         ok = (segment.samples["flipped"] == 0) | keep_isomers
         trails.append(segment.samples["cvs"][ok])
-    out: Tree = {"positions": np.concatenate(parts), "xi": np.concatenate(xi)}
-    if boxes[0] is not None:
-        out["box"] = np.concatenate([b for b in boxes if b is not None])
+    out: Tree = {**joined(parts), "xi": np.concatenate(xi)}
     return out, {"trail": np.concatenate(trails), "isomers": isomers}

@@ -24,6 +24,7 @@ from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import Production, young_estimate
 from msgen.orchestrator.strategies.roster import at_work, counted, resize, settle
 from msgen.orchestrator.strategies.stepping import first_step, step_of, tune_step
+from msgen.orchestrator.strategies.walkers import first, number, rows, updated
 from msgen.systems.base import Array, System
 
 BLOCKS = 10
@@ -55,14 +56,11 @@ class Local:
     def start(self) -> Tree:
         """See `Strategy`."""
         r = self.problem.replicas
-        walkers: Tree = {"positions": np.repeat(self.problem.start.positions, r, axis=0)}
-        if self.problem.start.box is not None:
-            walkers["box"] = np.repeat(self.problem.start.box, r, axis=0)
         return {
             "round": 0,
             "phase": "adapt",
             "adapt": 0,
-            "walkers": walkers,
+            "walkers": rows(first(self.problem), np.zeros(r, dtype=np.int64)),
             "trail": np.repeat(self.problem.start_xi[None], r, axis=0),
             "step": first_step(self.problem),
             "version": -1,
@@ -81,7 +79,7 @@ class Local:
                 "sample",
                 number,
                 {
-                    "walkers": {n: v[group] for n, v in state["walkers"].items()},
+                    "walkers": rows(state["walkers"], group),
                     "replicas": group,
                     "stratum": np.zeros(len(group), dtype=np.int64),
                     "partition": whole.tree(),
@@ -172,7 +170,7 @@ class Local:
 
     def _stratum(self, state: Tree) -> NDArray[np.int64]:
         """One for all."""
-        return np.zeros(len(state["walkers"]["positions"]), dtype=np.int64)
+        return np.zeros(number(state["walkers"]), dtype=np.int64)
 
     def _groups(self, state: Tree) -> list[NDArray[np.int64]]:
         stratum = self._stratum(state)
@@ -180,16 +178,9 @@ class Local:
 
     def _keep_walkers(self, state: Tree, segments: Sequence[Segment]) -> None:
         """Every replica goes on from where it ended."""
-        ids = np.concatenate(self._groups(state))
-        walkers = dict(state["walkers"])
-        for n in segments[0].carry["walkers"]:
-            new = np.concatenate([s.carry["walkers"][n] for s in segments])
-            kept = walkers.get(n)
-            walkers[n] = np.zeros((len(self._stratum(state)), *new.shape[1:]))
-            if kept is not None:
-                walkers[n][:] = kept
-            walkers[n][ids] = new
-        state["walkers"] = walkers
+        new = [segment.carry["walkers"] for segment in segments]
+        total = number(state["walkers"])
+        state["walkers"] = updated(state["walkers"], total, self._groups(state), new)
 
     def _production(self, state: Tree, states: Partition) -> Production:
         if state["produced"]:
@@ -229,7 +220,7 @@ class FlowMcmc(Local):
                 "walk",
                 number,
                 {
-                    "walkers": {n: v[group] for n, v in state["walkers"].items()},
+                    "walkers": rows(state["walkers"], group),
                     "replicas": group,
                     "blocks": self._blocks(state),
                     "local_steps": steps,

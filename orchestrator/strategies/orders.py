@@ -11,6 +11,7 @@ from msgen.orchestrator.strategies.bridging import schedules, targets
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.roster import at_work
 from msgen.orchestrator.strategies.stepping import masses_of, step_of
+from msgen.orchestrator.strategies.walkers import rows
 
 BLOCKS = 8
 """Stretches of local sampling in one order, a path after each where λ is absent."""
@@ -63,7 +64,7 @@ def sampling_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
             number,
             {
                 **common,
-                "walkers": {name: v[group] for name, v in state["walkers"].items()},
+                "walkers": rows(state["walkers"], group),
                 "replicas": group,
                 "stratum": stratum[group],
                 "ladder": state["ladders"][str(int(stratum[group[0]]))],

@@ -51,6 +51,8 @@ class Problem:
         Whether every CV is a coordinate of the configuration itself.
     stride : int
         Local steps between two readings of the CVs.
+    shelved : bool
+        Whether walkers lie in files of their own, see `msgen.actors.shelf`.
     """
 
     names: tuple[str, ...]
@@ -68,6 +70,7 @@ class Problem:
     masses: Array
     coordinates: bool
     stride: int
+    shelved: bool = False
 
     @property
     def periodic(self) -> NDArray[np.bool_]:

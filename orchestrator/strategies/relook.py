@@ -9,6 +9,7 @@ from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.basins import find_basins
 from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.walkers import bare
 
 MOST_RELOOKS = 3
 """How often a campaign may go back because a new state was found."""
@@ -36,12 +37,10 @@ def go_back(state: Tree, found: Partition) -> None:
 
     What was counted was unbiased, but the replicas' new strata are other ensembles.
     """
-    walkers = state["walkers"]
-    pool: Tree = {k: walkers[k] for k in ("positions", "box") if k in walkers}
     state.update(
         phase="explore",
         attempt=0,
-        pool={**pool, "xi": state["xi"]},
+        pool={**bare(state["walkers"]), "xi": state["xi"]},
         found=found.tree(),
         relooks=int(state["relooks"]) + 1,
         produced={},

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Tree
+from msgen.orchestrator.strategies.walkers import rows
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -84,7 +85,7 @@ def resize(state: Tree, stratum: Ints, replicas: int, seed: int) -> Tree:
     fresh = np.full(len(born), SETTLE_ROUNDS, dtype=np.int64)
     out = {
         **state,
-        "walkers": {n: np.asarray(v)[parents] for n, v in state["walkers"].items()},
+        "walkers": rows(state["walkers"], parents),
         "stratum": np.append(stratum, np.array(born, dtype=np.int64)),
         "resting": np.append(resting, np.zeros(len(born), dtype=bool)),
         "settling": np.append(settling, fresh),

@@ -31,6 +31,7 @@ from msgen.orchestrator.strategies.stepping import (
     tune_masses,
     tune_step,
 )
+from msgen.orchestrator.strategies.walkers import bare, first, rows, updated
 from msgen.orchestrator.strategies.works import Works
 
 FIT_ROUNDS = (0, 2)
@@ -68,9 +69,7 @@ class Steered:
     def start(self) -> Tree:
         """See `Strategy`."""
         problem = self.problem
-        pool: Tree = {"positions": problem.start.positions, "xi": problem.start_xi[None]}
-        if problem.start.box is not None:
-            pool["box"] = problem.start.box
+        pool: Tree = {**first(problem), "xi": problem.start_xi[None]}
         return {
             "round": 0,
             "phase": "explore",
@@ -163,7 +162,7 @@ class Steered:
             adapt=0,
             strata=strata.tree(),
             stratum=stratum,
-            walkers={k: pool[k][seed] for k in ("positions", "box") if k in pool},
+            walkers=rows(bare(pool), seed),
             ladders={str(k): Ladder.plain(self.problem.local_g).tree() for k in range(len(strata))},
             flatteners={},
             works=Works.empty().tree(),
@@ -188,16 +187,9 @@ class Steered:
         """Every replica goes on from where it ended."""
         stratum = np.asarray(state["stratum"])
         together = groups(self.problem, stratum, at_work(state, stratum))
-        first, old = segments[0].carry["walkers"], state["walkers"]
         r = len(stratum)
-        walkers = {
-            n: np.array(old[n]) if n in old else np.zeros((r, *np.shape(v)[1:]))
-            for n, v in first.items()
-        }
-        for segment, group in zip(segments, together, strict=True):
-            for n, v in segment.carry["walkers"].items():
-                walkers[n][group] = v
-        state["walkers"] = walkers
+        new = [segment.carry["walkers"] for segment in segments]
+        state["walkers"] = updated(state["walkers"], r, together, new)
         xi = np.array(state["xi"]) if "xi" in state else np.zeros((r, self.problem.dim))
         for segment, group in zip(segments, together, strict=True):
             # the CVs of a replica's last configuration are its last record
@@ -233,10 +225,10 @@ class Steered:
         """Freeze everything; replicas go where the surface is widest."""
         area = areas(self.problem, state, len(strata), self.flatten)
         stratum, seed = allocate(self.problem, np.asarray(state["stratum"]), area)
-        walkers = {n: v[seed] for n, v in state["walkers"].items()}
+        walkers = rows(state["walkers"], seed)
         if len(np.unique(seed)) < len(seed):
             # copies of one walker part ways from different velocities
-            walkers.pop("velocities", None)
+            walkers = bare(walkers)
         state.update(
             phase="produce",
             stratum=stratum,

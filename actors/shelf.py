@@ -1,0 +1,121 @@
+"""Walkers too big to pass around: written by who made them, read by who goes on with them.
+
+An order's walkers are one file; what travels with orders and segments, and lies in checkpoints, is
+a table of where each walker is. The controller never sees a coordinate.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import OrderKey, Tree
+from msgen.systems.base import Walkers
+
+Rows = NDArray[np.int64]
+
+NAME = "shelf"
+"""Of the table in a tree of walkers; its columns: round, kind, order, row, with its velocities."""
+KINDS = ("start", "explore", "sample")
+START = np.array([[-1, 0, 0, 0, 0]], dtype=np.int64)
+"""The campaign's one structure, which every worker has."""
+
+
+class Shelf:
+    """The files below one folder, on a disk that all workers see.
+
+    Parameters
+    ----------
+    folder : Path
+        ``walkers/`` of a run directory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def put(self, key: OrderKey, walkers: Walkers) -> Tree:
+        """Write the walkers of one order, durably; the table that finds them again."""
+        rnd, kind, order = key
+        arrays = {"positions": walkers.positions}
+        if walkers.velocities is not None:
+            arrays["velocities"] = walkers.velocities
+        if walkers.box is not None:
+            arrays["box"] = walkers.box
+        path = self._path(rnd, KINDS.index(kind), order)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # an order done twice writes the same twice: whichever comes last, the file is whole
+        aside = path.with_name(f".{path.name}.{os.getpid()}")
+        with aside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+        n, moving = len(walkers), int(walkers.velocities is not None)
+        table = np.tile(np.array([rnd, KINDS.index(kind), order, 0, moving]), (n, 1))
+        table[:, 3] = np.arange(n)
+        return {NAME: table}
+
+    def get(self, rows: Rows, start: Walkers) -> Walkers:
+        """The walkers of a table, in its order.
+
+        Parameters
+        ----------
+        rows : Rows, shape (n, 5)
+        start : Walkers
+            The campaign's one structure.
+
+        Raises
+        ------
+        FileNotFoundError
+            For a table of another campaign, or a folder that this worker does not see.
+        """
+        ones = [self._one([int(v) for v in row], start) for row in rows]
+        velocities = [w.velocities for w in ones if w.velocities is not None]
+        boxes = [w.box for w in ones if w.box is not None]
+        return Walkers(
+            np.concatenate([w.positions for w in ones]),
+            # drawn anew for all, if any has none
+            np.concatenate(velocities) if len(velocities) == len(ones) else None,
+            np.concatenate(boxes) if boxes else None,
+        )
+
+    def _one(self, where: list[int], start: Walkers) -> Walkers:
+        rnd, kind, order, row, moving = where
+        if KINDS[kind] == "start":
+            return start.take([0])
+        with np.load(self._path(rnd, kind, order), allow_pickle=False) as file:
+            kept = {name: np.array(file[name][row : row + 1]) for name in file.files}
+        return Walkers(
+            kept["positions"], kept.get("velocities") if moving else None, kept.get("box")
+        )
+
+    def prune(self, newest: int, trees: Iterable[Any]) -> None:
+        """Delete what no tree mentions, of rounds up to `newest`; later ones are being written."""
+        kept = {self._path(*(int(v) for v in row[:3])) for tree in trees for row in tables(tree)}
+        for path in self.folder.glob("*/*"):
+            if int(path.parent.name) <= newest and path not in kept:
+                path.unlink(missing_ok=True)
+        for folder in self.folder.glob("*"):
+            if int(folder.name) <= newest and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _path(self, rnd: int, kind: int, order: int) -> Path:
+        return self.folder / str(rnd) / f"{KINDS[kind]}-{order}.npz"
+
+
+def tables(tree: Any) -> Iterator[Rows]:
+    """Every row of every table in a tree."""
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            if name == NAME:
+                yield from np.asarray(value, dtype=np.int64)
+            else:
+                yield from tables(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from tables(value)
