@@ -39,7 +39,10 @@ class Shelf:
         self.folder = folder
 
     def put(self, key: OrderKey, walkers: Walkers) -> Tree:
-        """Write the walkers of one order, durably; the table that finds them again."""
+        """Write the walkers of one order, durably; the table that finds them again.
+
+        Beside it, 'sound' is NaN where a coordinate is not finite, for who never sees them.
+        """
         rnd, kind, order = key
         arrays = {"positions": walkers.positions}
         if walkers.velocities is not None:
@@ -58,7 +61,8 @@ class Shelf:
         n, moving = len(walkers), int(walkers.velocities is not None)
         table = np.tile(np.array([rnd, KINDS.index(kind), order, 0, moving]), (n, 1))
         table[:, 3] = np.arange(n)
-        return {NAME: table}
+        sound = all(bool(np.isfinite(a).all()) for a in arrays.values())
+        return {NAME: table, "sound": np.array([0.0 if sound else np.nan])}
 
     def get(self, rows: Rows, start: Walkers) -> Walkers:
         """The walkers of a table, in its order.

@@ -31,6 +31,9 @@ def test_walkers_come_back_in_any_order_and_several_times(tmp_path: Path) -> Non
         assert np.array_equal(getattr(back, name), np.stack([two[2], one[0], one[0]]))
     assert shelf.get(bare(picked)[NAME], a).velocities is None
     assert shelf.get(picked[NAME], a).velocities is not None  # the first table is as it was
+    assert np.isfinite(shelf.put((4, "sample", 0), a)["sound"]).all()
+    a.positions[1, 2] = np.nan
+    assert np.isnan(shelf.put((5, "sample", 0), a)["sound"]).all()
     start = shelf.get(START, b)
     assert np.array_equal(start.positions, b.positions[:1])
 
