@@ -3,8 +3,8 @@
 #
 #   sbatch configs/cluster/slurm.sh CAMPAIGN.yaml [further options of msgen-run]
 #
-# Ray's head starts on the first node, its workers on the others. Preempted, or at the end of the time
-# limit, the round is committed and the job goes back into the queue; the next start resumes it.
+# Ray's head starts on the first node, its workers on the others. Preempted, or at the end of the
+# time limit, the round is committed and the job goes back into the queue; the next start resumes it.
 # Set below what your site needs; docs/cluster.md explains each line.
 #SBATCH --job-name=msgen
 #SBATCH --nodes=2
