@@ -39,7 +39,9 @@ from msgen.orchestrator.store import Store
 from msgen.orchestrator.validate import load
 
 CONFIG = ROOT / "configs" / "alanine_dipeptide.yaml"
-SMALL = ("replicas=8", "strategy.local.steps=500", "model.hidden=[8]", "model.epochs=2")
+SMALL = ("replicas=8", "strategy.local.steps=500", "model.hidden=[8]", "model.epochs=2",
+         "converge.state_error=1e-6 kT")  # fmt: skip
+TEMPLATES = 4
 WORK_S = 1.0
 
 
@@ -48,7 +50,7 @@ class StandIn:
 
     def __init__(self, setup: Tree) -> None:
         self._worker = Worker(setup)
-        self._templates: dict[int, Segment] = {}
+        self._templates: dict[int, list[Segment]] = {}
         self._due: list[tuple[float, int, Segment]] = []
         self.segments = self._sent = 0
 
@@ -61,9 +63,10 @@ class StandIn:
     def submit(self, orders: Sequence[WorkOrder]) -> None:
         for order in orders:
             stratum = int(order.payload["stratum"][0])
-            if stratum not in self._templates:
-                self._templates[stratum] = self._worker.execute(order)
-            back = self._renumbered(self._templates[stratum], order)
+            known = self._templates.setdefault(stratum, [])
+            if len(known) < TEMPLATES:
+                known.append(self._worker.execute(order))
+            back = self._renumbered(known[order.replica % len(known)], order)
             heapq.heappush(self._due, (time.perf_counter() + WORK_S, self._sent, back))
             self._sent += 1
 
