@@ -21,6 +21,14 @@ CLUSTER = ROOT / "configs" / "cluster"
 KUBERAY = ("kuberay-cluster", "kuberay-job")
 POD_KEYS = {"terminationGracePeriodSeconds", "securityContext", "containers", "volumes"}
 CONTAINER_KEYS = {"name", "image", "env", "ports", "lifecycle", "resources", "volumeMounts"}
+JOB_KEYS = {  # of KubeRay's own definition, those used here
+    "entrypoint", "backoffLimit", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished",
+    "rayClusterSpec",
+}  # fmt: skip
+SPEC_KEYS = {
+    "rayVersion", "authOptions", "enableInTreeAutoscaling", "autoscalerOptions", "headGroupSpec",
+    "workerGroupSpecs",
+}  # fmt: skip
 GROUP_KEYS = {"groupName", "replicas", "minReplicas", "maxReplicas", "rayStartParams", "template"}
 
 
@@ -105,7 +113,9 @@ def cluster_spec(name: str) -> dict[str, Any]:
     assert document["apiVersion"] == "ray.io/v1"
     spec: dict[str, Any] = document["spec"]
     if document["kind"] == "RayJob":
+        assert set(spec) <= JOB_KEYS
         spec = spec["rayClusterSpec"]
+    assert set(spec) <= SPEC_KEYS
     return spec
 
 

@@ -118,6 +118,38 @@ def test_a_wrong_campaign_is_not_requeued(tmp_path: Path) -> None:
     assert not slurm.requeued
 
 
+def with_ray(slurm: Slurm, folder: Path, start: str) -> None:
+    """Put a `ray` on PATH that never is healthy, and does `start` when it is to start."""
+    stand_in = folder / "bin" / "ray"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f"#!/bin/sh\n[ $1 = start ] || exit 1\n{start}\n")
+    stand_in.chmod(0o755)
+    slurm.env["PATH"] = f"{stand_in.parent}:{slurm.env['PATH']}"
+
+
+def test_preempted_before_ray_is_up_it_comes_back(tmp_path: Path) -> None:
+    with tagged() as env:
+        slurm = Slurm(tmp_path, env, job=1)
+        with_ray(slurm, tmp_path, "exec sleep 60")
+        job = slurm.start("campaign.yaml")
+        deadline = time.monotonic() + 20.0
+        while not any(line.startswith("srun ray start") for line in slurm.asked):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(20) == 1
+    assert slurm.requeued == ["scontrol requeue 1"]
+
+
+def test_where_ray_does_not_start_it_stays_away(tmp_path: Path) -> None:
+    with tagged() as env:
+        slurm = Slurm(tmp_path, env, job=2)
+        with_ray(slurm, tmp_path, "exit 1")
+        assert slurm.start("campaign.yaml").wait(20) == 1
+    assert "Ray did not start on 127.0.0.1" in slurm.output.read_text()
+    assert not slurm.requeued
+
+
 def test_the_script_is_whole_and_asks_for_its_campaign() -> None:
     script = CLUSTER / "slurm.sh"
     subprocess.run(["bash", "-n", str(script)], check=True)
