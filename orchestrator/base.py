@@ -16,6 +16,7 @@ __all__ = [
     "Estimate",
     "Executor",
     "Failure",
+    "FailureKind",
     "OrderKey",
     "Phase",
     "Reporter",
@@ -33,6 +34,10 @@ __all__ = [
 Phase = Literal["explore", "adapt", "produce", "done", "exhausted"]
 
 
+FailureKind = Literal["worker", "node", "memory", "deadline", "store", "numbers"]
+"""What was lost or wrong: the worker, its node, memory, patience, the object store, the walkers."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """An order that did not come back; `retryable`: its worker was lost, the work did not err."""
@@ -40,6 +45,7 @@ class Failure:
     key: OrderKey
     message: str
     retryable: bool
+    kind: FailureKind = "worker"
 
 
 class Executor(Protocol):

@@ -105,10 +105,10 @@ def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "loca
         if executor == "inline":
             with _signals(stop):
                 return job.run_inline(reporter, stop)
-        from msgen.orchestrator.executors import ray_executor  # ray is not needed by inline
+        from msgen.orchestrator.executors import ray_controller  # ray is not needed by inline
 
-        with ray_executor.cluster(address), _signals(stop):
-            return ray_executor.run(job, reporter, stop)
+        with ray_controller.cluster(address), _signals(stop):
+            return ray_controller.run(job, reporter, stop)
     except KeyboardInterrupt:
         reason = (
             "stopped in the middle of a round; the same command goes on after the last whole one"
@@ -176,6 +176,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
             threads=asked.threads,
             trainer_gpus=asked.trainer_gpus if asked.trainer_gpus != "auto" else None,
             gpu_workers=platform in _GPU_PLATFORMS,
+            deadline_s=asked.deadline if asked.deadline != "auto" else None,
         ),
     )
 

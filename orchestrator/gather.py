@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from msgen.actors.base import OrderKey, Segment, Tree, WorkOrder
 from msgen.orchestrator.base import Executor, Failure
 from msgen.orchestrator.events import EventLog
+from msgen.orchestrator.faults import Losses, named
 
 _POLL_S = 0.2
-_ATTEMPTS = 3
-_LOST_PER_CAMPAIGN = 25
 
 
 class CampaignFailedError(RuntimeError):
@@ -25,8 +24,8 @@ class InterruptedRoundError(Exception):
 class Gatherer:
     """Keeps orders outstanding until each has come back once.
 
-    A lost worker costs its order one of 3 attempts, and the campaign one of 25 losses; an order
-    that raises is not tried again, it would raise again.
+    What was lost is sent out again, within the budgets of `Losses`; an order that raises is not: it
+    would raise again.
     """
 
     def __init__(self, executor: Executor, events: EventLog) -> None:
@@ -38,7 +37,7 @@ class Gatherer:
         self._attempts: dict[OrderKey, int] = {}
         self._back: dict[OrderKey, Segment] = {}
         self._published: set[int] = set()
-        self._lost = 0
+        self._losses = Losses()
 
     def publish(self, models: Mapping[int, Tree]) -> None:
         """Let the workers know exactly these versions."""
@@ -108,19 +107,21 @@ class Gatherer:
             self._back[result.key] = result
             del self._outstanding[result.key]
             self._attempts.pop(result.key, None)
+            self._losses.back(result.key)
             return
         cause = result.message.splitlines()[0] if result.message else "no cause given"
         self._events.write(
-            "failure", order=list(result.key), retryable=result.retryable, cause=result.message
+            "failure",
+            order=list(result.key),
+            kind=result.kind,
+            retryable=result.retryable,
+            cause=result.message,
         )
-        name = f"order {result.key[1]!r} of replica {result.key[2]} in round {result.key[0]}"
         if not result.retryable:
-            raise CampaignFailedError(f"{name} failed: {cause}")
-        self._lost += 1
+            raise CampaignFailedError(f"{named(result.key)} failed: {cause}")
+        enough = self._losses.lost(result.key, result.kind)
+        if enough is not None:
+            raise CampaignFailedError(f"{enough}; last: {cause}")
         attempt = self._attempts[result.key] = self._attempts.get(result.key, 1) + 1
-        if attempt > _ATTEMPTS:
-            raise CampaignFailedError(f"{name} lost its worker {_ATTEMPTS} times; last: {cause}")
-        if self._lost > _LOST_PER_CAMPAIGN:
-            raise CampaignFailedError(f"{self._lost} workers were lost; last: {cause}")
         self._events.write("retry", order=list(result.key), attempt=attempt)
         self._executor.submit([order])

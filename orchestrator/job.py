@@ -26,12 +26,14 @@ class Resources:
     Attributes
     ----------
     workers : int or None
-        None: one per `cpus_per_worker` CPUs found.
+        None: one per `cpus_per_worker` CPUs found, now and as nodes join and leave.
     cpus_per_worker, threads : int
     trainer_gpus : float or None
         None: one where Ray sees one, half of it if the samplers run on GPUs too.
     gpu_workers : bool
         Whether the workers' OpenMM platform runs on a GPU; they then share what the trainer leaves.
+    deadline_s : float or None
+        See `msgen.orchestrator.faults.Pace`.
     """
 
     workers: int | None = None
@@ -39,6 +41,7 @@ class Resources:
     threads: int = 1
     trainer_gpus: float | None = 0.0
     gpu_workers: bool = False
+    deadline_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,14 @@ from msgen.orchestrator.stop import StopFlag
 from msgen.orchestrator.store import Store
 
 ray = pytest.importorskip("ray")
-ray_executor = pytest.importorskip("msgen.orchestrator.executors.ray_executor")
+ray_controller = pytest.importorskip("msgen.orchestrator.executors.ray_controller")
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[None]:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    with ray_executor.cluster("local"):
+    with ray_controller.cluster("local"):
         yield
     del os.environ["PYTHONPATH"]
     if before is not None:
@@ -54,7 +54,7 @@ def events(path: Path, kind: str) -> list[dict[str, Any]]:
 
 def on_ray(one: Job, stop: StopFlag | None = None) -> tuple[Outcome, Recorder]:
     recorder = Recorder()
-    return ray_executor.run(one, recorder, stop or StopFlag()), recorder
+    return ray_controller.run(one, recorder, stop or StopFlag()), recorder
 
 
 def inline(one: Job) -> dict[str, bytes]:
@@ -116,7 +116,7 @@ def test_a_stopped_ray_campaign_goes_on_inline(tmp_path: Path, node: None) -> No
             stop.request()
 
     recorder = Stopping()
-    outcome = ray_executor.run(job(path, 2, seconds=0.1), recorder, stop)
+    outcome = ray_controller.run(job(path, 2, seconds=0.1), recorder, stop)
     assert outcome.status == "interrupted"
     assert 1 <= len(recorder.infos) < 6
     assert inline(job(path)) == inline(job(tmp_path / "whole"))
@@ -140,7 +140,9 @@ def test_asking_for_more_than_the_cluster_has_is_refused(tmp_path: Path, node: N
 
 @pytest.mark.ray
 def test_workers_are_pinned_and_see_no_gpu(node: None) -> None:
-    variables = ray_executor.environment(1, gpu=False)["env_vars"]
+    from msgen.orchestrator.executors import ray_seats
+
+    variables = ray_seats.environment(1, gpu=False)["env_vars"]
     probe = ray.remote(num_cpus=0, runtime_env={"env_vars": variables})(lambda: dict(os.environ))
     seen = ray.get(probe.remote())
     assert seen["OMP_NUM_THREADS"] == "1"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure
+from msgen.orchestrator.faults import NOT_FINITE, not_finite
 
 
 def describe(error: BaseException) -> str:
@@ -47,9 +48,14 @@ class InlineExecutor:
         while self._queue:
             order = self._queue.pop(0)
             try:
-                yield self._worker.execute(order)
+                segment = self._worker.execute(order)
             except Exception as error:  # whatever a role raises is that order's failure
                 yield Failure(order.key, describe(error), retryable=False)
+                continue
+            if not_finite(segment):  # there is no other worker to try
+                yield Failure(order.key, NOT_FINITE, retryable=False, kind="numbers")
+                continue
+            yield segment
 
     def workers(self) -> int:
         """This process."""

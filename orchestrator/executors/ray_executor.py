@@ -1,4 +1,4 @@
-"""Workers, a trainer and the controller as Ray actors. The one module that imports ray.
+"""Orders at Ray actors: who gets which, and what is done when it does not come back.
 
 No call is retried by Ray itself: a lost worker is replaced and its order handed back as a retryable
 `Failure`. Every order draws from its own stream, so where and how often it ran shows in no sample.
@@ -6,77 +6,48 @@ No call is retried by Ray itself: a lost worker is replaced and its order handed
 
 from __future__ import annotations
 
-import logging
-import os
+import time
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import ray
 from ray.autoscaler.sdk import request_resources
-from ray.exceptions import RayActorError, RayError, RayTaskError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
-from msgen.actors.base import FIT_DEVICE, Segment, Tree, WorkOrder, copy_tree
-from msgen.actors.worker import Worker
-from msgen.orchestrator.base import Failure, Reporter, RoundInfo
-from msgen.orchestrator.controller import Outcome
-from msgen.orchestrator.executors.mailbox import Mailbox
-from msgen.orchestrator.job import Job
-from msgen.orchestrator.stop import StopFlag
+from msgen.actors.base import OrderKey, Segment, Tree, WorkOrder, copy_tree
+from msgen.orchestrator.base import Failure, FailureKind
+from msgen.orchestrator.executors.ray_metrics import Meters
+from msgen.orchestrator.executors.ray_seats import Needs, Seat, Tell
+from msgen.orchestrator.executors.ray_staff import FULL, NobodyLeftError, Staff
+from msgen.orchestrator.executors.ray_turns import Turns
+from msgen.orchestrator.faults import NOT_FINITE, Pace, not_finite
 
-_NEWS_S = 0.5
-_NO_GPU = {"CUDA_VISIBLE_DEVICES": "", FIT_DEVICE: "cpu"}
-
-
-def environment(threads: int, *, gpu: bool) -> dict[str, Any]:
-    """The runtime environment of an actor: threads pinned, and no GPU unless it was given one."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
-    pinned = dict.fromkeys(names, str(threads))
-    # num_gpus=0 alone leaves every GPU visible
-    return {"env_vars": {**pinned, FIT_DEVICE: "auto"} if gpu else {**pinned, **_NO_GPU}}
+_TICK_S = 0.2
+_LONGEST_PAUSE_S = 30.0
 
 
-def _options(threads: int, cpus: int, gpus: float) -> dict[str, Any]:
-    return {
-        "num_cpus": cpus,
-        "num_gpus": gpus,
-        "max_restarts": 0,
-        "max_task_retries": 0,
-        "runtime_env": environment(threads, gpu=gpus > 0),
-    }
-
-
-class Trainer(Worker):
-    """A worker that gets the fits; Ray shows it by this name."""
-
-
-@dataclass
-class _Seat:
-    """A place for an actor; the actor in it may be replaced."""
-
-    options: dict[str, Any]
-    role: type[Worker] = Worker
-    actor: Any = None
-    flying: dict[Any, WorkOrder] = field(default_factory=dict)
-    """By object reference, in the order of submission."""
+def _say_nothing(event: str, **fields: Any) -> None:
+    pass
 
 
 class RayExecutor:
     """Hands orders to Ray actors, dear ones first, fits to a trainer of their own.
 
+    An order that passes its deadline costs its worker; one that is merely late is given to an idle
+    worker as well, and whichever comes back first counts.
+
     Parameters
     ----------
     setup : Tree
         See `msgen.actors.context.WorkerContext`.
-    workers : int
-    cpus_per_worker, threads : int
-        Reserved CPUs, and threads of torch, OpenMM and BLAS, of each worker.
-    trainer_gpus : float
-        0: the trainer runs on a CPU, beside the workers.
-    worker_gpus : float
-        0: the workers see no GPU.
+    needs : Needs
+    deadline_s : float or None
+        See `msgen.orchestrator.faults.Pace`.
+    tell : Tell, optional
+        Writes events, before what they tell of is done.
+    meters : Meters, optional
 
     Raises
     ------
@@ -87,76 +58,65 @@ class RayExecutor:
     def __init__(
         self,
         setup: Tree,
-        workers: int,
+        needs: Needs,
         *,
-        cpus_per_worker: int = 1,
-        threads: int = 1,
-        trainer_gpus: float = 0.0,
-        worker_gpus: float = 0.0,
+        deadline_s: float | None = None,
+        tell: Tell = _say_nothing,
+        meters: Meters | None = None,
     ) -> None:
-        has = _resources()
-        gpus = trainer_gpus + workers * worker_gpus
-        for what, needed in (("CPU", workers * cpus_per_worker), ("GPU", gpus)):
-            if has.get(what, 0) < needed:
-                raise RuntimeError(
-                    f"the cluster has {has.get(what, 0):g} {what}s where `resources:` asks for "
-                    f"{needed:g}: lower resources.workers or resources.trainer_gpus"
-                )
-        self._setup = ray.put(setup)
+        self._needs, self._tell = needs, tell
+        self._meters = meters or Meters()
+        self._pace = Pace(deadline_s)
+        self._staff = Staff(setup, needs, tell)
+        self._turns = Turns(self._pace)
+        self._landed: deque[Segment | Failure] = deque()
+        self._where: dict[Any, Seat] = {}
+        self._open: set[OrderKey] = set()
+        self._missed: Counter[OrderKey] = Counter()
         self._asked = 0
-        self._models: dict[int, Any] = {}
-        self._waiting: list[WorkOrder] = []
-        self._fits: list[WorkOrder] = []
-        self._seats = [
-            _Seat(_options(threads, cpus_per_worker, worker_gpus)) for _ in range(workers)
-        ]
-        self._trainer = _Seat(_options(threads, 0, trainer_gpus), Trainer)
-        for seat in (*self._seats, self._trainer):
-            self._hire(seat)
+        self._pause_s, self._paused_until = 0.0, 0.0
 
     def publish(self, version: int, model: Tree) -> None:
         """Put the model into the object store once, and tell every actor."""
-        self._models[version] = ray.put(model)
-        for seat in (*self._seats, self._trainer):
-            seat.actor.publish.remote(version, self._models[version])
+        self._staff.publish(version, model)
 
     def retire(self, version: int) -> None:
         """Let every actor forget a version, after the orders it was sent before."""
-        self._models.pop(version, None)
-        for seat in (*self._seats, self._trainer):
-            seat.actor.retire.remote(version)
+        self._staff.retire(version)
 
     def submit(self, orders: Sequence[WorkOrder]) -> None:
         """Hand out what fits, queue the rest."""
-        self._fits.extend(order for order in orders if order.is_fit)
-        self._waiting.extend(order for order in orders if not order.is_fit)
-        self._fits.sort(key=lambda order: order.key)
-        self._waiting.sort(key=lambda order: (order.round, -order.cost_hint, order.key))
+        self._open.update(order.key for order in orders)
+        self._turns.queue(orders)
         self._hand_out()
 
     def completed(self, timeout_s: float | None = None) -> Iterator[Segment | Failure]:
         """Yield all that has come back; a worker gets its next order before its result is taken."""
-        flying = [ref for seat in (*self._seats, self._trainer) for ref in seat.flying]
-        if not flying:
-            return
-        ready, _ = ray.wait(flying, num_returns=1, timeout=timeout_s)
-        if ready:
-            ready, _ = ray.wait(flying, num_returns=len(flying), timeout=0)
-        results = [result for ref in ready for result in self._land(ref)]
-        self._hand_out()
-        yield from results
+        until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        while not self._landed and self._open:
+            self._wait(min(_TICK_S, max(0.0, until - time.monotonic())))
+            try:
+                self._staff.look(workers=self._turns.waiting > 0, trainer=self._turns.fits > 0)
+            except NobodyLeftError as error:
+                self._give_up(str(error))
+            self._overdue()
+            self._hand_out()
+            if time.monotonic() >= until:
+                break
+        # one by one: who asks may stop in the middle, and ask again
+        while self._landed:
+            yield self._landed.popleft()
 
     def workers(self) -> int:
-        """Seats that there are now."""
-        return len(self._seats)
+        """Workers that there are, or that are starting."""
+        return len(self._staff.seats)
 
     def ask(self, workers: int) -> None:
         """Ask Ray's autoscaler for the CPUs and GPUs of so many workers; 0 takes it back.
 
         Without an autoscaler nothing comes of it.
         """
-        options = self._trainer.options if not self._seats else self._seats[0].options
-        each = {"CPU": options["num_cpus"], "GPU": options["num_gpus"]}
+        each = {"CPU": float(self._needs.cpus), "GPU": self._needs.worker_gpus}
         bundle = {what: amount for what, amount in each.items() if amount}
         request_resources(bundles=[bundle] * workers)
         self._asked = workers
@@ -165,65 +125,145 @@ class RayExecutor:
         """End all actors, whatever they are doing."""
         if self._asked:
             self.ask(0)
-        self._waiting.clear()
-        self._fits.clear()
-        for seat in (*self._seats, self._trainer):
-            seat.flying.clear()
-            ray.kill(seat.actor)
+        self._open.clear()
+        self._staff.close()
 
-    def _hire(self, seat: _Seat) -> None:
-        seat.actor = ray.remote(seat.role).options(**seat.options).remote(self._setup)
-        for version, model in self._models.items():
-            seat.actor.publish.remote(version, model)
+    def _wait(self, timeout_s: float) -> None:
+        starting = {seat.starting: seat for seat in self._staff.everyone() if not seat.ready}
+        refs = [*self._where, *starting]
+        if not refs:
+            time.sleep(timeout_s)
+            return
+        ready, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
+        if ready:
+            ready, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        there = set(ready)
+        for ref in [ref for ref in starting if ref in there]:
+            try:
+                self._staff.begun(starting[ref])
+            except NobodyLeftError as error:
+                self._give_up(str(error))
+        # in the order of submission, which is that in which a worker did them
+        for ref in [ref for ref in self._where if ref in there]:
+            if ref in self._where:  # else its worker was lost a moment ago
+                self._land(ref)
 
     def _hand_out(self) -> None:
-        while self._fits and not self._trainer.flying:
-            self._send(self._trainer, self._fits.pop(0))
-        # a second order spares a worker the wait for the controller, but near the end of a round it
-        # would sit behind a long one while others idle
-        for depth in (1, 2):
-            for seat in self._seats:
-                left = len(self._waiting)
-                if len(seat.flying) < depth and (left > len(self._seats) if depth == 2 else left):
-                    self._send(seat, self._waiting.pop(0))
+        now = time.monotonic()
+        if now >= self._paused_until:
+            for seat, order in self._turns.due(self._staff.seats, self._staff.trainer):
+                self._send(seat, order)
+                if self._paused_until > now:
+                    break
+            for seat, order in self._turns.spares(self._staff.seats, self._open, now):
+                self._tell("spare", order=list(order.key))
+                self._meters.again.inc(1)
+                self._send(seat, order)
+        self._meters.queue.set(self._turns.waiting)
+        self._meters.flying.set(len(self._where))
+        self._meters.workers.set(len(self._staff.seats))
 
-    def _send(self, seat: _Seat, order: WorkOrder) -> None:
-        seat.flying[seat.actor.execute.remote(order)] = order
+    def _send(self, seat: Seat, order: WorkOrder) -> None:
+        if not seat.flying:
+            seat.since = time.monotonic()
+        try:
+            ref = seat.actor.execute.remote(order)
+        except FULL as error:
+            self._failed(order, "store", _short(error))
+            return
+        seat.flying[ref] = order
+        self._where[ref] = seat
 
-    def _land(self, ref: Any) -> list[Segment | Failure]:
-        seat = next((s for s in (*self._seats, self._trainer) if ref in s.flying), None)
-        if seat is None:  # its worker was lost a moment ago, and it was dealt with then
-            return []
+    def _land(self, ref: Any) -> None:
+        seat = self._where[ref]
         try:
             segment = ray.get(ref)
         except RayTaskError as error:
-            order = seat.flying.pop(ref)
-            return [Failure(order.key, f"{_cause(error)}\n{error}", retryable=False)]
+            order = self._off(seat, ref)
+            if isinstance(error.cause, FULL):
+                self._failed(order, "store", _cause(error))
+            else:
+                self._failed(order, "worker", f"{_cause(error)}\n{error}", retryable=False)
+        except FULL as error:
+            self._failed(self._off(seat, ref), "store", _short(error))
         except RayError as error:
-            return self._lose(seat, error)
-        del seat.flying[ref]
-        return [_own(segment)]
+            self._lose(seat, _kind(error), f"worker lost: {_short(error)}")
+        else:
+            if not_finite(segment):
+                self._lose(seat, "numbers", NOT_FINITE)
+            else:
+                self._back(seat, ref, segment)
 
-    def _lose(self, seat: _Seat, error: RayError) -> list[Segment | Failure]:
+    def _back(self, seat: Seat, ref: Any, segment: Segment) -> None:
+        order = self._off(seat, ref)
+        self._turns.took(seat, order, segment.wall_s)
+        self._pause_s = 0.0
+        self._open.discard(order.key)  # if it is not there, it is a duplicate, and the taker sees
+        self._missed.pop(order.key, None)
+        self._meters.back(segment)
+        self._landed.append(_own(segment))
+
+    def _off(self, seat: Seat, ref: Any) -> WorkOrder:
+        del self._where[ref]
+        seat.since = time.monotonic()
+        return seat.flying.pop(ref)
+
+    def _overdue(self) -> None:
+        now = time.monotonic()
+        for seat in list(self._staff.everyone()):
+            if not seat.flying:
+                continue
+            order = next(iter(seat.flying.values()))
+            limit = self._pace.deadline(order, self._missed[order.key])
+            if now - seat.since > limit:
+                self._missed[order.key] += 1
+                said = f"no answer within {limit:.3g} s; its worker was ended"
+                self._tell("deadline", order=list(order.key), after_s=round(now - seat.since, 1))
+                self._lose(seat, "deadline", said)
+
+    def _lose(self, seat: Seat, kind: FailureKind, said: str) -> None:
         """Replace the actor of a seat: only the order it was busy with counts as lost."""
-        broken = isinstance(error, RayActorError) and error.actor_init_failed
-        flying, seat.flying = seat.flying, {}
-        results: list[Segment | Failure] = []
         lost: list[WorkOrder] = []
-        for ref, order in flying.items():
+        for ref in list(seat.flying):
             try:
                 segment = ray.get(ref, timeout=0)
             except (RayError, TimeoutError):
-                lost.append(order)
+                lost.append(self._off(seat, ref))
             else:
-                results.append(_own(segment))
-        ray.kill(seat.actor)  # it may be out of reach rather than dead, and come back
-        self._hire(seat)
-        said = _last(error) if broken else f"worker lost: {_first(error)}"
-        results.append(Failure(lost[0].key, said, retryable=not broken))
-        queue = self._fits if seat is self._trainer else self._waiting
-        queue[:0] = lost[1:]
-        return results
+                if kind == "numbers":  # what else it did is not to be trusted
+                    lost.append(self._off(seat, ref))
+                else:
+                    self._back(seat, ref, segment)
+        self._staff.let_go(seat)
+        if lost:
+            self._failed(lost[0], kind, said)
+        self._turns.queue([o for o in lost[1:] if o.key in self._open and not self._elsewhere(o)])
+
+    def _failed(
+        self, order: WorkOrder, kind: FailureKind, said: str, *, retryable: bool = True
+    ) -> None:
+        if kind == "store":  # nothing is gained by filling it again at once
+            self._pause_s = min(_LONGEST_PAUSE_S, max(1.0, 2.0 * self._pause_s))
+            self._paused_until = time.monotonic() + self._pause_s
+        self._meters.failures.inc(1, {"kind": kind})
+        if order.key not in self._open or self._elsewhere(order):
+            # it came back from another worker, or is about to
+            self._tell("spare_lost", order=list(order.key), kind=kind, cause=said)
+            return
+        self._open.discard(order.key)
+        self._landed.append(Failure(order.key, said, retryable, kind))
+
+    def _elsewhere(self, order: WorkOrder) -> bool:
+        return any(
+            order.key == other.key
+            for seat in self._staff.everyone()
+            for other in seat.flying.values()
+        )
+
+    def _give_up(self, why: str) -> None:
+        key = min(self._open, default=None)
+        if key is not None:
+            self._landed.append(Failure(key, why, retryable=False))
 
 
 def _own(segment: Segment) -> Segment:
@@ -236,111 +276,16 @@ def _cause(error: RayTaskError) -> str:
     return f"{type(error.cause).__name__}: {error.cause}"
 
 
-def _last(error: RayError) -> str:
-    # the traceback of a constructor ends with what it raised
-    return str(error).strip().splitlines()[-1].strip()
+def _kind(error: RayError) -> FailureKind:
+    """What a worker was lost to, as far as Ray tells."""
+    text = str(error).lower()
+    if isinstance(error, OutOfMemoryError) or "out of memory" in text or "memory pressure" in text:
+        return "memory"
+    preempted = isinstance(error, RayActorError) and error.preempted
+    if preempted or "node has died" in text or "node was terminated" in text:
+        return "node"
+    return "worker"
 
 
-def _first(error: RayError) -> str:
+def _short(error: RayError) -> str:
     return " ".join(str(error).split())[:500]
-
-
-class _ControllerActor:
-    """The campaign loop; `run` occupies one thread, the others answer the driver."""
-
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._stop = StopFlag()
-        self._mailbox = Mailbox()
-
-    def run(self) -> Outcome:
-        asked = self._job.resources
-        has = _resources()
-        workers = asked.workers or max(1, int(has.get("CPU", 1)) // asked.cpus_per_worker)
-        trainer = asked.trainer_gpus
-        if trainer is None:
-            trainer = min(1.0, has.get("GPU", 0.0)) * (0.5 if asked.gpu_workers else 1.0)
-        share = 0.0
-        if asked.gpu_workers:
-            # Ray counts GPUs in steps of 1e-4
-            share = int(1e4 * max(0.0, has.get("GPU", 0.0) - trainer) / workers) / 1e4
-            if share == 0.0:
-                raise RuntimeError("the OpenMM platform needs a GPU: none is left for the workers")
-        executor = RayExecutor(
-            self._job.setup,
-            workers,
-            cpus_per_worker=asked.cpus_per_worker,
-            threads=asked.threads,
-            trainer_gpus=trainer,
-            worker_gpus=min(share, 1.0),
-        )
-        try:
-            return self._job.run_with(executor, self._mailbox, self._stop, beside=True)
-        finally:
-            executor.close()
-
-    def news(self, timeout_s: float) -> list[RoundInfo]:
-        """Rounds since the last call; waits up to `timeout_s` for the first."""
-        return self._mailbox.fetch(timeout_s)
-
-    def stop(self) -> None:
-        self._stop.request()
-
-
-def _resources() -> dict[str, float]:
-    found: Any = ray.cluster_resources  # it carries no types
-    return dict(found())
-
-
-@contextmanager
-def cluster(address: str) -> Iterator[None]:
-    """Connect to a Ray cluster; 'local' starts one here and ends it afterwards."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    here: dict[str, Any] = {}
-    if address == "local":
-        here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def run(job: Job, reporter: Reporter, stop: StopFlag) -> Outcome:
-    """Run a job on the cluster this process is connected to; `reporter` lives in this process.
-
-    Raises
-    ------
-    RuntimeError
-        With what the loop raised, or if its process was lost.
-    """
-    node = ray.get_runtime_context().get_node_id()
-    # on this node: the run directory may be on its disk only
-    beside = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    options = {**_options(1, 0, 0.0), "max_concurrency": 4, "scheduling_strategy": beside}
-    actor: Any = ray.remote(_ControllerActor).options(**options).remote(job)
-    running = actor.run.remote()
-    sent = 0
-    try:
-        while True:
-            for info in ray.get(actor.news.remote(_NEWS_S)):
-                reporter.round(info)
-            while sent < stop.requests:
-                actor.stop.remote()
-                sent += 1
-            if ray.wait([running], timeout=0)[0]:
-                break
-        outcome: Outcome = ray.get(running)
-        for info in ray.get(actor.news.remote(0.0)):
-            reporter.round(info)
-    except RayTaskError as error:
-        reporter.close("failed", _cause(error))
-        raise RuntimeError(_cause(error)) from error
-    except RayActorError as error:
-        reporter.close("failed", f"the controller's process was lost: {_first(error)}")
-        raise RuntimeError(f"the controller's process was lost: {_first(error)}") from error
-    finally:
-        ray.kill(actor)
-    reporter.close(outcome.status, outcome.reason)
-    return outcome

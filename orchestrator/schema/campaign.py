@@ -18,6 +18,7 @@ from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
 from msgen.orchestrator.schema.quantities import (
     AutoSteps,
+    AutoWall,
     FreeEnergy,
     Interval,
     Section,
@@ -82,6 +83,9 @@ class Resources(Section):
     """auto: one where Ray sees one, half of it where the samplers need GPUs too; 0: the CPU."""
     threads: int = Field(default=1, ge=1)
     """Threads of torch, OpenMM and BLAS in one worker."""
+    deadline: AutoWall = "auto"
+    """When a worker that says nothing is given up and its work done elsewhere; auto: after ten
+    times the slowest piece of work of that kind so far, and a minute at least."""
 
 
 class Converge(Section):

@@ -41,8 +41,12 @@ def problem(message: str, remedy: str, **extra: Any) -> PydanticCustomError:
     )
 
 
-def _field(dimension: Dimension, *, positive: bool = True, zero: bool = False) -> Any:
-    def read(value: object, info: ValidationInfo) -> float:
+def _field(
+    dimension: Dimension, *, positive: bool = True, zero: bool = False, auto: bool = False
+) -> Any:
+    def read(value: object, info: ValidationInfo) -> float | str:
+        if auto and value == "auto":
+            return "auto"
         kT = (info.context or {}).get("kT")
         try:
             number = units.parse(value, dimension, kT)
@@ -55,17 +59,23 @@ def _field(dimension: Dimension, *, positive: bool = True, zero: bool = False) -
             )
         return number
 
-    def write(value: float, info: SerializationInfo) -> float | str:
-        if isinstance(info.context, dict) and info.context.get("units"):
+    def write(value: float | str, info: SerializationInfo) -> float | str:
+        if (
+            not isinstance(value, str)
+            and isinstance(info.context, dict)
+            and info.context.get("units")
+        ):
             return units.to_text(value, dimension)
         return value
 
     names = "|".join(u for u in units.units_of(dimension) if u)
-    text = {
+    text: dict[str, Any] = {
         "type": "string",
         "description": f"number with a unit ({names.replace('|', ', ')})",
         "examples": [units.EXAMPLES[dimension]],
     }
+    if auto:
+        text = {"anyOf": [{"const": "auto"}, text]}
     return (BeforeValidator(read), PlainSerializer(write), WithJsonSchema(text))
 
 
@@ -75,6 +85,7 @@ Rate = Annotated[float, *_field("rate")]
 Length = Annotated[float, *_field("length")]
 Mass = Annotated[float, *_field("mass")]
 Wall = Annotated[float, *_field("wall")]
+AutoWall = Annotated[float | Literal["auto"], *_field("wall", auto=True)]
 FreeEnergy = Annotated[float, *_field("free_energy")]
 FreeEnergyOrZero = Annotated[float, *_field("free_energy", zero=True)]
 
