@@ -103,7 +103,8 @@ def _run(args: argparse.Namespace) -> int:
         print(plan(checked))
         return 0
     from msgen.orchestrator.campaign import run_campaign
-    from msgen.orchestrator.lock import LockedError
+    from msgen.orchestrator.disk import trouble
+    from msgen.orchestrator.files import RunDirectoryError
 
     try:
         status = run_campaign(
@@ -113,10 +114,14 @@ def _run(args: argparse.Namespace) -> int:
             address=args.address,
             source=args.campaign,
         )
-    except LockedError as error:
+    except RunDirectoryError as error:
         print(error, file=sys.stderr)
         return 1
     except Exception as error:
+        told = trouble(error, checked.run_dir)
+        if told is not None:
+            print(f"msgen failed: {told}", file=sys.stderr)
+            return 1
         log = _keep(checked.run_dir)
         print(f"msgen failed: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"The traceback is in {log}" if log else traceback.format_exc(), file=sys.stderr)

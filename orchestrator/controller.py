@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from msgen.orchestrator.base import (
     Strategy,
 )
 from msgen.orchestrator.checkpoint import Checkpoints
+from msgen.orchestrator.disk import trouble
 from msgen.orchestrator.elastic import Elastic
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.gather import CampaignFailedError, Gatherer, InterruptedRoundError
@@ -102,6 +104,7 @@ class Controller:
         self._resizer = None if elastic is None else Resizer(elastic, executor, run_dir)
         self._lag = lag
         self._stop = stop or StopFlag()
+        self._run_dir = run_dir
         self._events = EventLog(run_dir / "events.jsonl")
         self._checkpoints = Checkpoints(run_dir / "checkpoints")
         self._store_path = run_dir / "store.zarr"
@@ -113,22 +116,33 @@ class Controller:
     def run(self) -> Outcome:
         """Run until converged, exhausted, failed or interrupted; `Reporter.close` is called last.
 
+        A disk that is full or read-only ends it as 'failed', with one line that says so.
+
         Raises
         ------
         Exception
-            What a strategy, the store or the disk raises; the reporter is told 'failed' before.
+            What a strategy or the store raises; the reporter is told 'failed' before.
         """
         try:
-            outcome = self._run()
-        except CampaignFailedError as error:
-            outcome = self._outcome("failed", str(error))
+            try:
+                outcome = self._run()
+            except CampaignFailedError as error:
+                outcome = self._outcome("failed", str(error))
+            self._close(outcome.status, outcome.reason)
         except Exception as error:
-            self._events.write("stop", status="failed", reason=repr(error))
-            self._reporter.close("failed", f"{type(error).__name__}: {error}")
-            raise
-        self._events.write("stop", status=outcome.status, reason=outcome.reason)
-        self._reporter.close(outcome.status, outcome.reason)
+            told = trouble(error, self._run_dir)
+            with suppress(OSError):  # the disk that failed will not take this either
+                self._events.write("stop", status="failed", reason=told or repr(error))
+            with suppress(OSError):
+                self._reporter.close("failed", told or f"{type(error).__name__}: {error}")
+            if told is None:
+                raise
+            return self._outcome("failed", told)
         return outcome
+
+    def _close(self, status: Status, reason: str) -> None:
+        self._events.write("stop", status=status, reason=reason)
+        self._reporter.close(status, reason)
 
     def _run(self) -> Outcome:
         self._restore()

@@ -15,24 +15,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from msgen.orchestrator.files import append_line, read_lines
+from msgen.orchestrator.files import append_line, cut_torn_line, read_lines
 
 
 class EventLog:
-    """Append-only; an event is in the file before what it announces is done."""
+    """Append-only; an event is in the file before what it announces is done.
+
+    Reading changes nothing: a line that a crash tore is cut off by the next writer.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not (path.read_bytes() or b"\n").endswith(b"\n"):
-            self._end_torn_line()
-
-    def _end_torn_line(self) -> None:
-        whole = self.path.read_bytes()
-        self.path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+        self._whole = False
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; `fields` are JSON scalars or lists of them."""
+        if not self._whole:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            cut_torn_line(self.path)
+            self._whole = True
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         append_line(self.path, {"time": now, "event": event, **fields}, sync=False)
 

@@ -92,6 +92,15 @@ class Monitor:
 
     def close(self, status: Status, reason: str) -> None:
         """Write the final result, its tables and figures and the report."""
+        try:
+            self._write_final(status, reason)
+        except OSError:
+            if status != "failed":
+                raise  # it is told again, as failed
+        if self._show is not None:
+            self._show.close(status, reason)
+
+    def _write_final(self, status: Status, reason: str) -> None:
         if self._board is not None:
             self._board.close()
         if self._last is not None:
@@ -100,8 +109,6 @@ class Monitor:
             write_result(self._run_dir, result)
             write_tables(self._run_dir, result)
             write_report(self._run_dir, self._target)
-        if self._show is not None:
-            self._show.close(status, reason)
 
     def _image(self, result: Result) -> bytes | None:
         """The surface as PNG, if there is one and its time has come."""

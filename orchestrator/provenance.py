@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from msgen.orchestrator.files import write_atomic
+from msgen.orchestrator.formats import admit
 
 SCHEMA_VERSION = 1
 FILE = "provenance.json"
@@ -61,8 +62,16 @@ def write(
         OpenMM platform chosen for this run, None for an analytic system.
     deterministic : bool
         Of the system on that platform.
+
+    Raises
+    ------
+    FormatError
+        If what is there was written in another layout.
     """
     before = read(run_dir)
+    if before:
+        writer = before.get("versions", {}).get("msgen")
+        admit({**before, "msgen": writer}, SCHEMA_VERSION, {}, run_dir / FILE)
     now = versions()
     earlier = list(before.get("earlier_versions", []))
     if before.get("versions", now) != now:

@@ -28,7 +28,16 @@ import zarr
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
-from msgen.orchestrator.files import append_line, fsync_path, read_lines, write_atomic
+from msgen.orchestrator.durable import PARTIAL, DurableStore
+from msgen.orchestrator.files import (
+    RunDirectoryError,
+    append_line,
+    fsync_path,
+    read_lines,
+    write_atomic,
+    writing,
+)
+from msgen.orchestrator.formats import admit, this_msgen
 from msgen.orchestrator.tree import update_hash
 
 SCHEMA_VERSION = 1
@@ -39,7 +48,7 @@ _NOTHING: dict[str, Any] = {"lengths": {}, "index": 0, "digest": ""}
 _COLUMNS = ["round", "array", "replica", "start", "stop"]
 
 
-class StoreError(RuntimeError):
+class StoreError(RunDirectoryError):
     """The store cannot take what it was given, or does not hold what its records promise."""
 
 
@@ -62,9 +71,10 @@ class Store:
         self._known: list[dict[str, Any]] = []
         self._staged: dict[str, Any] | None = None
         if self._writable:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._root = zarr.open_group(store=str(path), mode="a", zarr_format=3)
-            commits = self.commits()
+            commits = self._checked_commits()
+            with writing(path):
+                path.mkdir(parents=True, exist_ok=True)
+            self._root = zarr.open_group(store=DurableStore(path), mode="a", zarr_format=3)
             self.truncate(int(commits[-1]["round"]) if commits else -1)
         else:
             self._root = zarr.open_group(store=str(path), mode="r", zarr_format=3)
@@ -74,6 +84,16 @@ class Store:
     def commits(self) -> list[dict[str, Any]]:
         """The records of all rounds, in order; read afresh, a campaign may be running."""
         return read_lines(self.commits_path)
+
+    def _checked_commits(self) -> list[dict[str, Any]]:
+        """As `commits`, before anything is cut off by them."""
+        try:
+            commits = read_lines(self.commits_path, strict=True)
+        except ValueError as error:
+            raise StoreError(f"{error}; restore it from a copy. Nothing was changed") from error
+        for commit in commits:
+            admit(commit, SCHEMA_VERSION, {}, self.commits_path)
+        return commits
 
     @property
     def last_round(self) -> int:
@@ -177,6 +197,7 @@ class Store:
             self._describe(list(lengths))
         self._staged = {
             "schema_version": SCHEMA_VERSION,
+            "msgen": this_msgen(),
             "round": rnd,
             "lengths": lengths,
             "index": int(known["index"]) + len(rows),
@@ -211,7 +232,7 @@ class Store:
         wanted: dict[str, int] = dict(last["lengths"])
         if last["index"]:
             wanted["index"] = last["index"]
-        for left in self.path.rglob("*.partial"):  # of a write that a kill cut short
+        for left in self.path.rglob(f"*{PARTIAL}"):  # of a write that a kill cut short
             left.unlink()
         for found in [file.parent for file in self.path.rglob("zarr.json")]:
             name = found.relative_to(self.path).as_posix()
@@ -231,7 +252,9 @@ class Store:
             self._describe(list(last["lengths"]))
 
     def _write(self, name: str, data: NDArray[Any], start: int) -> None:
-        if name not in self._arrays and not (self.path / name / "zarr.json").exists():
+        folder = self.path / name
+        new = name not in self._arrays and not (folder / "zarr.json").exists()
+        if new:
             row = max(1, data.dtype.itemsize * int(np.prod(data.shape[1:])))
             self._arrays[name] = self._root.create_array(
                 name,
@@ -239,6 +262,7 @@ class Store:
                 chunks=(max(1, _CHUNK_BYTES // row), *(max(1, n) for n in data.shape[1:])),
                 dtype=data.dtype,
                 chunk_key_encoding={"name": "default", "separator": "."},
+                dimension_names=_dimensions(name, data.ndim),
             )
         array = self._array(name)
         if array.shape[1:] != data.shape[1:] or array.dtype != data.dtype:
@@ -251,15 +275,18 @@ class Store:
             return
         array.resize((stop, *array.shape[1:]))
         array[start:stop] = data
-        folder, rows = self.path / name, array.chunks[0]
-        tail = ".0" * (array.ndim - 1)
-        chunks = [folder / f"c.{i}{tail}" for i in range(start // rows, (stop - 1) // rows + 1)]
-        # a chunk of nothing but zeros is not written
-        for file in [folder / "zarr.json", *(chunk for chunk in chunks if chunk.exists()), folder]:
-            fsync_path(file)
+        with writing(folder, data.nbytes):
+            for path in (folder, folder.parent, self.path) if new else (folder,):
+                fsync_path(path)
 
     def _describe(self, names: list[str]) -> None:
         self._array("index").attrs.update({"columns": _COLUMNS, "arrays": names})
+
+
+def _dimensions(name: str, ndim: int) -> tuple[str, ...]:
+    """Names for xarray; each array has its own, as arrays of one kind may differ in length."""
+    short = name.rpartition("/")[2]
+    return (f"{short}_row", *(f"{short}_axis{i}" for i in range(1, ndim)))
 
 
 def _checked(name: str, data: NDArray[Any]) -> NDArray[Any]:

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Tree
+from msgen.orchestrator.files import writing
+from msgen.orchestrator.formats import admit
 
 SCHEMA_VERSION = 1
 
@@ -98,7 +100,8 @@ def save_tree(path: Path, tree: Mapping[str, Any]) -> None:
     """
     text, arrays = _flatten(tree)
     named = {f"a{i}": array for i, array in enumerate(arrays)}
-    with path.open("wb") as file:
+    needed = len(text) + sum(array.nbytes for array in arrays)
+    with writing(path, needed), path.open("wb") as file:
         np.savez(file, tree=np.frombuffer(text, dtype=np.uint8), **cast(Any, named))
         file.flush()
         os.fsync(file.fileno())
@@ -110,7 +113,9 @@ def load_tree(path: Path) -> Tree:
     Raises
     ------
     TreeError
-        If the file is damaged, is no tree, or was written by a later version.
+        If the file is damaged or is no tree.
+    FormatError
+        If it was written in another layout.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -120,6 +125,7 @@ def load_tree(path: Path) -> Tree:
         raise
     except Exception as error:  # zipfile, zlib, struct and numpy each have their own
         raise TreeError(f"{path}: not readable as a tree ({error})") from error
-    if not isinstance(body, dict) or body.get("schema_version") != SCHEMA_VERSION:
-        raise TreeError(f"{path}: schema_version is not {SCHEMA_VERSION}")
+    if not isinstance(body, dict):
+        raise TreeError(f"{path}: holds no tree")
+    admit(body, SCHEMA_VERSION, {}, path)
     return cast(Tree, _decode(body["tree"], arrays))
