@@ -21,6 +21,8 @@ from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.store import Store
+from msgen.orchestrator.strategies import production
+from msgen.orchestrator.strategies.production import blocks_of
 from msgen.orchestrator.strategies.roster import SETTLE_ROUNDS, at_work, counted, resize, settle
 from msgen.systems.exact import exact_state_probability
 
@@ -135,6 +137,28 @@ def test_the_free_energy_is_right_while_replicas_come_and_go() -> None:
     assert rest.stderr_kT is not None
     assert rest.stderr_kT < 0.1
     assert abs(rest.f_kT - np.log(p / (1.0 - p))) < 4.0 * rest.stderr_kT
+
+
+def test_many_replicas_share_blocks_of_their_stratum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The free energies are the same, the errors those of fewer blocks."""
+    alone = producing("strata")
+    monkeypatch.setattr(production, "MOST_BLOCKS", 3)
+    few = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1]), np.zeros(0, dtype=np.int64))
+    assert few.tolist() == [0, 1, 2, 0, 3, 1, 4]
+    more = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1, 1, 1, 0]), few)
+    assert more.tolist() == [*few, 5, 3, 2]
+    together = producing("strata")
+    together.state = {**together.state, "produced": {}}
+    for step in together.steps[-4:]:
+        before = {**step.before, "produced": together.state["produced"]}
+        together.state = together.strategy.absorb(before, step.absorbed)
+    folded = together.state["produced"]
+    assert folded["bins"].shape[0] == 6
+    assert len(folded["stratum"]) == 8
+    assert np.allclose(folded["bins"].sum(axis=0), alone.state["produced"]["bins"].sum(axis=0))
+    a, b = (d.strategy.estimate(d.state).states["rest"] for d in (alone, together))
+    assert a.f_kT == pytest.approx(b.f_kT, abs=1e-9)
+    assert 0.2 * a.stderr_kT < b.stderr_kT < 5.0 * a.stderr_kT
 
 
 class Late(ToyStrategy):

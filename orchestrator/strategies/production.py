@@ -30,17 +30,20 @@ RECORDS = 25
 """Readings of the CVs that R̂ and the effective sample size keep, per replica and round."""
 MOST_RECORDS, ALL_RECORDS = 2000, 200_000
 """When a replica, or all of them, have more, every second one is dropped."""
+MOST_BLOCKS = 256
+"""Of a stratum: errors are as good from so many independent blocks as from more, and a block weighs
+8 bytes a bin in every checkpoint."""
 
 
 @dataclass
 class Production:
-    """Sums over frozen rounds; each replica is one independent block.
+    """Sums over frozen rounds, in independent blocks: a replica each, several where there are many.
 
     Attributes
     ----------
-    stratum : int array, shape (R,)
-        Where each replica is kept.
-    bins, states : Array, shapes (R, grid size) and (R, states)
+    stratum, block : int array, shape (R,)
+        Where each replica is kept, and what it is counted to; a block is of one stratum.
+    bins, states : Array, shapes (B, grid size) and (B, states)
         Weight 1/B of the samples in each bin and state.
     series : Array, shape (R, T, C)
         Thinned CVs; NaN while a replica was not there, rested or did not count yet.
@@ -53,6 +56,7 @@ class Production:
     """
 
     stratum: NDArray[np.int64]
+    block: NDArray[np.int64]
     bins: Array
     states: Array
     series: Array
@@ -64,15 +68,12 @@ class Production:
     @classmethod
     def start(cls, problem: Problem, stratum: NDArray[np.int64], n_states: int) -> Production:
         """Nothing gathered yet."""
-        r = len(stratum)
-        return cls(
-            stratum,
-            np.zeros((r, problem.grid.size)),
-            np.zeros((r, n_states)),
-            np.zeros((r, 0, problem.dim)),
-            np.zeros((r, 0), dtype=np.int64),
-            Works.empty(),
-        )
+        none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
+        bins, states = (np.zeros((0, w)) for w in width)
+        series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
+        made = cls(none, none, bins, states, series, labels, Works.empty())
+        made.grow(stratum)
+        return made
 
     def grow(self, stratum: NDArray[np.int64]) -> None:
         """Make room for replicas that came since; `stratum` is of all, the new ones last."""
@@ -80,8 +81,10 @@ class Production:
         if not more:
             return
         self.stratum = np.array(stratum)
+        self.block = blocks_of(self.stratum, self.block)
+        blocks = int(self.block.max()) + 1 - len(self.bins)
         self.bins, self.states = (
-            np.concatenate([a, np.zeros((more, a.shape[1]))]) for a in (self.bins, self.states)
+            np.concatenate([a, np.zeros((blocks, a.shape[1]))]) for a in (self.bins, self.states)
         )
         missed = np.full((more, *self.series.shape[1:]), np.nan)
         self.series = np.concatenate([self.series, missed])
@@ -105,8 +108,9 @@ class Production:
         weight = None
         if all("log_bias" in c for c in columns):
             weight = np.exp(-np.concatenate([c["log_bias"] for c in columns])[keep])
-        self.bins += block_sums(problem.grid.index(xi), problem.grid.size, replica, r, weight)
-        self.states += block_sums(states.assign(xi), len(states), replica, r, weight)
+        block, b = self.block[replica], len(self.bins)
+        self.bins += block_sums(problem.grid.index(xi), problem.grid.size, block, b, weight)
+        self.states += block_sums(states.assign(xi), len(states), block, b, weight)
         ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
         length = min(RECORDS, int(number.min())) if len(ids) else 0
         fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
@@ -135,7 +139,7 @@ class Production:
         n_strata = int(self.stratum.max()) + 1 if len(self.stratum) else 1
         if stratified:
             n_strata = len(states)
-            network = self.works.network(n_strata)
+            network = self.works.network(n_strata, self.block)
         else:
             network = solve_network(1, [])
         surface = combine(self._by_stratum(self.bins, n_strata), network).surface(
@@ -200,7 +204,9 @@ class Production:
 
     def _by_stratum(self, sums: Array, n_strata: int) -> Array:
         out = np.zeros((n_strata, *sums.shape))
-        out[self.stratum, np.arange(len(self.stratum))] = sums
+        owner = np.zeros(len(sums), dtype=np.int64)
+        owner[self.block] = self.stratum
+        out[owner, np.arange(len(sums))] = sums
         return out
 
     def _r_hat(self, problem: Problem, chains: list[list[Array]]) -> dict[str, float]:
@@ -220,6 +226,7 @@ class Production:
     def tree(self) -> Tree:
         return {
             "stratum": self.stratum,
+            "block": self.block,
             "bins": self.bins,
             "states": self.states,
             "series": self.series,
@@ -231,7 +238,7 @@ class Production:
 
     @classmethod
     def from_tree(cls, tree: Tree) -> Production:
-        names = ("stratum", "bins", "states", "series", "labels")
+        names = ("stratum", "block", "bins", "states", "series", "labels")
         arrays = {name: np.array(tree[name]) for name in names}
         return cls(
             **arrays,
@@ -239,6 +246,29 @@ class Production:
             rounds=int(tree["rounds"]),
             stride=int(tree["stride"]),
         )
+
+
+def blocks_of(stratum: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Block of every replica, shape (R,); those of the first ones are `known` and stay.
+
+    A new replica is a block of its own until its stratum has `MOST_BLOCKS`; then they go round.
+    """
+    block, number = known.tolist(), int(known.max(initial=-1)) + 1
+    mine: dict[int, list[int]] = {}
+    members: dict[int, int] = {}
+    for i, k in enumerate(stratum.tolist()):
+        held = mine.setdefault(k, [])
+        if i < len(known):
+            if len(held) < MOST_BLOCKS:
+                held.append(block[i])
+        elif len(held) < MOST_BLOCKS:
+            held.append(number)
+            block.append(number)
+            number += 1
+        else:
+            block.append(held[members[k] % MOST_BLOCKS])
+        members[k] = members.get(k, 0) + 1
+    return np.array(block, dtype=np.int64)
 
 
 def young_estimate(

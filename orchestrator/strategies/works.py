@@ -65,12 +65,17 @@ class Works:
         sent = {(int(a), int(b)) for a, b in zip(self["source"], self["target"], strict=True)}
         return sorted((a, b) for a, b in sent if a < b and (b, a) in sent)
 
-    def network(self, n_strata: int) -> NetworkResult:
-        """All pairs solved together, blocks being the replicas that started the paths."""
+    def network(self, n_strata: int, block: NDArray[np.int64] | None = None) -> NetworkResult:
+        """All pairs solved together.
+
+        Blocks are the replicas that started the paths, or what `block`, shape (R,), counts them to.
+        """
         pairs = []
+        blocks = self["path_replica"].astype(np.int64)
+        if block is not None:
+            blocks = block[blocks]
         for a, b in self.pairs():
             f, r = self.between(a, b), self.between(b, a)
-            blocks = self["path_replica"].astype(np.int64)
             pairs.append(PairWorks(a, b, self["work"][f], self["work"][r], blocks[f], blocks[r]))
         return solve_network(n_strata, pairs)
 
