@@ -96,21 +96,26 @@ class Hosts:
 
     def ray(self, host: int) -> subprocess.Popen[bytes]:
         """A Ray node of one CPU in the host; the head in number 0."""
-        own = f"--node-ip-address={self.address(host)}"
-        size = ("--num-cpus=1", "--object-store-memory=100000000", "--block")
+        options = [f"--node-ip-address={self.address(host)}", "--num-cpus=1", "--block"]
+        options += ["--object-store-memory=100000000"]
         if host:
-            join = f"--address={self.address(0)}:{PORT}"
-            return self.start(host, RAY, "start", join, own, *size)
-        # short: sockets lie in it
-        place = f"--temp-dir=/tmp/{self._names[0]}"
-        head = ("--head", f"--port={PORT}", place, "--include-dashboard=false")
-        process = self.start(0, RAY, "start", *head, own, *size)
-        ask = (RAY, "health-check", "--address", f"{self.address(0)}:{PORT}")
-        deadline = time.monotonic() + 60.0
-        while self.start(0, *ask).wait() != 0:
-            assert time.monotonic() < deadline, "the head did not start"
-            time.sleep(0.5)
+            options += [f"--address={self.address(0)}:{PORT}"]
+        else:
+            options += ["--head", f"--port={PORT}", "--include-dashboard=false"]
+            options += [f"--temp-dir=/tmp/{self._names[0]}"]  # short: sockets lie in it
+        before = self._started(host)
+        process = self.start(host, RAY, "start", *options)
+        deadline = time.monotonic() + 90.0
+        # one after the other: they share a session folder, as hosts do not, and race in it
+        while self._started(host) == before:
+            assert process.poll() is None, f"Ray did not start on host {host}"
+            assert time.monotonic() < deadline, f"Ray did not start on host {host}"
+            time.sleep(0.2)
         return process
+
+    def _started(self, host: int) -> int:
+        log = self._folder / f"host{host}.log"
+        return log.read_text().count("Ray runtime started") if log.exists() else 0
 
 
 @contextmanager
