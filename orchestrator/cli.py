@@ -163,7 +163,7 @@ def _directory(path: Path) -> Path:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.report import status
+    from msgen.orchestrator.status import status
 
     print(status(_directory(args.directory)))
     return 0

@@ -15,26 +15,8 @@ from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.files import write_atomic
 from msgen.orchestrator.history import read_history
-from msgen.orchestrator.results import Result, read_result, write_tables
-from msgen.orchestrator.schema.problems import CampaignError, Problem
+from msgen.orchestrator.results import Result, committed_result, write_tables
 from msgen.orchestrator.store import Store
-from msgen.systems.errors import SpecError
-
-
-def committed_result(run_dir: Path) -> Result:
-    """What `read_result` gives, for the command line.
-
-    Raises
-    ------
-    CampaignError
-        If no round has been committed yet, or another version of msgen wrote the result.
-    """
-    try:
-        return read_result(run_dir)
-    except (FileNotFoundError, SpecError) as error:
-        remedy = "Wait for the first round, or give another run directory"
-        problem = Problem(("DIR",), str(run_dir), str(error), remedy)
-        raise CampaignError("command line", [problem]) from None
 
 
 def sample_weights(f_kT: Array, labels: NDArray[np.int64], log_bias: Array) -> Array:

@@ -6,33 +6,28 @@ Neither needs ray, and the run may be alive: both go by what it has committed.
 from __future__ import annotations
 
 import base64
-import fcntl
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.events import EventLog
-from msgen.orchestrator.export import committed_result, export
+from msgen.orchestrator.export import export
 from msgen.orchestrator.files import write_atomic
 from msgen.orchestrator.history import read_history
-from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.plot_history import history_figure
 from msgen.orchestrator.plots import png, surface_figure
 from msgen.orchestrator.progress import (
     REFERENCE,
     UNKNOWN,
-    count,
     duration,
     overhead,
-    state_lines,
     state_values,
 )
-from msgen.orchestrator.results import Result
-from msgen.orchestrator.schema.problems import CampaignError
+from msgen.orchestrator.results import Result, committed_result
+from msgen.orchestrator.status import is_alive, status, warnings_of
 from msgen.orchestrator.validate import RESOLVED, load_campaign
 
 __all__ = ["export", "is_alive", "status", "write_report"]
@@ -44,54 +39,6 @@ table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left
 td.n{text-align:right;font-variant-numeric:tabular-nums}.warn{background:#fff4d6;padding:.5rem 1rem}
 .converged{color:#00734f}.exhausted,.running{color:#9a5b00}.failed{color:#b00020}
 """
-
-
-def is_alive(run_dir: Path) -> bool:
-    """Whether a process holds the run directory's lock at this moment."""
-    try:
-        file = RunLock(Path(run_dir)).path.open("rb")
-    except OSError:
-        return False
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        return False
-
-
-def status(run_dir: Path) -> str:
-    """How far a run is: phase, states, cost, what is unmet and what went wrong, a line each."""
-    run_dir = Path(run_dir)
-    events = EventLog(run_dir / "events.jsonl").read()
-    alive = is_alive(run_dir)
-    try:
-        result = committed_result(run_dir)
-    except CampaignError:
-        what = "is running, no round committed yet" if alive else "has not committed any round"
-        return f"{run_dir} {what}"
-    estimate, cost = result.estimate, result.cost
-    word: str = result.status
-    if word == "running":
-        word = "running" if alive else "stopped, to be resumed"
-    lines = [f"{result.header.campaign}: {word} — {result.reason}"]
-    if events:
-        when = datetime.fromisoformat(str(events[-1]["time"]))
-        ago = max(0.0, (datetime.now(UTC) - when).total_seconds())
-        lines.append(f"  last sign of life {duration(ago)} ago")
-    history = read_history(run_dir)
-    if history:
-        lines.append(f"  phase {history[-1].phase}, round {history[-1].round}")
-    lines += state_lines(estimate.states)
-    lines.append(
-        f"  {count(cost.energy_evaluations)} energy evaluations · wall {duration(cost.wall_s)} · "
-        f"{overhead(cost)}"
-    )
-    lines += [f"  unmet: {what}" for what in estimate.unmet]
-    lines += [f"  warning: {what}" for what in _warnings(result, events)]
-    if not alive and result.status in ("running", "failed"):
-        lines.append("  to go on: the same msgen-run command again")
-    return "\n".join(lines)
 
 
 def write_report(run_dir: Path, target_kT: float | None = None) -> Path:
@@ -130,21 +77,6 @@ def drawable(estimate: Estimate) -> bool:
     return estimate.f_kT.size > 1 and bool((estimate.f_kT == estimate.f_kT).any())
 
 
-def _warnings(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = [str(w) for w in result.estimate.diagnostics.get("warnings", ())]
-    for name, times in dict(result.estimate.diagnostics.get("isomers_left_out") or {}).items():
-        found.append(f"not the same molecule, left out ({times} times): {name}")
-    lost = [e for e in events if e["event"] == "failure"]
-    if lost:
-        cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]
-        found.append(f"{len(lost)} work orders failed; the last: {cause}")
-    if result.status == "exhausted":
-        found.append(
-            "the budget was spent before every criterion held: the errors may not cover yet"
-        )
-    return found
-
-
 def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
     """An HTML table; the first column holds names, the others right-aligned values."""
     out = ["<table>"]
@@ -178,7 +110,7 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         f"{head}<style>{_STYLE}</style></head><body>",
         f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
     ]
-    warnings = _warnings(result, EventLog(run_dir / "events.jsonl").read())
+    warnings = warnings_of(result, EventLog(run_dir / "events.jsonl").read())
     if warnings:
         items = "".join(f"<li>{html.escape(w)}</li>" for w in warnings)
         parts.append(f'<div class="warn"><strong>Warnings</strong><ul>{items}</ul></div>')

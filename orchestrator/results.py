@@ -18,7 +18,7 @@ import numpy as np
 
 from msgen.orchestrator.base import Cost, Estimate, StateEstimate
 from msgen.orchestrator.files import write_atomic
-from msgen.systems.errors import SpecError
+from msgen.orchestrator.schema.problems import CampaignError, Problem
 
 ResultStatus = Literal["converged", "exhausted", "running", "failed"]
 """An interrupted campaign is 'running': it goes on when it is resumed, and `reason` says so."""
@@ -151,14 +151,14 @@ def read_result(run_dir: Path) -> Result:
     content = json.loads(path.read_text(encoding="utf-8"))
     version = content.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise SpecError(
+        raise _spec_error(
             ("schema_version",),
             version,
             f"{path} has a layout this msgen does not know",
             f"read it with the msgen that wrote it; this one reads version {SCHEMA_VERSION}",
         )
     if content["status"] not in get_args(ResultStatus):
-        raise SpecError(
+        raise _spec_error(
             ("status",), content["status"], f"{path} is damaged", "resume the run to rewrite it"
         )
     states = {
@@ -193,6 +193,28 @@ def read_result(run_dir: Path) -> Result:
         ),
         Cost(**content["cost"]),
     )
+
+
+def _spec_error(field: tuple[str, ...], value: object, problem: str, remedy: str) -> Exception:
+    from msgen.systems.errors import SpecError  # brings torch, which `status` does not wait for
+
+    return SpecError(field, value, problem, remedy)
+
+
+def committed_result(run_dir: Path) -> Result:
+    """What `read_result` gives, for the command line.
+
+    Raises
+    ------
+    CampaignError
+        If no round has been committed yet, or another version of msgen wrote the result.
+    """
+    try:
+        return read_result(run_dir)
+    except (FileNotFoundError, ValueError) as error:
+        remedy = "Wait for the first round, or give another run directory"
+        problem = Problem(("DIR",), str(run_dir), str(error), remedy)
+        raise CampaignError("command line", [problem]) from None
 
 
 def csv_lines(result: Result) -> Iterator[str]:
