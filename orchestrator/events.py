@@ -6,7 +6,10 @@ Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
   ``stop`` (status, reason)
 - ``phase`` (now, round), ``model`` (version published), ``round`` (round, phase, evaluations,
   waited_s for workers, absorbed_s until it was committed)
-- ``failure`` (order, cause, retryable), ``retry`` (order, attempt), ``duplicate`` (order)
+- ``failure`` (order, kind, cause, retryable), ``retry`` (order, attempt), ``duplicate`` (order)
+- ``deadline`` (order, after_s: its worker is given up), ``spare`` (order: late, given to an idle
+  worker as well), ``spare_lost`` (order, kind, cause: another worker has it)
+- ``workers`` (now, was, nodes), ``not_started`` (node, cause)
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import ray
@@ -66,7 +67,7 @@ class _ControllerActor:
             needs(self._job.resources),
             deadline_s=self._job.resources.deadline_s,
             # opened when there is something to tell: by then the loop holds the run directory
-            tell=lambda event, **fields: self._events().write(event, **fields),
+            tell=lambda event, **fields: self._events.write(event, **fields),
             meters=meters,
         )
         try:
@@ -82,6 +83,7 @@ class _ControllerActor:
     def stop(self) -> None:
         self._stop.request()
 
+    @cached_property
     def _events(self) -> EventLog:
         return EventLog(self._job.run_dir / "events.jsonl")
 
