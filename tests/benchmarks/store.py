@@ -112,9 +112,11 @@ def measure(folder: Path, rounds: int, replicas: int, samples: int) -> list[Row]
     store, checkpoints = Store(folder / "store.zarr", "w"), Checkpoints(folder / "checkpoints")
     monitor, events = Monitor(folder, header, tensorboard=False), EventLog(folder / "events.jsonl")
     parts: dict[str, list[float]] = {"samples": [], "checkpoint": [], "record": [], "results": []}
+    cpu: list[float] = []  # what neighbours do to the disk is not in it
     read: dict[str, int] = {}
     for rnd in range(rounds):
         made = segments(rnd, replicas, samples)
+        busy = time.process_time()
         marks = [time.perf_counter()]
         added = store.append(rnd, made)
         marks.append(time.perf_counter())
@@ -124,6 +126,7 @@ def measure(folder: Path, rounds: int, replicas: int, samples: int) -> list[Row]
         checkpoints.prune(rnd)
         events.write("round", round=rnd, phase="produce", evaluations=10_000)
         marks.append(time.perf_counter())
+        cpu.append(time.process_time() - busy)
         monitor.round(info(rnd, added))
         marks.append(time.perf_counter())
         for name, a, b in zip(parts, marks[:-1], marks[1:], strict=True):
@@ -136,7 +139,11 @@ def measure(folder: Path, rounds: int, replicas: int, samples: int) -> list[Row]
         Row("store on disk", size(folder / "store.zarr") / 2**20, "MiB"),
     ]
     totals = [sum(one) for one in zip(*list(parts.values())[:3], strict=True)]
-    for name, times in [("a commit", totals), *((f"of it: {n}", t) for n, t in parts.items())]:
+    for name, times in [
+        ("a commit", totals),
+        ("of it: processor", cpu),
+        *((f"of it: {n}", t) for n, t in parts.items()),
+    ]:
         early, late = times[tenth : 2 * tenth], times[-tenth:]
         shown = "results, after it" if name.endswith("results") else name
         rows.append(Row(f"{shown}, last tenth", 1e3 * statistics.median(late), "ms", "median"))
