@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -48,16 +47,15 @@ def same_as_undisturbed(path: Path, rounds: int = 6) -> bool:
 
 
 class After(Recorder):
-    """Does something once a round has been committed."""
+    """Does something once a round has been committed; here, since Ray's tests want this thread."""
 
-    def __init__(self, rnd: int, what: Callable[[], Any]) -> None:
+    def __init__(self, **what: Callable[[], Any]) -> None:
         super().__init__()
-        self._round, self._what = rnd, what
+        self._what = {int(name.removeprefix("round_")): do for name, do in what.items()}
 
     def round(self, info: Any) -> None:
         super().round(info)
-        if info.round == self._round:
-            threading.Thread(target=self._what, daemon=True).start()
+        self._what.get(info.round, lambda: None)()
 
 
 def run(one: Job, recorder: Recorder) -> Any:
@@ -110,18 +108,16 @@ def test_a_trainer_killed_in_a_fit_costs_that_fit(tmp_path: Path, nodes: Cluster
 
 @pytest.mark.parametrize("graceful", [True, False])
 def test_nodes_join_and_leave(tmp_path: Path, nodes: Cluster, graceful: bool) -> None:
-    rounds = 24
+    rounds, joined = 30, list[Any]()
 
-    def come_and_go() -> None:
-        node = nodes.add_node(num_cpus=2)
-        until = time.monotonic() + 30.0
-        while not events(tmp_path / "run", "workers") and time.monotonic() < until:
-            time.sleep(0.1)
-        time.sleep(1.5)
-        nodes.remove_node(node, allow_graceful=graceful)
+    def join() -> None:
+        joined.append(nodes.add_node(num_cpus=2))
+
+    def leave() -> None:
+        nodes.remove_node(joined[0], allow_graceful=graceful)
 
     one = job(tmp_path / "run", rounds=rounds, seconds=0.15)
-    assert run(one, After(0, come_and_go)).status == "converged"
+    assert run(one, After(round_0=join, round_14=leave)).status == "converged"
     counts = [e["now"] for e in events(tmp_path / "run", "workers")]
     assert counts[0] == 3
     assert counts[-1] == 1
@@ -148,7 +144,7 @@ def test_the_controller_killed_says_how_to_go_on(tmp_path: Path, nodes: Cluster)
         os.kill(json.loads(holder.read_text())["pid"], signal.SIGKILL)
 
     one = job(tmp_path / "run", seconds=0.1)
-    recorder = After(1, kill)
+    recorder = After(round_1=kill)
     with pytest.raises(RuntimeError, match="the same command goes on after the last committed"):
         run(one, recorder)
     assert recorder.closed[0][0] == "failed"
