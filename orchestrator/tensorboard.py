@@ -126,7 +126,11 @@ class TensorBoardLog:
 
     def __init__(self, folder: Path, cv_names: tuple[str, ...], purge_step: int = 0) -> None:
         self._cv_names = cv_names
-        resumed = any(folder.glob("events.out.tfevents.*"))
+        earlier = [p.name.split(".")[3] for p in folder.glob("events.out.tfevents.*")]
+        resumed = bool(earlier)
+        if resumed:
+            # files are read in the order of their names, which begin with the second they were made
+            time.sleep(min(1.0, max(0.0, int(max(earlier)) + 1 - time.time())))
         self._writer = EventFileWriter(str(folder))
         if resumed:
             self._writer.add_event(

@@ -100,10 +100,12 @@ def test_a_resumed_run_shows_no_round_twice(tmp_path: Path) -> None:
 
 
 def test_a_run_started_anew_voids_all_earlier_rounds(tmp_path: Path) -> None:
-    monitor(tmp_path).round(info(0, sigma=0.5))
-    second = monitor(tmp_path)
-    second.round(info(0, sigma=0.2))
-    second.close("interrupted", "by a signal")
+    for k in range(4):  # the names of files made in one second do not follow each other
+        last = monitor(tmp_path)
+        last.round(info(0, sigma=0.5 - 0.1 * k))
+    last.close("interrupted", "by a signal")
+    files = sorted(p.name.split(".")[3] for p in (tmp_path / "tensorboard").glob("events*"))
+    assert len(set(files)) == 4
     series = events(tmp_path).Scalars("stderr/rest")
     assert [(e.step, e.value) for e in series] == [(0, pytest.approx(0.2))]
 
