@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from test_executors import content, events, inline, on_ray
 from toy_campaign import Recorder, build
@@ -150,3 +153,54 @@ def test_the_controller_killed_says_how_to_go_on(tmp_path: Path, nodes: Cluster)
     assert recorder.closed[0][0] == "failed"
     assert on_ray(one)[0].status == "converged"
     assert same_as_undisturbed(tmp_path / "run")
+
+
+def test_the_whole_cluster_gone_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The campaign ends with an error; on another cluster it goes on after what was committed."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    one = job(tmp_path / "run", seconds=0.1)
+    first = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    recorder = After(round_1=first.shutdown)
+    with (
+        pytest.raises((RuntimeError, ray.exceptions.RayError)),
+        ray_controller.cluster(first.address),
+    ):
+        run(one, recorder)
+    assert len(recorder.infos) < 6
+    second = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        with ray_controller.cluster(second.address):
+            outcome, after = on_ray(one)
+    finally:
+        second.shutdown()
+    assert outcome.status == "converged"
+    assert after.infos[0].round >= 1  # the last committed one is told again
+    assert same_as_undisturbed(tmp_path / "run")
+
+
+def test_a_full_object_store_is_waited_out(tmp_path: Path, monkeypatch: Any) -> None:
+    """Somebody else fills it for a while; nothing is spilt to disk."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    small = {"automatic_object_spilling_enabled": False}
+    head = {"num_cpus": 2, "object_store_memory": 80 * 2**20, "_system_config": small}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    hogs: list[Any] = []
+
+    def fill() -> None:
+        for size in (16, 4, 1):
+            with contextlib.suppress(ray.exceptions.RayError):
+                while True:
+                    hogs.append(ray.put(np.zeros(size * 2**17)))
+        threading.Timer(4.0, hogs.clear).start()
+
+    try:
+        with ray_controller.cluster(cluster.address):
+            recorder = After(round_1=fill)
+            outcome = run(job(tmp_path / "run", big=True, seconds=0.05), recorder)
+    finally:
+        cluster.shutdown()
+    assert outcome.status == "converged", outcome.reason
+    kinds = {e["kind"] for e in events(tmp_path / "run", "failure")}
+    assert kinds <= {"store"}
+    quiet = Job(tmp_path / "quiet", setup(big=True), build)
+    assert content(tmp_path / "run") == inline(quiet)

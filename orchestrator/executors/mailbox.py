@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import queue
+import threading
+from collections import deque
 
 from msgen.orchestrator.base import RoundInfo, Status
 
 
 class Mailbox:
-    """A `Reporter` whose rounds somebody else fetches, from another thread."""
+    """A `Reporter` whose rounds somebody else fetches, from another thread.
+
+    A round is kept until its receipt is confirmed: an answer may be lost on the way.
+    """
 
     def __init__(self) -> None:
-        self._rounds: queue.SimpleQueue[RoundInfo] = queue.SimpleQueue()
+        self._rounds: deque[RoundInfo] = deque()
+        self._gone = 0
+        self._news = threading.Condition()
 
     def round(self, info: RoundInfo) -> None:
-        """Keep it until it is fetched."""
-        self._rounds.put(info)
+        """Keep it until it has arrived."""
+        with self._news:
+            self._rounds.append(info)
+            self._news.notify()
 
     def close(self, status: Status, reason: str) -> None:
         """Nothing: who fetches the rounds learns the status from what the loop returns."""
 
-    def fetch(self, timeout_s: float) -> list[RoundInfo]:
-        """Rounds since the last call; waits up to `timeout_s` for the first."""
-        found: list[RoundInfo] = []
-        try:
-            found.append(
-                self._rounds.get(timeout=timeout_s) if timeout_s else self._rounds.get_nowait()
-            )
-            while True:
-                found.append(self._rounds.get_nowait())
-        except queue.Empty:
-            return found
+    def fetch(self, arrived: int, timeout_s: float) -> list[RoundInfo]:
+        """Rounds after the first `arrived`; waits up to `timeout_s` for one."""
+        with self._news:
+            while self._gone < arrived:
+                self._rounds.popleft()
+                self._gone += 1
+            self._news.wait_for(lambda: bool(self._rounds), timeout_s)
+            return list(self._rounds)

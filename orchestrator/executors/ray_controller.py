@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,10 +20,13 @@ from msgen.orchestrator.executors.mailbox import Mailbox
 from msgen.orchestrator.executors.ray_executor import RayExecutor
 from msgen.orchestrator.executors.ray_metrics import Metered, Meters
 from msgen.orchestrator.executors.ray_seats import Needs, alive, options, room, trainers_node
+from msgen.orchestrator.executors.ray_staff import FULL
 from msgen.orchestrator.job import Job, Resources
 from msgen.orchestrator.stop import StopFlag
 
 _NEWS_S = 0.5
+_LAST_NEWS_S = 60.0
+"""How long the last rounds may wait for room in a full object store; they are on disk anyway."""
 
 
 def needs(asked: Resources) -> Needs:
@@ -76,9 +80,9 @@ class _ControllerActor:
         finally:
             executor.close()
 
-    def news(self, timeout_s: float) -> list[RoundInfo]:
-        """Rounds since the last call; waits up to `timeout_s` for the first."""
-        return self._mailbox.fetch(timeout_s)
+    def news(self, arrived: int, timeout_s: float) -> list[RoundInfo]:
+        """Rounds after the first `arrived`; waits up to `timeout_s` for one."""
+        return self._mailbox.fetch(arrived, timeout_s)
 
     def stop(self) -> None:
         self._stop.request()
@@ -116,19 +120,37 @@ def run(job: Job, reporter: Reporter, stop: StopFlag) -> Outcome:
     how = options(1, 0, 0.0, node, max_concurrency=4)
     actor: Any = ray.remote(_ControllerActor).options(**how).remote(job)
     running = actor.run.remote()
-    sent = 0
+    arrived = sent = 0
+
+    def told(timeout_s: float) -> bool:
+        """Pass on what is new; False if Ray's object store has no room for it now."""
+        nonlocal arrived
+        try:
+            fresh = ray.get(actor.news.remote(arrived, timeout_s))
+        except FULL:
+            return False
+        except RayTaskError as error:
+            if isinstance(error.cause, FULL):
+                return False
+            raise
+        for info in fresh:
+            arrived += 1
+            reporter.round(info)
+        return True
+
     try:
         while True:
-            for info in ray.get(actor.news.remote(_NEWS_S)):
-                reporter.round(info)
+            if not told(_NEWS_S):
+                time.sleep(_NEWS_S)
             while sent < stop.requests:
                 actor.stop.remote()
                 sent += 1
             if ray.wait([running], timeout=0)[0]:
                 break
         outcome: Outcome = ray.get(running)
-        for info in ray.get(actor.news.remote(0.0)):
-            reporter.round(info)
+        patience = time.monotonic() + _LAST_NEWS_S
+        while not told(0.0) and time.monotonic() < patience:
+            time.sleep(_NEWS_S)
     except RayTaskError as error:
         said = f"{type(error.cause).__name__}: {error.cause}"
         reporter.close("failed", said)
