@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from msgen.actors.base import FIT_DEVICE, WorkOrder
 from msgen.actors.worker import Worker
+from msgen.orchestrator.executors.ray_trainer import Trainer
 
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "", FIT_DEVICE: "cpu"}
 
@@ -46,10 +47,6 @@ def options(threads: int, cpus: int, gpus: float, node: str = "", **more: Any) -
         "runtime_env": environment(threads, gpu=gpus > 0),
         **more,
     }
-
-
-class Trainer(Worker):
-    """A worker that gets the fits; Ray shows it by this name."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Seat:
     """Reference that resolves once it is up; None from then on."""
     since: float
     """When it began to start, or what it does now, or to idle."""
-    role: type[Worker] = Worker
+    role: type[Worker | Trainer] = Worker
     flying: dict[Any, WorkOrder] = field(default_factory=dict)
     """By object reference, in the order of submission; it does the first."""
     pace: float = 1.0
@@ -94,7 +91,7 @@ class Seat:
         return self.starting is None
 
 
-def hire(role: type[Worker], how: Mapping[str, Any], node: str, setup: Any) -> Seat:
+def hire(role: type[Worker | Trainer], how: Mapping[str, Any], node: str, setup: Any) -> Seat:
     """Start an actor; it says when it is up."""
     actor: Any = ray.remote(role).options(**how).remote(setup)
     return Seat(actor, node, actor.ready.remote(), time.monotonic(), role)

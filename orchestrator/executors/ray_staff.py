@@ -16,7 +16,6 @@ from msgen.orchestrator.executors.ray_seats import (
     Needs,
     Seat,
     Tell,
-    Trainer,
     alive,
     hire,
     options,
@@ -24,6 +23,7 @@ from msgen.orchestrator.executors.ray_seats import (
     trainers_node,
     vacant,
 )
+from msgen.orchestrator.executors.ray_trainer import Trainer
 
 FULL = (ObjectStoreFullError, OutOfDiskError)
 _LOOK_S = 1.0
@@ -158,7 +158,7 @@ class Staff:
             self._hire(Worker, node) for node in vacant(places, taken, self._needs.workers)
         ]
 
-    def _hire(self, role: type[Worker], node: str) -> Seat:
+    def _hire(self, role: type[Worker | Trainer], node: str) -> Seat:
         needs = self._needs
         cpus, gpus = (needs.cpus, needs.worker_gpus)
         if role is Trainer:  # it needs its CPU for moments only, and takes it from the workers
