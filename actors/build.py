@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.context import WorkerContext
@@ -15,6 +15,9 @@ from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.overdamped import Overdamped
 from msgen.systems.base import Array, System
 from msgen.systems.errors import SpecError
+
+if TYPE_CHECKING:
+    from msgen.systems.molecular import OpenMMSystem
 
 FIRST_STEP = {"mala": 0.01, "hmc": 0.1}
 """Where the tuning of an analytic system's step size starts, in units of kT and unit mass."""
@@ -70,11 +73,8 @@ def build_engine(context: WorkerContext, step: float | None, masses: Array | Non
     if "engine" not in context.cache:
         # here: an analytic system needs no OpenMM
         from msgen.actors.molecule_engine import MoleculeEngine
-        from msgen.systems.molecular import OpenMMSystem
 
-        system = context.system
-        if not isinstance(system, OpenMMSystem):
-            raise TypeError(f"{type(system).__name__} is no OpenMM system")
+        system = molecule(context)
         if spec["kind"] not in ("langevin", "ghmc"):
             raise SpecError(
                 ("strategy", "local", "kind"),
@@ -87,3 +87,14 @@ def build_engine(context: WorkerContext, step: float | None, masses: Array | Non
         )
     engine: Engine = context.cache["engine"]
     return engine
+
+
+def molecule(context: WorkerContext) -> OpenMMSystem:
+    """The campaign's system, known to be a molecule."""
+    # here: an analytic system needs no OpenMM
+    from msgen.systems.molecular import OpenMMSystem
+
+    system = context.system
+    if not isinstance(system, OpenMMSystem):
+        raise TypeError(f"{type(system).__name__} is no OpenMM system")
+    return system

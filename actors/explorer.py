@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder
-from msgen.actors.build import build_engine
+from msgen.actors.build import build_engine, molecule
 from msgen.actors.context import WorkerContext
 from msgen.actors.engine import Schedule
 from msgen.actors.sampler import concatenate, tree_of, walkers_of
 from msgen.systems.base import Array, Walkers
+
+if TYPE_CHECKING:
+    from msgen.systems.stereo import StereoWatch
 
 
 def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -78,14 +83,16 @@ def flips(context: WorkerContext, positions: Array) -> list[list[str]]:
     """For each configuration, which peptide bonds and chiral centres differ from the start."""
     if context.setup["system"]["kind"] != "openmm":
         return [[] for _ in positions]
+    return stereo_watch(context).names_flipped(positions)
+
+
+def stereo_watch(context: WorkerContext) -> StereoWatch:
+    """What watches the molecule's isomers, made once."""
     if "stereo" not in context.cache:
-        from msgen.systems.molecular import OpenMMSystem
+        # here: an analytic system needs no OpenMM
         from msgen.systems.stereo import StereoWatch
 
-        system = context.system
-        if not isinstance(system, OpenMMSystem):
-            raise TypeError(f"{type(system).__name__} is no OpenMM system")
-        start = system.initial().positions[0].reshape(-1, 3)
-        context.cache["stereo"] = StereoWatch(system.topology, start)
-    found: list[list[str]] = context.cache["stereo"].names_flipped(positions)
+        system = molecule(context)
+        context.cache["stereo"] = StereoWatch(system.topology, system.initial().positions[0])
+    found: StereoWatch = context.cache["stereo"]
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.systems.base import Array
 
@@ -111,6 +112,16 @@ class StereoWatch:
     def n_watched(self) -> int:
         """Peptide bonds plus chiral centres."""
         return len(self._omega) + len(self._centre)
+
+    @property
+    def centres(self) -> NDArray[np.intp]:
+        """(centre, first, second, third substituent) of the chiral centres, shape (M, 4)."""
+        return self._centre
+
+    @property
+    def centre_names(self) -> tuple[str, ...]:
+        """As «chirality ALA2:CA»."""
+        return tuple(self._centre_names)
 
     def _is_cis(self, x: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
         p = x.reshape(len(x), -1, 3)[:, self._omega]

@@ -1,0 +1,70 @@
+"""What may stay hidden while CVs move: the torsions about bonds that are free to turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.systems.base import Array
+
+MOST = 64
+"""Torsions that are watched; of a large molecule the first ones."""
+
+
+def free_torsions(topology: Any) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    """One torsion for every bond between heavy atoms that both have another heavy neighbour.
+
+    Bonds of rings are among them; solvent has none.
+
+    Parameters
+    ----------
+    topology : mdtraj.Topology
+        With bonds.
+
+    Returns
+    -------
+    names : tuple of str
+        As «torsion ACE1:C-ALA2:N».
+    atoms : int array, shape (T, 4)
+    """
+    near: dict[int, list[int]] = {}
+    heavy = [a.element is not None and a.element.symbol != "H" for a in topology.atoms]
+    bonds = sorted({tuple(sorted((a.index, b.index))) for a, b in topology.bonds})
+    for i, j in bonds:
+        if heavy[i] and heavy[j]:
+            near.setdefault(i, []).append(j)
+            near.setdefault(j, []).append(i)
+    names, atoms = [], []
+    for i, j in bonds:
+        left = [a for a in near.get(i, []) if a != j]
+        right = [a for a in near.get(j, []) if a != i]
+        if heavy[i] and heavy[j] and left and right:
+            names.append("torsion " + "-".join(_atom(topology.atom(a)) for a in (i, j)))
+            atoms.append((min(left), i, j, min(right)))
+    return tuple(names[:MOST]), np.array(atoms[:MOST], dtype=np.intp).reshape(-1, 4)
+
+
+def _atom(atom: Any) -> str:
+    return f"{atom.residue.name}{atom.residue.resSeq}:{atom.name}"
+
+
+def torsion_angles(positions: Array, atoms: NDArray[np.intp]) -> Array:
+    """Torsions in (−π, π], shape (n, 3N) → (n, T); IUPAC sign."""
+    x = positions.reshape(len(positions), -1, 3)
+    b1, b2, b3 = (x[:, atoms[:, k + 1]] - x[:, atoms[:, k]] for k in range(3))
+    n1, n2 = np.cross(b1, b2), np.cross(b2, b3)
+    axis = b2 / np.linalg.norm(b2, axis=2, keepdims=True)
+    return np.asarray(np.arctan2((np.cross(n1, n2) * axis).sum(axis=2), (n1 * n2).sum(axis=2)))
+
+
+def handedness(positions: Array, centres: NDArray[np.intp]) -> Array:
+    """Signed volume at chiral centres over that of a right corner, shape (n, 3N) → (n, M).
+
+    About ±0.7 for a tetrahedron; 0 is flat.
+    """
+    x = positions.reshape(len(positions), -1, 3)
+    arms = [x[:, centres[:, k]] - x[:, centres[:, 0]] for k in (1, 2, 3)]
+    arms = [a / np.linalg.norm(a, axis=2, keepdims=True) for a in arms]
+    return np.asarray((np.cross(arms[0], arms[1]) * arms[2]).sum(axis=2))
