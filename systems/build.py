@@ -13,6 +13,7 @@ from msgen.systems.analytic import DoubleWell, MuellerBrown
 from msgen.systems.base import System
 from msgen.systems.errors import SpecError
 from msgen.systems.mixtures import GaussianMixture, GaussianTunnel
+from msgen.systems.slow_fast import SLOW_MASS, EvolvingDoubleWell, SlowFast, VariableBarrier
 
 SYSTEM_KINDS = (
     "openmm",
@@ -21,6 +22,8 @@ SYSTEM_KINDS = (
     "mueller_brown",
     "gaussian_mixture",
     "gaussian_tunnel",
+    "evolving_double_well",
+    "variable_barrier",
 )
 
 
@@ -97,6 +100,33 @@ def _mueller_brown(spec: Mapping[str, Any]) -> MuellerBrown:
     return MuellerBrown(kT, (float(start[0]), float(start[1])))
 
 
+def _slow_fast(spec: Mapping[str, Any]) -> SlowFast:
+    limits = _array(spec.get("range", (0.0, 10.0)), "range")
+    if limits.shape != (2,) or not limits[0] < limits[1]:
+        raise SpecError(
+            ("system", "range"), spec["range"], "is no range of x1", "Give [low, high], low < high"
+        )
+    start = spec.get("start") or "left"
+    if start not in ("left", "right"):
+        raise SpecError(("system", "start"), start, "is no minimum", "Give left or right")
+    common: dict[str, Any] = {
+        "a3": _positive(spec, "a3", 1.0),
+        "range": (float(limits[0]), float(limits[1])),
+        "wall": _positive(spec, "wall", 100.0),
+        "slow_mass": _positive(spec, "slow_mass", SLOW_MASS),
+        "start": start,
+    }
+    if spec["kind"] == "evolving_double_well":
+        return EvolvingDoubleWell(**common)
+    h = _positive(spec, "h", 4.0)
+    try:
+        return VariableBarrier(h, **common)
+    except ValueError as error:
+        raise SpecError(
+            ("system", "h"), h, str(error), "Raise h, or narrow system.range around 5"
+        ) from error
+
+
 def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None = None) -> System:
     """Build the system of a campaign.
 
@@ -107,7 +137,9 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         `build_molecular.openmm_system`);
         ``python`` {factory, arguments}; ``double_well`` {kT, start: left | right};
         ``mueller_brown`` {kT, start: [x, y]}; ``gaussian_mixture`` {dim, means, scales, weights,
-        kT, start: component}; ``gaussian_tunnel`` {start: 0 | 10}.
+        kT, start: component}; ``gaussian_tunnel`` {start: 0 | 10}; ``evolving_double_well``
+        {a3, range: [low, high], wall, slow_mass, start: left | right}; ``variable_barrier`` the
+        same and {h}.
     base_dir : Path
         The campaign file's folder; files are found relative to it.
     platform : str, optional
@@ -142,6 +174,8 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         if mode not in (0, 10):
             raise SpecError(("system", "start"), mode, "is no mode", "Give 0 or 10")
         return GaussianTunnel(float(mode))
+    if kind in ("evolving_double_well", "variable_barrier"):
+        return _slow_fast(spec)
     near = difflib.get_close_matches(str(kind), SYSTEM_KINDS, n=1)
     hint = f"Did you mean {near[0]}? Known" if near else "Known"
     raise SpecError(

@@ -15,6 +15,7 @@ from msgen.systems.analytic import DoubleWell, MuellerBrown
 from msgen.systems.base import Array, CVSet, System
 from msgen.systems.cvs import Coordinate
 from msgen.systems.mixtures import GaussianMixture, GaussianTunnel
+from msgen.systems.slow_fast import SlowFast
 
 
 def _dofs(cvs: CVSet) -> list[int]:
@@ -65,7 +66,7 @@ def _tunnel(system: GaussianTunnel, cvs: CVSet, edges: Sequence[Array], n: int) 
     return total
 
 
-def grid_2d(system: DoubleWell | MuellerBrown, n: int = 1500) -> tuple[Array, Array]:
+def grid_2d(system: DoubleWell | MuellerBrown | SlowFast, n: int = 1500) -> tuple[Array, Array]:
     """Midpoints of an n × n grid over the system's box, and their normalised probabilities.
 
     Returns
@@ -113,7 +114,7 @@ def exact_probabilities(system: System, cvs: CVSet, edges: Sequence[Array], n: i
         return _mixture(system, cvs, edges)
     if isinstance(system, GaussianTunnel):
         return _tunnel(system, cvs, edges, n)
-    if isinstance(system, DoubleWell | MuellerBrown):
+    if isinstance(system, DoubleWell | MuellerBrown | SlowFast):
         points, p = grid_2d(system, n)
         hist, _ = np.histogramdd(cvs(points), bins=list(edges), weights=p)
         return np.asarray(hist)
@@ -125,7 +126,7 @@ def exact_state_probability(
 ) -> float:
     """P(region), a region being a box {CV name: (low, high)}; CVs left out are unrestricted."""
     edges = [np.array(region.get(name, (-np.inf, np.inf))) for name in cvs.names]
-    if isinstance(system, DoubleWell | MuellerBrown):
+    if isinstance(system, DoubleWell | MuellerBrown | SlowFast):
         points, p = grid_2d(system, n)
         xi = cvs(points)
         inside = np.ones(len(xi), dtype=bool)

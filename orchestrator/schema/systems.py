@@ -181,6 +181,42 @@ class GaussianMixture(Section):
         return self
 
 
+class SlowFast(Section):
+    """What both slow–fast systems have: U/kT = 2V(x₁, x₂)/a₃², soft walls in x₁; kT = 1."""
+
+    a3: Positive = 1.0
+    """Noise of the fast variable x₂; barriers go with 1/a₃²."""
+    range: list[Finite] = Field(default=[0.0, 10.0], min_length=2, max_length=2)
+    """Where the slow variable x₁ is free: [low, high]."""
+    wall: Positive = 100.0
+    """Stiffness of the harmonic walls beyond the range, in kT."""
+    slow_mass: Positive = 2000.0
+    """Mass of x₁; that of x₂ is 1."""
+    start: Literal["left", "right"] = "left"
+    """The well of x₂ to start from, at the middle of the range."""
+
+    @field_validator("range")
+    @classmethod
+    def _ascending(cls, value: list[float]) -> list[float]:
+        if not value[0] < value[1]:
+            raise problem("is no range of x1", "Give [low, high], low < high")
+        return value
+
+
+class EvolvingDoubleWell(SlowFast):
+    """V = (x₂² − 1)² + (0.2 x₁ − 1) x₂; the barrier at x₁ = 5 is 2/a₃² in kT."""
+
+    kind: Literal["evolving_double_well"]
+
+
+class VariableBarrier(SlowFast):
+    """V = (1+x)²[x⁴ + (¾k−2)x³ + (h−k+1)x² − 2hx + h], x = x₂, k = 0.2 x₁ − 1."""
+
+    kind: Literal["variable_barrier"]
+    h: Positive = 4.0
+    """The barrier between the wells x₂ = ±1 is 2h/a₃² in kT; the paper's label is 2h."""
+
+
 class PythonSystem(Section):
     """A potential of your own, as a batched torch function."""
 
@@ -191,6 +227,13 @@ class PythonSystem(Section):
 
 
 SystemSpec = Annotated[
-    OpenMMSystem | DoubleWell | MuellerBrown | GaussianTunnel | GaussianMixture | PythonSystem,
+    OpenMMSystem
+    | DoubleWell
+    | MuellerBrown
+    | GaussianTunnel
+    | GaussianMixture
+    | EvolvingDoubleWell
+    | VariableBarrier
+    | PythonSystem,
     Field(discriminator="kind"),
 ]
