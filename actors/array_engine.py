@@ -28,7 +28,10 @@ def cv_gradients(cvs: CVSet, x: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class RestraintTarget:
-    """ln g(λ|ξ(x)) as a density of x, for the walkers that are restrained."""
+    """ln g(λ|ξ(x)) as a density of x, for the walkers that are restrained.
+
+    x may hold every walker several times, the walker's index running fastest.
+    """
 
     cvs: CVSet
     g: Conditional
@@ -37,7 +40,9 @@ class RestraintTarget:
 
     def log_density(self, x: Array) -> Array:
         """−restraint energy, shape (n,); 0 where free."""
-        return np.where(self.on, -self.g.energy(self.lam, self.cvs(x)), 0.0)
+        times = len(x) // len(self.lam)
+        lam, on = np.tile(self.lam, (times, 1)), np.tile(self.on, times)
+        return np.where(on, -self.g.energy(lam, self.cvs(x)), 0.0)
 
     def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """−restraint energy and its gradient."""

@@ -28,6 +28,24 @@ def _walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) ->
     return walk(context, order, rng)
 
 
+def _umbrella(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.umbrella import sample_windows
+
+    return sample_windows(context, order, rng)
+
+
+def _seed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.seeder import seed_windows
+
+    return seed_windows(context, order, rng)
+
+
+def _fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.trainer import fit_windows
+
+    return fit_windows(context, order, rng)
+
+
 def _fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.trainer import fit
 
@@ -38,5 +56,13 @@ Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
 # imported when first asked for: a worker that only sums needs neither torch nor OpenMM
-ROLES: dict[str, Role] = {"explore": _explore, "sample": _sample, "walk": _walk, "fit": _fit}
+ROLES: dict[str, Role] = {
+    "explore": _explore,
+    "sample": _sample,
+    "walk": _walk,
+    "seed": _seed,
+    "umbrella": _umbrella,
+    "fit": _fit,
+    "fit_windows": _fit_windows,
+}
 """Role functions by `WorkOrder.kind`."""

@@ -231,11 +231,12 @@ class _Mover:
         return self._works.columns()
 
 
-def concatenate(parts: list[Walkers]) -> Walkers:
-    """Batches of walkers as one, without velocities."""
+def concatenate(parts: list[Walkers], *, moving: bool = False) -> Walkers:
+    """Batches of walkers as one; without velocities unless `moving`."""
     boxes = [w.box for w in parts if w.box is not None]
+    velocities = [w.velocities for w in parts if moving and w.velocities is not None]
     return Walkers(
         np.concatenate([w.positions for w in parts]),
-        None,
+        np.concatenate(velocities) if velocities else None,
         np.concatenate(boxes) if boxes else None,
     )

@@ -1,4 +1,4 @@
-"""The Trainer: fits the proposal model on what the replicas saw."""
+"""The Trainer: fits the generative model on what the replicas saw."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 
 import numpy as np
 
-from msgen.actors.base import FIT_DEVICE, Segment, WorkOrder
+from msgen.actors.base import FIT_DEVICE, Segment, Tree, WorkOrder
 from msgen.actors.context import WorkerContext
+from msgen.actors.coordinates import coordinates
 from msgen.actors.partition import Partition
 from msgen.actors.proposals import log_masses, one_hot
 from msgen.actors.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
-from msgen.models.base import GenerativeModel, ModelState
+from msgen.models.base import FitReport, GenerativeModel, ModelState
+from msgen.systems.base import Array
 
 HELD_OUT = 0.2
 """Share of the data on which a new version must beat the old."""
@@ -33,35 +35,75 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
     weights = np.asarray(p["weights"], dtype=np.float64)
     strata = int(p["n_strata"])
     context_of = one_hot(np.asarray(p["stratum"], dtype=np.int64), strata)
+    about = [False] * (0 if context_of is None else strata)
     periodic = [bool(v) for v in p["periodic"]]
+    new, report, carry, gain = _refit(
+        context, order, rng, data, weights, context_of, periodic, about
+    )
+    if carry["accepted"] and "partition" in p:
+        partition = Partition.from_tree(p["partition"])
+        mass, error = log_masses(new, broad_of(p["broad"]), float(p["epsilon"]), partition, rng)
+        carry["log_mass"], carry["log_mass_error"] = mass, error
+    return _fitted(order, report, carry, gain)
+
+
+def fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Fit p(x|λ) for the windows of an umbrella campaign; kept only if it is better.
+
+    Payload: 'data' (n, d) in the model's coordinates, 'weights' (n,), 'label' (n, c): λ drawn from
+    g at each configuration, 'label_periodic' (c,). The carry is as in `fit`.
+    """
+    p = order.payload
+    _, report, carry, gain = _refit(
+        context,
+        order,
+        rng,
+        np.asarray(p["data"], dtype=np.float64),
+        np.asarray(p["weights"], dtype=np.float64),
+        np.asarray(p["label"], dtype=np.float64),
+        list(coordinates(context).periodic),
+        [bool(v) for v in p["label_periodic"]],
+    )
+    return _fitted(order, report, carry, gain)
+
+
+def _refit(
+    context: WorkerContext,
+    order: WorkOrder,
+    rng: np.random.Generator,
+    data: Array,
+    weights: Array,
+    about: Array | None,
+    periodic: list[bool],
+    about_periodic: list[bool],
+) -> tuple[GenerativeModel, FitReport, Tree, float]:
+    """A new version as a frozen model, its report, the carry so far, and its gain in nats."""
     held = rng.random(len(data)) < HELD_OUT
     spec = dict(context.setup["model"])
     if spec["kind"] != "kde":
         spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
-    new = build(spec, data.shape[1], periodic, 0 if context_of is None else strata)
+    new = build(spec, data.shape[1], periodic, len(about_periodic), about_periodic)
     report = new.fit(
         data[~held],
         seed=int(rng.integers(2**31)),
         weights=weights[~held],
-        context=None if context_of is None else context_of[~held],
+        context=None if about is None else about[~held],
     )
-    held_context = None if context_of is None else context_of[held]
-    old = _previous(context, order, strata if context_of is not None else 0)
+    held_about = None if about is None else about[held]
+    old = _previous(context, order, len(about_periodic))
     better, gain = True, float("nan")
     if old is not None:
-        verdict = compare_on_held_out(new, old, data[held], weights[held], context=held_context)
+        verdict = compare_on_held_out(new, old, data[held], weights[held], context=held_about)
         better, gain = verdict.better, verdict.margin
-    carry: dict[str, object] = {"accepted": better}
-    if better:
-        state = new.state()
-        carry["model"] = {"config": dict(state.config), "arrays": dict(state.arrays)}
-        frozen = load(ModelState(state.config, state.arrays))
-        if "partition" in p:
-            partition = Partition.from_tree(p["partition"])
-            mass, error = log_masses(
-                frozen, broad_of(p["broad"]), float(p["epsilon"]), partition, rng
-            )
-            carry["log_mass"], carry["log_mass_error"] = mass, error
+    carry: Tree = {"accepted": better}
+    if not better:
+        return new, report, carry, gain
+    state = new.state()
+    carry["model"] = {"config": dict(state.config), "arrays": dict(state.arrays)}
+    return load(ModelState(state.config, state.arrays)), report, carry, gain
+
+
+def _fitted(order: WorkOrder, report: FitReport, carry: Tree, gain: float) -> Segment:
     return Segment(
         order.key,
         carry=carry,
@@ -69,7 +111,7 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
             "train_loss": report.train_loss,
             "held_out_loss": report.held_out_loss,
             "epochs": float(report.epochs),
-            "accepted": float(better),
+            "accepted": float(carry["accepted"]),
             "gain": gain,
         },
         model_version=order.model_version,
