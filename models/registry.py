@@ -12,6 +12,7 @@ from msgen.models.kde import KdeConfig, KernelDensity
 from msgen.models.mixture import Broad, Defended
 from msgen.models.realnvp import RealNVP
 from msgen.models.spline_flow import SplineFlow
+from msgen.models.tabulated import Tabulated
 from msgen.systems.errors import SpecError
 
 _TRAINING = ("learning_rate", "batch", "epochs", "patience", "ema", "device")
@@ -105,6 +106,7 @@ def load(state: ModelState) -> GenerativeModel:
         "realnvp": RealNVP.from_state,
         "kde": KernelDensity.from_state,
         "broad": Broad.from_state,
+        "tabulated": Tabulated.from_state,
     }
     if kind not in loaders:
         raise ValueError(f"model state of unknown kind {kind!r}")
