@@ -18,24 +18,18 @@ from msgen.models.mixed_flow import angle_features
 from msgen.models.splines import LINEAR_BOUND, wrap
 
 
-class StandardisedDensity(nn.Module):
-    """ln q(y|c) around a bijection of standardised variables.
-
-    `bijection(v, c)` returns (z, ln|∂z/∂v|), `bijection.inverse(z, c)` returns v.
-    """
+class Standardised(nn.Module):
+    """Shift and scale of data and context, kept with the weights; angles stay as they are."""
 
     loc: Tensor
     scale: Tensor
     context_loc: Tensor
     context_scale: Tensor
 
-    def __init__(
-        self, bijection: nn.Module, periodic: Sequence[bool], context_periodic: Sequence[bool]
-    ) -> None:
+    def __init__(self, periodic: Sequence[bool], context_periodic: Sequence[bool]) -> None:
         super().__init__()
-        self.bijection = bijection
-        self.linear, self.angles = _columns(periodic)
-        self.context_linear, self.context_angles = _columns(context_periodic)
+        self.linear, self.angles = columns(periodic)
+        self.context_linear, self.context_angles = columns(context_periodic)
         for name, n in (("", len(periodic)), ("context_", len(context_periodic))):
             self.register_buffer(f"{name}loc", torch.zeros(n))
             self.register_buffer(f"{name}scale", torch.ones(n))
@@ -50,10 +44,30 @@ class StandardisedDensity(nn.Module):
             self.context_loc.copy_(torch.as_tensor(loc))
             self.context_scale.copy_(torch.as_tensor(scale))
 
+    def context_features(self, context: Tensor | None) -> Tensor | None:
+        """What a network sees: linear columns standardised, angles as sin and cos."""
+        if context is None:
+            return None
+        scaled = (context - self.context_loc) / self.context_scale
+        return angle_features(scaled, self.context_linear, self.context_angles)
+
+
+class StandardisedDensity(Standardised):
+    """ln q(y|c) around a bijection of standardised variables.
+
+    `bijection(v, c)` returns (z, ln|∂z/∂v|), `bijection.inverse(z, c)` returns v.
+    """
+
+    def __init__(
+        self, bijection: nn.Module, periodic: Sequence[bool], context_periodic: Sequence[bool]
+    ) -> None:
+        super().__init__(periodic, context_periodic)
+        self.bijection = bijection
+
     def forward(self, y: Tensor, context: Tensor | None) -> Tensor:
         """ln q(y|c), shape (n,)."""
         v = (y - self.loc) / self.scale
-        z, log_det = self.bijection(v, self._context(context))
+        z, log_det = self.bijection(v, self.context_features(context))
         normal = z[:, self.linear]
         log_base = -0.5 * (normal * normal).sum(dim=-1)
         constant = 0.5 * len(self.linear) + len(self.angles)
@@ -64,7 +78,7 @@ class StandardisedDensity(nn.Module):
 
     def push(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Base draws z to samples y, shape (n, d); angles in [−π, π)."""
-        v = self.bijection.inverse(z, self._context(context))  # type: ignore[operator]
+        v = self.bijection.inverse(z, self.context_features(context))  # type: ignore[operator]
         y: Tensor = v * self.scale + self.loc
         y[:, self.angles] = wrap(y[:, self.angles])
         return y
@@ -76,14 +90,9 @@ class StandardisedDensity(nn.Module):
         z[:, self.angles.numpy()] = rng.uniform(-np.pi, np.pi, (n, len(self.angles)))
         return torch.as_tensor(z)
 
-    def _context(self, context: Tensor | None) -> Tensor | None:
-        if context is None:
-            return None
-        scaled = (context - self.context_loc) / self.context_scale
-        return angle_features(scaled, self.context_linear, self.context_angles)
 
-
-def _columns(periodic: Sequence[bool]) -> tuple[Tensor, Tensor]:
+def columns(periodic: Sequence[bool]) -> tuple[Tensor, Tensor]:
+    """Indices of the linear and of the periodic columns."""
     mask = torch.tensor(list(periodic), dtype=torch.bool)
     return (~mask).nonzero().squeeze(-1), mask.nonzero().squeeze(-1)
 

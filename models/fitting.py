@@ -1,7 +1,7 @@
-"""Weighted maximum likelihood for a torch density, the same for every flow.
+"""Fitting a torch network by a weighted mean of losses, the same for every model.
 
-Minimises −Σ w_i ln q(y_i|c_i) / Σ w_i with Adam and a cosine learning rate. Clock time never
-decides anything: the result is a function of data, seed and settings.
+Minimises Σ w_i ℓ_i / Σ w_i with Adam and a cosine learning rate; ℓ_i = −ln q(y_i|c_i) for a flow.
+Clock time never decides anything: the result is a function of data, seed and settings.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from msgen.models.base import FitReport
 
 AUTO_UPDATES = 600
-"""Gradient steps that `epochs=None` aims at."""
+"""Gradient steps a flow gets by itself."""
 
 MAX_AUTO_EPOCHS = 200
 MAX_HELD_OUT = 4096
@@ -36,7 +37,7 @@ class Training:
     batch : int
         Samples per update.
     epochs : int or None
-        Most passes over the data; None: as many as make `AUTO_UPDATES` updates.
+        Most passes over the data; None: as many as make `updates` updates.
     patience : int or None
         Epochs without a better held-out loss before stopping; None: a quarter of `epochs`.
     ema : float
@@ -47,6 +48,10 @@ class Training:
         Bound on the norm of the gradient.
     device : str
         'cpu', 'cuda' or 'auto' (cuda where there is one). Repeats are bit-exact on the cpu only.
+    updates : int
+        Gradient steps that `epochs=None` aims at.
+    most_epochs : int
+        Bound on what `epochs=None` may come to, for few data.
     """
 
     learning_rate: float = 5e-3
@@ -57,29 +62,66 @@ class Training:
     held_out: float = 0.1
     clip: float = 5.0
     device: str = "cpu"
+    updates: int = AUTO_UPDATES
+    most_epochs: int = MAX_AUTO_EPOCHS
 
 
-def maximise_likelihood(
-    density: nn.Module,
-    y: Tensor,
+class Objective(Protocol):
+    """The loss of single samples; it holds the data."""
+
+    def to(self, device: torch.device) -> Self:
+        """The same with its data on `device`."""
+        ...
+
+    def __call__(self, net: nn.Module, index: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Loss of the samples `index`, shape (len(index),).
+
+        What noise it needs comes from `generator`; None asks for the same noise at every call, so
+        that the loss on held-out data is a function of the network.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class NegativeLogLikelihood:
+    """−ln q(y|c), where ``net(y, context)`` is ln q(y|c)."""
+
+    y: Tensor
+    context: Tensor | None
+
+    def to(self, device: torch.device) -> NegativeLogLikelihood:
+        """The same with its data on `device`."""
+        context = None if self.context is None else self.context.to(device)
+        return NegativeLogLikelihood(self.y.to(device), context)
+
+    def __call__(self, net: nn.Module, index: Tensor, generator: torch.Generator | None) -> Tensor:
+        """−ln q of the samples `index`, in nats."""
+        out: Tensor = -net(self.y[index], None if self.context is None else self.context[index])
+        return out
+
+
+def minimise(
+    net: nn.Module,
+    objective: Objective,
+    n: int,
     *,
     seed: int,
     weights: Tensor | None,
-    context: Tensor | None,
     training: Training,
 ) -> FitReport:
-    """Fit `density` in place; it ends with the weights that were best on held-out data.
+    """Fit `net` in place; it ends with the weights that were best on held-out data.
 
     Parameters
     ----------
-    density : nn.Module
-        ``density(y, context)`` is ln q(y|c), shape (n,), for y of shape (n, d).
-    y : Tensor, shape (n, d)
+    net : nn.Module
+    objective : Objective
+        The loss of each of the `n` samples.
+    n : int
+        Samples.
+    seed : int
+        Decides the held-out split, the batches and the objective's noise.
     weights : Tensor, shape (n,), or None
         Non-negative, not all zero. Batches are drawn in proportion to them.
-    context : Tensor, shape (n, k), or None
-    seed : int
-        Decides the held-out split and the batches.
 
     Raises
     ------
@@ -93,42 +135,40 @@ def maximise_likelihood(
     a short fit is not dominated by its first weights.
     """
     start = time.perf_counter()
-    if len(y) < 10:
-        raise ValueError(f"a fit needs at least 10 samples, got {len(y)}")
+    if n < 10:
+        raise ValueError(f"a fit needs at least 10 samples, got {n}")
     device = _device(training.device)
-    density.to(device)
+    net.to(device)
     generator = torch.Generator().manual_seed(seed)
-    train, held = _split(len(y), weights, training, generator)
-    y, context = y.to(device), None if context is None else context.to(device)
+    train, held = _split(n, weights, training, generator)
+    objective = objective.to(device)
     probability = None if weights is None else weights[train] / weights[train].sum()
 
-    def loss(net: nn.Module, index: Tensor, w: Tensor | None = None) -> Tensor:
-        nll: Tensor = -net(y[index], None if context is None else context[index])
-        return nll.mean() if w is None else (nll * w.to(device)).sum() / w.sum()
-
     @torch.no_grad()
-    def evaluate(net: nn.Module, index: Tensor) -> float:
-        w = None if weights is None else weights[index]
-        return float(loss(net, index[:MAX_HELD_OUT], None if w is None else w[:MAX_HELD_OUT]))
+    def evaluate(candidate: nn.Module, index: Tensor) -> float:
+        index = index[:MAX_HELD_OUT]
+        losses = objective(candidate, index, None)
+        if weights is None:
+            return float(losses.mean())
+        w = weights[index]
+        return float((losses * w.to(losses)).sum() / w.sum())
 
     per_epoch = math.ceil(len(train) / training.batch)
-    epochs = training.epochs or min(MAX_AUTO_EPOCHS, math.ceil(AUTO_UPDATES / per_epoch))
+    epochs = training.epochs or min(training.most_epochs, math.ceil(training.updates / per_epoch))
     patience = training.patience or max(3, epochs // 4)
-    optimizer = torch.optim.Adam(density.parameters(), lr=training.learning_rate)
+    optimizer = torch.optim.Adam(net.parameters(), lr=training.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * per_epoch))
-    averaged = (
-        AveragedModel(density, multi_avg_fn=_warm_ema(training.ema)) if training.ema else None
-    )
-    candidate: nn.Module = density if averaged is None else averaged.module
-    best, best_loss, best_epoch = copy.deepcopy(density.state_dict()), evaluate(density, held), 0
+    averaged = AveragedModel(net, multi_avg_fn=_warm_ema(training.ema)) if training.ema else None
+    candidate: nn.Module = net if averaged is None else averaged.module
+    best, best_loss, best_epoch = copy.deepcopy(net.state_dict()), evaluate(net, held), 0
     history: list[tuple[float, float]] = []
-    parameters = list(density.parameters())
+    parameters = list(net.parameters())
     epoch = 0
     for epoch in range(1, epochs + 1):
         total = 0.0
         for batch in _batches(train, probability, training.batch, per_epoch, generator):
             optimizer.zero_grad(set_to_none=True)
-            value = loss(density, batch)
+            value = objective(net, batch, generator).mean()
             value.backward()  # type: ignore[no-untyped-call]
             norm = torch.nn.utils.clip_grad_norm_(parameters, training.clip)
             # one wild batch must not ruin the weights
@@ -136,7 +176,7 @@ def maximise_likelihood(
                 optimizer.step()
             schedule.step()
             if averaged is not None:
-                averaged.update_parameters(density)
+                averaged.update_parameters(net)
             total += float(value.detach())
         held_loss = evaluate(candidate, held)
         history.append((total / per_epoch, held_loss))
@@ -144,11 +184,11 @@ def maximise_likelihood(
             best, best_loss, best_epoch = copy.deepcopy(candidate.state_dict()), held_loss, epoch
         elif epoch - best_epoch >= patience:
             break
-    density.load_state_dict(best)
-    density.to("cpu")
-    y, context, device = y.cpu(), None if context is None else context.cpu(), torch.device("cpu")
+    net.load_state_dict(best)
+    net.to("cpu")
+    objective = objective.to(torch.device("cpu"))
     return FitReport(
-        train_loss=evaluate(density, train),
+        train_loss=evaluate(net, train),
         held_out_loss=best_loss,
         epochs=epoch,
         seconds=time.perf_counter() - start,
