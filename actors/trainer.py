@@ -51,7 +51,8 @@ def fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generat
     """Fit p(x|λ) for the windows of an umbrella campaign; kept only if it is better.
 
     Payload: 'data' (n, d) in the model's coordinates, 'weights' (n,), 'label' (n, c): λ drawn from
-    g at each configuration, 'label_periodic' (c,). The carry is as in `fit`.
+    g at each configuration, 'label_periodic' (c,), 'repeats' (times that all configurations are
+    there, each with labels of its own). The carry is as in `fit`.
     """
     p = order.payload
     _, report, carry, gain = _refit(
@@ -63,6 +64,7 @@ def fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generat
         np.asarray(p["label"], dtype=np.float64),
         list(coordinates(context).periodic),
         [bool(v) for v in p["label_periodic"]],
+        repeats=int(p["repeats"]),
     )
     return _fitted(order, report, carry, gain)
 
@@ -76,9 +78,11 @@ def _refit(
     about: Array | None,
     periodic: list[bool],
     about_periodic: list[bool],
+    repeats: int = 1,
 ) -> tuple[GenerativeModel, FitReport, Tree, float]:
     """A new version as a frozen model, its report, the carry so far, and its gain in nats."""
-    held = rng.random(len(data)) < HELD_OUT
+    # a configuration that is there several times is either held out or not
+    held = np.tile(rng.random(len(data) // repeats) < HELD_OUT, repeats)
     spec = dict(context.setup["model"])
     if spec["kind"] != "kde":
         spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))

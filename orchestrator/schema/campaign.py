@@ -25,7 +25,7 @@ from msgen.orchestrator.schema.quantities import (
     Wall,
     problem,
 )
-from msgen.orchestrator.schema.strategies import StrategySpec
+from msgen.orchestrator.schema.strategies import StrategySpec, Umbrella
 from msgen.orchestrator.schema.systems import OpenMMSystem, SystemSpec
 
 REST = "rest"
@@ -147,7 +147,8 @@ class Campaign(Section):
     strategy: StrategySpec
     model: ModelSpec = Field(default_factory=lambda: SplineFlow(kind="spline_flow"))
     replicas: Replicas = 16
-    """Independent chains; {min, max} lets their number follow the workers of a cluster."""
+    """Independent chains; {min, max} lets their number follow the workers of a cluster. Of the
+    umbrella strategy: walkers in each window, 4 by default."""
     resources: Resources = Field(default_factory=Resources)
     converge: Converge = Field(default_factory=Converge)
     budget: Budget = Field(default_factory=Budget)
@@ -155,15 +156,25 @@ class Campaign(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _local_by_system(cls, data: Any) -> Any:
-        """The default kernel depends on the system: molecules take langevin, potentials hmc."""
+    def _fill_in(cls, data: Any) -> Any:
+        """Defaults that depend on the system or the strategy.
+
+        Molecules take langevin, potentials hmc; umbrella windows have four walkers each and a
+        score model.
+        """
         if not isinstance(data, dict):
             return data
         system, strategy = data.get("system"), data.get("strategy")
-        if isinstance(system, dict) and isinstance(strategy, dict) and "local" not in strategy:
+        if not isinstance(system, dict) or not isinstance(strategy, dict):
+            return data
+        out = dict(data)
+        if "local" not in strategy:
             kind = "langevin" if system.get("kind") == "openmm" else "hmc"
-            return {**data, "strategy": {**strategy, "local": {"kind": kind}}}
-        return data
+            out["strategy"] = {**strategy, "local": {"kind": kind}}
+        if strategy.get("kind") == "umbrella":
+            out.setdefault("replicas", 4)
+            out.setdefault("model", {"kind": "score"})
+        return out
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -255,8 +266,15 @@ class Campaign(Section):
         if "timestep" in local:
             local["timestep"] = _or(local["timestep"], own[0])
             local["friction"] = _or(local["friction"], own[1])
-        if isinstance(path.get("width"), float):
-            path["width"] = dict.fromkeys(self.cvs, path["width"])
+        for section in (path, spec):
+            if isinstance(section.get("width"), float):
+                section["width"] = dict.fromkeys(self.cvs, section["width"])
+        if isinstance(self.strategy, Umbrella):
+            own_moves = 0 if self.is_molecular else 1
+            if spec["global_steps"] == "auto":
+                spec["global_steps"] = own_moves if spec["seeds"] == "model" else 0
+            if spec["coordinates"] == "auto":
+                spec["coordinates"] = "internal" if self.is_molecular else "cartesian"
         return spec
 
 

@@ -149,6 +149,23 @@ def _read_interval(value: object) -> tuple[Quantity, Quantity]:
     return _read_quantity(value[0]), _read_quantity(value[1])
 
 
+def _read_windows(value: object) -> object:
+    if value == "auto":
+        return value
+    if not isinstance(value, dict) or not value:
+        raise problem("names no CV", "Write auto, or {phi: 24}, or {phi: [-90 deg, -75 deg, …]}")
+    out: dict[str, int | tuple[Quantity, ...]] = {}
+    for name, asked in value.items():
+        if isinstance(asked, list | tuple) and len(asked) > 1:
+            out[str(name)] = tuple(_read_quantity(v) for v in asked)
+        elif isinstance(asked, int) and not isinstance(asked, bool) and asked > 1:
+            out[str(name)] = asked
+        else:
+            what = f"{name}: {asked} is neither a number of windows nor a list of centres"
+            raise problem(what, "Write at least 2 windows, or at least two centres")
+    return out
+
+
 _ONE: dict[str, Any] = {"type": ["string", "number"]}
 _PER_CV = {"type": "object", "additionalProperties": _ONE, "minProperties": 1}
 _PAIR: dict[str, Any] = {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2}
@@ -165,6 +182,25 @@ Width = Annotated[
 ]
 """`auto`, one positive value for all CVs, or one per CV name; checked in `rules`."""
 
+_SOME = {
+    "anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "items": _ONE, "minItems": 2}]
+}
+
+WindowsSpec = Annotated[
+    Literal["auto"] | dict[str, int | tuple[Quantity, ...]],
+    *_plain(
+        _read_windows,
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "object", "additionalProperties": _SOME, "minProperties": 1},
+            ],
+            "examples": ["auto", {"phi": 24}, {"z": [0.5, 1.0, 1.5]}],
+        },
+    ),
+]
+"""`auto`, or by CV name a number of windows or their centres; checked in `rules`."""
+
 Interval = Annotated[
     tuple[Quantity, Quantity],
     *_plain(_read_interval, {**_PAIR, "examples": [["0 deg", "130 deg"], [0.5, 1.2]]}),
@@ -172,7 +208,7 @@ Interval = Annotated[
 """[low, high], each with the CV's unit; checked in `rules`."""
 
 
-def _auto_or(whole: bool) -> tuple[GetPydanticSchema, WithJsonSchema]:
+def _auto_or(whole: bool, zero: bool = False) -> tuple[GetPydanticSchema, WithJsonSchema]:
     what = "a whole number" if whole else "a number without a unit"
 
     def read(value: object) -> object:
@@ -180,15 +216,18 @@ def _auto_or(whole: bool) -> tuple[GetPydanticSchema, WithJsonSchema]:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise problem(f"is neither auto nor {what}", f"Write auto or {what}")
-        if not math.isfinite(value) or value <= 0:
-            raise problem("must be greater than zero", f"Write auto or {what}")
+        if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+            least = "must not be negative" if zero else "must be greater than zero"
+            raise problem(least, f"Write auto or {what}")
         if whole and value % 1:
             raise problem("is no whole number", f"Write auto or {what}")
         return int(value) if whole else float(value)
 
-    number = {"type": "integer" if whole else "number", "exclusiveMinimum": 0}
+    bound = {"minimum": 0} if zero else {"exclusiveMinimum": 0}
+    number = {"type": "integer" if whole else "number", **bound}
     return _plain(read, {"anyOf": [{"const": "auto"}, number]})
 
 
 AutoSteps = Annotated[int | Literal["auto"], *_auto_or(True)]
+AutoCount = Annotated[int | Literal["auto"], *_auto_or(True, zero=True)]
 AutoNumber = Annotated[float | Literal["auto"], *_auto_or(False)]

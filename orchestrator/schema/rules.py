@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgen.orchestrator import units
 from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
-from msgen.orchestrator.schema.strategies import GHMC, FlowMCMC, Langevin, Steered
+from msgen.orchestrator.schema.strategies import GHMC, FlowMCMC, Langevin, Steered, Umbrella
+from msgen.orchestrator.schema.umbrella_rules import umbrella_problems
 from msgen.orchestrator.units import Dimension, Quantity
 
 if TYPE_CHECKING:
@@ -32,22 +34,6 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
         *_strategy(campaign),
         *_rest(campaign),
     ]
-
-
-def wrong_dimension(path: Path, value: Quantity, needed: Dimension) -> Problem | None:
-    """The problem with a value whose unit is not one of `needed`, if it is not."""
-    if value.dimension == needed:
-        return None
-    shown = units.to_text(value.value, value.dimension)
-    try:
-        units.parse(value.value if value.dimension == "number" else shown, needed)
-    except units.UnitError as error:
-        return Problem(path, _plain(value), error.problem, error.remedy)
-    return None
-
-
-def _plain(value: Quantity) -> object:
-    return value.value if value.dimension == "number" else str(value)
 
 
 def _cvs(campaign: Campaign) -> Iterator[Problem]:
@@ -77,7 +63,7 @@ def _range(path: Path, cv: CVSpec) -> Iterator[Problem]:
             yield Problem(path, MISSING, "is missing for a CV that is not periodic", remedy)
         return
     if cv.is_periodic:
-        shown = [_plain(q) for q in cv.range]
+        shown = [plain(q) for q in cv.range]
         yield Problem(path, shown, "a periodic CV spans its whole period", "Remove the range")
         return
     yield from _interval(path, cv.range, cv, bounds=cv.bounds)
@@ -95,12 +81,12 @@ def _interval(
     ]
     if wrong:
         if len(wrong) == 2 and wrong[0].problem == wrong[1].problem:
-            shown = [_plain(q) for q in interval]
+            shown = [plain(q) for q in interval]
             wrong = [Problem(path, shown, wrong[0].problem, f"{wrong[0].remedy}, both ends")]
         yield from wrong
         return
     low, high = (q.value for q in interval)
-    shown = [_plain(q) for q in interval]
+    shown = [plain(q) for q in interval]
     if low == high or (low > high and not cv.is_periodic):
         what = "is empty" if low == high else "low is above high"
         yield Problem(path, shown, what, "Write [low, high] with low below high")
@@ -111,7 +97,7 @@ def _interval(
             remedy = f"Allowed: {edges}"
             if cv.is_periodic:
                 remedy += "; a region over ±180 deg is written [170 deg, -170 deg]"
-            yield Problem((*path, i), _plain(interval[i]), "lies outside the CV's range", remedy)
+            yield Problem((*path, i), plain(interval[i]), "lies outside the CV's range", remedy)
 
 
 def _say(value: float, dimension: Dimension) -> str:
@@ -203,41 +189,22 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         path: Path = ("strategy", "path")
         timed += [((*path, "timestep"), strategy.path.timestep, "time")]
         timed += [((*path, "friction"), strategy.path.friction, "rate")]
-        yield from _widths(campaign, strategy, (*path, "width"))
+        yield from width_problems(
+            campaign.cvs, strategy.path.width, (*path, "width"), list(campaign.cvs)
+        )
         if strategy.stratify and campaign.state_names is not None:
             n = len(campaign.state_names)
             if campaign.first_replicas < n:
                 what = f"too few for {n} states (the rest is one) with strategy.stratify on"
                 yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
+    if isinstance(strategy, Umbrella):
+        yield from umbrella_problems(campaign, strategy)
     for where, value, dimension in timed:
         if isinstance(value, Quantity):
             needed: Dimension = dimension if campaign.is_molecular else "number"
             wrong = wrong_dimension(where, value, needed)
             if wrong:
                 yield wrong
-
-
-def _widths(campaign: Campaign, strategy: Steered, here: Path) -> Iterator[Problem]:
-    width = strategy.path.width
-    if isinstance(width, Quantity):
-        for cv in campaign.cvs.values():
-            wrong = wrong_dimension(here, width, cv.dimension)
-            if wrong:
-                yield wrong
-                return
-    if isinstance(width, dict):
-        for name, value in width.items():
-            if name not in campaign.cvs:
-                yield Problem((*here, name), MISSING, "no such CV", choose(name, campaign.cvs))
-            else:
-                wrong = wrong_dimension((*here, name), value, campaign.cvs[name].dimension)
-                if wrong:
-                    yield wrong
-        for name in campaign.cvs:
-            if name not in width:
-                yield Problem(
-                    (*here, name), MISSING, "is missing", "Give every CV a width, or auto"
-                )
 
 
 def _rest(campaign: Campaign) -> Iterator[Problem]:

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from msgen.orchestrator.schema.quantities import (
+    AutoCount,
     AutoNumber,
     AutoQuantity,
     AutoSteps,
     FreeEnergyOrZero,
     Section,
     Width,
+    WindowsSpec,
 )
 
 
@@ -138,6 +140,48 @@ class FlowMCMC(Section):
     explore: ExploreSpec = Field(default_factory=ExploreSpec)
 
 
+class SeedTraining(Section):
+    """What the first model of the windows learns from."""
+
+    steps: int = Field(default=20_000, ge=0)
+    """Free steps of each walker, held by no window."""
+    file: str | None = Field(default=None, min_length=1)
+    """Configurations to learn from as well: an .npz file with `positions`, shape (n, D) or
+    (n, atoms, 3) in nm."""
+
+
+class Umbrella(Section):
+    """Windows along the CVs, seeded by a conditional model, joined by MBAR."""
+
+    kind: Literal["umbrella"]
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """By default langevin for molecules, hmc for analytic systems."""
+    windows: WindowsSpec = "auto"
+    """auto: evenly over the range of every CV, more where neighbours do not overlap."""
+    width: Width = "auto"
+    """σ of a window, its restraint being kT (ξ−λ)²/2σ²; auto: half the spacing."""
+    seeds: Literal["model", "neighbour"] = "model"
+    """Where a window's walkers start: the model's samples at the window, or its neighbour's end."""
+    exchange: bool = True
+    """Whether neighbouring windows exchange configurations (Metropolis)."""
+    global_steps: AutoCount = "auto"
+    """Moves of the model inside a window after each stretch of local steps; auto: 1 where the model
+    has the whole configuration of an analytic system, else 0."""
+    broad: Broad = 0.1
+    """Share of broad proposals in these moves."""
+    turns: int = Field(default=2, ge=0, le=100)
+    """Times that all walkers start again from a better model before production."""
+    training: SeedTraining = Field(default_factory=SeedTraining)
+    coordinates: Literal["auto", "cartesian", "internal", "aligned", "aligned_heavy"] = "auto"
+    """What the model sees of a configuration; auto: internal for molecules, else cartesian."""
+    minimise: int = Field(default=50, ge=0)
+    """Steps of minimisation of a molecule's seed."""
+    relax: int = Field(default=1000, ge=1)
+    """Steps of a seed in its window before it counts as one."""
+    lag: int = Field(default=1, ge=1, le=100)
+    """Round r uses the model fitted on rounds up to r − lag."""
+
+
 class Local(Section):
     """Local sampling only, the honest baseline."""
 
@@ -146,4 +190,4 @@ class Local(Section):
     """By default langevin for molecules, hmc for analytic systems."""
 
 
-StrategySpec = Annotated[Steered | FlowMCMC | Local, Field(discriminator="kind")]
+StrategySpec = Annotated[Steered | FlowMCMC | Umbrella | Local, Field(discriminator="kind")]

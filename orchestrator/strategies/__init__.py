@@ -72,6 +72,10 @@ def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
         from msgen.orchestrator.strategies.steered import Steered
 
         return Steered(problem)
+    if kind == "umbrella":
+        from msgen.orchestrator.strategies.umbrella import Umbrella
+
+        return Umbrella(problem, system)
     from msgen.orchestrator.strategies.free import FlowMcmc, Local
 
     return FlowMcmc(problem, system) if kind == "flow_mcmc" else Local(problem)

@@ -152,9 +152,7 @@ def place(
         sigma[c] = WIDTH * widest if isinstance(width, str) else float(width[name])
         axes.append(centres)
     centres = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
-    return Windows(
-        centres, 1.0 / sigma**2, np.array(grid.periodic, dtype=bool), tuple(names)
-    )
+    return Windows(centres, 1.0 / sigma**2, np.array(grid.periodic, dtype=bool), tuple(names))
 
 
 def colours(pairs: Ints) -> Ints:
