@@ -32,8 +32,8 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     windows of a campaign without a model. From the neighbour: in the order of the tour, each window
     starts from where its parent has come to.
 
-    Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa', 'parent' (n: row of the
-    window before it, or −1), 'start' (n: row of 'walkers' where there is no parent), 'ladder' and
+    Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa', 'parent'
+    (n: row of the window before it, or −1), 'start' (n: row of 'walkers' where there is no parent), 'ladder' and
     'ladders' (which of how many), 'label' (columns of λ that the model knows), 'relax' (chunks) of
     'steps', 'minimise', 'step_size', 'masses'. Model version −1 is none.
 
@@ -160,6 +160,6 @@ def _dragged(
     engine.load(Walkers(source.positions, None, source.box))
     on = np.ones(len(source), dtype=bool)
     for _ in range(max(1, chunks)):
-        engine.revert(~np.isfinite(engine.chunk(lam, on, steps)).all(axis=1))
+        engine.revert(np.asarray(~np.isfinite(engine.chunk(lam, on, steps)).all(axis=1)))
     moved = engine.walkers()
     return Walkers(moved.positions, None, moved.box)

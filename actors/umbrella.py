@@ -115,7 +115,7 @@ class _Run:
             xi = self.engine.load(self.walkers.take(at))
             for _ in range(m):
                 new = self.engine.chunk(self.lam[at], self.on[at], steps)
-                broken = ~np.isfinite(new).all(axis=1)
+                broken = np.asarray(~np.isfinite(new).all(axis=1))
                 if broken.any():
                     self.engine.revert(broken)
                     self._count("broken", float(broken.sum()))

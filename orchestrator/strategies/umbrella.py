@@ -1,7 +1,7 @@
 """The umbrella strategy: windows along the CVs, seeded by a conditional model, joined by MBAR.
 
-After Crabtree, Bello-Rivas and Kevrekidis, Chaos 34, 053110 (2024), arXiv 2312.05715, whose loop is:
-fit a model conditional on the CVs, start the walkers of each window from its samples, sample,
+After Crabtree, Bello-Rivas and Kevrekidis, Chaos 34, 053110 (2024), arXiv 2312.05715, whose loop
+is: fit a model conditional on the CVs, start the walkers of each window from its samples, sample,
 fit again. Here the model's label is λ ~ g(·|ξ(x)), so that p(x|λ) is the density of the window at
 λ; it also proposes moves inside the windows, accepted by its own density, and neighbours exchange.
 """

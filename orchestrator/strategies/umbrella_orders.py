@@ -65,7 +65,7 @@ def window_orders(
     if state["phase"] == "produce":
         rounds = int(state["produced"].get("rounds", 0))
         blocks *= min(LONGEST, 1 + rounds // GROWTH)
-    out = []
+    out: list[WorkOrder] = []
     for begin in range(0, ladders, together):
         some = np.arange(begin, min(begin + together, ladders))
         for part in parts:
