@@ -6,6 +6,7 @@ from msgen.models.kde import KernelDensity
 from msgen.models.mixture import Broad, Defended
 from msgen.models.realnvp import RealNVP
 from msgen.models.registry import build, load
+from msgen.models.score import ScoreModel
 from msgen.models.selection import better_on_held_out, compare_on_held_out
 from msgen.models.spline_flow import SplineFlow
 
@@ -17,6 +18,7 @@ __all__ = [
     "KernelDensity",
     "ModelState",
     "RealNVP",
+    "ScoreModel",
     "SplineFlow",
     "better_on_held_out",
     "build",

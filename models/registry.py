@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msgen.models.base import GenerativeModel, ModelState
@@ -10,7 +11,9 @@ from msgen.models.fitting import Training
 from msgen.models.flow import SCHEMA_VERSION, FlowConfig
 from msgen.models.kde import KdeConfig, KernelDensity
 from msgen.models.mixture import Broad, Defended
+from msgen.models.noise import KINDS as NOISES
 from msgen.models.realnvp import RealNVP
+from msgen.models.score import SCORE_TRAINING, ScoreConfig, ScoreModel
 from msgen.models.spline_flow import SplineFlow
 from msgen.models.tabulated import Tabulated
 from msgen.systems.errors import SpecError
@@ -20,6 +23,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "spline_flow": ("transforms", "hidden", "bins", *_TRAINING),
     "realnvp": ("transforms", "hidden", *_TRAINING),
     "kde": ("kernels",),
+    "score": ("noise", "layers", "width", "steps", "unconditional", *_TRAINING),
 }
 
 
@@ -35,8 +39,9 @@ def build(
     Parameters
     ----------
     spec : Mapping
-        ``kind``: spline_flow (default), realnvp or kde. Flows: transforms, hidden, bins (the
+        ``kind``: spline_flow (default), realnvp, kde or score. Flows: transforms, hidden, bins (the
         spline_flow only), learning_rate, batch, epochs, patience, ema, device. kde: kernels.
+        score: noise, layers, width, steps, unconditional, and how it is fitted, as a flow.
         None means the default.
     dim : int
     periodic : sequence of bool, length `dim`
@@ -70,14 +75,19 @@ def build(
     if kind == "kde":
         if n_context:
             raise SpecError(
-                ("model", "kind"), kind, "takes no context", "Use spline_flow or realnvp"
+                ("model", "kind"), kind, "takes no context", "Use spline_flow, realnvp or score"
             )
         return KernelDensity(KdeConfig(angles, **given))
     if kind == "realnvp" and any(angles):
         raise SpecError(
             ("model", "kind"), kind, "cannot model a periodic variable", "Use spline_flow or kde"
         )
-    training = Training(**{k: given.pop(k) for k in _TRAINING if k in given})
+    fitted_by = {k: given.pop(k) for k in _TRAINING if k in given}
+    if kind == "score":
+        return _score(
+            ScoreConfig(dim, angles, about, training=replace(SCORE_TRAINING, **fitted_by), **given)
+        )
+    training = Training(**fitted_by)
     # measured: two spline layers fit two variables as well as four, in half the time
     given.setdefault("transforms", 2 if kind == "spline_flow" and dim <= 2 else 4)
     config = FlowConfig(
@@ -105,12 +115,31 @@ def load(state: ModelState) -> GenerativeModel:
         "spline_flow": SplineFlow.from_state,
         "realnvp": RealNVP.from_state,
         "kde": KernelDensity.from_state,
+        "score": ScoreModel.from_state,
         "broad": Broad.from_state,
         "tabulated": Tabulated.from_state,
     }
     if kind not in loaders:
         raise ValueError(f"model state of unknown kind {kind!r}")
     return loaders[kind](state)
+
+
+def _score(config: ScoreConfig) -> ScoreModel:
+    if config.noise == "vp" and any(config.periodic):
+        raise SpecError(
+            ("model", "noise"),
+            config.noise,
+            "cannot noise a periodic variable: an angle has no scale to shrink",
+            "Use edm or ve",
+        )
+    if config.unconditional and not config.context_periodic:
+        raise SpecError(
+            ("model", "unconditional"),
+            config.unconditional,
+            "has no meaning for a model without a context",
+            "Leave it out",
+        )
+    return ScoreModel(config)
 
 
 def _part(state: ModelState, name: str) -> ModelState:
@@ -136,11 +165,19 @@ def _checked(key: str, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
             raise refuse("must lie between 0 and 1", "Write for example 5.0e-3")
         return float(value)
+    if key == "noise":
+        if value not in NOISES:
+            raise refuse("is no noise process", f"Use one of {', '.join(NOISES)}")
+        return value
+    if key == "unconditional":
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise refuse("must lie in [0, 1)", "Write for example 0.1, or 0 for none")
+        return float(value)
     if key == "ema":
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
             raise refuse("must lie in [0, 1)", "Write for example 0.98, or 0 for none")
         return float(value)
-    least = 2 if key == "bins" else 1
+    least = 2 if key in ("bins", "layers") else 1
     if not _whole(value) or value < least:
         raise refuse(f"must be a whole number of at least {least}", f"Write {least} or more")
     return int(value)

@@ -51,4 +51,31 @@ class KDE(Section):
     """Most kernels that are kept."""
 
 
-ModelSpec = Annotated[SplineFlow | RealNVP | KDE, Field(discriminator="kind")]
+class Score(Section):
+    """Score (diffusion) model: noise is added to the samples, a network learns the way back."""
+
+    kind: Literal["score"]
+    noise: Literal["edm", "vp", "ve"] = "edm"
+    """Karras' process, or the variance-preserving or variance-exploding one; vp takes no angles."""
+    layers: int = Field(default=8, ge=2)
+    """Of the dense network."""
+    width: int = Field(default=128, ge=1)
+    """Of every hidden layer."""
+    steps: int = Field(default=32, ge=1)
+    """Of the way from noise to a sample; the density belongs to these steps, exactly."""
+    unconditional: float = Field(default=0.0, ge=0, lt=1)
+    """Fraction of the samples shown without their label; above 0 the label may be left out."""
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
+    """Peak rate, warmed up and then lowered."""
+    batch: int = Field(default=512, ge=1)
+    epochs: AutoSteps = "auto"
+    """Most epochs of one fit; auto: by the number of updates."""
+    patience: AutoSteps = "auto"
+    """Epochs without a better held-out loss before a fit ends; auto: a quarter of epochs."""
+    ema: float = Field(default=0.995, ge=0, lt=1)
+    """Decay of the running mean of the weights; 0 is off."""
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    """Fits repeat bit for bit on the cpu only."""
+
+
+ModelSpec = Annotated[SplineFlow | RealNVP | KDE | Score, Field(discriminator="kind")]

@@ -1,0 +1,198 @@
+"""Conditional score (diffusion) models with an exact density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from msgen.models.base import Array, FitReport, ModelState
+from msgen.models.density import Standardised
+from msgen.models.fitting import Training, minimise
+from msgen.models.flow import SCHEMA_VERSION
+from msgen.models.noise import Noise
+from msgen.models.probability_flow import ProbabilityFlow
+from msgen.models.score_loss import DenoisingLoss
+from msgen.models.score_net import ScoreNet
+from msgen.models.splines import wrap
+from msgen.models.torch_model import TorchModel, chunks
+
+SCORE_TRAINING = Training(learning_rate=1e-3, batch=512, ema=0.995, updates=4000, most_epochs=4000)
+"""How a score model is fitted by default: more, smaller steps than a flow, its loss being noisy."""
+
+
+@dataclass(frozen=True)
+class ScoreConfig:
+    """What a score model is made of, without its weights.
+
+    Attributes
+    ----------
+    noise : str
+        'edm', 'vp' or 've', see `msgen.models.noise`.
+    layers, width : int
+        Of the dense network.
+    steps : int
+        Heun steps of the probability-flow ODE.
+    unconditional : float
+        Fraction of the training samples whose context is left out; above 0 the model also knows the
+        density without a context.
+    """
+
+    dim: int
+    periodic: tuple[bool, ...]
+    context_periodic: tuple[bool, ...] = ()
+    noise: str = "edm"
+    layers: int = 8
+    width: int = 128
+    steps: int = 32
+    unconditional: float = 0.0
+    training: Training = SCORE_TRAINING
+
+    def to_json(self) -> dict[str, Any]:
+        """As lists and scalars."""
+        out = asdict(self)
+        for key in ("periodic", "context_periodic"):
+            out[key] = list(out[key])
+        return {"schema_version": SCHEMA_VERSION, "kind": "score", **out}
+
+    @classmethod
+    def from_json(cls, config: Mapping[str, Any]) -> ScoreConfig:
+        """Inverse of `to_json`; keys that are not its own are left alone."""
+        values = {key: config[key] for key in cls.__dataclass_fields__}
+        for key in ("periodic", "context_periodic"):
+            values[key] = tuple(values[key])
+        values["training"] = Training(**values["training"])
+        return cls(**values)
+
+
+class _Scored(Standardised):
+    """The network beside the moments of its data."""
+
+    def __init__(self, config: ScoreConfig) -> None:
+        super().__init__(config.periodic, config.context_periodic)
+        n_context = len(config.context_periodic) + sum(config.context_periodic)
+        noise = Noise.of(config.noise, all(config.periodic))
+        droppable = config.unconditional > 0
+        self.net = ScoreNet(
+            config.periodic, n_context, config.layers, config.width, noise, droppable
+        )
+
+
+class ScoreModel(TorchModel):
+    """p(y|c) by denoising: y is noised to σ_max and a network learns the way back.
+
+    `sample` follows the probability-flow ODE in fixed steps and `log_prob` is the exact density of
+    that very map, whatever the steps and however well the network was fitted.
+
+    Parameters
+    ----------
+    config : ScoreConfig
+    """
+
+    def __init__(self, config: ScoreConfig) -> None:
+        self.config: ScoreConfig = config
+        self.fitted = False
+        with torch.random.fork_rng(devices=[]):
+            self._density: _Scored = _Scored(config).double()
+        self._reset(0)
+
+    def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
+        """n draws, shape (n, d); angles in [−π, π). Context has one row, or n."""
+        c = self._checked_context(context, n)
+        z = torch.as_tensor(self._noise(n, rng))
+        out = np.empty((n, self.dim))
+        with torch.no_grad():
+            for rows, part in chunks(n, c, self._chunk):
+                features = self._density.context_features(part)
+                start = self._centre(len(z[rows]), features) + z[rows]
+                out[rows] = self._finish(self._flow().push(start, features))
+        return out
+
+    @classmethod
+    def from_state(cls, state: ModelState) -> ScoreModel:
+        """The model `state` was taken from."""
+        return cls(ScoreConfig.from_json(state.config))._restore(state)
+
+    def _flow(self) -> ProbabilityFlow:
+        net = self._density.net
+        return ProbabilityFlow(net, net.noise.levels(self.config.steps))
+
+    @property
+    def _spread(self) -> float:
+        """Standard deviation of the linear columns at σ_max."""
+        return math.sqrt(1 + self._density.net.noise.sigma_max**2)
+
+    def _noise(self, n: int, rng: np.random.Generator) -> Array:
+        linear, angles = self._density.linear.numpy(), self._density.angles.numpy()
+        z = np.empty((n, self.dim))
+        z[:, linear] = self._spread * rng.standard_normal((n, len(linear)))
+        z[:, angles] = rng.uniform(-np.pi, np.pi, (n, len(angles)))
+        return z
+
+    def _centre(self, n: int, features: Tensor | None) -> Tensor:
+        """The mean at σ_max, D(0; σ_max, c) of the linear columns, shape (n, d)."""
+        net = self._density.net
+        centre = torch.zeros(n, self.dim, dtype=torch.float64)
+        if len(net.linear):
+            level = centre.new_tensor([net.noise.sigma_max])
+            centre[:, net.linear] = net.denoise(centre, level, features)
+        return centre
+
+    def _finish(self, x: Tensor) -> Array:
+        y = x * self._density.scale + self._density.loc
+        y[:, self._density.angles] = wrap(y[:, self._density.angles])
+        out: Array = y.numpy()
+        return out
+
+    def _log_density(self, y: Tensor, context: Tensor | None) -> Tensor:
+        density = self._density
+        features = density.context_features(context)
+        z, log_det = self._flow().pull((y - density.loc) / density.scale, features)
+        z = (z - self._centre(len(z), features))[:, density.linear] / self._spread
+        n_linear, n_angles = len(density.linear), len(density.angles)
+        constant = n_linear * math.log(self._spread) + 0.5 * n_linear * math.log(2 * math.pi)
+        constant += n_angles * math.log(2 * math.pi) + float(torch.log(density.scale).sum())
+        out: Tensor = -0.5 * (z * z).sum(dim=-1) - log_det - constant
+        return torch.where(torch.isfinite(out), out, -torch.inf)
+
+    def _train(
+        self, y: Tensor, seed: int, weights: Tensor | None, context: Tensor | None
+    ) -> FitReport:
+        density = self._density
+        features = density.context_features(context)
+        objective = DenoisingLoss(
+            ((y - density.loc) / density.scale).float(),
+            None if features is None else features.float(),
+            density.net.noise,
+            density.angles,
+            self.config.unconditional,
+        )
+        # single precision halves the time of a fit; what comes out is used in double
+        net = density.net.float()
+        try:
+            return minimise(
+                net, objective, len(y), seed=seed, weights=weights, training=self.config.training
+            )
+        finally:
+            net.double()
+
+    @property
+    def _chunk(self) -> int:
+        # tangents are d times as large as values
+        return max(64, 8192 // self.dim)
+
+    def _reset(self, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        net = self._density.net
+        with torch.no_grad():
+            for layer in (net.first, *net.inner, net.last):
+                bound = 1 / math.sqrt(layer.in_features) * (0.01 if layer is net.last else 1.0)
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.uniform_(-bound, bound, generator=generator)
+            # single precision from the start: a fit that changes nothing leaves the same bits
+            net.float().double()

@@ -1,0 +1,79 @@
+"""The conditional denoising loss of a score model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from msgen.models.noise import Noise
+from msgen.models.wrapped import scaled_score
+
+REPEATS = 8
+"""Noise draws per held-out sample."""
+_EVALUATION_SEED = 20220601
+
+
+@dataclass(frozen=True)
+class DenoisingLoss:
+    """|F − target|² per sample, summed over the columns, of the `Objective` of a fit.
+
+    Linear columns: x = y + σε and λ(σ)|D − y|² = |F − (y − c_skip x)/c_out|². Angles:
+    θ = θ₀ + σε on the circle and the target is the score of the wrapped normal over its own
+    standard deviation. The mean over σ is that of `Noise.training_levels`.
+    Source: Karras et al. (2022), eq. 8; Jing et al. (2022), eq. 4.
+
+    Attributes
+    ----------
+    y : Tensor, shape (n, d)
+        Standardised.
+    context : Tensor, shape (n, k), or None
+        Features.
+    noise : Noise
+    angles : Tensor
+        Indices of the periodic columns.
+    drop : float
+        Probability that a sample is shown without its context.
+    """
+
+    y: Tensor
+    context: Tensor | None
+    noise: Noise
+    angles: Tensor
+    drop: float = 0.0
+
+    def to(self, device: torch.device) -> DenoisingLoss:
+        """The same with its data on `device`."""
+        context = None if self.context is None else self.context.to(device)
+        return replace(self, y=self.y.to(device), context=context)
+
+    def __call__(self, net: nn.Module, index: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Loss of the samples `index`, shape (len(index),)."""
+        if generator is not None:
+            return self._loss(net, index, generator)
+        # the same noise at every call, so that fits can be compared
+        fixed = torch.Generator().manual_seed(_EVALUATION_SEED)
+        return torch.stack([self._loss(net, index, fixed) for _ in range(REPEATS)]).mean(dim=0)
+
+    def _loss(self, net: nn.Module, index: Tensor, generator: torch.Generator) -> Tensor:
+        y = self.y[index]
+        n = len(y)
+        # one level in each of n equal slices of their distribution: less noise, the same mean
+        slices = torch.randperm(n, generator=generator)
+        u = (slices + torch.rand(n, generator=generator)) / n
+        sigma = self.noise.training_levels(u.clamp(1e-6, 1 - 1e-6)).to(y.device)
+        eps = torch.randn(y.shape, generator=generator).to(y.device)
+        x = y + sigma[:, None] * eps
+        # y and ε in place of x: (y − c_skip x)/c_out without cancellation
+        c_skip, c_out, _ = self.noise.precondition(sigma[:, None])
+        target = ((1 - c_skip) * y - c_skip * sigma[:, None] * eps) / c_out
+        if len(self.angles):
+            shift = (x - y)[:, self.angles]
+            target[:, self.angles] = scaled_score(shift, sigma[:, None]).to(y)
+        keep: Tensor | None = None
+        if self.drop:
+            keep = (torch.rand(n, 1, generator=generator) >= self.drop).to(y)
+        context = None if self.context is None else self.context[index]
+        out: Tensor = ((net(x, sigma, context, keep) - target) ** 2).sum(dim=1)
+        return out
