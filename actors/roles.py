@@ -40,6 +40,12 @@ def _seed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) ->
     return seed_windows(context, order, rng)
 
 
+def _recall(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.configurations import recall
+
+    return recall(context, order, rng)
+
+
 def _fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.trainer import fit_windows
 
@@ -60,6 +66,7 @@ ROLES: dict[str, Role] = {
     "explore": _explore,
     "sample": _sample,
     "walk": _walk,
+    "recall": _recall,
     "seed": _seed,
     "umbrella": _umbrella,
     "fit": _fit,

@@ -32,15 +32,15 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     windows of a campaign without a model. From the neighbour: in the order of the tour, each window
     starts from where its parent has come to.
 
-    Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa', 'parent'
-    (n: row of the window before it, or −1), 'start' (n: row of 'walkers' where there is no parent), 'ladder' and
-    'ladders' (which of how many), 'label' (columns of λ that the model knows), 'relax' (chunks) of
-    'steps', 'minimise', 'step_size', 'masses'. Model version −1 is none.
+    Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa',
+    'parent' (n: row of the window before it, or −1), 'start' (n: row of 'walkers' where there is
+    no parent), 'ladder' and 'ladders' (which of how many), 'label' (columns of λ that the model
+    knows), 'relax' (chunks) of 'steps', 'minimise', 'step_size'. Model version −1 is none.
 
     The carry holds 'walkers', 'xi', 'window' and 'from_model' (bool, n).
     """
     p = order.payload
-    engine = build_engine(context, p.get("step_size"), p.get("masses"))
+    engine = build_engine(context, p.get("step_size"))
     engine.begin(rng)
     g = Conditional(np.asarray(p["kappa"]), context.cvs.periodic)
     engine.set_local_restraint(g)

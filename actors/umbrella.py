@@ -40,7 +40,7 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     'lam' (n, C), 'kappa' (C), 'on' (whether the restraint acts), 'chunks' (n) of 'steps' in one
     block, 'blocks', 'pairs' (m, 3): two rows and the colour of each pair, 'global_steps',
     'label' (columns of λ the model knows), 'epsilon', 'broad' ('mean', 'std'), 'recent'
-    (configurations of each walker for the next fit), 'step_size', 'masses'.
+    (configurations of each walker for the next fit), 'step_size'.
 
     Samples: 'cvs' with 'replica' and 'window', slot after slot in the order of time; 'watched', one
     row a block, with 'watched_replica' and 'watched_window'. The carry holds 'walkers', 'who',
@@ -82,7 +82,7 @@ class _Run:
     @classmethod
     def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> _Run:
         p = order.payload
-        engine = build_engine(context, p.get("step_size"), p.get("masses"))
+        engine = build_engine(context, p.get("step_size"))
         engine.begin(rng)
         g = Conditional(np.asarray(p["kappa"]), context.cvs.periodic)
         engine.set_local_restraint(g)

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent / "campaigns"
 PDB = str(HERE.parent.parent / "configs" / "alanine_dipeptide.pdb")
 BASE = {
     name: (HERE / f"{name}.yaml").read_text().replace("../../configs/alanine_dipeptide.pdb", PDB)
-    for name in ("molecule", "analytic")
+    for name in ("molecule", "analytic", "windows")
 }
 
 

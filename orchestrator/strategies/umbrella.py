@@ -20,7 +20,12 @@ from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import young_estimate
 from msgen.orchestrator.strategies.seed_pool import Pool, fit_windows_order
 from msgen.orchestrator.strategies.stepping import first_step, tune_step
-from msgen.orchestrator.strategies.umbrella_orders import free_orders, seed_orders, window_orders
+from msgen.orchestrator.strategies.umbrella_orders import (
+    FREE_ROUNDS,
+    free_orders,
+    seed_orders,
+    window_orders,
+)
 from msgen.orchestrator.strategies.umbrella_production import WindowProduction
 from msgen.orchestrator.strategies.walkers import bare, first, joined, rows
 from msgen.orchestrator.strategies.windows import Windows, place
@@ -158,13 +163,14 @@ class Umbrella:
     # what the stages make of their segments
 
     def _gathered(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        tune_step(state, segments)
         pool = Pool.from_tree(state["pool"]).plus(segments, free=True)
         state["pool"] = pool.tree()
-        if int(state["round"]) >= int(self.spec["training"]["rounds"]):
+        moved = [s for s in segments if s.key[1] == "umbrella"]
+        if moved:
+            tune_step(state, moved)
+            state["walkers"] = bare(joined([s.carry["walkers"] for s in moved]))
+        if int(state["round"]) >= FREE_ROUNDS or not moved:
             state["stage"] = "fit"
-        state["walkers"] = bare(joined([s.carry["walkers"] for s in segments]))
-        state["xi"] = np.concatenate([s.carry["xi"] for s in segments])
         return state
 
     def _seeded(self, state: Tree, segments: Sequence[Segment]) -> Tree:

@@ -24,6 +24,10 @@ PIECE = 8
 """Windows of a molecule in one order."""
 RECENT = 4
 """Configurations of each walker that a round hands to the next fit."""
+FREE_ROUNDS = 2
+"""Rounds of free sampling; the step size is tuned between them."""
+POOL = 3000
+"""Configurations of a file that are read, evenly over it."""
 FREE_RECENT = 200
 """The same where walkers are free and few."""
 
@@ -32,11 +36,17 @@ def free_orders(problem: Problem, state: Tree, windows: Windows) -> tuple[WorkOr
     """Free sampling from the start, one order a walker (molecules) or one for all."""
     spec = problem.strategy
     ladders = problem.replicas
-    steps = max(1, int(spec["training"]["steps"]) // int(spec["training"]["rounds"]))
+    steps = max(1, int(spec["training"]["steps"]) // FREE_ROUNDS)
     each = max(1, int(spec["local"]["steps"]))
     blocks = max(1, steps // each)
     groups = [np.array([i]) for i in range(ladders)] if problem.molecular else [np.arange(ladders)]
-    return tuple(
+    rnd, file = int(state["round"]), spec["training"]["file"]
+    given = ()
+    if file is not None and rnd == 0:
+        given = (WorkOrder(rnd, "recall", 0, {"file": file, "most": POOL}),)
+    if not int(spec["training"]["steps"]):
+        return given
+    return given + tuple(
         _sampling(
             problem,
             state,
