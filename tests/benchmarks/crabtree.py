@@ -1,0 +1,46 @@
+"""Score-seeded umbrella windows of two slow–fast systems against exact densities.
+
+`make bench NAME=crabtree [ARGS=part…]`: the figures of Crabtree, Bello-Rivas, Kevrekidis (arXiv
+2312.05715), see docs/papers/crabtree.md. Parts: densities (Fig. 1–3), windows (Fig. 4–5),
+diffusion (Fig. 6, 9); all of them by default. Every model seed has a training set of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from crabtree import pictures
+from crabtree.densities import density_rows
+from crabtree.emulation import emulation_rows, model_rows, with_exact_seeds, with_model_seeds
+from rows import Row, publish
+
+SEEDS = (1, 2, 3)
+EXPERIMENTS = 1000
+
+
+def densities() -> list[Row]:
+    """Fig. 1–3."""
+    rows, found, trained = density_rows(SEEDS)
+    pictures.conditional(found)
+    pictures.surface(trained, SEEDS[-1])
+    return rows
+
+
+def windows() -> list[Row]:
+    """Fig. 4–5."""
+    exact = with_exact_seeds(EXPERIMENTS)
+    model, rows = with_model_seeds(EXPERIMENTS, SEEDS)
+    pictures.errors(exact, model)
+    return [*emulation_rows(exact), *rows, *model_rows(model)]
+
+
+PARTS: dict[str, Callable[[], list[Row]]] = {"densities": densities, "windows": windows}
+
+if __name__ == "__main__":
+    chosen = sys.argv[1:] or list(PARTS)
+    unknown = [name for name in chosen if name not in PARTS]
+    if unknown:
+        sys.exit(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    name = "crabtree" if chosen == list(PARTS) else f"crabtree_{'_'.join(chosen)}"
+    publish(name, [row for part in chosen for row in PARTS[part]()])

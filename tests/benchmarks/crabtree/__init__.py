@@ -1,0 +1,1 @@
+"""The two slow–fast systems of arXiv 2312.05715, as the benchmark `crabtree` measures them."""

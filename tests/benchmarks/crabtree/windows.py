@@ -1,0 +1,158 @@
+"""Umbrella windows of a slow–fast system, a thousand independent experiments at a time.
+
+One experiment is one estimate of p(x₂ | x₁) by a histogram of all its steps; its error is the
+L1 distance Σ_b |p̂_b − p_b| to the exact density of the fast variable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from msgen.actors.kernels.independence import Independence, Proposal
+from msgen.models.tabulated import Tabulated
+from msgen.systems.base import Array, Walkers
+from msgen.systems.slow_fast import SlowFast
+from msgen.systems.slow_fast_paths import Window, euler_maruyama_density
+
+BINS = np.linspace(-2.4, 2.4, 241)
+"""Of the histograms. Chosen once, so that the columns of the emulation come out as they stand."""
+
+EVERY = 5
+"""With in-window moves, every fifth step is one; it counts as a step."""
+
+_ROWS = 200
+"""Steps kept before they are counted into histograms."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How one experiment of N steps is run.
+
+    Attributes
+    ----------
+    name : str
+    walkers : int
+        Of N / walkers steps each, pooled.
+    starts : {'well', 'drawn', 'stratified'}
+        In the left well; drawn from the seeds' density; or drawn, one from each of as many equal
+        shares of it as there are walkers.
+    moves : bool
+        Whether every `EVERY`-th step is an independence move.
+    """
+
+    name: str
+    walkers: int
+    starts: Literal["well", "drawn", "stratified"]
+    moves: bool = False
+
+
+ALONE = Scheme("umbrella alone", 1, "well")
+SEEDED = Scheme("seeded", 10, "drawn")
+STRATIFIED = Scheme("stratified", 10, "stratified")
+IN_WINDOW = Scheme("seeded + in-window moves", 10, "drawn", moves=True)
+BOTH = Scheme("stratified + in-window moves", 10, "stratified", moves=True)
+
+
+@dataclass(frozen=True)
+class FastVariable:
+    """ρ*(x₂) ∝ exp(−2V(x₁, x₂)/a₃²) at a fixed x₁."""
+
+    system: SlowFast
+    x1: float
+
+    def log_density(self, x: Array) -> Array:
+        """ln ρ*, shape (n,), of configurations (n, 1)."""
+        k = self.system.tilt(self.x1)
+        return np.asarray(-2.0 / self.system.a3**2 * self.system.potential(k, x[:, 0]))
+
+    def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
+        """ln ρ*, shape (n,), and its gradient, shape (n, 1)."""
+        k = self.system.tilt(self.x1)
+        return self.log_density(x), -2.0 / self.system.a3**2 * self.system.slope(k, x)
+
+
+def exact_seeds(system: SlowFast, x1: float, cells: int = 4000) -> Tabulated:
+    """The exact density of the fast variable at x₁."""
+    low, high = system.bounds[1]
+    mass = system.conditional(x1, np.linspace(low, high, cells + 1))
+    return Tabulated(low, high, mass)
+
+
+def histograms(
+    system: SlowFast,
+    x1: float,
+    scheme: Scheme,
+    n_steps: int,
+    experiments: int,
+    seed: int,
+    seeds: Tabulated | None = None,
+    proposal: Proposal | None = None,
+) -> Array:
+    """Visits of every experiment to every bin of `BINS`, shape (experiments, bins).
+
+    Parameters
+    ----------
+    system : SlowFast
+    x1 : float
+        Centre of the window.
+    scheme : Scheme
+    n_steps : int
+        N, over all walkers of an experiment, moves included.
+    experiments : int
+    seed : int
+    seeds : Tabulated, optional
+        Density of the starts; by default the exact one.
+    proposal : Proposal, optional
+        Of the in-window moves; by default `seeds`.
+    """
+    rng, n = np.random.default_rng(seed), experiments * scheme.walkers
+    table = seeds or exact_seeds(system, x1)
+    window = Window(system, x1, _starts(system, x1, scheme, table, n, rng), hold=True)
+    move = Independence(proposal or table)
+    target = FastVariable(system, x1)
+    bins, scale = len(BINS) - 1, (len(BINS) - 1) / (BINS[-1] - BINS[0])
+    offset = np.repeat(np.arange(experiments) * bins, scheme.walkers)
+    counts = np.zeros(experiments * bins)
+    per_walker, done = n_steps // scheme.walkers, 0
+    while done < per_walker:
+        rows = min(_ROWS, per_walker - done)
+        path = np.empty((rows, n))
+        if scheme.moves:
+            for first in range(0, rows, EVERY):
+                local = min(EVERY - 1, rows - first)
+                path[first : first + local] = window.run(local, rng)
+                if first + local < rows:
+                    moved = move(target, Walkers(window.fast[:, None]), rng).walkers
+                    window.fast = path[first + local] = moved.positions[:, 0]
+        else:
+            path[:] = window.run(rows, rng)
+        index = np.clip(((path - BINS[0]) * scale).astype(np.int64), 0, bins - 1) + offset
+        counts += np.bincount(index.ravel(), minlength=len(counts))
+        done += rows
+    return counts.reshape(experiments, bins)
+
+
+def l1(counts: Array, exact: Array) -> Array:
+    """Σ_b |p̂_b − p_b| of every row."""
+    p = counts / counts.sum(axis=-1, keepdims=True)
+    return np.asarray(np.abs(p - exact).sum(axis=-1))
+
+
+def floor(system: SlowFast, x1: float, dt: float = 1e-2) -> float:
+    """L1 between the integrator's own stationary density and the exact one: what no N removes."""
+    exact = system.conditional(x1, BINS)
+    return float(np.abs(euler_maruyama_density(system, x1, BINS, dt) - exact).sum())
+
+
+def _starts(
+    system: SlowFast, x1: float, scheme: Scheme, seeds: Tabulated, n: int, rng: np.random.Generator
+) -> Array:
+    if scheme.starts == "well":
+        return np.full(n, system.minima(x1)[0])
+    u = rng.random(n)
+    if scheme.starts == "stratified":
+        u = (np.arange(n) % scheme.walkers + u) / scheme.walkers
+    return seeds.quantile(u)
