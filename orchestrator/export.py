@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
+from msgen.actors.conditional import Conditional
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.files import write_atomic
@@ -73,6 +75,17 @@ def _cells(result: Result, xi: Array) -> tuple[Array, NDArray[np.int64]]:
     return estimate.f_kT.ravel(), np.where(inside, flat, -1)
 
 
+def _mixture(result: Result, xi: Array) -> Array:
+    """ln Σ_k N_k e^{f_k − E_k(ξ)} of umbrella windows; NaN where their f_k are unknown."""
+    told = result.estimate.diagnostics.get("umbrella")
+    if told is None:
+        return np.full(len(xi), np.nan)
+    g = Conditional(np.array(told["kappa"]), np.array([c.periodic for c in result.header.cvs]))
+    shares = np.log(np.array(told["samples"])) + np.array(told["f_kT"])
+    terms = [s - g.energy(np.array(c), xi) for s, c in zip(shares, told["centres"], strict=True)]
+    return np.asarray(logsumexp(terms, axis=0))
+
+
 @dataclass(frozen=True)
 class Samples:
     """The local samples of a run, in the order of the store.
@@ -97,7 +110,7 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     """The local samples of a run, None if it holds none."""
     store = Store(Path(run_dir) / "store.zarr")
     names = store.names()
-    kind = next((k for k in ("sample", "walk") if f"{k}/cvs" in names), None)
+    kind = next((k for k in ("sample", "walk", "umbrella") if f"{k}/cvs" in names), None)
     if kind is None:
         return None
     xi = np.asarray(store.read(f"{kind}/cvs"), dtype=np.float64)
@@ -118,12 +131,19 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     if f"{kind}/log_bias" in names:
         bias = np.asarray(store.read(f"{kind}/log_bias"), dtype=np.float64)
     f_kT, cells = _cells(result, xi)
+    if kind == "umbrella":
+        # one ensemble over all windows, their mixture
+        f_kT, cells = np.zeros(1), np.zeros(len(xi), dtype=np.int64)
+        bias = _mixture(result, xi)
+        counted &= np.isfinite(bias)
     weights = sample_weights(f_kT, np.where(counted, cells, -1), bias)
     # samples come replica after replica, and a frame is the last of its replica
+    ends = np.append(np.flatnonzero(np.diff(replicas)), len(replicas) - 1)
     rows = [
-        start + (i + 1) * ((stop - start) // pictures[key]) - 1
+        row
         for key, (start, stop) in blocks.items()
-        for i in range(pictures.get(key, 0))
+        if key in pictures
+        for row in [*ends[(start <= ends) & (ends < stop - 1)].tolist(), stop - 1]
     ]
     return Samples(
         {"round": rounds, "replica": replicas, "weight": weights, "cvs": xi},

@@ -10,7 +10,7 @@ from msgen.orchestrator import units
 from msgen.orchestrator.schema import REST
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.rules import cv_bounds
-from msgen.orchestrator.schema.strategies import HMC, FlowMCMC, Steered
+from msgen.orchestrator.schema.strategies import HMC, FlowMCMC, Steered, Umbrella
 from msgen.orchestrator.units import Dimension
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def plan(checked: Checked) -> str:
         *((f"cv {name}", _cv(checked, name, cv)) for name, cv in campaign.cvs.items()),
         *_states(campaign),
         ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
-        ("model", "none" if campaign.strategy.kind == "local" else campaign.model.kind),
+        ("model", campaign.model.kind if campaign.uses_model else "none"),
         ("replicas", _replicas(campaign)),
         ("workers", _workers(campaign)),
         ("a round", _cost(campaign)),
@@ -82,7 +82,16 @@ def _workers(campaign: Campaign) -> str:
 
 def _replicas(campaign: Campaign) -> str:
     asked = campaign.replicas
+    if isinstance(campaign.strategy, Umbrella):
+        return f"{asked} walkers in each window, windows: {_windows(campaign.strategy)}"
     return str(asked) if isinstance(asked, int) else f"{asked.min}, up to {asked.max}"
+
+
+def _windows(strategy: Umbrella) -> str:
+    if strategy.windows == "auto":
+        return "placed over the range of the CVs, more where they do not overlap"
+    counts = {n: w if isinstance(w, int) else len(w) for n, w in strategy.windows.items()}
+    return " × ".join(f"{number} along {name}" for name, number in counts.items())
 
 
 def _cost(campaign: Campaign) -> str:
@@ -97,6 +106,8 @@ def _cost(campaign: Campaign) -> str:
         steps = strategy.path.steps
         length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
         return f"{text}, and steered paths ({length} each)"
+    if isinstance(strategy, Umbrella):
+        return f"10 times {text} for each window"
     return text
 
 

@@ -206,6 +206,12 @@ class Campaign(Section):
         return isinstance(self.system, OpenMMSystem)
 
     @property
+    def uses_model(self) -> bool:
+        """Whether anything is ever fitted."""
+        by_hand = isinstance(self.strategy, Umbrella) and self.strategy.seeds == "neighbour"
+        return self.strategy.kind != "local" and not by_hand
+
+    @property
     def stride(self) -> int:
         """Local steps between stored samples."""
         if self.output.stride != "auto":
