@@ -13,7 +13,7 @@ from crabtree.training import EPS, train
 from crabtree.windows import (
     ALONE,
     BINS,
-    BOTH,
+    EXACT,
     IN_WINDOW,
     SEEDED,
     STRATIFIED,
@@ -108,7 +108,7 @@ def with_model_seeds(n: int, model_seeds: tuple[int, ...]) -> tuple[list[Curve],
         text = "left well: " + ", ".join(f"{p:.2f}" for p in left)
         rows.append(Row(f"h={label}: model's own L1", float(np.mean(errors)), "", text))
         rows.append(Row(f"h={label}: fit", float(np.mean(seconds)), "s", "on one core"))
-        for scheme in (SEEDED, STRATIFIED, IN_WINDOW, BOTH):
+        for scheme in (SEEDED, STRATIFIED, IN_WINDOW, EXACT):
             curves.append(measure(label, scheme, tables, n))
     return curves, rows
 

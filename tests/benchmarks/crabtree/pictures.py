@@ -12,7 +12,7 @@ from rows import ROOT
 from crabtree.densities import COARSE, Generated
 from crabtree.emulation import CENTRE, SIZES, Curve
 from crabtree.training import Trained
-from crabtree.windows import ALONE, BINS, BOTH, IN_WINDOW, SEEDED, STRATIFIED, floor
+from crabtree.windows import ALONE, BINS, EXACT, IN_WINDOW, SEEDED, STRATIFIED, floor
 from msgen.systems.base import Array
 from msgen.systems.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 
@@ -22,7 +22,7 @@ COLOURS = {
     SEEDED.name: "#d95f02",
     STRATIFIED.name: "#e6ab02",
     IN_WINDOW.name: "#1b9e77",
-    BOTH.name: "#7570b3",
+    EXACT.name: "#7570b3",
 }
 
 
@@ -45,7 +45,8 @@ def _density(ax: Axes, system: SlowFast, x1: float, points: list[Array], title: 
     exact = system.conditional(x1, BINS) / np.diff(BINS)
     ax.plot(fine, exact, "k", lw=1.2, label=r"exact, $e^{-2V/a_3^2}/Z$")
     ax.set(xlabel="$z_2$", ylabel="$p(z_2)$", title=title, xlim=(-2.2, 2.2))
-    ax.legend(frameon=False, fontsize=8)
+    ax.set_ylim(0, 1.25 * exact.max())
+    ax.legend(frameon=False, fontsize=8, loc="upper center")
 
 
 def conditional(found: list[Generated]) -> Path:
@@ -65,16 +66,17 @@ def surface(trained: Trained, seed: int) -> Path:
     axes = figure.subplots(1, 2, sharey=True)
     z1, z2 = np.linspace(-0.5, 12.5, 200), np.linspace(-2, 2, 200)
     k, x = np.meshgrid(system.tilt(z1), z2)
-    labels = np.repeat([0.0, 2.5, 5.0, 7.5, 10.0, 12.0], 400)
+    labels = rng.uniform(0.0, 12.0, 3600)
     drawn = trained.model.sample(len(labels), rng, labels[:, None])[:, 0]
     some = trained.path[:: len(trained.path) // 3000]
     for ax, points, text in (
         (axes[0], some, "the driven trajectory"),
-        (axes[1], np.column_stack([labels, drawn]), "generated at six $z_1$"),
+        (axes[1], np.column_stack([labels, drawn]), "generated; $z_1 > 10$ extrapolated"),
     ):
         levels = ax.contourf(z1, z2, np.minimum(2 * system.potential(k, x), 12.0), 24,
                              cmap="Blues_r")  # fmt: skip
         ax.scatter(points[:, 0], points[:, 1], s=3, c="#d95f02", alpha=0.5, linewidths=0)
+        ax.axvline(10.0, color="w", ls=":", lw=1)
         ax.set(xlabel="$z_1$", title=text)
     axes[0].set_ylabel("$z_2$")
     figure.colorbar(levels, ax=axes, label="$2V/a_3^2$ (kT)")
@@ -96,7 +98,7 @@ def errors(exact: list[Curve], model: list[Curve]) -> Path:
                    label="floor of Euler–Maruyama")  # fmt: skip
         ax.plot([], [], "kx", label="emulation, exact seeds")
         ax.set(xscale="log", yscale="log", xlabel="steps N", title=f"barrier {label} kT")
-        ax.set_ylim(0.03, 1.4)
+        ax.set_ylim(0.02, 1.4)
     figure.axes[0].set_ylabel(r"$\int|\hat p - p|\,dx$")
     figure.axes[0].legend(frameon=False, fontsize=8)
     return save(figure, "fig4_5_error_over_samples")

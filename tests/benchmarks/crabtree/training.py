@@ -14,7 +14,7 @@ from msgen.systems.base import Array
 from msgen.systems.slow_fast import SlowFast
 from msgen.systems.slow_fast_paths import driven
 
-MODEL: dict[str, Any] = {"kind": "spline_flow"}
+MODEL: dict[str, Any] = {"kind": "score"}
 SAMPLES, STRIDE = 100_000, 100
 BOX = (-2.4, 2.4)
 EPS = 0.05

@@ -11,11 +11,13 @@ from typing import Literal
 
 import numpy as np
 
+from msgen.actors.kernels.base import Kernel
 from msgen.actors.kernels.independence import Independence, Proposal
+from msgen.actors.kernels.mala import Mala
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Array, Walkers
 from msgen.systems.slow_fast import SlowFast
-from msgen.systems.slow_fast_paths import Window, euler_maruyama_density
+from msgen.systems.slow_fast_paths import Dynamics, Window, euler_maruyama_density
 
 BINS = np.linspace(-2.4, 2.4, 241)
 """Of the histograms. Chosen once, so that the columns of the emulation come out as they stand."""
@@ -41,19 +43,22 @@ class Scheme:
         shares of it as there are walkers.
     moves : bool
         Whether every `EVERY`-th step is an independence move.
+    tested : bool
+        Whether the local steps, the same Euler–Maruyama steps, are Metropolis-tested (MALA).
     """
 
     name: str
     walkers: int
     starts: Literal["well", "drawn", "stratified"]
     moves: bool = False
+    tested: bool = False
 
 
 ALONE = Scheme("umbrella alone", 1, "well")
 SEEDED = Scheme("seeded", 10, "drawn")
 STRATIFIED = Scheme("stratified", 10, "stratified")
 IN_WINDOW = Scheme("seeded + in-window moves", 10, "drawn", moves=True)
-BOTH = Scheme("stratified + in-window moves", 10, "stratified", moves=True)
+EXACT = Scheme("the same, local steps tested", 10, "drawn", moves=True, tested=True)
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,15 @@ def histograms(
     rng, n = np.random.default_rng(seed), experiments * scheme.walkers
     table = seeds or exact_seeds(system, x1)
     window = Window(system, x1, _starts(system, x1, scheme, table, n, rng), hold=True)
-    move = Independence(proposal or table)
+    move, local = Independence(proposal or table), Mala(Dynamics().dt, system.a3**2 / 2)
     target = FastVariable(system, x1)
+
+    def kernel(step: Kernel, m: int) -> Array:
+        done = step(target, Walkers(window.fast[:, None]), rng, n_steps=m, record_every=1)
+        window.fast = done.walkers.positions[:, 0]
+        assert done.trajectory is not None
+        return done.trajectory[:, :, 0]
+
     bins, scale = len(BINS) - 1, (len(BINS) - 1) / (BINS[-1] - BINS[0])
     offset = np.repeat(np.arange(experiments) * bins, scheme.walkers)
     counts = np.zeros(experiments * bins)
@@ -122,11 +134,11 @@ def histograms(
         path = np.empty((rows, n))
         if scheme.moves:
             for first in range(0, rows, EVERY):
-                local = min(EVERY - 1, rows - first)
-                path[first : first + local] = window.run(local, rng)
-                if first + local < rows:
-                    moved = move(target, Walkers(window.fast[:, None]), rng).walkers
-                    window.fast = path[first + local] = moved.positions[:, 0]
+                to = min(first + EVERY - 1, rows)
+                m = to - first
+                path[first:to] = kernel(local, m) if scheme.tested else window.run(m, rng)
+                if to < rows:
+                    path[to : to + 1] = kernel(move, 1)
         else:
             path[:] = window.run(rows, rng)
         index = np.clip(((path - BINS[0]) * scale).astype(np.int64), 0, bins - 1) + offset
