@@ -16,10 +16,11 @@ from msgen.systems.exact import exact_probabilities, exact_state_probability
 from msgen.systems.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 from msgen.systems.slow_fast_paths import Dynamics, Window, driven, euler_maruyama_density
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 from crabtree import windows
+
+HERE = Path(__file__).parent
 
 SYSTEMS = [
     EvolvingDoubleWell(),
