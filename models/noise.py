@@ -27,7 +27,8 @@ P_MEAN, P_STD = -0.5, 1.2
 BETA_MIN, BETA_DELTA = 0.1, 19.9
 """β(t) = β_min + β_d t of the variance-preserving process, t in [ε, 1]."""
 VP_EPS = 1e-4
-SIGMA_MAX = {"edm": 80.0, "ve": 100.0}
+SIGMA_MIN, SIGMA_MAX = 0.005, 20.0
+"""Beyond, data of unit variance around its own mean is a Gaussian: its variance is off by 1/400."""
 TORUS_MAX = 5.0
 """Leaves e^{−12.5} of the first harmonic."""
 
@@ -53,7 +54,12 @@ class Noise:
         """The process with its usual levels; on a torus noise of `TORUS_MAX` rad is uniform."""
         if kind == "vp":
             return cls(kind, _vp_sigma(VP_EPS), _vp_sigma(1.0))
-        return cls(kind, 0.004, TORUS_MAX if on_torus else SIGMA_MAX[kind])
+        return cls(kind, SIGMA_MIN, TORUS_MAX if on_torus else SIGMA_MAX)
+
+    @property
+    def start(self) -> float:
+        """The level that the way back to the data starts from; VP's own σ(1) is 152."""
+        return min(self.sigma_max, SIGMA_MAX)
 
     def training_levels(self, u: Tensor) -> Tensor:
         """σ of uniform numbers u in (0, 1): what the process is trained at, by inversion."""
@@ -78,8 +84,8 @@ class Noise:
         return torch.ones_like(sigma), sign * sigma, torch.rsqrt(total)
 
     def levels(self, steps: int) -> Array:
-        """steps + 1 values of σ from sigma_max down to sigma_min, even in σ^{1/ρ}."""
-        low, high = self.sigma_min ** (1 / RHO), self.sigma_max ** (1 / RHO)
+        """steps + 1 values of σ from `start` down to sigma_min, even in σ^{1/ρ}."""
+        low, high = self.sigma_min ** (1 / RHO), self.start ** (1 / RHO)
         return np.asarray(np.linspace(high, low, steps + 1) ** RHO, dtype=np.float64)
 
     def times(self, steps: int) -> Array:

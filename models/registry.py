@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from msgen.models.kde import KdeConfig, KernelDensity
 from msgen.models.mixture import Broad, Defended
 from msgen.models.noise import KINDS as NOISES
 from msgen.models.realnvp import RealNVP
-from msgen.models.score import SCORE_TRAINING, ScoreConfig, ScoreModel
+from msgen.models.score import SCORE_TRAINING, STEPS, ScoreConfig, ScoreModel
 from msgen.models.spline_flow import SplineFlow
 from msgen.models.tabulated import Tabulated
 from msgen.systems.errors import SpecError
@@ -23,7 +24,18 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "spline_flow": ("transforms", "hidden", "bins", *_TRAINING),
     "realnvp": ("transforms", "hidden", *_TRAINING),
     "kde": ("kernels",),
-    "score": ("noise", "layers", "width", "steps", "unconditional", *_TRAINING),
+    "score": ("noise", "layers", "width", "sampler", "steps", "churn", "unconditional", *_TRAINING),
+}
+_CHOICES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "device": (("cpu", "cuda", "auto"), "device"),
+    "noise": (NOISES, "noise process"),
+    "sampler": (tuple(STEPS), "sampler"),
+}
+_RANGES: Mapping[str, tuple[Callable[[float], bool], str, str]] = {
+    "learning_rate": (lambda v: 0 < v < 1, "lie between 0 and 1", "5.0e-3"),
+    "ema": (lambda v: 0 <= v < 1, "lie in [0, 1)", "0.98, or 0 for none"),
+    "unconditional": (lambda v: 0 <= v < 1, "lie in [0, 1)", "0.1, or 0 for none"),
+    "churn": (lambda v: 0 <= v < math.inf, "be a number of at least 0", "40, or 0 for none"),
 }
 
 
@@ -41,8 +53,8 @@ def build(
     spec : Mapping
         ``kind``: spline_flow (default), realnvp, kde or score. Flows: transforms, hidden, bins (the
         spline_flow only), learning_rate, batch, epochs, patience, ema, device. kde: kernels.
-        score: noise, layers, width, steps, unconditional, and how it is fitted, as a flow.
-        None means the default.
+        score: noise, layers, width, sampler, steps, churn, unconditional, and how it is fitted, as
+        a flow. None means the default.
     dim : int
     periodic : sequence of bool, length `dim`
         Periodic variables live in [−π, π).
@@ -139,6 +151,13 @@ def _score(config: ScoreConfig) -> ScoreModel:
             "has no meaning for a model without a context",
             "Leave it out",
         )
+    if config.churn and config.sampler != "heun":
+        raise SpecError(
+            ("model", "churn"),
+            config.churn,
+            f"is noise that the sampler {config.sampler} does not add back",
+            "Use sampler: heun",
+        )
     return ScoreModel(config)
 
 
@@ -152,30 +171,20 @@ def _checked(key: str, value: Any) -> Any:
     def refuse(problem: str, remedy: str) -> SpecError:
         return SpecError(("model", key), value, problem, remedy)
 
-    if key == "device":
-        if value not in ("cpu", "cuda", "auto"):
-            raise refuse("is no device", "Use cpu, cuda or auto")
+    if key in _CHOICES:
+        choices, what = _CHOICES[key]
+        if value not in choices:
+            raise refuse(f"is no {what}", f"Use one of {', '.join(choices)}")
         return value
     if key == "hidden":
         widths = tuple(value) if isinstance(value, list | tuple) else ()
         if not widths or not all(_whole(w) and w > 0 for w in widths):
             raise refuse("must be a list of layer widths", "Write for example [64, 64]")
         return widths
-    if key == "learning_rate":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-            raise refuse("must lie between 0 and 1", "Write for example 5.0e-3")
-        return float(value)
-    if key == "noise":
-        if value not in NOISES:
-            raise refuse("is no noise process", f"Use one of {', '.join(NOISES)}")
-        return value
-    if key == "unconditional":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise refuse("must lie in [0, 1)", "Write for example 0.1, or 0 for none")
-        return float(value)
-    if key == "ema":
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise refuse("must lie in [0, 1)", "Write for example 0.98, or 0 for none")
+    if key in _RANGES:
+        inside, allowed, example = _RANGES[key]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not inside(value):
+            raise refuse(f"must {allowed}", f"Write for example {example}")
         return float(value)
     least = 2 if key in ("bins", "layers") else 1
     if not _whole(value) or value < least:

@@ -16,14 +16,16 @@ from msgen.models.density import Standardised
 from msgen.models.fitting import Training, minimise
 from msgen.models.flow import SCHEMA_VERSION
 from msgen.models.noise import Noise
-from msgen.models.probability_flow import ProbabilityFlow
+from msgen.models.probability_flow import ProbabilityFlow, RungeKutta
 from msgen.models.score_loss import DenoisingLoss
 from msgen.models.score_net import ScoreNet
+from msgen.models.score_samplers import Guided, heun, reverse_sde
 from msgen.models.splines import wrap
 from msgen.models.torch_model import TorchModel, chunks
 
-SCORE_TRAINING = Training(learning_rate=1e-3, batch=512, ema=0.995, updates=4000, most_epochs=4000)
+SCORE_TRAINING = Training(learning_rate=3e-3, batch=512, ema=0.995, updates=4000, most_epochs=4000)
 """How a score model is fitted by default: more, smaller steps than a flow, its loss being noisy."""
+STEPS = {"ode": 16, "heun": 32, "sde": 256}
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,12 @@ class ScoreConfig:
         'edm', 'vp' or 've', see `msgen.models.noise`.
     layers, width : int
         Of the dense network.
-    steps : int
-        Heun steps of the probability-flow ODE.
+    sampler : str
+        'ode', 'heun' or 'sde'. Only the first draws from the density that `log_prob` tells.
+    steps : int or None
+        Of the sampler; None: what `STEPS` says. `log_prob` takes those of 'ode' in any case.
+    churn : float
+        Noise that 'heun' adds back on its way, Karras' S_churn.
     unconditional : float
         Fraction of the training samples whose context is left out; above 0 the model also knows the
         density without a context.
@@ -49,7 +55,9 @@ class ScoreConfig:
     noise: str = "edm"
     layers: int = 8
     width: int = 128
-    steps: int = 32
+    sampler: str = "ode"
+    steps: int | None = None
+    churn: float = 0.0
     unconditional: float = 0.0
     training: Training = SCORE_TRAINING
 
@@ -101,16 +109,43 @@ class ScoreModel(TorchModel):
             self._density: _Scored = _Scored(config).double()
         self._reset(0)
 
-    def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
-        """n draws, shape (n, d); angles in [−π, π). Context has one row, or n."""
+    @property
+    def exact(self) -> bool:
+        """Whether `sample` draws from the density that `log_prob` tells, to rounding."""
+        return self.config.sampler == "ode"
+
+    def sample(
+        self,
+        n: int,
+        rng: np.random.Generator,
+        context: Array | None = None,
+        *,
+        guidance: float = 1.0,
+    ) -> Array:
+        """n draws, shape (n, d); angles in [−π, π).
+
+        Parameters
+        ----------
+        context : Array, shape (1, n_context) or (n, n_context), or None
+            None draws without a label, from a model made with ``unconditional`` above 0.
+        guidance : float
+            Classifier-free guidance. For any value but 1 the draws are sharpened (or blurred) and
+            `log_prob` is not their density.
+
+        Raises
+        ------
+        ValueError
+            For a context of the wrong shape, or guidance without a model for no label.
+        """
         c = self._checked_context(context, n)
+        if guidance != 1 and (c is None or not self.config.unconditional):
+            raise ValueError("guidance needs a context and a model with unconditional above 0")
         z = torch.as_tensor(self._noise(n, rng))
         out = np.empty((n, self.dim))
         with torch.no_grad():
             for rows, part in chunks(n, c, self._chunk):
                 features = self._density.context_features(part)
-                start = self._centre(len(z[rows]), features) + z[rows]
-                out[rows] = self._finish(self._flow().push(start, features))
+                out[rows] = self._finish(self._draw(z[rows], features, rng, guidance))
         return out
 
     @classmethod
@@ -118,14 +153,37 @@ class ScoreModel(TorchModel):
         """The model `state` was taken from."""
         return cls(ScoreConfig.from_json(state.config))._restore(state)
 
+    def _draw(
+        self, z: Tensor, features: Tensor | None, rng: np.random.Generator, guidance: float
+    ) -> Tensor:
+        """Standardised draws from standardised noise z, shape (n, d)."""
+        net, config = self._density.net, self.config
+        field = net if guidance == 1 else Guided(net, guidance)
+        steps = config.steps or STEPS[config.sampler]
+        centre = self._centre(len(z), features)
+        if config.sampler == "sde":
+            scale, sigma, _, _ = net.noise.scale_and_level(float(net.noise.times(1)[0]))
+            z[:, net.linear] *= math.hypot(1, sigma) / self._spread
+            return reverse_sde(field, scale * (centre + z), features, net.noise, steps, rng)
+        if config.sampler == "heun":
+            levels = net.noise.levels(steps)
+            return heun(field, centre + z, features, levels, rng, config.churn)
+        return RungeKutta(field, net.noise.levels(steps)).push(centre + z, features)
+
     def _flow(self) -> ProbabilityFlow:
+        exact = self.config.steps if self.config.sampler == "ode" else None
         net = self._density.net
-        return ProbabilityFlow(net, net.noise.levels(self.config.steps))
+        return ProbabilityFlow(net, net.noise.levels(exact or STEPS["ode"]))
+
+    def _checked_context(self, context: Array | None, n: int) -> Array | None:
+        if context is None and self.config.unconditional:
+            return None
+        return super()._checked_context(context, n)
 
     @property
     def _spread(self) -> float:
-        """Standard deviation of the linear columns at σ_max."""
-        return math.sqrt(1 + self._density.net.noise.sigma_max**2)
+        """Standard deviation of the linear columns at the first level."""
+        return math.sqrt(1 + self._density.net.noise.start**2)
 
     def _noise(self, n: int, rng: np.random.Generator) -> Array:
         linear, angles = self._density.linear.numpy(), self._density.angles.numpy()
@@ -135,11 +193,11 @@ class ScoreModel(TorchModel):
         return z
 
     def _centre(self, n: int, features: Tensor | None) -> Tensor:
-        """The mean at σ_max, D(0; σ_max, c) of the linear columns, shape (n, d)."""
+        """The mean at the first level, D(0; σ, c) of the linear columns, shape (n, d)."""
         net = self._density.net
         centre = torch.zeros(n, self.dim, dtype=torch.float64)
         if len(net.linear):
-            level = centre.new_tensor([net.noise.sigma_max])
+            level = centre.new_tensor([net.noise.start])
             centre[:, net.linear] = net.denoise(centre, level, features)
         return centre
 

@@ -61,11 +61,15 @@ class Score(Section):
     """Of the dense network."""
     width: int = Field(default=128, ge=1)
     """Of every hidden layer."""
-    steps: int = Field(default=32, ge=1)
-    """Of the way from noise to a sample; the density belongs to these steps, exactly."""
+    sampler: Literal["ode", "heun", "sde"] = "ode"
+    """Only ode draws from the density that the model tells; heun and sde come close to it."""
+    steps: AutoSteps = "auto"
+    """From noise to a sample; auto: 16, 32 and 256 for ode, heun and sde."""
+    churn: float = Field(default=0.0, ge=0)
+    """Noise that heun adds back on its way."""
     unconditional: float = Field(default=0.0, ge=0, lt=1)
     """Fraction of the samples shown without their label; above 0 the label may be left out."""
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
+    learning_rate: float = Field(default=3e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=512, ge=1)
     epochs: AutoSteps = "auto"
