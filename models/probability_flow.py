@@ -24,8 +24,8 @@ from msgen.models.score_samplers import Velocity
 
 CHORD, NEWTON = 12, 40
 """Most iterations with a Jacobian at hand, and most with fresh ones for rows that need them."""
-TOLERANCE = 1e-7
-"""Last correction of an inverse in units of 1 + σ; the one after it, not counted, squares it."""
+TOLERANCE = 1e-6
+"""Last correction of an inverse, in units of 1 + σ; costs about 1e-5 nats of a log-density."""
 
 _STAGES = ((0.0, 1 / 6), (0.5, 1 / 3), (0.5, 1 / 3), (1.0, 1 / 6))
 """How far along the step each slope is taken, and its weight."""
