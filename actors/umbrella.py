@@ -22,6 +22,9 @@ from msgen.actors.sampler import concatenate, tree_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
 
+TOGETHER = 5
+"""Stretches whose moves of the model are made at once: a batch costs little more than one."""
+
 Ints = NDArray[np.int64]
 
 
@@ -29,7 +32,7 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     """Walkers of umbrella windows: local steps under the restraint, global moves, exchange.
 
     Walker i samples ρ*(x) g(λ_i|ξ(x)). After each of the 'blocks': 'global_steps' independence
-    moves proposed by the frozen model's p(x|λ_i), and one sweep of Metropolis exchanges of
+    moves proposed by the frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and one sweep of Metropolis exchanges of
     configurations between neighbours,
 
     .. math:: a = \\min(1, e^{E(λ_a,ξ_a)+E(λ_b,ξ_b)-E(λ_a,ξ_b)-E(λ_b,ξ_a)})
@@ -48,9 +51,12 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     'recent_window', and the names of the 'watched'.
     """
     run = _Run.begin(context, order, rng)
-    for block in range(int(order.payload["blocks"])):
+    blocks, moves = int(order.payload["blocks"]), int(order.payload["global_steps"])
+    for block in range(blocks):
         run.local()
-        run.move_inside()
+        open_ = block % TOGETHER + 1
+        if open_ == TOGETHER or block == blocks - 1:
+            run.move_inside(moves * open_)
         run.exchange(block)
         run.note()
     return run.segment()
@@ -127,10 +133,9 @@ class _Run:
             index.append(at)
         self.walkers = concatenate(parts, moving=True).take(np.argsort(np.concatenate(index)))
 
-    def move_inside(self) -> None:
+    def move_inside(self, moves: int) -> None:
         """Independence moves by the model at each walker's own λ."""
         p, version = self.order.payload, self.order.model_version
-        moves = int(p["global_steps"])
         if version < 0 or not moves:
             return
         model = self.context.models[version]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Tree
-from msgen.actors.conditional import Conditional
+from msgen.actors.conditional import Conditional, wrap
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array
 
@@ -72,8 +72,9 @@ class Windows:
         pairs = []
         for a in range(len(self)):
             for b in range(a + 1, len(self)):
-                between = d2[a] + d2[b] < d2[a, b] * (1.0 - 1e-9)
-                if not between.any():
+                between = d2[a] + d2[b] <= d2[a, b] * (1.0 + 1e-9)
+                # the two themselves lie on the ball
+                if np.count_nonzero(between) == 2:
                     pairs.append((a, b))
         return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
@@ -194,14 +195,22 @@ def tour(windows: Windows, start: Array) -> list[tuple[int, int]]:
 def pieces(windows: Windows, size: int, turn: int) -> list[Ints]:
     """Windows that share an order, at most `size`, in runs along one CV.
 
-    The CV changes from turn to turn and the runs shift by half, so that every two neighbours share
-    an order often and can exchange.
+    From turn to turn the CV changes, the runs shift by half, and a ring is cut elsewhere, so that
+    every two neighbours share an order often and can exchange.
     """
-    order = windows.biased[::-1]
-    order = np.roll(order, turn % max(1, len(order)))
-    index = np.lexsort([windows.centres[:, c] for c in order]) if len(order) else np.arange(1)
+    biased = windows.biased
+    if not len(biased):
+        return [np.arange(len(windows), dtype=np.int64)]
+    axes = np.roll(biased[::-1], turn % len(biased))
+    phase = turn // len(biased)
+    seam = np.pi if phase % 4 >= 2 else 0.0
+    keys = []
+    for c in axes.tolist():
+        at = windows.centres[:, c]
+        # rounded: the turn by half a period must not part what stands at one place
+        keys.append(np.round(wrap(at - seam), 9) if windows.periodic[c] else at)
+    index = np.lexsort(keys).astype(np.int64)
     if len(index) <= size:
-        return [index.astype(np.int64)]
-    half = size // 2 if (turn // max(1, len(order))) % 2 else 0
-    cuts = list(range(half if half else size, len(index), size))
-    return [part.astype(np.int64) for part in np.split(index, cuts) if len(part)]
+        return [index]
+    first = size // 2 if phase % 2 else size
+    return [part for part in np.split(index, range(first, len(index), size)) if len(part)]
