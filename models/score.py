@@ -23,7 +23,7 @@ from msgen.models.score_samplers import Guided, heun, reverse_sde
 from msgen.models.splines import wrap
 from msgen.models.torch_model import TorchModel, chunks
 
-SCORE_TRAINING = Training(learning_rate=3e-3, batch=512, ema=0.995, updates=4000, most_epochs=4000)
+SCORE_TRAINING = Training(learning_rate=5e-3, batch=512, ema=0.995, updates=4000, most_epochs=4000)
 """How a score model is fitted by default: more, smaller steps than a flow, its loss being noisy."""
 STEPS = {"ode": 16, "heun": 32, "sde": 256}
 

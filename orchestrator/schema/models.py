@@ -69,7 +69,7 @@ class Score(Section):
     """Noise that heun adds back on its way."""
     unconditional: float = Field(default=0.0, ge=0, lt=1)
     """Fraction of the samples shown without their label; above 0 the label may be left out."""
-    learning_rate: float = Field(default=3e-3, gt=0, lt=1)
+    learning_rate: float = Field(default=5e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=512, ge=1)
     epochs: AutoSteps = "auto"
