@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from msgen.systems.base import CV, CVSet, System
+from msgen.systems.build_landmarks import landmark_cv
 from msgen.systems.cvs import (
     RMSD,
     Angle,
@@ -33,6 +34,7 @@ CV_KINDS = (
     "coordination",
     "linear_combination",
     "coordinate",
+    "diffusion_map",
     "python",
 )
 
@@ -157,6 +159,10 @@ def build_cv(name: str, spec: object, system: System, base_dir: Path, field: Fie
         return _coordinate(name, spec, system, field)
     if kind == "python":
         return python_cv(name, spec, system.initial(), base_dir, field)
+    if kind == "diffusion_map":
+        return landmark_cv(
+            name, spec, system, base_dir, lambda n, s, f: build_cv(n, s, system, base_dir, f), field
+        )
     if kind == "linear_combination":
         return _linear_combination(
             name, spec, lambda n, s, f: build_cv(n, s, system, base_dir, f), field
@@ -203,7 +209,7 @@ def build_cvs(spec: Mapping[str, Any], system: System, base_dir: Path) -> CVSet:
         The ``cvs:`` section: name → {kind, …}. Keys by kind: dihedral, angle, distance
         {atoms}; rmsd {atoms, reference}; radius_of_gyration {atoms}; coordination {groups, r0,
         n, m}; linear_combination {terms: [{coefficient, cv}], offset}; coordinate {index,
-        periodic}; python {factory, arguments, periodic, unit}.
+        periodic}; diffusion_map {file, component}; python {factory, arguments, periodic, unit}.
     system : System
     base_dir : Path
         The campaign file's folder.

@@ -23,6 +23,7 @@ from msgen.systems.cvs import (
     LinearCombination,
     RadiusOfGyration,
 )
+from msgen.systems.cvs_landmarks import LandmarkCV
 
 RESTRAINT_GROUP = 1
 
@@ -39,6 +40,8 @@ def can_express(cv: CV) -> bool:
     """Whether the CV has an OpenMM form (a user's own Python function has none)."""
     if isinstance(cv, LinearCombination):
         return all(can_express(c) for c in cv.components)
+    if isinstance(cv, LandmarkCV):
+        return all(can_express(c) for c in cv.features)
     return isinstance(cv, Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination)
 
 
@@ -55,6 +58,45 @@ def _switch(cv: Coordination) -> str:
     if cv.m == 2 * cv.n:
         return f"1/(1+q^{cv.n}); {q}"
     return f"{_geometric(cv.n)}/{_geometric(cv.m)}; {q}"
+
+
+_RAISED, _FLOOR = 340.0, 1e-150
+
+
+def _sum(terms: list[str]) -> str:
+    """The sum as a balanced tree: OpenMM compiles a chain of n terms in time n³."""
+    while len(terms) > 1:
+        terms = ["(" + "+".join(terms[i : i + 2]) + ")" for i in range(0, len(terms), 2)]
+    return terms[0]
+
+
+def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
+    """Φ as a quotient of two sums over landmarks.
+
+    Exponents are raised by `_RAISED`, and the quotient's square stays a float; a floor of weight
+    `_FLOOR` makes it tend to the mean of φ/μ beyond d²/4ε = 680, where plain sums end in 0/0.
+    """
+    forces: dict[str, Any] = {}
+    features = []
+    for k, feature in enumerate(cv.features):
+        terms = cv_terms(feature, f"{prefix}_{k}")
+        forces.update(terms.forces)
+        features.append((terms.expression, feature.periodic))
+    rates = (cv.scales**2 / (4 * cv.epsilon)).tolist()
+    values = cv.values / cv.eigenvalue
+    above, below = [repr(_FLOOR * float(values.mean()))], [repr(_FLOOR)]
+    for at, log_w, value in zip(
+        cv.landmarks.tolist(), cv.log_weights.tolist(), values.tolist(), strict=True
+    ):
+        # |(cos, sin)(u) − (cos, sin)(v)|² = 2 − 2 cos(u − v)
+        distance = "-".join(
+            f"{2 * c!r}*(1-cos({u}-({v!r})))" if turns else f"{c!r}*({u}-({v!r}))^2"
+            for (u, turns), c, v in zip(features, rates, at, strict=True)
+        )
+        weight = f"exp({_RAISED + log_w!r}-{distance})"
+        above.append(f"({value!r})*{weight}")
+        below.append(weight)
+    return CVTerms(f"({_sum(above)}/{_sum(below)})", forces)
 
 
 def cv_terms(cv: CV, prefix: str = "c") -> CVTerms:
@@ -83,6 +125,8 @@ def cv_terms(cv: CV, prefix: str = "c") -> CVTerms:
         if cv.periodic:
             total = f"({total}-{2 * math.pi!r}*floor(({total}+{math.pi!r})/{2 * math.pi!r}))"
         return CVTerms(total, forces)
+    if isinstance(cv, LandmarkCV):
+        return _landmark_terms(cv, prefix)
     if isinstance(cv, Dihedral):
         force: Any = mm.CustomTorsionForce("theta")
         force.addTorsion(*cv.atoms, [])

@@ -14,6 +14,7 @@ import numpy as np
 
 from msgen.systems.base import CV, Array, CVSet
 from msgen.systems.cvs import Angle, Dihedral, Distance, LinearCombination
+from msgen.systems.cvs_landmarks import LandmarkCV
 
 Single = Callable[[Array], float]
 
@@ -73,6 +74,20 @@ def _combination(cv: LinearCombination) -> Single:
     return value
 
 
+def _landmarks(cv: LandmarkCV) -> Single:
+    parts = [single(feature) for feature in cv.features]
+    turns = np.array([feature.periodic for feature in cv.features])
+    rates, values = cv.scales**2 / (4 * cv.epsilon), cv.values / cv.eigenvalue
+
+    def value(x: Array) -> float:
+        step = np.array([f(x) for f in parts]) - cv.landmarks
+        log_p = cv.log_weights - np.where(turns, 2 - 2 * np.cos(step), step * step) @ rates
+        p = np.exp(log_p - log_p.max())
+        return float(p @ values / p.sum())
+
+    return value
+
+
 def single(cv: CV) -> Single:
     """A function (N, 3) → ξ for one configuration."""
     if isinstance(cv, Dihedral):
@@ -83,6 +98,8 @@ def single(cv: CV) -> Single:
         return _distance(cv.atoms)
     if isinstance(cv, LinearCombination):
         return _combination(cv)
+    if isinstance(cv, LandmarkCV):
+        return _landmarks(cv)
     one = CVSet((cv,))
     return lambda x: float(one(x.reshape(1, -1))[0, 0])
 

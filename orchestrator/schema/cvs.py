@@ -143,6 +143,15 @@ class Coordinate(_CV):
         return (-math.pi, math.pi) if self.periodic else (-math.inf, math.inf)
 
 
+class DiffusionMap(_CV):
+    """A diffusion coordinate of a data set, in a file that ``msgen cv diffusion-map`` made."""
+
+    kind: Literal["diffusion_map"]
+    file: str = Field(min_length=1)
+    component: int = Field(default=1, ge=1)
+    """Which coordinate; 1 is the slowest."""
+
+
 class PythonCV(_CV):
     """A batched torch function of your own."""
 
@@ -227,6 +236,7 @@ CVSpec = Annotated[
     | Coordination
     | LinearCombination
     | Coordinate
+    | DiffusionMap
     | PythonCV,
     Field(discriminator="kind"),
 ]
