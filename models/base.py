@@ -40,6 +40,15 @@ class FitReport:
 
 
 @runtime_checkable
+class Bounded(Protocol):
+    """A model whose ln q is dear to evaluate and which can tell a cheap lower bound of it."""
+
+    def log_bound(self, y: Array, context: Array | None = None) -> Array:
+        """ln q(y|c) or less, shape (n,), up to a constant that versions of one kind share."""
+        ...
+
+
+@runtime_checkable
 class GenerativeModel(Protocol):
     """A normalised density q(y|c) that can be sampled, y ∈ R^d (or a torus, or mixed)."""
 

@@ -77,7 +77,7 @@ class ScoreNet(nn.Module):
     def velocity(self, x: Tensor, sigma: float, context: Tensor | None) -> Tensor:
         """dx/dσ of the probability-flow ODE, shape (n, d)."""
         level = x.new_tensor([sigma])
-        diagonal, factor = self._affine(level)
+        diagonal, factor = self.affine(level)
         out: Tensor = diagonal * x + factor * self(x, level, context)
         return out
 
@@ -87,7 +87,7 @@ class ScoreNet(nn.Module):
         """dx/dσ and its Jacobian ∂(dx/dσ)_i/∂x_j, shapes (n, d) and (n, d, d)."""
         level = x.new_tensor([sigma])
         value, tangent = self._with_tangents(x, level, context)
-        diagonal, factor = self._affine(level)
+        diagonal, factor = self.affine(level)
         # tangents lie along the second axis: row j is ∂F/∂x_j
         jacobian = (factor * tangent).transpose(1, 2) + torch.diag(diagonal)
         return diagonal * x + factor * value, jacobian
@@ -112,17 +112,17 @@ class ScoreNet(nn.Module):
             tangent = tangent + _slope(pre)[:, None, :] * (tangent @ layer.weight.T)
         return self.last(h), tangent @ self.last.weight.T
 
-    def _affine(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """a and b, shape (d,), in dx/dσ = a x + b F."""
+    def affine(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """a and b in dx/dσ = a x + b F at levels of shape (…, 1), shapes (…, d)."""
         c_skip, c_out, _ = self.noise.precondition(level)
-        n = len(self.linear) + len(self.angles)
-        diagonal, factor = level.new_zeros(n), level.new_zeros(n)
+        shape = (*level.shape[:-1], len(self.linear) + len(self.angles))
+        diagonal, factor = level.new_zeros(shape), level.new_zeros(shape)
         # 1 − c_skip without cancellation where σ is small
         rest = level**2 / (1 + level**2) if self.noise.kind == "edm" else 1 - c_skip
-        diagonal[self.linear] = rest / level
-        factor[self.linear] = -c_out / level
+        diagonal[..., self.linear] = rest / level
+        factor[..., self.linear] = -c_out / level
         if len(self.angles):
-            factor[self.angles] = -(level * score_norm(level)).to(level)
+            factor[..., self.angles] = -(level * score_norm(level)).to(level)
         return diagonal, factor
 
     def _features(

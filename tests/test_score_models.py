@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from msgen.models import build, load, load_state, save_state
+from msgen.models import build, compare_on_held_out, load, load_state, save_state
 from msgen.models.score import ScoreModel
 from msgen.systems.errors import SpecError
 
@@ -285,6 +285,24 @@ def test_state_round_trip_determinism_and_warm_start(tmp_path: Any) -> None:
     fresh = model.fit(y, seed=1, context=c, fresh=True)
     assert onward.history[0][1] < fresh.history[0][1] - 0.02
     assert np.array_equal(model.log_prob(y, c), fit(1).log_prob(y, c))
+
+
+@pytest.mark.parametrize("angle", [False, True])
+def test_versions_are_compared_by_their_bounds(angle: bool) -> None:
+    """The bound gains where ln q gains, and says the same at every call."""
+    sample = around if angle else draw
+    y, c = sample(4000, 15)
+    old, new = (build({**QUICK, "epochs": e}, 1, (angle,), 1, (angle,)) for e in (16, 80))
+    for model in (old, new):
+        model.fit(y, seed=1, context=c)
+    y, c = sample(600, 16)
+    verdict = compare_on_held_out(new, old, y, context=c, sigmas=4)
+    assert verdict.better
+    gain = new.log_prob(y, c) - old.log_prob(y, c)
+    assert gain.mean() > 4 * gain.std() / np.sqrt(len(y))
+    assert isinstance(new, ScoreModel)
+    assert np.array_equal(new.log_bound(y, c), new.log_bound(y, c))
+    assert not compare_on_held_out(old, new, y, context=c).better
 
 
 def test_what_is_not_finite_has_no_density() -> None:
