@@ -161,6 +161,10 @@ class MoleculeEngine:
             np.concatenate(boxes) if boxes else None,
         )
 
+    def stepper(self, held: bool) -> Stepper:
+        """The Context of the local kernel; what it is used for between orders is lost by `load`."""
+        return self._held if held else self._free
+
     # switching paths
 
     def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
