@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from msgen.orchestrator import units
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
+from msgen.orchestrator.schema.model_rules import score_problems
+from msgen.orchestrator.schema.models import Score
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import GHMC, FlowMCMC, Langevin, Steered, Umbrella
 from msgen.orchestrator.schema.umbrella_rules import umbrella_problems
@@ -216,6 +218,8 @@ def _rest(campaign: Campaign) -> Iterator[Problem]:
     if campaign.model.kind == "kde" and stratified:
         what = "cannot hold one density for each state"
         yield Problem(("model", "kind"), "kde", what, "Take spline_flow, or stratify: off")
+    if isinstance(campaign.model, Score):
+        yield from score_problems(campaign, campaign.model)
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")

@@ -1,0 +1,39 @@
+"""What a score model must agree on with the rest of the campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.schema.models import Score
+from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.schema.strategies import Umbrella
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+
+
+def score_problems(campaign: Campaign, model: Score) -> Iterator[Problem]:
+    """Its noise, its sampler and its label, in the order of the file."""
+    strategy = campaign.strategy
+    windows = strategy if isinstance(strategy, Umbrella) else None
+    if model.noise == "vp":
+        circular = [name for name, cv in campaign.cvs.items() if cv.is_periodic]
+        torsions = campaign.is_molecular and windows and windows.coordinates in ("auto", "internal")
+        if strategy.kind == "steered" and circular:
+            what = f"cannot noise the periodic CV {circular[0]}"
+            yield Problem(("model", "noise"), "vp", what, "Take edm or ve")
+        elif torsions:
+            what = "cannot noise torsions, which are periodic"
+            yield Problem(("model", "noise"), "vp", what, "Take edm or ve")
+    if model.sampler != "ode":
+        unmoved = windows and (windows.global_steps == 0 or campaign.is_molecular)
+        if strategy.kind != "local" and not unmoved:
+            what = "draws from another density than the model tells, and a Metropolis test needs it"
+            yield Problem(("model", "sampler"), model.sampler, what, "Take ode")
+    if model.churn and model.sampler != "heun":
+        what = f"is noise that the sampler {model.sampler} does not add back"
+        yield Problem(("model", "churn"), model.churn, what, "Take sampler: heun, or leave it out")
+    if model.unconditional and strategy.kind == "flow_mcmc":
+        what = "has no meaning here: the model has no label"
+        yield Problem(("model", "unconditional"), model.unconditional, what, "Leave it out")
