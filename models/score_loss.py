@@ -21,7 +21,7 @@ _EVALUATION_SEED = 20220601
 
 @dataclass(frozen=True)
 class DenoisingLoss:
-    """|F − target|² per sample, summed over the columns, of the `Objective` of a fit.
+    """|F − target|² per sample, the mean over the columns, of the `Objective` of a fit.
 
     Linear columns: x = y + σε and λ(σ)|D − y|² = |F − (y − c_skip x)/c_out|². Angles:
     θ = θ₀ + σε on the circle and the target is the score of the wrapped normal over its own
@@ -73,7 +73,7 @@ class DenoisingLoss:
         if self.drop:
             keep = (torch.rand(n, 1, generator=generator) >= self.drop).to(y)
         context = None if self.context is None else self.context[index]
-        out: Tensor = ((net(x, sigma, context, keep) - target) ** 2).sum(dim=1)
+        out: Tensor = ((net(x, sigma, context, keep) - target) ** 2).mean(dim=1)
         return out
 
 
