@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Pair = tuple[str, str]
+
+MOST_STUCK = 3
+"""Windows that are named one by one where their walkers differ."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,42 @@ def judge(
         unmet += _overlaps(criteria, names, overlaps or {})
     else:
         unmet += _transitions(criteria, names, round_trips or {}, passages or {})
+    return not unmet, tuple(unmet)
+
+
+def judge_windows(
+    criteria: Criteria,
+    *,
+    state_errors: Mapping[str, float | None],
+    surface_f: Array,
+    surface_err: Array,
+    ess: float,
+    stuck: Sequence[str],
+    gaps: Sequence[str],
+) -> tuple[bool, tuple[str, ...]]:
+    """The same for umbrella windows.
+
+    Parameters
+    ----------
+    criteria, state_errors, surface_f, surface_err
+        As in `judge`.
+    ess : float
+        Effective samples of the worst window, by its slowest observable; NaN where unknown.
+    stuck : sequence of str
+        Windows whose walkers differ, in words.
+    gaps : sequence of str
+        Neighbours without overlap, in words.
+    """
+    unmet = [*gaps]
+    # errors mean nothing across a gap, or where walkers are stuck: these are told first
+    unmet += list(stuck[:MOST_STUCK])
+    if len(stuck) > MOST_STUCK:
+        unmet.append(f"and {len(stuck) - MOST_STUCK} more windows or observables like this")
+    unmet += _errors(criteria, state_errors) + _surface(criteria, surface_f, surface_err)
+    if criteria.ess is not None and not ess >= criteria.ess:
+        unmet.append(f"effective samples {_number(ess, 0)}, asked {criteria.ess:g} in every window")
+    if len(state_errors) < 2:
+        unmet.append("only 1 state known: there is no difference to converge")
     return not unmet, tuple(unmet)
 
 

@@ -16,6 +16,7 @@ from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.basins import find_basins
+from msgen.orchestrator.strategies.free import WIDE
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import young_estimate
 from msgen.orchestrator.strategies.seed_pool import Pool, fit_windows_order
@@ -78,6 +79,7 @@ class Umbrella:
             "model": {},
             "fresh": False,
             "pool": Pool.empty(problem.dim).tree(),
+            "broad": {},
             "turns": 0,
             "adapt": 0,
             "settled": 0,
@@ -132,7 +134,7 @@ class Umbrella:
 
     def estimate(self, state: Tree) -> Estimate:
         """See `Strategy`."""
-        if state["phase"] != "produce" or not state["produced"]:
+        if not int(state["produced"].get("rounds", 0)):
             return self._young(state)
         totals = state["totals"]
         acceptance = {
@@ -163,8 +165,7 @@ class Umbrella:
     # what the stages make of their segments
 
     def _gathered(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        pool = Pool.from_tree(state["pool"]).plus(segments, free=True)
-        state["pool"] = pool.tree()
+        self._learn(state, segments, free=True)
         moved = [s for s in segments if s.key[1] == "umbrella"]
         if moved:
             tune_step(state, moved)
@@ -211,8 +212,7 @@ class Umbrella:
         tune_step(state, segments)
         state["adapt"] = int(state["adapt"]) + 1
         state["settled"] = int(state["settled"]) + 1
-        if self._by_model:
-            state["pool"] = Pool.from_tree(state["pool"]).plus(segments).tree()
+        self._learn(state, segments)
         late = int(state["adapt"]) >= MOST_ADAPT
         if state["fresh"] and int(state["turns"]) < int(self.spec["turns"]) and not late:
             # Algorithm 2: the walkers start again from what the better model offers
@@ -235,6 +235,14 @@ class Umbrella:
         if int(state["turns"]) >= wanted or late or not self._improving(state):
             self._freeze(state, look)
         return state
+
+    def _learn(self, state: Tree, segments: Sequence[Segment], free: bool = False) -> None:
+        """Configurations for the next fit, and the broad proposal about them."""
+        if not self._by_model:
+            return
+        pool = Pool.from_tree(state["pool"]).plus(segments, free=free)
+        state["pool"] = pool.tree()
+        state["broad"] = {"mean": pool.y.mean(axis=0), "std": WIDE * pool.y.std(axis=0) + 1e-3}
 
     def _improving(self, state: Tree) -> bool:
         """Whether a better model may still come: each turn of the loop has a few rounds for it."""
@@ -275,7 +283,7 @@ class Umbrella:
 
     def _shares(self, state: Tree, windows: Windows) -> Array:
         """Relative length of each window's stretches, ≥ 1, shape (K,)."""
-        if state["phase"] != "produce" or not state["produced"]:
+        if not int(state["produced"].get("rounds", 0)):
             return np.ones(len(windows))
         return WindowProduction.from_tree(state["produced"]).shares(self.problem)
 

@@ -22,7 +22,7 @@ GROWTH = 3
 """Rounds of production after which a round is longer by one `BLOCKS`."""
 PIECE = 8
 """Windows of a molecule in one order."""
-RECENT = 4
+RECENT = 10
 """Configurations of each walker that a round hands to the next fit."""
 FREE_ROUNDS = 2
 """Rounds of free sampling; the step size is tuned between them."""
@@ -41,7 +41,7 @@ def free_orders(problem: Problem, state: Tree, windows: Windows) -> tuple[WorkOr
     blocks = max(1, steps // each)
     groups = [np.array([i]) for i in range(ladders)] if problem.molecular else [np.arange(ladders)]
     rnd, file = int(state["round"]), spec["training"]["file"]
-    given = ()
+    given: tuple[WorkOrder, ...] = ()
     if file is not None and rnd == 0:
         given = (WorkOrder(rnd, "recall", 0, {"file": file, "most": POOL}),)
     if not int(spec["training"]["steps"]):
@@ -211,7 +211,7 @@ def _sampling(
         "global_steps": int(spec["global_steps"]) if version >= 0 else 0,
         "label": windows.biased,
         "epsilon": float(spec["broad"]),
-        "broad": state.get("broad", {}),
+        "broad": state["broad"],
         "recent": recent,
         "step_size": step_of(state),
     }

@@ -93,6 +93,11 @@ class Windows:
             parts.append(f"{self.names[c]} = {shown}")
         return ", ".join(parts)
 
+    @property
+    def labels(self) -> list[str]:
+        """Of all windows."""
+        return [self.label(k) for k in range(len(self))]
+
     def tree(self) -> Tree:
         """`from_tree` is the inverse."""
         return {

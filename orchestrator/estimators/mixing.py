@@ -1,0 +1,200 @@
+"""Whether walkers of one umbrella window forget where they came from.
+
+A window looks converged when each of its walkers is stuck, and even when a run's halves agree. What
+shows it are walkers from independent seeds held against one another, in everything that is watched:
+the CVs and what no window holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import chi2, rankdata
+
+from msgen.actors.base import Tree
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+MOST_ROWS = 512
+"""Readings of a walker that are kept; beyond, every second one is dropped."""
+LEAST_ROWS = 8
+"""Readings of a walker without which nothing is said."""
+CHANCE = 0.01
+"""Chance that any of all walkers that mix well is called stuck."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the walkers of all windows mix.
+
+    Attributes
+    ----------
+    r_hat : float
+        Worst R̂ between walkers that is more than noise; 1 where all is noise, NaN where unknown.
+    ess : float
+        Fewest effective samples of any window, by its slowest observable.
+    stuck : tuple of str
+        Windows and observables whose R̂ is above what is asked, in words, the worst first.
+    """
+
+    r_hat: float
+    ess: float
+    stuck: tuple[str, ...]
+
+
+@dataclass
+class Mixing:
+    """Series of what is watched, of every walker in every window.
+
+    Attributes
+    ----------
+    names : tuple of str, length H
+    circular : bool array, shape (H,)
+        Angles; they count through their cos and sin.
+    series : Array, shape (L, K, T, H)
+        Of walker (ladder) l in window k.
+    stride : int
+        Only every `stride`-th reading is kept.
+    skipped : int
+        Readings since the last one that was kept.
+    """
+
+    names: tuple[str, ...]
+    circular: NDArray[np.bool_]
+    series: Array
+    stride: int = 1
+    skipped: int = 0
+
+    @classmethod
+    def empty(
+        cls, ladders: int, windows: int, names: Sequence[str], circular: NDArray[np.bool_]
+    ) -> Mixing:
+        """Nothing yet."""
+        return cls(tuple(names), circular, np.zeros((ladders, windows, 0, len(names))))
+
+    def add(self, readings: Array) -> None:
+        """Readings in the order of time, shape (L, K, t, H)."""
+        first = (-self.skipped) % self.stride
+        total = self.skipped + readings.shape[2]
+        self.series = np.concatenate([self.series, readings[:, :, first :: self.stride]], axis=2)
+        self.skipped = total % self.stride
+        if self.series.shape[2] > MOST_ROWS:
+            kept = self.series.shape[2]
+            self.series = self.series[:, :, ::2]
+            # the next reading to keep is two old strides after the last one kept
+            self.skipped += self.stride * ((kept - 1) % 2)
+            self.stride *= 2
+            self.skipped %= self.stride
+
+    @property
+    def readings(self) -> int:
+        """Of one walker, those dropped included."""
+        return int(self.series.shape[2]) * self.stride
+
+    def _columns(self) -> tuple[Array, tuple[str, ...]]:
+        """Scalars (K, L, T, H'): angles by cos and sin; and their names."""
+        x = self.series.swapaxes(0, 1)
+        plain, turning = x[..., ~self.circular], x[..., self.circular]
+        names = [n for n, c in zip(self.names, self.circular, strict=True) if not c]
+        angles = [n for n, c in zip(self.names, self.circular, strict=True) if c]
+        parts = np.concatenate([plain, np.cos(turning), np.sin(turning)], axis=-1)
+        return parts, (*names, *angles, *angles)
+
+    def effective(self) -> Array:
+        """Effective samples of each window by its slowest observable, shape (K,)."""
+        x, _ = self._columns()
+        k, ladders, t, _ = x.shape
+        if t < LEAST_ROWS:
+            return np.full(k, np.nan)
+        g = _inefficiency(x - x.mean(axis=(1, 2), keepdims=True))
+        # what never varies says nothing
+        g = np.where(np.isfinite(g), g, 1.0)
+        return np.asarray(ladders * self.readings / (g.max(axis=1) * self.stride))
+
+    def judge(self, labels: Sequence[str], asked: float) -> Verdict:
+        """Hold the walkers of every window against one another.
+
+        Split R̂ (Vehtari et al., Bayesian Anal. 16, 667, 2021: rank-normalised, over halves of all
+        walkers). With many windows and observables some R̂ are large by chance: one counts only
+        if the spread of the halves' means is beyond that of their own noise,
+        V_b n/(W g) > χ²_{1−α}(2L − 1)/(2L − 1), g being the halves' own statistical inefficiency.
+
+        Parameters
+        ----------
+        labels : sequence of str
+            Of the windows.
+        asked : float
+            Largest R̂.
+        """
+        x, names = self._columns()
+        k, ladders, t, h = x.shape
+        if t < LEAST_ROWS:
+            return Verdict(float("nan"), float("nan"), ())
+        flat = rankdata(x.swapaxes(1, 3).reshape(k, h, -1), axis=2)
+        z = ndtri((flat - 0.375) / (flat.shape[2] + 0.25))
+        z = z.reshape(k, h, t, ladders).transpose(0, 3, 2, 1)
+        half = t // 2
+        halves = np.concatenate([z[:, :, :half], z[:, :, t - half :]], axis=1)
+        means = halves.mean(axis=2, keepdims=True)
+        within = halves.var(axis=2, ddof=1).mean(axis=1)
+        between = means[:, :, 0].var(axis=1, ddof=1)
+        varies = x.std(axis=(1, 2)) > 1e-10
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r_hat = np.sqrt((half - 1) / half + between / within)
+            g = np.where(np.isfinite(own := _inefficiency(halves - means)), own, 1.0)
+            noise = between * half / (within * g)
+        dof = 2 * ladders - 1
+        real = varies & (noise > chi2.ppf(1.0 - CHANCE / (k * h), dof) / dof)
+        real |= varies & (within <= 1e-20)
+        bad = real & ~(r_hat <= asked)
+        worst = sorted(zip(*np.nonzero(bad), strict=True), key=lambda at: -r_hat[at])
+        stuck = tuple(
+            f"window {labels[i]}: {names[j]} differs between walkers, R̂ {r_hat[i, j]:.2f}"
+            for i, j in worst
+        )
+        top = float(np.max(r_hat[real], initial=1.0)) if real.any() else 1.0
+        return Verdict(top, float(np.nanmin(self.effective())), stuck)
+
+    def tree(self) -> Tree:
+        """`from_tree` is the inverse."""
+        return {
+            "names": list(self.names),
+            "circular": self.circular,
+            "series": self.series,
+            "stride": self.stride,
+            "skipped": self.skipped,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Mixing:
+        """Inverse of `tree`."""
+        return cls(
+            tuple(tree["names"]),
+            np.asarray(tree["circular"], dtype=bool),
+            np.asarray(tree["series"]),
+            int(tree["stride"]),
+            int(tree["skipped"]),
+        )
+
+
+def _inefficiency(x: Array) -> Array:
+    """g = 1 + 2Σρ of deviations x (K, chains, T, H), pooled over chains → (K, H); NaN if constant.
+
+    Summed over Geyer's initial monotone positive sequence (Stat. Sci. 7, 473, 1992).
+    """
+    t = x.shape[2]
+    size = 1 << (2 * t - 1).bit_length()
+    power = np.abs(np.fft.rfft(x, size, axis=2)) ** 2
+    covariance = np.fft.irfft(power, size, axis=2)[:, :, :t].sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rho = covariance / covariance[:, :1]
+    pairs = rho[:, : t // 2 * 2].reshape(len(x), t // 2, 2, -1).sum(axis=2)
+    going = np.logical_and.accumulate(pairs > 0, axis=1)
+    pairs = np.where(going, np.minimum.accumulate(pairs, axis=1), 0.0)
+    g = np.clip(2.0 * pairs.sum(axis=1) - 1.0, 1.0, t * x.shape[1])
+    return np.where(covariance[:, 0] > 1e-20, g, np.nan)
