@@ -56,7 +56,7 @@ class ZMatrix:
         SpecError
             Unless the bonds make one molecule of at least three atoms of it.
         """
-        heavy = [a.element is not None and a.element.symbol != "H" for a in topology.atoms]
+        heavy = [a.element is not None and a.element.number > 1 for a in topology.atoms]
         near: list[list[int]] = [[] for _ in heavy]
         for a, b in topology.bonds:
             near[a.index].append(b.index)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from msgen.systems.base import Array
+from msgen.systems.errors import SpecError
+
+KINDS = ("cartesian", "internal", "aligned", "aligned_heavy")
 
 
 class Representation(Protocol):
@@ -55,3 +58,39 @@ class Cartesian:
     def decode(self, y: Array, rng: np.random.Generator) -> Array:
         """As it is."""
         return y
+
+
+def build_representation(
+    kind: str, n_dof: int, topology: Any = None, reference: Array | None = None
+) -> Representation:
+    """The representation a campaign asks for.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`, or 'auto': internal for a molecule, else cartesian.
+    n_dof : int
+    topology : mdtraj.Topology, or None
+        None for a system that is no molecule.
+    reference : Array, shape (3N,), or None
+        A structure to lay others on, and to take hydrogens' places and stiff torsions from.
+
+    Raises
+    ------
+    SpecError
+        For an unknown kind, one that needs a molecule, or a molecule it does not suit.
+    """
+    field = ("strategy", "coordinates")
+    if kind not in ("auto", *KINDS):
+        raise SpecError(field, kind, "are no coordinates", f"Use one of auto, {', '.join(KINDS)}")
+    if kind == "cartesian" or (kind == "auto" and topology is None):
+        return Cartesian(n_dof)
+    if topology is None or reference is None:
+        raise SpecError(field, kind, "are those of a molecule", "Use cartesian")
+    # here: an analytic system needs neither
+    from msgen.systems.alignment import Aligned
+    from msgen.systems.internal_coordinates import InternalCoordinates
+
+    if kind in ("auto", "internal"):
+        return InternalCoordinates(topology, reference)
+    return Aligned(topology, reference, "heavy" if kind == "aligned_heavy" else "all")
