@@ -12,7 +12,13 @@ from collections.abc import Callable
 
 from crabtree import pictures
 from crabtree.densities import density_rows
-from crabtree.emulation import emulation_rows, model_rows, with_exact_seeds, with_model_seeds
+from crabtree.diffusion import density_at_zero, windows_at_zero
+from crabtree.emulation import (
+    emulation_rows,
+    with_exact_seeds,
+    with_model_seeds,
+    with_retrained,
+)
 from rows import Row, publish
 
 SEEDS = (1, 2, 3)
@@ -30,12 +36,25 @@ def densities() -> list[Row]:
 def windows() -> list[Row]:
     """Fig. 4–5."""
     exact = with_exact_seeds(EXPERIMENTS)
-    model, rows = with_model_seeds(EXPERIMENTS, SEEDS)
-    pictures.errors(exact, model)
-    return [*emulation_rows(exact), *rows, *model_rows(model)]
+    curves, rows, trained = with_model_seeds(EXPERIMENTS, SEEDS)
+    pictures.errors(exact, curves)
+    return [*emulation_rows(exact), *rows, *with_retrained(EXPERIMENTS, trained, SEEDS)]
 
 
-PARTS: dict[str, Callable[[], list[Row]]] = {"densities": densities, "windows": windows}
+def diffusion() -> list[Row]:
+    """Fig. 6 and 9."""
+    rows, found, drawn = density_at_zero(SEEDS)
+    pictures.coordinate(found, drawn)
+    more, curves = windows_at_zero(EXPERIMENTS, SEEDS)
+    pictures.errors_at_zero(curves)
+    return [*rows, *more]
+
+
+PARTS: dict[str, Callable[[], list[Row]]] = {
+    "densities": densities,
+    "windows": windows,
+    "diffusion": diffusion,
+}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(PARTS)

@@ -9,7 +9,7 @@ import numpy as np
 from rows import Row
 from scipy.stats import binom
 
-from crabtree.training import EPS, train
+from crabtree.training import EPS, Trained, retrain, train
 from crabtree.windows import (
     ALONE,
     BINS,
@@ -43,6 +43,18 @@ REFERENCE = {
 """Mean L1 of an independent emulation with exact seeds."""
 
 
+@dataclass(frozen=True)
+class Seeding:
+    """A window at x₁ = `centre`, and densities of the starts and of the in-window proposals.
+
+    None is the exact density.
+    """
+
+    centre: float = CENTRE
+    seeds: Tabulated | None = None
+    proposal: Tabulated | None = None
+
+
 @dataclass
 class Curve:
     """L1 against N of one scheme: one row of errors per sample size and model seed.
@@ -67,50 +79,74 @@ class Curve:
         return REFERENCE.get((self.label, self.scheme.name))
 
 
-def measure(
-    label: int, scheme: Scheme, tables: list[tuple[Tabulated | None, Tabulated | None]], n: int
-) -> Curve:
-    """One curve of `n` experiments a point, once for each pair of seeds' and moves' density."""
-    system = VariableBarrier(label / 2)
-    exact = system.conditional(CENTRE, BINS)
-    curve = Curve(label, scheme)
+def measure(label: int, scheme: Scheme, seedings: list[Seeding], n: int) -> Curve:
+    """One curve of `n` experiments a point, once for each seeding."""
+    system, curve = VariableBarrier(label / 2), Curve(label, scheme)
     for size in SIZES:
         start, errors = time.perf_counter(), []
-        for i, (seeds, proposal) in enumerate(tables):
-            counts = histograms(system, CENTRE, scheme, size, n, 100 * label + i, seeds, proposal)
-            errors.append(l1(counts, exact))
+        for i, s in enumerate(seedings):
+            counts = histograms(
+                system, s.centre, scheme, size, n, 100 * label + i, s.seeds, s.proposal
+            )
+            errors.append(l1(counts, system.conditional(s.centre, BINS)))
         curve.errors.append(np.stack(errors))
-        curve.seconds = max(curve.seconds, (time.perf_counter() - start) / len(tables))
+        curve.seconds = max(curve.seconds, (time.perf_counter() - start) / len(seedings))
     return curve
 
 
 def with_exact_seeds(n: int) -> list[Curve]:
     """The emulation's own columns, and the stratified one at the low barrier."""
     schemes = (ALONE, SEEDED, STRATIFIED)
-    return [measure(label, s, [(None, None)], n) for label in LABELS for s in schemes]
+    return [measure(label, s, [Seeding()], n) for label in LABELS for s in schemes]
 
 
-def with_model_seeds(n: int, model_seeds: tuple[int, ...]) -> tuple[list[Curve], list[Row]]:
-    """The same with a model's seeds; each model seed has a training trajectory of its own."""
+def with_model_seeds(
+    n: int, model_seeds: tuple[int, ...]
+) -> tuple[list[Curve], list[Row], list[Trained]]:
+    """The same with a model's seeds; each model seed has a training trajectory of its own.
+
+    The models given back are those of the last label.
+    """
     curves, rows = [], []
     for label in LABELS:
-        system, tables = VariableBarrier(label / 2), []
-        exact = system.conditional(CENTRE, BINS)
-        left, errors, seconds = [], [], []
-        for seed in model_seeds:
-            trained = train(system, seed)
-            seconds.append(trained.seconds)
-            tables.append((trained.table(CENTRE), trained.table(CENTRE, EPS)))
-            edges = tables[-1][0].edges
-            cdf = np.append(0.0, np.cumsum(tables[-1][0].probabilities))
-            errors.append(np.abs(np.diff(np.interp(BINS, edges, cdf)) - exact).sum())
-            left.append(float(np.interp(0.0, edges, cdf)))
-        text = "left well: " + ", ".join(f"{p:.2f}" for p in left)
-        rows.append(Row(f"h={label}: model's own L1", float(np.mean(errors)), "", text))
-        rows.append(Row(f"h={label}: fit", float(np.mean(seconds)), "s", "on one core"))
-        for scheme in (SEEDED, STRATIFIED, IN_WINDOW, EXACT):
-            curves.append(measure(label, scheme, tables, n))
-    return curves, rows
+        system = VariableBarrier(label / 2)
+        trained = [train(system, seed) for seed in model_seeds]
+        seedings = [_seeding(t) for t in trained]
+        rows += table_rows(f"h={label}", system, seedings)
+        seconds = float(np.mean([t.seconds for t in trained]))
+        rows.append(Row(f"h={label}: fit", seconds, "s", "on one core"))
+        curves += [measure(label, s, seedings, n) for s in (SEEDED, STRATIFIED, IN_WINDOW, EXACT)]
+    return curves, [*rows, *model_rows(curves)], trained
+
+
+def with_retrained(n: int, trained: list[Trained], model_seeds: tuple[int, ...]) -> list[Row]:
+    """Seeds of models that windows with in-window moves have taught, at the last label."""
+    label = LABELS[-1]
+    system = VariableBarrier(label / 2)
+    pairs = zip(trained, model_seeds, strict=True)
+    seedings = [_seeding(retrain(system, t, seed)) for t, seed in pairs]
+    curves = [measure(label, scheme, seedings, n) for scheme in (SEEDED, STRATIFIED)]
+    return [
+        *table_rows(f"h={label}, retrained", system, seedings),
+        *model_rows(curves, "retrained"),
+    ]
+
+
+def _seeding(trained: Trained) -> Seeding:
+    return Seeding(CENTRE, trained.table(CENTRE), trained.table(CENTRE, EPS))
+
+
+def table_rows(what: str, system: VariableBarrier, seedings: list[Seeding]) -> list[Row]:
+    """How good the models are by themselves: L1, and the share of the left well."""
+    left, errors = [], []
+    for s in seedings:
+        assert s.seeds is not None
+        cdf = np.append(0.0, np.cumsum(s.seeds.probabilities))
+        p = np.diff(np.interp(BINS, s.seeds.edges, cdf))
+        errors.append(np.abs(p - system.conditional(s.centre, BINS)).sum())
+        left.append(float(np.interp(0.0, s.seeds.edges, cdf)))
+    shares = "left well " + ", ".join(f"{p:.2f}" for p in left)
+    return [Row(f"{what}: model's own L1", float(np.mean(errors)), "", shares)]
 
 
 def emulation_rows(curves: list[Curve]) -> list[Row]:
@@ -137,14 +173,14 @@ def emulation_rows(curves: list[Curve]) -> list[Row]:
     return rows
 
 
-def model_rows(curves: list[Curve]) -> list[Row]:
+def model_rows(curves: list[Curve], who: str = "model") -> list[Row]:
     """The model's seeds against the emulation's column, in-window moves against the floors."""
     rows = []
     for curve in curves:
         limit = 1.2 * floor(VariableBarrier(curve.label / 2), CENTRE)
         for i, size in enumerate(SIZES):
             means = curve.errors[i].mean(axis=1)
-            what = f"h={curve.label}: model, {curve.scheme.name}, N={size:.0e}"
+            what = f"h={curve.label}: {who}, {curve.scheme.name}, N={size:.0e}"
             unit = f"±{curve.errors[i].std():.2f}"
             reference, bound, holds = f"worst seed {means.max():.3f}", "", None
             if curve.scheme is SEEDED and curve.reference is not None:
@@ -156,7 +192,6 @@ def model_rows(curves: list[Curve]) -> list[Row]:
                 bound, holds = f"≤ {limit:.3f}", bool(means.max() <= limit)
             rows.append(Row(what, float(means.mean()), unit, reference, bound, holds))
     slowest = max(c.seconds for c in curves)
-    rows.append(
-        Row("slowest point, 1,000 experiments", slowest, "s", "one core", "≤ 60", slowest <= 60)
-    )
+    what = f"{who}: slowest point, 1,000 experiments"
+    rows.append(Row(what, slowest, "s", "one core", "≤ 60", slowest <= 60))
     return rows

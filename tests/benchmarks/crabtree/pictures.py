@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from rows import ROOT
 
 from crabtree.densities import COARSE, Generated
+from crabtree.diffusion import Labelled, centre_of
 from crabtree.emulation import CENTRE, SIZES, Curve
 from crabtree.training import Trained
 from crabtree.windows import ALONE, BINS, EXACT, IN_WINDOW, SEEDED, STRATIFIED, floor
@@ -94,11 +95,7 @@ def errors(exact: list[Curve], model: list[Curve]) -> Path:
                 _curve(ax, curve, "umbrella alone")
         for curve in [c for c in model if c.label == label]:
             _curve(ax, curve, curve.scheme.name)
-        ax.axhline(floor(VariableBarrier(label / 2), CENTRE), color="k", ls=":", lw=1,
-                   label="floor of Euler–Maruyama")  # fmt: skip
-        ax.plot([], [], "kx", label="emulation, exact seeds")
-        ax.set(xscale="log", yscale="log", xlabel="steps N", title=f"barrier {label} kT")
-        ax.set_ylim(0.02, 1.4)
+        _frame(ax, label)
     figure.axes[0].set_ylabel(r"$\int|\hat p - p|\,dx$")
     figure.axes[0].legend(frameon=False, fontsize=8)
     return save(figure, "fig4_5_error_over_samples")
@@ -110,3 +107,39 @@ def _curve(ax: Axes, curve: Curve, text: str) -> None:
     low = np.minimum(spread, 0.9 * mean)
     ax.errorbar(SIZES, mean, [low, spread], color=COLOURS[curve.scheme.name], marker="o", ms=4,
                 capsize=2, lw=1.2, elinewidth=0.7, label=text)  # fmt: skip
+
+
+def coordinate(found: list[Labelled], drawn: list[Array]) -> Path:
+    """Fig. 6: Φ against the slow variable, and what is generated at Φ = 0."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    axes = figure.subplots(1, 2)
+    one, some = found[0], slice(None, None, 40)
+    path = one.trained.path[some]
+    dots = axes[0].scatter(path[:, 0], one.phi[some], s=3, c=path[:, 1], cmap="coolwarm")
+    axes[0].set(xlabel="$z_1$", ylabel="$\\Phi$", title=f"Spearman $\\rho$ = {one.rho:.4f}")
+    figure.colorbar(dots, ax=axes[0], label="$z_2$")
+    system = EvolvingDoubleWell()
+    _density(axes[1], system, centre_of(system, one), drawn, "$\\Phi = 0$")
+    return save(figure, "fig6_diffusion_map_label")
+
+
+def errors_at_zero(curves: list[Curve]) -> Path:
+    """Fig. 9: L1 against N in a window at Φ = 0."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for ax, label in zip(figure.subplots(1, 2, sharey=True), (4, 8), strict=True):
+        for curve in [c for c in curves if c.label == label]:
+            _curve(ax, curve, curve.scheme.name)
+            if curve.reference is not None:
+                ax.plot(SIZES, curve.reference, "x", color=COLOURS[curve.scheme.name], ms=7)
+        _frame(ax, label)
+    figure.axes[0].set_ylabel(r"$\int|\hat p - p|\,dx$")
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    return save(figure, "fig9_error_over_samples_diffusion_map")
+
+
+def _frame(ax: Axes, label: int) -> None:
+    level = floor(VariableBarrier(label / 2), CENTRE)
+    ax.axhline(level, color="k", ls=":", lw=1, label="floor of Euler–Maruyama")
+    ax.plot([], [], "kx", label="emulation, exact seeds")
+    ax.set(xscale="log", yscale="log", xlabel="steps N", title=f"barrier {label} kT")
+    ax.set_ylim(0.02, 1.4)

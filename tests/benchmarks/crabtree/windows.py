@@ -6,6 +6,7 @@ L1 distance Σ_b |p̂_b − p_b| to the exact density of the fast variable.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,7 +27,7 @@ EVERY = 5
 """With in-window moves, every fifth step is one; it counts as a step."""
 
 _ROWS = 200
-"""Steps kept before they are counted into histograms."""
+"""Steps held in memory; a multiple of `EVERY`."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,28 @@ def histograms(
     proposal : Proposal, optional
         Of the in-window moves; by default `seeds`.
     """
-    rng, n = np.random.default_rng(seed), experiments * scheme.walkers
-    table = seeds or exact_seeds(system, x1)
+    n, bins = experiments * scheme.walkers, len(BINS) - 1
+    scale = bins / (BINS[-1] - BINS[0])
+    offset = np.repeat(np.arange(experiments) * bins, scheme.walkers)
+    counts = np.zeros(experiments * bins)
+    for path in paths(system, x1, scheme, n_steps // scheme.walkers, n, seed, seeds, proposal):
+        index = np.clip(((path - BINS[0]) * scale).astype(np.int64), 0, bins - 1) + offset
+        counts += np.bincount(index.ravel(), minlength=len(counts))
+    return counts.reshape(experiments, bins)
+
+
+def paths(
+    system: SlowFast,
+    x1: float,
+    scheme: Scheme,
+    n_steps: int,
+    n: int,
+    seed: int,
+    seeds: Tabulated | None = None,
+    proposal: Proposal | None = None,
+) -> Iterator[Array]:
+    """The fast variables of n walkers after each of `n_steps` steps, some rows (·, n) at a time."""
+    rng, table = np.random.default_rng(seed), seeds or exact_seeds(system, x1)
     window = Window(system, x1, _starts(system, x1, scheme, table, n, rng), hold=True)
     move, local = Independence(proposal or table), Mala(Dynamics().dt, system.a3**2 / 2)
     target = FastVariable(system, x1)
@@ -125,26 +146,19 @@ def histograms(
         assert done.trajectory is not None
         return done.trajectory[:, :, 0]
 
-    bins, scale = len(BINS) - 1, (len(BINS) - 1) / (BINS[-1] - BINS[0])
-    offset = np.repeat(np.arange(experiments) * bins, scheme.walkers)
-    counts = np.zeros(experiments * bins)
-    per_walker, done = n_steps // scheme.walkers, 0
-    while done < per_walker:
-        rows = min(_ROWS, per_walker - done)
+    for begin in range(0, n_steps, _ROWS):
+        rows = min(_ROWS, n_steps - begin)
+        if not scheme.moves:
+            yield window.run(rows, rng)
+            continue
         path = np.empty((rows, n))
-        if scheme.moves:
-            for first in range(0, rows, EVERY):
-                to = min(first + EVERY - 1, rows)
-                m = to - first
-                path[first:to] = kernel(local, m) if scheme.tested else window.run(m, rng)
-                if to < rows:
-                    path[to : to + 1] = kernel(move, 1)
-        else:
-            path[:] = window.run(rows, rng)
-        index = np.clip(((path - BINS[0]) * scale).astype(np.int64), 0, bins - 1) + offset
-        counts += np.bincount(index.ravel(), minlength=len(counts))
-        done += rows
-    return counts.reshape(experiments, bins)
+        for first in range(0, rows, EVERY):
+            to = min(first + EVERY - 1, rows)
+            m = to - first
+            path[first:to] = kernel(local, m) if scheme.tested else window.run(m, rng)
+            if to < rows:
+                path[to : to + 1] = kernel(move, 1)
+        yield path
 
 
 def l1(counts: Array, exact: Array) -> Array:
