@@ -50,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text)
         sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
 
+    cv = commands.add_parser("cv", help="make a collective variable from data")
+    _diffusion_map(cv.add_subparsers(dest="cv", required=True, metavar="KIND"))
+
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
     init = commands.add_parser("init", help="write a campaign file for a structure")
     init.add_argument("structure", type=Path, metavar="STRUCTURE", help="PDB or mmCIF file")
@@ -57,12 +60,42 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _campaign(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("campaign", type=Path, metavar="CAMPAIGN.yaml")
+def _overrides(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", dest="overrides",
         help="put a YAML value into the campaign; can be given many times",
     )  # fmt: skip
+
+
+def _diffusion_map(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sub = kinds.add_parser("diffusion-map", help="leading coordinates of a diffusion map")
+    sub.add_argument("data", type=Path, metavar="DATA", help="array, run directory or trajectory")
+    sub.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.npz")
+    sub.add_argument(
+        "--campaign", type=Path, metavar="CAMPAIGN.yaml",
+        help="whose system DATA is of and whose CVs are the features",
+    )  # fmt: skip
+    _overrides(sub)
+    sub.add_argument(
+        "--features", type=lambda text: text.split(","), metavar="A,B",
+        help="names of CVs (default: all that can be; of a bare array, its columns)",
+    )  # fmt: skip
+    sub.add_argument("--slow", metavar="A", help="CV or column known to be slow, to compare with")
+    sub.add_argument("--landmarks", type=int, metavar="N", help="default: 1000, of a molecule 200")
+    sub.add_argument("--select", choices=("farthest", "random"), default="farthest")
+    sub.add_argument(
+        "--scale", choices=("none", "sd", "increments"), default="none",
+        help="of the features; increments: of a trajectory, by how much they change in a frame",
+    )  # fmt: skip
+    sub.add_argument("--epsilon", type=float, help="default: found from the data")
+    sub.add_argument("--alpha", type=float, default=1.0, help="default: 1")
+    sub.add_argument("--components", type=int, default=4, metavar="N", help="default: 4")
+    sub.add_argument("--seed", type=int, default=0, help="default: 0")
+
+
+def _campaign(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("campaign", type=Path, metavar="CAMPAIGN.yaml")
+    _overrides(sub)
     sub.add_argument(
         "--output-dir", type=Path, metavar="DIR",
         help="the run directory is DIR/<name> (default: output.directory, else runs)",
@@ -184,6 +217,15 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _cv(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.cv_data import Settings
+    from msgen.orchestrator.make_cv import make_diffusion_map
+
+    named = {k: v for k, v in vars(args).items() if k not in ("command", "cv")}
+    print(make_diffusion_map(Settings(**named)))
+    return 0
+
+
 def json_schema() -> str:
     """The JSON Schema of campaign files, as `configs/campaign.schema.json` holds it."""
     from msgen.orchestrator.schema import Campaign
@@ -212,6 +254,7 @@ _COMMANDS = {
     "status": _status,
     "report": _report,
     "export": _export,
+    "cv": _cv,
     "schema": _schema,
     "init": _init,
 }
