@@ -71,9 +71,6 @@ def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Probl
     if by_model and strategy.training.steps == 0 and strategy.training.file is None:
         what = "leaves the first model nothing to learn from"
         yield Problem((*here, "training", "steps"), 0, what, "Give steps, or a file")
-    if not by_model and strategy.training.file is not None:
-        what = "is read by a model, and seeds: neighbour has none"
-        yield Problem((*here, "training", "file"), strategy.training.file, what, "Remove it")
     moves = strategy.global_steps
     if moves != "auto" and moves > 0 and not by_model:
         what = "need a model, and seeds: neighbour has none"
