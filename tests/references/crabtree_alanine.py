@@ -5,6 +5,13 @@ Reference platform: one run of 20 ns from the minimised start, a structure every
 
     python tests/references/crabtree_alanine.py md            # runs/crabtree_alanine_md.npz
     python tests/references/crabtree_alanine.py summarise     # crabtree_alanine.npz beside this
+    python tests/references/crabtree_alanine.py flat --seed 2 # runs/crabtree_alanine_flat-2.npz
+    python tests/references/crabtree_alanine.py surfaces      # crabtree_alanine.json beside this
+
+``flat`` is the reference for free energies along φ and ψ, of which 20 ns of MD see too little:
+OpenMM's well-tempered metadynamics on (φ, ψ) builds a bias, which is then frozen; what is sampled
+under it is reweighted with exp(+βV). ``surfaces`` joins such runs, errors from their blocks, and
+holds them against the MD. Configurations with a cis peptide bond or an inverted Cα are left out.
 
 The first file is for fits and is not kept in the repository; the second is: 1,000 structures
 evenly over the run (float32), counts of φ and ψ in 5° bins by block, energies, crossings of φ = 0.
@@ -13,16 +20,20 @@ evenly over the run (float32), counts of φ and ψ in 5° bins by block, energie
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openmm as mm
 from numpy.typing import NDArray
+from openmm import app, unit
 
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet
 from msgen.systems.molecular import OpenMMSystem
+from msgen.systems.stereo import StereoWatch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -44,6 +55,8 @@ CVS = {
     "psi": {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]},
 }
 EVERY, N_BINS, N_BLOCKS, KEPT = 200, 72, 20, 1000
+FLAT = ROOT / "runs"
+BUILDING, STRIDE = 3_000_000, 50
 
 
 def build() -> tuple[OpenMMSystem, CVSet]:
@@ -84,6 +97,109 @@ def save(path: Path, **arrays: NDArray[Any]) -> None:
     aside.rename(path)
 
 
+def flat(steps: int, seed: int) -> None:
+    """Weights of (φ, ψ) bins by block, shape (N_BLOCKS, N_BINS, N_BINS)."""
+    system, cvs = build()
+    kt, start = system.kT, system.initial().positions.reshape(-1, 3)
+    watch = StereoWatch(system.topology, start)
+    atoms = [list(getattr(cv, "atoms", ())) for cv in cvs.cvs]
+    forces = [mm.CustomTorsionForce("theta") for _ in atoms]
+    for force, quartet in zip(forces, atoms, strict=True):
+        force.addTorsion(*map(int, quartet), [])
+    variables = [app.metadynamics.BiasVariable(f, -np.pi, np.pi, 0.3, True, 73) for f in forces]
+    biased = mm.XmlSerializer.clone(system.openmm_system)
+    meta = app.Metadynamics(biased, variables, system.temperature, 8.0, 1.0, 500)
+    simulation = _simulation(system, biased, start, seed)
+    meta.step(simulation, BUILDING)
+    free = meta.getFreeEnergy().value_in_unit(unit.kilojoules_per_mole)  # [psi, phi]
+    bias = -np.minimum(free - free.min(), 14 * kt)
+
+    held = mm.XmlSerializer.clone(system.openmm_system)
+    force = mm.CustomCompoundBondForce(5, "bias(dihedral(p1,p2,p3,p4), dihedral(p2,p3,p4,p5))")
+    n = len(bias)
+    table = mm.Continuous2DFunction(n, n, bias.ravel(), -np.pi, np.pi, -np.pi, np.pi, True)
+    force.addTabulatedFunction("bias", table)
+    force.addBond([*map(int, atoms[0]), int(atoms[1][3])], [])
+    force.setForceGroup(1)
+    held.addForce(force)
+    state = simulation.context.getState(positions=True)
+    end = np.array(state.getPositions(asNumpy=True)._value)
+    simulation = _simulation(system, held, end, seed + 1)
+    weight = np.zeros((N_BLOCKS, N_BINS // 2, N_BINS // 2))
+    cycles, left_out = steps // STRIDE, 0
+    for cycle in range(cycles):
+        simulation.step(STRIDE)
+        state = simulation.context.getState(positions=True)
+        x = np.array(state.getPositions(asNumpy=True)._value).reshape(1, -1)
+        if watch.names_flipped(x)[0]:
+            left_out += 1
+            continue
+        v = simulation.context.getState(energy=True, groups={1}).getPotentialEnergy()._value
+        i, j = ((cvs(x)[0] + np.pi) / (2 * np.pi) * weight.shape[1]).astype(int) % weight.shape[1]
+        weight[cycle * N_BLOCKS // cycles, i, j] += np.exp(v / kt)
+        if (cycle + 1) % (cycles // N_BLOCKS) == 0:
+            done = np.arange(N_BLOCKS) <= cycle * N_BLOCKS // cycles
+            save(
+                FLAT / f"crabtree_alanine_flat-{seed}.npz",
+                weight=weight[done],
+                steps=cycle * STRIDE,
+            )
+            print(f"{(cycle + 1) / cycles:.0%}, left out {left_out}", flush=True)
+
+
+def _simulation(system: OpenMMSystem, forces: Any, x: NDArray[Any], seed: int) -> Any:
+    integrator = mm.LangevinMiddleIntegrator(system.temperature, system.friction, system.timestep)
+    integrator.setRandomNumberSeed(seed)
+    simulation = app.Simulation(
+        system.openmm_topology, forces, integrator, mm.Platform.getPlatformByName("Reference")
+    )
+    simulation.context.setPositions(x)
+    simulation.context.setVelocitiesToTemperature(system.temperature, seed)
+    return simulation
+
+
+def surfaces() -> None:
+    """F along φ and along ψ in kT by frozen bias, with errors, and beside it that of the MD."""
+    blocks = []
+    for path in sorted(FLAT.glob("crabtree_alanine_flat-*.npz")):
+        with np.load(path) as file:
+            # a frozen bias has an arbitrary constant: runs are put on one scale by total weight
+            blocks.append(file["weight"] / file["weight"].mean(axis=0).sum())
+    weight = np.concatenate(blocks)
+    out: dict[str, Any] = {"schema_version": 1, "blocks": len(weight)}
+    with np.load(SUMMARY) as file:
+        md = {name: file[name] for name in ("phi", "psi")}
+    for name, other in (("phi", 2), ("psi", 1)):
+        p = weight.sum(axis=other)
+        f, error = _free_energy(p)
+        n = p.shape[1]
+        seen, seen_error = _free_energy(md[name].reshape(len(md[name]), n, -1).sum(axis=2))
+        out[name] = {
+            "centres": ((np.arange(n) + 0.5) * 2 * np.pi / n - np.pi).tolist(),
+            "f_kT": _plain(f),
+            "stderr_kT": _plain(error),
+            "md_f_kT": _plain(seen),
+            "md_stderr_kT": _plain(seen_error),
+        }
+        low = (f < 5) & np.isfinite(seen)
+        gap = (seen - f)[low]
+        print(f"{name}: {f.max():.1f} kT high, error {np.median(error[f < 8]):.3f} kT; MD off by "
+              f"{np.std(gap):.3f} kT below 5 kT ({low.sum()} bins)")  # fmt: skip
+    (HERE / "crabtree_alanine.json").write_text(json.dumps(out) + "\n")
+
+
+def _free_energy(p: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """−ln of the mean over blocks (B, n), lowest 0, and its error."""
+    mean, error = p.mean(axis=0), p.std(axis=0, ddof=1) / np.sqrt(len(p))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = -np.log(mean)
+        return f - f.min(), error / mean
+
+
+def _plain(values: NDArray[Any]) -> list[float | None]:
+    return [round(float(v), 4) if np.isfinite(v) else None for v in values]
+
+
 def summarise() -> None:
     """What the repository keeps of the run."""
     with np.load(MD) as file:
@@ -110,11 +226,13 @@ def summarise() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("md", "summarise"))
+    parser.add_argument("what", choices=("md", "summarise", "flat", "surfaces"))
     parser.add_argument("--steps", type=float, default=2e7)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     if args.what == "md":
         run(int(args.steps), args.seed)
+    elif args.what == "flat":
+        flat(int(args.steps), args.seed)
     else:
-        summarise()
+        {"summarise": summarise, "surfaces": surfaces}[args.what]()
