@@ -69,7 +69,7 @@ def start_density(z: Tensor) -> Tensor:
 @pytest.mark.parametrize("steps", [8, 16])
 def test_coarse_steps_still_have_a_normalised_density(steps: int) -> None:
     """∫ q = 1 in the plane to 1e-3 at any number of steps, though q is not the ODE's density."""
-    axis = (torch.arange(90, dtype=torch.float64) + 0.5) / 90 * 6 - 3
+    axis = (torch.arange(60, dtype=torch.float64) + 0.5) / 60 * 6 - 3
     points = torch.cartesian_prod(axis, axis)
     area = float(axis[1] - axis[0]) ** 2
     q = torch.exp(log_prob(PLANE, points, steps))
@@ -78,7 +78,7 @@ def test_coarse_steps_still_have_a_normalised_density(steps: int) -> None:
 
 def test_the_trace_integrated_at_coarse_steps_would_not_be_normalised() -> None:
     """The wrong twin: the ODE solved backwards, −∫ tr ∂v by the same Runge–Kutta weights."""
-    axis = (torch.arange(90, dtype=torch.float64) + 0.5) / 90 * 6 - 3
+    axis = (torch.arange(60, dtype=torch.float64) + 0.5) / 60 * 6 - 3
     x = torch.cartesian_prod(axis, axis)
     log_det = torch.zeros(len(x), dtype=torch.float64)
     levels = NOISE.levels(8)
@@ -118,10 +118,10 @@ def test_jacobian_in_eight_dimensions() -> None:
 
 def test_density_converges_to_the_mixture() -> None:
     """Against the exact ln p, noised by σ_min: L1 falls by 10 from 8 to 16 steps, and is small."""
-    y = torch.linspace(-2.5, 2.5, 401, dtype=torch.float64)[:, None]
+    y = torch.linspace(-2.5, 2.5, 201, dtype=torch.float64)[:, None]
     exact = torch.exp(WELLS.log_prob(y, NOISE.sigma_min))
     off = [
-        float((torch.exp(log_prob(WELLS, y, n)) - exact).abs().sum()) * 5 / 400 for n in (8, 16, 64)
+        float((torch.exp(log_prob(WELLS, y, n)) - exact).abs().sum()) * 5 / 200 for n in (8, 16, 64)
     ]
     assert off[1] < off[0] / 8
     assert off[1] < 0.003
@@ -133,9 +133,9 @@ def test_a_rows_density_does_not_depend_on_the_other_rows() -> None:
     rng = np.random.default_rng(1)
     y = torch.as_tensor(rng.normal(0, 1.2, (40, 2)))
     together = log_prob(PLANE, y, 16)
-    alone = torch.cat([log_prob(PLANE, row[None], 16) for row in y[:8]])
+    alone = torch.cat([log_prob(PLANE, row[None], 16) for row in y[:3]])
     beside = log_prob(PLANE, torch.cat((y[:8], 1e3 * y[8:])), 16)[:8]
-    np.testing.assert_allclose(together[:8], alone, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(together[:3], alone, rtol=0, atol=1e-10)
     np.testing.assert_allclose(together[:8], beside, rtol=0, atol=1e-10)
 
 
