@@ -3,10 +3,10 @@
 amber14 with OBC2 implicit solvent, no constraints, 300 K, LFMiddle Langevin at 1 fs and 1/ps,
 Reference platform: one run of 20 ns from the minimised start, a structure every 0.2 ps::
 
-    python tests/references/crabtree_alanine.py md            # runs/crabtree_alanine_md.npz
-    python tests/references/crabtree_alanine.py summarise     # crabtree_alanine.npz beside this
-    python tests/references/crabtree_alanine.py flat --seed 2 # runs/crabtree_alanine_flat-2.npz
-    python tests/references/crabtree_alanine.py surfaces      # crabtree_alanine.json beside this
+    python tests/references/alanine_obc2.py md            # runs/alanine_obc2_md.npz
+    python tests/references/alanine_obc2.py summarise     # alanine_obc2.npz beside this
+    python tests/references/alanine_obc2.py flat --seed 2 # runs/alanine_obc2_flat-2.npz
+    python tests/references/alanine_obc2.py surfaces      # alanine_obc2.json beside this
 
 ``flat`` is the reference for free energies along φ and ψ, of which 20 ns of MD see too little:
 OpenMM's well-tempered metadynamics on (φ, ψ) builds a bias, which is then frozen; what is sampled
@@ -37,8 +37,8 @@ from msgen.systems.stereo import StereoWatch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-MD = ROOT / "runs" / "crabtree_alanine_md.npz"
-SUMMARY = HERE / "crabtree_alanine.npz"
+MD = ROOT / "runs" / "alanine_obc2_md.npz"
+SUMMARY = HERE / "alanine_obc2.npz"
 SYSTEM = {
     "kind": "openmm",
     "structure": "alanine_dipeptide.pdb",
@@ -140,7 +140,7 @@ def flat(steps: int, seed: int) -> None:
         if (cycle + 1) % (cycles // N_BLOCKS) == 0:
             done = np.arange(N_BLOCKS) <= cycle * N_BLOCKS // cycles
             save(
-                FLAT / f"crabtree_alanine_flat-{seed}.npz",
+                FLAT / f"alanine_obc2_flat-{seed}.npz",
                 weight=weight[done],
                 steps=cycle * STRIDE,
             )
@@ -161,7 +161,7 @@ def _simulation(system: OpenMMSystem, forces: Any, x: NDArray[Any], seed: int) -
 def surfaces() -> None:
     """F along φ and along ψ in kT by frozen bias, with errors, and beside it that of the MD."""
     blocks = []
-    for path in sorted(FLAT.glob("crabtree_alanine_flat-*.npz")):
+    for path in sorted(FLAT.glob("alanine_obc2_flat-*.npz")):
         with np.load(path) as file:
             # a frozen bias has an arbitrary constant: runs are put on one scale by total weight
             blocks.append(file["weight"] / file["weight"].mean(axis=0).sum())
@@ -185,7 +185,7 @@ def surfaces() -> None:
         gap = (seen - f)[low]
         print(f"{name}: {f.max():.1f} kT high, error {np.median(error[f < 8]):.3f} kT; MD off by "
               f"{np.std(gap):.3f} kT below 5 kT ({low.sum()} bins)")  # fmt: skip
-    (HERE / "crabtree_alanine.json").write_text(json.dumps(out) + "\n")
+    (HERE / "alanine_obc2.json").write_text(json.dumps(out) + "\n")
 
 
 def _free_energy(p: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
