@@ -81,7 +81,9 @@ def _diffusion_map(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="names of CVs (default: all that can be; of a bare array, its columns)",
     )  # fmt: skip
     sub.add_argument("--slow", metavar="A", help="CV or column known to be slow, to compare with")
-    sub.add_argument("--landmarks", type=int, metavar="N", help="default: 1000, of a molecule 200")
+    sub.add_argument(
+        "--landmarks", type=int, metavar="N", help="default: 1000, of a molecule 400 / features"
+    )
     sub.add_argument("--select", choices=("farthest", "random"), default="farthest")
     sub.add_argument(
         "--scale", choices=("none", "sd", "increments"), default="none",

@@ -43,7 +43,7 @@ class Settings:
     slow : str, optional
         The CV, or the column, that is known to be slow; for the one-to-one check.
     landmarks : int, optional
-        By default 1000, and 200 for molecules.
+        By default 1000; for molecules 400 over the number of features, for OpenMM's sake.
     select, scale, epsilon, alpha, components, seed
         See `msgen.models.diffusion_map.DiffusionMap.fit`.
     """

@@ -11,7 +11,7 @@ from msgen.orchestrator.cv_data import FeatureTable, Settings, read_features, wr
 if TYPE_CHECKING:
     from msgen.models.diffusion_map import DiffusionMap
 
-_LANDMARKS, _LANDMARKS_OPENMM = 1000, 200
+_LANDMARKS = 1000
 
 
 def make_diffusion_map(settings: Settings) -> str:
@@ -23,10 +23,11 @@ def make_diffusion_map(settings: Settings) -> str:
         If the data, the campaign or an argument cannot be used.
     """
     from msgen.models.diffusion_map import DiffusionMap
+    from msgen.systems.build_landmarks import MOST_TERMS
     from msgen.systems.cvs_landmarks import LandmarkFile
 
     table = read_features(settings)
-    m = settings.landmarks or (_LANDMARKS_OPENMM if table.molecular else _LANDMARKS)
+    m = settings.landmarks or (MOST_TERMS // len(table.names) if table.molecular else _LANDMARKS)
     try:
         fit = DiffusionMap.fit(
             table.values,

@@ -22,8 +22,9 @@ FEATURE_KINDS = (
     "coordinate",
 )
 """CVs that can be features of a diffusion map: all that needs no other file."""
-MOST_LANDMARKS = 400
-"""Of a molecule: OpenMM takes 7 s a Context to compile as many, and four times that for twice."""
+MOST_TERMS = 400
+"""Landmarks times features of a molecule: OpenMM takes seconds a Context to compile as many, and
+four times that for twice as many."""
 FAR = 10.0
 """Kernel widths from the data, where a diffusion coordinate is flat."""
 
@@ -71,12 +72,13 @@ def landmark_cv(
         raise SpecError(
             (*field, "component"), component, f"the file has {known} of them", f"Give 1 … {known}"
         )
-    if hasattr(system, "topology") and len(made.landmarks) > MOST_LANDMARKS:
+    m, f = made.landmarks.shape
+    if hasattr(system, "topology") and m * f > MOST_TERMS:
         raise SpecError(
             where,
             path.name,
-            f"has {len(made.landmarks)} landmarks, more than OpenMM compiles in reasonable time",
-            f"Make it with --landmarks {MOST_LANDMARKS // 2}",
+            f"has {m} landmarks in {f} features, more than OpenMM compiles in reasonable time",
+            f"Make it with --landmarks {MOST_TERMS // f}",
         )
     features = []
     for k, feature in enumerate(made.features):

@@ -101,14 +101,15 @@ class LandmarkFile:
         try:
             with np.load(path, allow_pickle=False) as file:
                 version = int(file["schema_version"])
-                if version != SCHEMA_VERSION:
-                    raise ValueError(f"has layout {version}, this msgen reads {SCHEMA_VERSION}")
-                arrays = {n: np.asarray(file[n], dtype=np.float64) for n in _ARRAYS}
-                features = tuple(json.loads(str(file["features"])))
-                about = json.loads(str(file["about"]))
-                epsilon = float(file["epsilon"])
-        except (KeyError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"holds no landmarks ({error})") from error
+                if version == SCHEMA_VERSION:
+                    arrays = {n: np.asarray(file[n], dtype=np.float64) for n in _ARRAYS}
+                    features = tuple(json.loads(str(file["features"])))
+                    about = json.loads(str(file["about"]))
+                    epsilon = float(file["epsilon"])
+        except (KeyError, OSError, EOFError, TypeError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError("holds no landmarks") from error
+        if version != SCHEMA_VERSION:
+            raise ValueError(f"has layout {version}, this msgen reads {SCHEMA_VERSION}")
         return cls(features, epsilon=epsilon, about=about, **arrays)
 
 
