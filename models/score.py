@@ -18,6 +18,7 @@ from msgen.models.fitting import Training, minimise
 from msgen.models.flow import SCHEMA_VERSION
 from msgen.models.noise import Noise
 from msgen.models.probability_flow import ProbabilityFlow, RungeKutta
+from msgen.models.score_field import ScoreField
 from msgen.models.score_loss import DenoisingLoss, denoising_bound
 from msgen.models.score_net import ScoreNet
 from msgen.models.score_samplers import Guided, heun, reverse_sde
@@ -144,9 +145,10 @@ class ScoreModel(TorchModel):
         z = torch.as_tensor(self._noise(n, rng))
         out = np.empty((n, self.dim))
         with torch.no_grad():
+            field = ScoreField(self._density.net)
             for rows, part in chunks(n, c, self._chunk):
                 features = self._density.context_features(part)
-                out[rows] = self._finish(self._draw(z[rows], features, rng, guidance))
+                out[rows] = self._finish(self._draw(field, z[rows], features, rng, guidance))
         return out
 
     def log_bound(self, y: Array, context: Array | None = None) -> Array:
@@ -158,10 +160,12 @@ class ScoreModel(TorchModel):
         c = self._checked_context(context, len(rows))
         density, out = self._density, np.empty(len(rows))
         with torch.no_grad():
+            field = ScoreField(density.net)
             for part_rows, part in chunks(len(rows), c):
                 features = density.context_features(part)
                 v = (torch.as_tensor(rows[part_rows]) - density.loc) / density.scale
-                off = (v - self._centre(len(v), features))[:, density.linear] / self._spread
+                centre = self._centre(field, field.embed(features, len(v)))
+                off = (v - centre)[:, density.linear] / self._spread
                 bound = denoising_bound(density.net, v, features) - 0.5 * (off * off).sum(dim=-1)
                 out[part_rows] = bound - torch.log(density.scale).sum()
         return out
@@ -172,26 +176,27 @@ class ScoreModel(TorchModel):
         return cls(ScoreConfig.from_json(state.config))._restore(state)
 
     def _draw(
-        self, z: Tensor, features: Tensor | None, rng: np.random.Generator, guidance: float
+        self,
+        field: ScoreField,
+        z: Tensor,
+        features: Tensor | None,
+        rng: np.random.Generator,
+        guidance: float,
     ) -> Tensor:
         """Standardised draws from standardised noise z, shape (n, d)."""
-        net, config = self._density.net, self.config
-        field = net if guidance == 1 else Guided(net, guidance)
+        net, config, n = self._density.net, self.config, len(z)
+        label = field.embed(features, n)
+        centre = self._centre(field, label)
+        slope = field if guidance == 1 else Guided(field, guidance, field.embed(None, n))
         steps = config.steps or STEPS[config.sampler]
-        centre = self._centre(len(z), features)
         if config.sampler == "sde":
             scale, sigma, _, _ = net.noise.scale_and_level(float(net.noise.times(1)[0]))
             z[:, net.linear] *= math.hypot(1, sigma) / self._spread
-            return reverse_sde(field, scale * (centre + z), features, net.noise, steps, rng)
+            return reverse_sde(slope, scale * (centre + z), label, net.noise, steps, rng)
         if config.sampler == "heun":
             levels = net.noise.levels(steps)
-            return heun(field, centre + z, features, levels, rng, config.churn)
-        return RungeKutta(field, net.noise.levels(steps)).push(centre + z, features)
-
-    def _flow(self) -> ProbabilityFlow:
-        exact = self.config.steps if self.config.sampler == "ode" else None
-        net = self._density.net
-        return ProbabilityFlow(net, net.noise.levels(exact or STEPS["ode"]))
+            return heun(slope, centre + z, label, levels, rng, config.churn)
+        return RungeKutta(slope, net.noise.levels(steps)).push(centre + z, label)
 
     def _checked_context(self, context: Array | None, n: int) -> Array | None:
         if context is None and self.config.unconditional:
@@ -210,14 +215,10 @@ class ScoreModel(TorchModel):
         z[:, angles] = rng.uniform(-np.pi, np.pi, (n, len(angles)))
         return z
 
-    def _centre(self, n: int, features: Tensor | None) -> Tensor:
-        """The mean at the first level, D(0; σ, c) of the linear columns, shape (n, d)."""
-        net = self._density.net
-        centre = torch.zeros(n, self.dim, dtype=torch.float64)
-        if len(net.linear):
-            level = centre.new_tensor([net.noise.start])
-            centre[:, net.linear] = net.denoise(centre, level, features)
-        return centre
+    def _centre(self, field: ScoreField, label: Tensor) -> Tensor:
+        """The mean at the first level, D(0; σ, c), shape (n, d); 0 for angles."""
+        zero = torch.zeros(len(label), self.dim, dtype=torch.float64)
+        return field.denoise(zero, field.net.noise.start, label)
 
     def _finish(self, x: Tensor) -> Array:
         y = x * self._density.scale + self._density.loc
@@ -226,10 +227,12 @@ class ScoreModel(TorchModel):
         return out
 
     def _log_density(self, y: Tensor, context: Tensor | None) -> Tensor:
-        density = self._density
-        features = density.context_features(context)
-        z, log_det = self._flow().pull((y - density.loc) / density.scale, features)
-        z = (z - self._centre(len(z), features))[:, density.linear] / self._spread
+        density, field = self._density, ScoreField(self._density.net)
+        steps = self.config.steps if self.exact else None
+        flow = ProbabilityFlow(field, field.net.noise.levels(steps or STEPS["ode"]))
+        label = field.embed(density.context_features(context), len(y))
+        z, log_det = flow.pull((y - density.loc) / density.scale, label)
+        z = (z - self._centre(field, label))[:, density.linear] / self._spread
         n_linear, n_angles = len(density.linear), len(density.angles)
         constant = n_linear * math.log(self._spread) + 0.5 * n_linear * math.log(2 * math.pi)
         constant += n_angles * math.log(2 * math.pi) + float(torch.log(density.scale).sum())
@@ -266,7 +269,7 @@ class ScoreModel(TorchModel):
         generator = torch.Generator().manual_seed(seed)
         net = self._density.net
         with torch.no_grad():
-            for layer in (net.first, *net.inner, net.last):
+            for layer in (net.first, *net.dense, net.last):
                 bound = 1 / math.sqrt(layer.in_features) * (0.01 if layer is net.last else 1.0)
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)

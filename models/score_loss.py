@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from msgen.models.noise import Noise
-from msgen.models.score_net import ScoreNet
+from msgen.models.score_net import ScoreNet, affine
 from msgen.models.wrapped import scaled_score
 
 REPEATS = 8
@@ -109,6 +109,6 @@ def denoising_bound(
         sigma = torch.exp(low + (high - low) * (k + u) / levels)
         eps = torch.randn(y.shape, generator=fixed, dtype=y.dtype)
         x, target = noised(y, sigma, eps, net.noise, net.angles)
-        _, factor = net.affine(sigma[:, None])
+        _, factor = affine(net, sigma[:, None])
         total = total + ((factor * (net(x, sigma, context) - target)) ** 2).sum(dim=1)
     return -total * (high - low) / levels

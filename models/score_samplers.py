@@ -36,12 +36,12 @@ class Guided:
     Source: Ho and Salimans, Classifier-free diffusion guidance (2022).
     """
 
-    def __init__(self, field: Velocity, strength: float) -> None:
-        self.field, self.strength = field, strength
+    def __init__(self, field: Velocity, strength: float, unlabelled: Tensor) -> None:
+        self.field, self.strength, self.unlabelled = field, strength, unlabelled
 
     def velocity(self, x: Tensor, sigma: float, context: Tensor | None) -> Tensor:
         """dx/dσ, shape (n, d)."""
-        free = self.field.velocity(x, sigma, None)
+        free = self.field.velocity(x, sigma, self.unlabelled)
         return free + self.strength * (self.field.velocity(x, sigma, context) - free)
 
 
