@@ -144,6 +144,7 @@ def _ends(periodic: bool) -> Array:
 def _middles(edges: Array) -> Array:
     """A point inside each cell, also of the unbounded ones."""
     lo, hi = edges[:-1], edges[1:]
-    finite = 0.5 * (np.where(np.isfinite(lo), lo, hi) + np.where(np.isfinite(hi), hi, lo))
+    with np.errstate(invalid="ignore"):  # a cell without any bound
+        finite = 0.5 * (np.where(np.isfinite(lo), lo, hi) + np.where(np.isfinite(hi), hi, lo))
     middle = np.where(np.isfinite(lo), np.where(np.isfinite(hi), finite, lo + 1.0), hi - 1.0)
     return np.where(np.isfinite(middle), middle, 0.0)

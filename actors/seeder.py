@@ -33,6 +33,7 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     starts from where its parent has come to.
 
     Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa',
+    'approach' (m, C: where the first of 'walkers' is dragged before the tour begins),
     'parent' (n: row of the window before it, or −1), 'start' (n: row of 'walkers' where there is
     no parent), 'ladder' and 'ladders' (which of how many), 'label' (columns of λ that the model
     knows), 'relax' (chunks) of 'steps', 'minimise', 'step_size'. Model version −1 is none.
@@ -50,7 +51,7 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     if order.model_version >= 0:
         _by_model(context, order, engine, g, placed, counts)
     by_model = np.array([k in placed for k in range(len(lam))])
-    _from_neighbours(context, order, engine, g, placed)
+    _from_neighbours(context, order, engine, placed)
     counts["from_neighbour"] = float((~by_model).sum())
     walkers = concatenate([placed[k] for k in range(len(lam))])
     xi = context.cvs(walkers.positions)
@@ -137,25 +138,28 @@ def _from_neighbours(
     context: WorkerContext,
     order: WorkOrder,
     engine: Engine,
-    g: Conditional,
     placed: dict[int, Walkers],
 ) -> None:
     """Drag walkers to the windows that have none, parents first."""
     p = order.payload
     lam, parent = np.asarray(p["lam"]), np.asarray(p["parent"], dtype=np.int64)
+    if len(placed) == len(lam):
+        return
     given = walkers_of(p["walkers"], context)
+    relax, steps = int(p["relax"]), int(p["steps"])
+    for lam_k in np.asarray(p["approach"]):
+        first = _dragged(engine, given.take([0]), lam_k[None], relax, steps)
+        given = concatenate([first, given.take(np.arange(1, len(given)))])
     start = np.asarray(p["start"], dtype=np.int64)
     for k in range(len(lam)):
         if k in placed:
             continue
         before = int(parent[k])
         source = given.take([start[k]]) if before < 0 else placed[before]
-        placed[k] = _dragged(engine, source, lam[k : k + 1], g, int(p["relax"]), int(p["steps"]))
+        placed[k] = _dragged(engine, source, lam[k : k + 1], relax, steps)
 
 
-def _dragged(
-    engine: Engine, source: Walkers, lam: Array, g: Conditional, chunks: int, steps: int
-) -> Walkers:
+def _dragged(engine: Engine, source: Walkers, lam: Array, chunks: int, steps: int) -> Walkers:
     """`source` held at λ for so many chunks; where that breaks it stays as it was."""
     engine.load(Walkers(source.positions, None, source.box))
     on = np.ones(len(source), dtype=bool)

@@ -126,6 +126,8 @@ def judge_windows(
     ess: float,
     stuck: Sequence[str],
     gaps: Sequence[str],
+    independent: bool,
+    round_trips: int | None,
 ) -> tuple[bool, tuple[str, ...]]:
     """The same for umbrella windows.
 
@@ -139,8 +141,21 @@ def judge_windows(
         Windows whose walkers differ, in words.
     gaps : sequence of str
         Neighbours without overlap, in words.
+    independent : bool
+        Whether the walkers of a window have seeds of their own. Where all descend from one start
+        they may agree in what is wrong; then they must travel.
+    round_trips : int or None
+        Of walkers between the ends of their ladder; None where windows do not exchange.
     """
     unmet = [*gaps]
+    if not independent and round_trips is None:
+        unmet.append(
+            "all walkers descend from one start and windows do not exchange, so that their "
+            "agreement proves nothing: take seeds: model, or exchange: on"
+        )
+    elif not independent and round_trips is not None and round_trips < criteria.round_trips:
+        what = f"{round_trips} round trips of walkers between the ends of the windows"
+        unmet.append(f"{what}, asked {criteria.round_trips} where they descend from one start")
     # errors mean nothing across a gap, or where walkers are stuck: these are told first
     unmet += list(stuck[:MOST_STUCK])
     if len(stuck) > MOST_STUCK:

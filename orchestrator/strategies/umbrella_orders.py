@@ -9,7 +9,7 @@ from msgen.actors.base import Tree, WorkOrder
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.stepping import step_of
 from msgen.orchestrator.strategies.walkers import bare, first, joined, rows
-from msgen.orchestrator.strategies.windows import Windows, colours, pieces, tour
+from msgen.orchestrator.strategies.windows import Windows, colours, pieces, roots, tour, way
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
@@ -103,12 +103,17 @@ def seed_orders(problem: Problem, state: Tree, windows: Windows) -> tuple[WorkOr
     spec, stride = problem.strategy, problem.stride
     new = {int(k) for k in np.asarray(state["unseeded"])}
     present = len(state["who"]) // problem.replicas
-    route = [(k, before) for k, before in tour(windows, problem.start_xi) if k in new]
-    mine = [k for k, _ in route]
-    parent, start = _origins(windows, route, present)
+    whole = tour(windows, problem.start_xi)
+    # a ladder's own tour: what a walker remembers of its way differs from ladder to ladder
+    begins = roots(windows, problem.start_xi, problem.replicas)
     relax = max(1, int(spec["relax"]) // stride)
     out = []
     for ladder in range(problem.replicas):
+        centre = windows.centres[begins[ladder]]
+        route = [(k, before) for k, before in tour(windows, centre) if k in new]
+        mine = [k for k, _ in route]
+        parent, start = _origins(windows, route, present)
+        approach = [] if present else way(whole, begins[ladder])
         # rows of what there is to start from: the start, then this ladder's own windows
         have = [bare(rows(first(problem), np.zeros(1, dtype=np.int64)))]
         if present:
@@ -124,6 +129,7 @@ def seed_orders(problem: Problem, state: Tree, windows: Windows) -> tuple[WorkOr
                     "window": np.array(mine, dtype=np.int64),
                     "lam": windows.centres[mine],
                     "kappa": windows.kappa,
+                    "approach": windows.centres[approach],
                     "parent": parent,
                     "start": start,
                     "ladder": ladder,

@@ -180,13 +180,15 @@ class WindowProduction:
             ess=mixing.ess,
             stuck=mixing.stuck,
             gaps=gaps(overlaps, labels, problem.criteria.overlap),
+            independent=problem.strategy["seeds"] == "model",
+            round_trips=self.trips.number if problem.strategy["exchange"] else None,
         )
         diagnostics: dict[str, Any] = {
             "ess": mixing.ess,
             "r_hat": mixing.r_hat,
             "acceptance": dict(acceptance),
             "round_trips": self.trips.number,
-            "overlap": min(overlaps.values(), default=1.0),
+            "overlap": {f"{labels[a]}–{labels[b]}": v for (a, b), v in overlaps.items()},
             "umbrella": {
                 "centres": self.windows.centres.tolist(),
                 "kappa": self.windows.kappa.tolist(),

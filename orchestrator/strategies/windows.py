@@ -197,6 +197,25 @@ def tour(windows: Windows, start: Array) -> list[tuple[int, int]]:
     return list(parent.items())
 
 
+def roots(windows: Windows, start: Array, n: int) -> list[int]:
+    """n windows to begin a tour at: the nearest to `start`, then each far from those before."""
+    near = windows.distances(start[None], windows.centres)[0]
+    found = [int(np.argmin(near))]
+    apart = windows.distances(windows.centres, windows.centres)
+    while len(found) < n:
+        found.append(int(np.argmax(apart[found].min(axis=0))))
+    return found
+
+
+def way(route: list[tuple[int, int]], to: int) -> list[int]:
+    """Windows on the tour's way to window `to`, the first and `to` included."""
+    parent = dict(route)
+    out = [to]
+    while parent[out[0]] >= 0:
+        out.insert(0, parent[out[0]])
+    return out
+
+
 def pieces(windows: Windows, size: int, turn: int) -> list[Ints]:
     """Windows that share an order, at most `size`, in runs along one CV.
 
