@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driving import Drive
 
 from msgen.actors.build import build_engine
 from msgen.actors.conditional import Conditional
 from msgen.actors.context import WorkerContext
 from msgen.actors.seeding import Judge, Seeds, settle
+from msgen.actors.worker import Worker
+from msgen.orchestrator import strategies
+from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import Array, Walkers
+from msgen.systems.build import build_system
+from msgen.systems.build_cvs import build_cvs
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 SYSTEM = {
@@ -149,3 +155,47 @@ def test_an_analytic_system_is_relaxed_and_held_to_be_finite() -> None:
     lam = np.zeros((3, 1))
     seeds = settle(context, engine, x, lam, g, judge, minimise=50, relax=2, steps=20)
     assert seeds.reasons == ("", "nonfinite", "astray")
+
+
+def shipped(cv: str, *overrides: str) -> Drive:
+    """A campaign of the papers with fewer walkers, stepped by hand."""
+    papers = CONFIGS / "papers"
+    campaign = load_campaign(
+        papers / f"crabtree_alanine_{cv}.yaml",
+        ["replicas=2", *overrides],
+    )
+    setup = {
+        "system": campaign.spec_system(),
+        "cvs": campaign.spec_cvs(),
+        "strategy": campaign.spec_strategy(),
+        "model": campaign.spec_model(),
+        "base_dir": str(papers),
+        "platform": None,
+        "seed": campaign.seed,
+        "threads": 1,
+    }
+    system = build_system(campaign.spec_system(), papers)
+    cvs = build_cvs(campaign.spec_cvs(), system, papers)
+    strategy = strategies.build(campaign, system, cvs)
+    drive = Drive(strategy, Worker(setup), system, cvs)
+    drive.state = strategy.start()
+    return drive
+
+
+def test_a_molecules_windows_are_seeded_by_a_model_or_from_neighbours_one_line_apart() -> None:
+    quick = "model={kind: score, width: 32, layers: 3, epochs: 12}"
+    counts = {}
+    for seeds in ("model", "neighbour"):
+        drive = shipped("psi", f"strategy.seeds={seeds}", quick)
+        while drive.state["stage"] != "sample":
+            drive.step()
+        counts[seeds] = dict(drive.state["seeding"])
+        centres = np.tile(drive.state["windows"]["centres"][:, 0], 2)
+        off = np.abs(np.angle(np.exp(1j * (drive.state["xi"][:, 0] - centres))))
+        assert off.max() < np.deg2rad(5 * 10)
+    assert counts["neighbour"]["from_neighbour"] == counts["neighbour"]["windows"] == 36
+    assert counts["model"]["seeds_drawn"] >= 36
+    assert counts["model"]["from_neighbour"] < 18
+    refused = sum(v for k, v in counts["model"].items() if k.startswith("refused_"))
+    # what was drawn either stands in its window or was refused, and why is counted
+    assert counts["model"]["seeds_drawn"] - refused == 36 - counts["model"]["from_neighbour"]
