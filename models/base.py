@@ -30,7 +30,8 @@ class ModelState:
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a fit did. Losses are mean −log q per sample, in nats."""
+    """What a fit did. Losses are mean −log q per sample in nats, of score models mean denoising
+    losses per column."""
 
     train_loss: float
     held_out_loss: float

@@ -15,6 +15,7 @@ import alanine
 import intervals
 import loop
 import rows
+import score
 
 
 def test_rows_are_printed_and_kept(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -61,3 +62,22 @@ def test_chi_squared_judges_the_reported_errors(stderr: float, holds: bool) -> N
     found = [r for r in alanine.rows("msgen", runs) if "χ²" in r.what]
     assert [r.holds for r in found] == [holds] * 3
     assert all("χ²" not in r.what for r in alanine.rows("opes", runs))
+
+
+def test_the_acceptance_is_off_where_the_density_is_of_other_steps(monkeypatch) -> None:
+    """The map's own density passes the score benchmark, that of other steps does not."""
+    monkeypatch.setattr(score, "SAMPLES", 2000)
+    monkeypatch.setattr(score, "UPDATES", 60)
+    model, seconds = score.fitted(1, width=16, layers=3)
+    assert seconds > 0
+    at = np.array([[0.4]])
+    assert score.mismatch(model, 16, at).holds
+    other = score.ProbabilityFlow.pull
+    monkeypatch.setattr(
+        score.ProbabilityFlow,
+        "pull",
+        lambda flow, y, label: other(
+            score.ProbabilityFlow(flow.field, flow.field.net.noise.levels(12)), y, label
+        ),
+    )
+    assert not score.mismatch(model, 16, at).holds
