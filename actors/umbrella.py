@@ -32,8 +32,8 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     """Walkers of umbrella windows: local steps under the restraint, global moves, exchange.
 
     Walker i samples ρ*(x) g(λ_i|ξ(x)). After each of the 'blocks': 'global_steps' independence
-    moves proposed by the frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and one sweep of Metropolis exchanges of
-    configurations between neighbours,
+    moves proposed by the frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and one
+    sweep of Metropolis exchanges of configurations between neighbours,
 
     .. math:: a = \\min(1, e^{E(λ_a,ξ_a)+E(λ_b,ξ_b)-E(λ_a,ξ_b)-E(λ_b,ξ_a)})
 

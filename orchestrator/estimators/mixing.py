@@ -60,15 +60,15 @@ class Mixing:
         Of walker (ladder) l in window k.
     stride : int
         Only every `stride`-th reading is kept.
-    skipped : int
-        Readings since the last one that was kept.
+    readings : int
+        Of each walker so far, those dropped included.
     """
 
     names: tuple[str, ...]
     circular: NDArray[np.bool_]
     series: Array
     stride: int = 1
-    skipped: int = 0
+    readings: int = 0
 
     @classmethod
     def empty(
@@ -79,22 +79,11 @@ class Mixing:
 
     def add(self, readings: Array) -> None:
         """Readings in the order of time, shape (L, K, t, H)."""
-        first = (-self.skipped) % self.stride
-        total = self.skipped + readings.shape[2]
+        first = -self.readings % self.stride
         self.series = np.concatenate([self.series, readings[:, :, first :: self.stride]], axis=2)
-        self.skipped = total % self.stride
-        if self.series.shape[2] > MOST_ROWS:
-            kept = self.series.shape[2]
-            self.series = self.series[:, :, ::2]
-            # the next reading to keep is two old strides after the last one kept
-            self.skipped += self.stride * ((kept - 1) % 2)
-            self.stride *= 2
-            self.skipped %= self.stride
-
-    @property
-    def readings(self) -> int:
-        """Of one walker, those dropped included."""
-        return int(self.series.shape[2]) * self.stride
+        self.readings += readings.shape[2]
+        while self.series.shape[2] > MOST_ROWS:
+            self.series, self.stride = self.series[:, :, ::2], 2 * self.stride
 
     def _columns(self) -> tuple[Array, tuple[str, ...]]:
         """Scalars (K, L, T, H'): angles by cos and sin; and their names."""
@@ -146,7 +135,11 @@ class Mixing:
         varies = x.std(axis=(1, 2)) > 1e-10
         with np.errstate(divide="ignore", invalid="ignore"):
             r_hat = np.sqrt((half - 1) / half + between / within)
-            g = np.where(np.isfinite(own := _inefficiency(halves - means)), own, 1.0)
+            # of chains about their own means: one that never moves on has a short memory there
+            g = _inefficiency(z - z.mean(axis=2, keepdims=True))
+            g = np.where(np.isfinite(g), g, 1.0)
+            # means taken off a chain of n take g/n off its every correlation
+            g /= np.maximum(1.0 - 3.0 * g / t, 0.5)
             noise = between * half / (within * g)
         dof = 2 * ladders - 1
         real = varies & (noise > chi2.ppf(1.0 - CHANCE / (k * h), dof) / dof)
@@ -167,7 +160,7 @@ class Mixing:
             "circular": self.circular,
             "series": self.series,
             "stride": self.stride,
-            "skipped": self.skipped,
+            "readings": self.readings,
         }
 
     @classmethod
@@ -178,7 +171,7 @@ class Mixing:
             np.asarray(tree["circular"], dtype=bool),
             np.asarray(tree["series"]),
             int(tree["stride"]),
-            int(tree["skipped"]),
+            int(tree["readings"]),
         )
 
 

@@ -73,6 +73,7 @@ class Umbrella:
             "walkers": rows(first(problem), np.zeros(self.ladders, dtype=np.int64)),
             "xi": np.repeat(problem.start_xi[None], self.ladders, axis=0),
             "who": none,
+            "own_seed": np.zeros(0, dtype=bool),
             "unseeded": np.arange(len(windows)),
             "step": first_step(problem),
             "version": -1,
@@ -148,9 +149,10 @@ class Umbrella:
             "seeds": dict(state["seeding"]),
             "nonfinite": totals.get("nonfinite", 0.0),
         }
-        return production.estimate(
-            self.problem, Partition.from_tree(state["states"]), acceptance, about
-        )
+        own = np.asarray(state["own_seed"]).reshape(self.ladders, -1)
+        independent = bool((own.sum(axis=0) >= 2).all())
+        states = Partition.from_tree(state["states"])
+        return production.estimate(self.problem, states, acceptance, about, independent)
 
     def replicas(self, state: Tree) -> int:
         """See `Strategy`."""
@@ -181,6 +183,7 @@ class Umbrella:
         index = [s.key[2] * n + np.asarray(s.carry["window"]) for s in segments]
         parts = [s.carry["walkers"] for s in segments]
         xi = [s.carry["xi"] for s in segments]
+        own_seed = [np.asarray(s.carry["from_model"]) for s in segments]
         new = {int(k) for k in np.asarray(state["unseeded"])}
         before = len(state["who"]) // self.ladders
         if kept := [k for k in range(before) if k not in new]:
@@ -189,9 +192,11 @@ class Umbrella:
             own = (ladders * before + np.array(kept)).reshape(-1)
             parts.append(bare(rows(state["walkers"], own)))
             xi.append(np.asarray(state["xi"])[own])
+            own_seed.append(np.asarray(state["own_seed"])[own])
         order = np.argsort(np.concatenate(index), kind="stable")
         state["walkers"] = rows(joined(parts), order)
         state["xi"] = np.concatenate(xi)[order]
+        state["own_seed"] = np.concatenate(own_seed)[order]
         state["who"] = np.arange(self.ladders * n)
         counts = dict(state["seeding"])
         for segment in segments:

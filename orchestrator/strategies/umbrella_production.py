@@ -148,6 +148,7 @@ class WindowProduction:
         states: Partition,
         acceptance: Mapping[str, float],
         about: Mapping[str, Any],
+        independent: bool,
     ) -> Estimate:
         """Free energies with their errors, and the verdict on convergence."""
         pooled, grid = self.pooled(problem), problem.grid
@@ -180,7 +181,7 @@ class WindowProduction:
             ess=mixing.ess,
             stuck=mixing.stuck,
             gaps=gaps(overlaps, labels, problem.criteria.overlap),
-            independent=problem.strategy["seeds"] == "model",
+            independent=independent,
             round_trips=self.trips.number if problem.strategy["exchange"] else None,
         )
         diagnostics: dict[str, Any] = {
