@@ -62,7 +62,7 @@ def label(system: SlowFast, seed: int, scale: Scale) -> Labelled:
     """A driven trajectory, its diffusion map, and a model conditional on Φ."""
     path = driven(system, SAMPLES, STRIDE, seed)
     found, phi, rho = correlation(path, seed, scale)
-    return Labelled(found, phi, rho, fit(path, phi, seed))
+    return Labelled(found, phi, rho, fit(system, path, phi, seed))
 
 
 def exact_at_zero(system: SlowFast, found: Labelled, edges: Array) -> Array:
