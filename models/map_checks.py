@@ -31,7 +31,7 @@ def independence(values: Array) -> Array:
     Returns
     -------
     Array, shape (c,)
-        The first is 1.
+        The first is 1, and none is above.
     """
     v = values[:: max(1, -(-len(values) // 500))]
     r = np.ones(v.shape[1])
@@ -45,7 +45,7 @@ def independence(values: Array) -> Array:
             a = np.column_stack([np.ones(len(v)), x - x[i]])
             normal = (a * w[i][:, None]).T
             left[i] = y[i] - np.linalg.lstsq(normal @ a, normal @ y, rcond=None)[0][0]
-        r[k] = np.sqrt((left**2).sum() / (y**2).sum())
+        r[k] = min(1.0, np.sqrt((left**2).sum() / (y**2).sum()))
     return r
 
 

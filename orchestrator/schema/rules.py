@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _STATE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-_ANALYTIC = ("coordinate", "python", "linear_combination")
+_ANALYTIC = ("coordinate", "python", "linear_combination", "diffusion_map")
 _ROUND_OFF = 1e-9
 _FULL = 2 * math.pi
 
