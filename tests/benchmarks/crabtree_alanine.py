@@ -16,7 +16,7 @@ from crabtree_molecule.windows import SEEDS, Reference, campaign, rows_of
 from rows import Row, publish
 
 REPEATS = (1, 2, 3)
-EVALUATIONS = 2e6
+EVALUATIONS = 1.2e6
 
 
 def structures() -> list[Row]:

@@ -30,14 +30,12 @@ def ramachandran(found: Sequence[Generated]) -> None:
     edges = np.linspace(-180, 180, 73)
     for kind in dict.fromkeys(g.kind for g in found):
         figure = Figure(figsize=(9, 4.6), layout="constrained")
-        for k, when in enumerate(("raw", "minimised")):
-            grid = figure.add_gridspec(
-                2, 2, width_ratios=[4, 1], height_ratios=[1, 4],
-                left=0.06 + 0.5 * k, right=0.46 + 0.5 * k, wspace=0.04, hspace=0.04,
-            )  # fmt: skip
-            middle = figure.add_subplot(grid[1, 0])
-            top = figure.add_subplot(grid[0, 0], sharex=middle)
-            side = figure.add_subplot(grid[1, 1], sharey=middle)
+        halves = figure.subfigures(1, 2)
+        for half, when in zip(halves, ("raw", "minimised"), strict=True):
+            grid = half.add_gridspec(2, 2, width_ratios=[4, 1], height_ratios=[1, 4])
+            middle = half.add_subplot(grid[1, 0])
+            top = half.add_subplot(grid[0, 0], sharex=middle)
+            side = half.add_subplot(grid[1, 1], sharey=middle)
             middle.hist2d(xi[:, 0], xi[:, 1], bins=[edges, edges], cmap="Greys", cmin=1)
             top.hist(xi[:, 0], edges, density=True, color="#bbbbbb")
             side.hist(xi[:, 1], edges, density=True, color="#bbbbbb", orientation="horizontal")
