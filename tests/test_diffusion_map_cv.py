@@ -1,4 +1,4 @@
-"""Diffusion coordinates in campaigns: files, molecules, the command, a biased run."""
+"""Diffusion coordinates as CVs: molecules in OpenMM, and the files they come from."""
 
 from __future__ import annotations
 
