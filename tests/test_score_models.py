@@ -12,6 +12,7 @@ import torch
 
 from msgen.models import build, compare_on_held_out, load, load_state, save_state
 from msgen.models.score import ScoreModel
+from msgen.orchestrator.schema.models import Score
 from msgen.systems.errors import SpecError
 
 QUICK: dict[str, Any] = {
@@ -175,7 +176,7 @@ def test_weights_are_those_of_the_target() -> None:
     weights = target / (0.5 * normal(y - 1, 0.4) + 0.5 * normal(y + 1, 0.4))
 
     def share_and_width(w: np.ndarray | None) -> tuple[float, float]:
-        model = build({**QUICK, "epochs": 20}, 1, (False,))
+        model = build({**QUICK, "epochs": 20 if w is not None else 8}, 1, (False,))
         model.fit(y[:, None], seed=1, weights=w)
         p = density(model, None) * STEP
         side = GRID[:, 0] > 0
@@ -268,7 +269,7 @@ def test_density_on_the_circle(noise: str) -> None:
     share = p[np.abs(g[:, 0] - 0.5) < 1].sum() * area
     assert abs((np.abs(x - 0.5) < 1).mean() - share) < 4 * np.sqrt(0.25 / 2000)
     if noise == "edm":
-        twin = build(spec, 1, (False,), 1, (True,))
+        twin = build({**spec, "epochs": 10}, 1, (False,), 1, (True,))
         twin.fit(y, seed=1, context=c)
         r = np.exp(twin.log_prob(g, at))
         jump = twin.log_prob(np.array([[np.pi - 0.02], [-np.pi + 0.02]]), at)
@@ -341,6 +342,14 @@ def test_what_is_not_finite_has_no_density() -> None:
     log_q = fitted("edm").log_prob(y, np.array([[0.0]]))
     assert np.array_equal(np.isneginf(log_q[:3]), [True, True, False])
     assert log_q[3] < -1e3
+
+
+def test_the_campaigns_defaults_are_the_models() -> None:
+    spec = {k: None if v == "auto" else v for k, v in Score(kind="score").model_dump().items()}
+    asked, plain = build(spec, 1, (False,)), build({"kind": "score"}, 1, (False,))
+    assert isinstance(asked, ScoreModel)
+    assert isinstance(plain, ScoreModel)
+    assert asked.config == plain.config
 
 
 @pytest.mark.parametrize(
