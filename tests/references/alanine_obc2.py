@@ -11,7 +11,8 @@ Reference platform: one run of 20 ns from the minimised start, a structure every
 ``flat`` is the reference for free energies along φ and ψ, of which 20 ns of MD see too little:
 OpenMM's well-tempered metadynamics on (φ, ψ) builds a bias, which is then frozen; what is sampled
 under it is reweighted with exp(+βV). ``surfaces`` joins such runs, errors from their blocks, and
-holds them against the MD. Configurations with a cis peptide bond or an inverted Cα are left out.
+holds them against the MD (what is here is of the first 1.1e7 steps, and 0.065 kT RMS from the MD
+below 5 kT). Configurations with a cis peptide bond or an inverted Cα are left out.
 
 The first file is for fits and is not kept in the repository; the second is: 1,000 structures
 evenly over the run (float32), counts of φ and ψ in 5° bins by block, energies, crossings of φ = 0.
