@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.signal import lfilter
 from scipy.special import erfc
 from scipy.stats import norm
 
+from msgen.orchestrator.estimators.cells import solve_cells
 from msgen.orchestrator.estimators.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.mbar import solve_mbar
@@ -39,10 +42,8 @@ TABLES = [quantiles(k) for k in range(K)]
 def draws(rng: np.random.Generator, n: int, memory: float, k: int) -> Array:
     """A chain whose stationary density is window k's, by a Gaussian copula with this memory."""
     noise = rng.standard_normal(n)
-    z = np.empty(n)
-    z[0] = noise[0]
-    for i in range(1, n):
-        z[i] = memory * z[i - 1] + np.sqrt(1 - memory**2) * noise[i]
+    noise[1:] *= np.sqrt(1 - memory**2)
+    z = lfilter([1.0], [1.0, -memory], noise)
     return np.interp(norm.cdf(z), *TABLES[k])
 
 
@@ -83,6 +84,37 @@ def test_the_grid_says_what_the_samples_say() -> None:
     p = np.bincount(index[keep], np.exp(mbar.log_weights[keep]), minlength=40)
     mine = np.exp(pooled.log_probability(GRID.index(pooled.points), 40))
     np.testing.assert_allclose(mine[p > 0], p[p > 0], rtol=5e-3)
+
+
+def test_a_surface_of_hundreds_of_kT() -> None:
+    """F = 4 ξ² up to 400 kT, where Newton's steps from zero would overshoot; f is known exactly."""
+    grid = Grid.regular(((0.0, 10.0),), (100,), (False,))
+    centres, rng, n = np.linspace(0.0, 10.0, 30), np.random.default_rng(7), 400
+    kappa = 1.0 / (centres[1] - centres[0]) ** 2
+    mean, sigma = kappa * centres / (8.0 + kappa), 1.0 / np.sqrt(8.0 + kappa)
+    x = mean[:, None] + sigma * rng.standard_normal((30, n))
+
+    def restraint(xi: Array) -> Array:
+        return 0.5 * kappa * (xi[None, :, 0] - centres[:, None]) ** 2
+
+    record = Record.empty(1)
+    record.add(grid, x.reshape(-1, 1), np.repeat(np.arange(30), n), np.tile(np.arange(n) // 20, 30))
+    pooled = pool(record, grid, restraint, np.ones(30))
+    exact = 4.0 * kappa / (8.0 + kappa) * centres**2
+    assert exact[-1] > 200
+    # what MBAR leaves undone of its own equations: e^{f} of every window is that of its samples
+    share = (np.exp(pooled.f[:, None] - restraint(pooled.points)) * pooled.p).sum(axis=1)
+    np.testing.assert_allclose(share / share[0], 1.0, rtol=1e-6)
+    # the error grows along the chain as a walk of 29 steps of some 0.04 kT: 4 sigma
+    assert np.abs(pooled.f - exact).max() < 4 * 0.04 * np.sqrt(29)
+
+
+def test_a_window_without_samples_follows_from_the_others() -> None:
+    counts = np.array([[40.0, 30.0, 5.0], [0.0, 0.0, 0.0], [5.0, 20.0, 60.0]])
+    u = np.array([[0.0, 1.0, 2.0], [1.0, 0.5, 1.0], [2.0, 1.0, 0.0]])
+    f, log_mixture = solve_cells(u, sparse.csr_array(counts))
+    p = counts.sum(axis=0) * np.exp(-log_mixture)
+    np.testing.assert_allclose(f, -np.log((p * np.exp(-u)).sum(axis=1)), atol=1e-8)
 
 
 def test_influences_sum_to_nothing_and_windows_make_up_their_unit() -> None:

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.special import logsumexp
 
 from msgen.actors.base import Tree
+from msgen.orchestrator.estimators.cells import solve_cells
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Grid
 
@@ -26,8 +28,6 @@ Energies = Callable[[Array], Array]
 
 SUBDIVISION = {1: 8, 2: 3}
 """Cells in a bin of the surface along each CV, by the number of CVs; 2 for more."""
-_TOLERANCE = 1e-10
-_MOST_STEPS = 200
 
 
 @dataclass
@@ -65,8 +65,11 @@ class Record:
             self._index = {tuple(cell): m for m, cell in enumerate(self.cells.tolist())}
         width, low = cell_width(grid), np.array([e[0] for e in grid.edges])
         place = np.floor((grid.wrap(xi) - low) / width).astype(np.int64)
-        unique, where = np.unique(place, axis=0, return_inverse=True)
-        where = where.reshape(-1)
+        # one number a cell: rows are compared far more slowly
+        least = place.min(axis=0, initial=0)
+        span = tuple((place.max(axis=0, initial=0) - least + 1).tolist())
+        code, where = np.unique(np.ravel_multi_index((place - least).T, span), return_inverse=True)
+        unique = np.stack(np.unravel_index(code, span), axis=1) + least
         number = np.array(
             [self._index.setdefault(tuple(c), len(self._index)) for c in unique.tolist()],
             dtype=np.int64,
@@ -76,7 +79,8 @@ class Record:
         self.cells = np.concatenate([self.cells, fresh])
         self.inside = np.concatenate([self.inside, np.zeros(fresh.shape)])
         offset = grid.wrap(xi) - low - place * width
-        np.add.at(self.inside, number[where], offset)
+        for c in range(len(width)):
+            self.inside[:, c] += np.bincount(number[where], offset[:, c], minlength=len(self.cells))
         entries = np.concatenate([self.rows, np.stack([unit, window, number[where]])], axis=1)
         self._sum(entries, np.concatenate([self.counts, np.ones(len(xi))]))
 
@@ -142,6 +146,7 @@ class Pooled:
     points: Array
     p: Array
     samples: Array
+    _overlap: Array
     _c: Array
     _w: Array
     _parts: Array
@@ -182,26 +187,29 @@ class Pooled:
         window, cell = self._rows[1], self._rows[2]
         group = unit.reshape(-1) * k + window if windows else unit.reshape(-1)
         groups = len(kinds) * (k if windows else 1)
-        ratio = np.zeros((n, k))
-        np.add.at(ratio, label[inside], (self.p * self._w)[:, inside].T)
-        overlap = (self._w * self._c) @ self._w.T
+        sets = sparse.csr_array(
+            (self.p[inside], (label[inside], np.flatnonzero(inside))), shape=(n, len(self.p))
+        )
+        weight = np.ascontiguousarray(self._w.T)
+        ratio = sets @ weight
         shift = np.bincount(group * k + window, self._parts, minlength=groups * k)
         shift = shift.reshape(groups, k)
-        s = np.zeros((groups, k))
-        np.add.at(s, group, (self._w[:, cell] * self._parts).T)
+        s = sparse.csr_array((self._parts, (group, cell)), shape=(groups, len(self.p))) @ weight
         # δf solves the equations of MBAR to first order in what a group adds; see the module
-        solved = np.linalg.pinv(np.eye(k) - overlap * self.samples) @ (overlap @ shift.T - s.T)
-        push = self.samples * solved.T + shift
+        inverse = np.linalg.pinv(np.eye(k) - self._overlap * self.samples)
+        push = self.samples * (inverse @ (self._overlap @ shift.T - s.T)).T + shift
         # p of a cell per unit of its count
         density = self._parts * (self.p / self._c)[cell]
-        own = np.zeros((groups, n))
         has = inside[cell]
-        np.add.at(own, (group[has], label[cell[has]]), density[has])
+        own = np.bincount(
+            group[has] * n + label[cell[has]], density[has], minlength=groups * n
+        ).reshape(groups, n)
         with np.errstate(divide="ignore", invalid="ignore"):
             effect = (own - push @ ratio.T) / total
         everywhere = np.bincount(group, density, minlength=groups) - push @ (self._w @ self.p)
         effect -= everywhere[:, None]
-        return effect.reshape(len(kinds), k, n) if windows else effect
+        out: Array = effect.reshape(len(kinds), k, n) if windows else effect
+        return out
 
 
 def standard_error(influence: Array) -> Array:
@@ -214,9 +222,7 @@ def standard_error(influence: Array) -> Array:
     return out
 
 
-def pool(
-    record: Record, grid: Grid, energies: Energies, inefficiency: Array, guess: Array | None = None
-) -> Pooled:
+def pool(record: Record, grid: Grid, energies: Energies, inefficiency: Array) -> Pooled:
     """Solve MBAR over the cells.
 
     Parameters
@@ -238,56 +244,13 @@ def pool(
     points = record.points(grid)
     u = energies(points)
     parts = record.counts / inefficiency[record.rows[1]]
-    n = np.bincount(record.rows[1], parts, minlength=len(inefficiency)).astype(np.float64)
-    c = np.bincount(record.rows[2], parts, minlength=len(points)).astype(np.float64)
-    f = _solve(u, c, n, np.zeros(len(n)) if guess is None else guess)
-    log_d = _mixture(u, n, f)
-    log_p = np.log(c) - log_d
+    counts = sparse.csr_array((parts, (record.rows[1], record.rows[2])), shape=u.shape)
+    f, log_mixture = solve_cells(u, counts)
+    n, c = np.asarray(counts.sum(axis=1)), np.asarray(counts.sum(axis=0))
+    log_p = np.log(c) - log_mixture
     p = np.exp(log_p - logsumexp(log_p))
     seen = n > 0
-    first = f[seen][0]
-    w = np.exp(f[:, None] - u - log_d)
-    return Pooled(np.where(seen, f - first, np.nan), points, p, n, c, w, parts, record.rows)
-
-
-def _mixture(u: Array, n: Array, f: Array) -> Array:
-    with np.errstate(divide="ignore"):
-        out: Array = logsumexp((np.log(n) + f)[:, None] - u, axis=0)
-    return out
-
-
-def _solve(u: Array, c: Array, n: Array, f: Array) -> Array:
-    """Minimise Σ c ln Σ N e^{f−u} − Σ N f, which is convex, by damped Newton steps."""
-    seen = n > 0
-    us, ns = u[seen], n[seen]
-    x = f[seen] - f[seen][0]
-
-    def value(y: Array) -> float:
-        return float(c @ _mixture(us, ns, y) - ns @ y)
-
-    now = value(x)
-    for _ in range(_MOST_STEPS):
-        share = np.exp((np.log(ns) + x)[:, None] - us - _mixture(us, ns, x))
-        mean = share @ c
-        gradient = mean - ns
-        if np.abs(gradient).max() < _TOLERANCE * c.sum():
-            break
-        hessian = np.diag(mean) - (share * c) @ share.T
-        # f is known up to a constant: the first stays
-        step = np.zeros(len(x))
-        ridge = 1e-12 * np.trace(hessian)
-        step[1:] = np.linalg.solve(hessian[1:, 1:] + ridge * np.eye(len(x) - 1), -gradient[1:])
-        step = np.clip(step, -20.0, 20.0)
-        scale = 1.0
-        while scale > 1e-6 and (new := value(x + scale * step)) > now + 1e-12 * abs(now):
-            scale *= 0.5
-        if scale <= 1e-6:
-            break
-        x, now = x + scale * step, new
-    out = f.copy()
-    out[seen] = x
-    # a window without samples: from what the others say
-    if (~seen).any():
-        log_p = np.log(c) - _mixture(us, ns, x)
-        out[~seen] = -logsumexp(log_p - u[~seen], axis=1)
-    return out
+    w = np.exp(f[:, None] - u - log_mixture)
+    overlap = (w * c) @ w.T
+    known = np.where(seen, f - f[seen][0], np.nan)
+    return Pooled(known, points, p, n, overlap, c, w, parts, record.rows)
