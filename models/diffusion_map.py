@@ -151,13 +151,15 @@ class DiffusionMap:
         epsilon : float or 'bgh'
             In scaled units squared.
         alpha : float
+            From 0 to 1.
         n_components : int
             At most; those with an eigenvalue below `SMALLEST` are left out.
 
         Raises
         ------
         ValueError
-            If the data are not finite, too few, or ε leaves nothing to find.
+            If the data are not finite, too few, or ε leaves nothing to find; or an option is out
+            of range.
         """
         data = np.asarray(data, dtype=np.float64)
         if data.ndim != 2 or not np.isfinite(data).all():
@@ -165,6 +167,10 @@ class DiffusionMap:
         turns = tuple(map(bool, periodic)) if periodic is not None else (False,) * data.shape[1]
         if len(turns) != data.shape[1]:
             raise ValueError(f"periodic has {len(turns)} entries for {data.shape[1]} features")
+        if epsilon != "bgh" and not 0 < epsilon < np.inf:
+            raise ValueError(f"epsilon {epsilon:g} is not a positive number")
+        if n_components < 1 or not 0 <= alpha <= 1:
+            raise ValueError(f"{n_components} components at alpha {alpha:g}: 1 or more, 0 … 1")
         scales = feature_scales(data, turns, scale)
         points = _columns(data, turns, scales)
         rng = np.random.default_rng(seed)

@@ -26,6 +26,8 @@ def make_diffusion_map(settings: Settings) -> str:
     from msgen.systems.build_landmarks import MOST_TERMS
     from msgen.systems.cvs_landmarks import LandmarkFile
 
+    if not settings.output.absolute().parent.is_dir():
+        raise wrong("--output", str(settings.output), "its folder does not exist", "Make it first")
     table = read_features(settings)
     m = settings.landmarks or (MOST_TERMS // len(table.names) if table.molecular else _LANDMARKS)
     try:

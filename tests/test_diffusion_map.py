@@ -274,6 +274,9 @@ def test_clusters_and_degenerate_directions_are_named() -> None:
     [
         (np.full((50, 2), np.nan), {}, "not finite"),
         (np.zeros((50, 2)), {}, "too few"),
+        (strip(), {"epsilon": -1.0}, "not a positive number"),
+        (strip(), {"alpha": 2.0}, "alpha 2"),
+        (strip(), {"n_components": 0}, "0 components"),
         (strip(), {"epsilon": 1e6}, "spans all of the data"),
         (np.arange(50.0)[:, None] * 100, {"epsilon": 1e-3}, "into pieces"),
         (strip(), {"periodic": [True]}, "2 features"),

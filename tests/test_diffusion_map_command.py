@@ -97,6 +97,7 @@ def test_a_cv_from_a_run_takes_its_samples(
     ("words", "says"),
     [
         (["nothing.npy"], "does not exist"),
+        (["data.npz", "-o", "no/phi.npz"], "folder does not exist"),
         (["data.npz", "--slow", "2"], "Allowed: 0, 1"),
         (["data.npz", "--features", "x"], "leave --features out"),
         (["data.npz", "--landmarks", "3"], "too few"),
@@ -124,7 +125,7 @@ def test_a_wrong_command_is_refused(
     campaigns = {
         f"${n}": ROOT / "tests" / "campaigns" / f"{n}.yaml" for n in ("analytic", "molecule")
     }
-    assert command(*(campaigns.get(w, w) for w in words), "-o", "phi.npz") == 2
+    assert command("-o", "phi.npz", *(campaigns.get(w, w) for w in words)) == 2
     error = capsys.readouterr().err
     assert says in error
     assert len(error.splitlines()) <= 4
