@@ -15,7 +15,6 @@ from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from msgen.models.base import FitReport
 
@@ -156,10 +155,10 @@ def minimise(
     per_epoch = math.ceil(len(train) / training.batch)
     epochs = training.epochs or min(training.most_epochs, math.ceil(training.updates / per_epoch))
     patience = training.patience or max(3, epochs // 4)
-    optimizer = torch.optim.Adam(net.parameters(), lr=training.learning_rate)
+    optimizer = torch.optim.Adam(net.parameters(), lr=training.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * per_epoch))
-    averaged = AveragedModel(net, multi_avg_fn=_warm_ema(training.ema)) if training.ema else None
-    candidate: nn.Module = net if averaged is None else averaged.module
+    averaged = _Average(net, training.ema) if training.ema else None
+    candidate: nn.Module = net if averaged is None else averaged.net
     best, best_loss, best_epoch = copy.deepcopy(net.state_dict()), evaluate(net, held), 0
     history: list[tuple[float, float]] = []
     parameters = list(net.parameters())
@@ -176,7 +175,7 @@ def minimise(
                 optimizer.step()
             schedule.step()
             if averaged is not None:
-                averaged.update_parameters(net)
+                averaged.update()
             total += float(value.detach())
         held_loss = evaluate(candidate, held)
         history.append((total / per_epoch, held_loss))
@@ -242,6 +241,24 @@ class _warm_cosine:
             return (step + 1) / self.warm
         progress = min(1.0, (step - self.warm) / max(1, self.total - self.warm))
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class _Average:
+    """What torch's AveragedModel does, without its walk over all modules at every update."""
+
+    def __init__(self, net: nn.Module, decay: float) -> None:
+        self.net = copy.deepcopy(net)
+        self._ours: list[Tensor] = list(self.net.parameters())
+        self._theirs: list[Tensor] = list(net.parameters())
+        self._rule, self._count = _warm_ema(decay), 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        if self._count == 0:
+            torch._foreach_copy_(self._ours, self._theirs)
+        else:
+            self._rule(self._ours, self._theirs, self._count)
+        self._count += 1
 
 
 class _warm_ema:
