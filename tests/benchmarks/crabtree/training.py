@@ -19,10 +19,10 @@ MODEL: dict[type[SlowFast], dict[str, Any]] = {
     EvolvingDoubleWell: {"kind": "score"},
     VariableBarrier: {"kind": "score", "epochs": 2},
 }
-"""Passes over the training set are those with the best likelihood of a trajectory kept apart (seeds
-11 to 14 and 99). With more than two, a model of the variable barrier learns the chance populations
-of its one trajectory, in which the wells change places 150 times; samples held out at random, the
-neighbours in time of those trained on, do not show it."""
+"""Where the wells rarely change places, 150 times at the high barrier, more than two passes over
+the training set teach a model the chance populations of its one trajectory. Two are best by the
+likelihood of a trajectory kept apart (seeds 11 to 14, judged by 99); samples held out at random,
+the neighbours in time of those trained on, do not show it."""
 SAMPLES, STRIDE = 100_000, 100
 BOX, CELLS = (-2.4, 2.4), 480
 EPS = 0.05
