@@ -97,7 +97,7 @@ def test_effective_samples_of_a_known_chain() -> None:
 
 def test_r_hat_is_the_one_of_single_series() -> None:
     readings = chains(np.random.default_rng(6), 64)
-    readings[1, 4, :, 0] += 2.0
+    readings[1, 4, :, 0] += 5.0
     said = mixing_of(readings).judge(LABELS, 1.05)
     one = split_r_hat([readings[i, 4, :, 0] for i in range(LADDERS)])
     assert said.r_hat == pytest.approx(one, rel=1e-6)
