@@ -18,6 +18,7 @@ from msgen.orchestrator.store import Store
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
+WINDOWS = "papers/crabtree_variable_barrier"
 SMALL = {
     "double_well": (
         "replicas=16",
@@ -33,8 +34,21 @@ SMALL = {
         "model.epochs=2",
         "output.tensorboard=false",
     ),
+    WINDOWS: (
+        "strategy.windows={z1: 8}",
+        "strategy.local.steps=40",
+        "strategy.training.steps=800",
+        "strategy.turns=1",
+        "model={kind: score, layers: 2, width: 16, epochs: 10}",
+        "converge.state_error=0.0001 kT",
+        "output.tensorboard=false",
+    ),
 }
-PRODUCES = {"double_well": "budget.rounds=30", "alanine_dipeptide": "budget.rounds=16"}
+PRODUCES = {
+    "double_well": "budget.rounds=30",
+    "alanine_dipeptide": "budget.rounds=16",
+    WINDOWS: "budget.rounds=16",
+}
 """Enough rounds to reach `produce`."""
 
 
@@ -48,9 +62,14 @@ def start(campaign: str, where: Path, *sets: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=log, stderr=log)
 
 
+def run_name(campaign: str) -> str:
+    """Its run directory."""
+    return Path(campaign).name.replace("_", "-")
+
+
 def content(campaign: str, where: Path) -> dict[str, Any]:
     """What may not depend on how it was run: all samples, and the results but for the seconds."""
-    run = where / campaign.replace("_", "-")
+    run = where / run_name(campaign)
     results = json.loads((run / "results" / "free_energy.json").read_text())
     cost = results.pop("cost")
     store = Store(run / "store.zarr")
@@ -87,19 +106,26 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("kills", "rounds", "seed"), [(2, 20, 1), pytest.param(20, 90, 2, marks=pytest.mark.slow)]
+    ("campaign", "kills", "rounds", "seed"),
+    [
+        ("double_well", 2, 20, 1),
+        pytest.param("double_well", 20, 90, 2, marks=pytest.mark.slow),
+        pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
+    ],
 )
-def test_killed_at_random_moments(kills: int, rounds: int, seed: int, tmp_path: Path) -> None:
+def test_killed_at_random_moments(
+    campaign: str, kills: int, rounds: int, seed: int, tmp_path: Path
+) -> None:
     """Each process is killed after up to 6 further rounds and a moment, whatever it is doing."""
     rng = np.random.default_rng(seed)
     where = tmp_path / "killed"
-    events = EventLog(where / "double-well" / "events.jsonl")
+    events = EventLog(where / run_name(campaign) / "events.jsonl")
     sets = ("executor=inline", f"budget.rounds={rounds}")
     died, phases = 0, list[str]()
     for _ in range(kills):
         begun = len(_events(events, "start", "resume"))
         done = len(_events(events, "round")) + int(rng.integers(7))
-        process = start("double_well", where, *sets)
+        process = start(campaign, where, *sets)
         while process.poll() is None and (
             len(_events(events, "start", "resume")) == begun or len(_events(events, "round")) < done
         ):
@@ -112,8 +138,8 @@ def test_killed_at_random_moments(kills: int, rounds: int, seed: int, tmp_path: 
     if kills == 20:
         assert phases.count("adapt") >= 3
         assert phases.count("produce") >= 3
-    resumed = whole("double_well", where, *sets)
-    assert resumed == whole("double_well", tmp_path / "whole", *sets)
+    resumed = whole(campaign, where, *sets)
+    assert resumed == whole(campaign, tmp_path / "whole", *sets)
 
 
 def _events(log: EventLog, *kinds: str) -> list[dict[str, Any]]:
