@@ -135,7 +135,8 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
         # one ensemble over all windows, their mixture
         f_kT, cells = np.zeros(1), np.zeros(len(xi), dtype=np.int64)
         bias = _mixture(result, xi)
-        counted &= np.isfinite(bias)
+        left_out = int(result.estimate.diagnostics.get("umbrella", {}).get("rounds_left_out", 0))
+        counted = np.isin(rounds, produced[left_out:]) & np.isfinite(bias)
     weights = sample_weights(f_kT, np.where(counted, cells, -1), bias)
     # samples come replica after replica, and a frame is the last of its replica
     ends = np.append(np.flatnonzero(np.diff(replicas)), len(replicas) - 1)

@@ -123,3 +123,24 @@ def test_too_little_says_nothing() -> None:
     said = mixing_of(chains(np.random.default_rng(7), 5)).judge(LABELS, 1.05)
     assert np.isnan(said.ess)
     assert np.isnan(said.r_hat)
+
+
+def test_a_drift_at_the_beginning_is_left_out() -> None:
+    """Walkers that come from far into their windows during the first quarter."""
+    readings = chains(np.random.default_rng(8), 400, 0.5)
+    drifting = readings.copy()
+    drifting[..., 0] += 8.0 * np.exp(-np.arange(400) / 30.0)[:, None][None, None, :, 0]
+    starts = [0, 50, 100, 150, 200]
+    assert mixing_of(drifting).equilibrated(starts) in (2, 3)
+    assert mixing_of(readings).equilibrated(starts) == 0
+    rest = mixing_of(drifting).since(100)
+    assert rest.readings == 300
+    assert rest.effective().min() > 2 * mixing_of(drifting).effective().max()
+
+
+def test_few_effective_samples_rule_nothing_out() -> None:
+    """A slow drift of all walkers: R̂ is told as it is, though it may be noise."""
+    readings = chains(np.random.default_rng(9), 60, 0.97)
+    said = mixing_of(readings).judge(LABELS, 1.05)
+    assert said.ess < 40
+    assert said.r_hat > 1.2

@@ -259,3 +259,19 @@ def test_overlap_is_the_chance_to_exchange() -> None:
 def test_a_gap_is_named() -> None:
     said = gaps({(0, 1): 0.5, (1, 2): 0.004}, ["phi = -60°", "phi = -30°", "phi = 0°"], 0.03)
     assert said == ("windows phi = -30° and phi = 0°: overlap 0.004, asked 0.03",)
+
+
+def test_units_left_out_leave_what_the_others_counted() -> None:
+    rng = np.random.default_rng(9)
+    x = [rng.normal(CENTRES[k % K], 0.15, 40) for k in range(6 * K)]
+    whole, late = Record.empty(1), Record.empty(1)
+    for i, values in enumerate(x):
+        unit, window = np.full(40, i // K), np.full(40, i % K)
+        whole.add(GRID, values[:, None], window, unit)
+        if i // K >= 2:
+            late.add(GRID, values[:, None], window, unit)
+    found = pool(whole.since(2), GRID, energies, np.ones(K))
+    expected = pool(late, GRID, energies, np.ones(K))
+    assert whole.since(2).counts.sum() == late.counts.sum() == 4 * K * 40
+    # the means of cells are those of all units: an error of a tenth of the statistical one
+    np.testing.assert_allclose(found.f, expected.f, atol=1e-2)

@@ -24,6 +24,8 @@ MOST_ROWS = 512
 """Readings of a walker that are kept; beyond, every second one is dropped."""
 LEAST_ROWS = 8
 """Readings of a walker without which nothing is said."""
+LEAST_EFFECTIVE = 5.0
+"""Effective samples in a half-chain without which R̂ is told as it is."""
 CHANCE = 0.01
 """Chance that any of all walkers that mix well is called stuck."""
 
@@ -96,14 +98,37 @@ class Mixing:
 
     def effective(self) -> Array:
         """Effective samples of each window by its slowest observable, shape (K,)."""
+        return self._effective(self._columns()[0])
+
+    def equilibrated(self, starts: Sequence[int]) -> int:
+        """Which of `starts` (readings to leave out) leaves the most effective samples.
+
+        What a run brings along from its beginning is a drift, which costs more by its memory than
+        leaving it out (Chodera, J. Chem. Theory Comput. 12, 1799, 2016). Of all windows together:
+        Σ ln of their effective samples.
+        """
         x, _ = self._columns()
+        best, most = 0, -np.inf
+        for i, begin in enumerate(starts):
+            left = self._effective(x[:, :, -(-begin // self.stride) :])
+            worth = float(np.log(left).sum()) if np.isfinite(left).all() else -np.inf
+            if worth > most:
+                best, most = i, worth
+        return best
+
+    def since(self, readings: int) -> Mixing:
+        """Without the first `readings` of every walker."""
+        rest = self.series[:, :, -(-readings // self.stride) :]
+        return Mixing(self.names, self.circular, rest, self.stride, self.readings - readings)
+
+    def _effective(self, x: Array) -> Array:
         k, ladders, t, _ = x.shape
         if t < LEAST_ROWS:
             return np.full(k, np.nan)
         g = _inefficiency(x - x.mean(axis=(1, 2), keepdims=True))
         # what never varies says nothing
         g = np.where(np.isfinite(g), g, 1.0)
-        return np.asarray(ladders * self.readings / (g.max(axis=1) * self.stride))
+        return np.asarray(ladders * t / g.max(axis=1))
 
     def judge(self, labels: Sequence[str], asked: float) -> Verdict:
         """Hold the walkers of every window against one another.
@@ -150,6 +175,8 @@ class Mixing:
             f"window {labels[i]}: {names[j]} differs between walkers, R̂ {r_hat[i, j]:.2f}"
             for i, j in worst
         )
+        # with so few effective samples noise and drift look alike: nothing is ruled out
+        real |= varies & (ladders * t / g < LEAST_EFFECTIVE * 2 * ladders)
         top = float(np.max(r_hat[real], initial=1.0)) if real.any() else 1.0
         return Verdict(top, float(np.nanmin(self.effective())), stuck)
 

@@ -98,6 +98,19 @@ class Record:
         self.counts = total.astype(np.float64)
         self.rows = np.stack([unique // (m * k), unique // m % k, unique % m]).astype(np.int64)
 
+    def since(self, unit: int) -> Record:
+        """What units from `unit` on have counted; cells that they never visited are not there."""
+        keep = self.rows[0] >= unit
+        rows, counts = self.rows[:, keep], self.counts[keep]
+        before = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
+        after = np.bincount(rows[2], counts, minlength=len(self.cells))
+        there = np.flatnonzero(after)
+        number = np.full(len(self.cells), -1)
+        number[there] = np.arange(len(there))
+        share = (after[there] / before[there])[:, None]
+        moved = np.stack([rows[0], rows[1], number[rows[2]]])
+        return Record(self.cells[there], self.inside[there] * share, moved, counts)
+
     def points(self, grid: Grid) -> Array:
         """Mean ξ of every cell, shape (M, C)."""
         total = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))

@@ -169,7 +169,7 @@ class Umbrella(Section):
     has the whole configuration of an analytic system, else 0."""
     broad: Broad = 0.1
     """Share of broad proposals in these moves."""
-    turns: int = Field(default=2, ge=0, le=100)
+    turns: int = Field(default=4, ge=0, le=100)
     """Times that all walkers start again from a better model before production."""
     training: SeedTraining = Field(default_factory=SeedTraining)
     coordinates: Literal["auto", "cartesian", "internal", "aligned", "aligned_heavy"] = "auto"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from msgen.systems.base import Array
 
 MOST_STRETCHES = 8
 """Stretches of time that a ladder is cut into; its units."""
+LEAST_STRETCHES = 4
+"""With fewer, none is left out as the walkers' way into equilibrium."""
 SHARES = (1.0, 4.0)
 """Shortest and longest stretch of a window between two exchanges, in units of the campaign's."""
 TARGETS = 200
@@ -44,8 +46,8 @@ class WindowProduction:
         Where the walkers of each window were, by unit; unit = ladder + `ladders` · stretch.
     mixing : Mixing
         Series of what was watched.
-    stretches : int array, shape (rounds,)
-        Stretch of time that each round belongs to.
+    stretches, readings : int array, shape (rounds,)
+        Stretch of time that each round belongs to, and readings of each walker in it.
     trips : Trips
         Of walkers between the ends of their ladder.
     """
@@ -55,6 +57,7 @@ class WindowProduction:
     record: Record
     mixing: Mixing
     stretches: Ints
+    readings: Ints
     trips: Trips
     rounds: int = 0
 
@@ -68,7 +71,7 @@ class WindowProduction:
         mixing = Mixing.empty(ladders, len(windows), names, periodic)
         none = np.zeros(0, dtype=np.int64)
         trips = Trips.start(windows, ladders)
-        return cls(windows, ladders, Record.empty(problem.dim), mixing, none, trips)
+        return cls(windows, ladders, Record.empty(problem.dim), mixing, none, none, trips)
 
     def absorb(self, problem: Problem, segments: Sequence[Segment]) -> None:
         """Add a round."""
@@ -96,19 +99,43 @@ class WindowProduction:
                 at = (np.arange(1, len(seen) + 1) * len(mine)) // len(seen) - 1
                 rows_of[s] = np.hstack([mine[at], seen])
         readings = np.array([rows_of[s] for s in range(self.ladders * k)])
+        self.readings = np.append(self.readings, readings.shape[1])
         self.mixing.add(readings.reshape(self.ladders, k, -1, readings.shape[-1]))
         here = [np.unique(c["watched_replica"], return_index=True)[1] for c in columns]
         slots = [c["watched_replica"][np.sort(at)] for c, at in zip(columns, here, strict=True)]
         who = np.concatenate([s.carry["who"] for s in segments])
         self.trips.add(who, np.concatenate(slots).astype(np.int64))
 
+    def settled(self) -> tuple[WindowProduction, int]:
+        """What is left when the stretches that walkers still drifted in are left out; how many
+        rounds these are. At most half of them."""
+        stretches = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
+        if stretches < LEAST_STRETCHES:
+            return self, 0
+        first = [int(self.readings[self.stretches < d].sum()) for d in range(stretches // 2 + 1)]
+        d = self.mixing.equilibrated(first)
+        if not d:
+            return self, 0
+        rest = replace(
+            self, record=self.record.since(d * self.ladders), mixing=self.mixing.since(first[d])
+        )
+        return rest, int(np.count_nonzero(self.stretches < d))
+
     def pooled(self, problem: Problem) -> Pooled:
         """The windows joined."""
-        k = len(self.windows)
-        number = np.bincount(self.record.rows[1], self.record.counts, minlength=k)
+        number = self.samples
         effective = np.nan_to_num(self.mixing.effective(), nan=np.inf)
-        inefficiency = np.maximum(1.0, number / np.minimum(effective, number))
-        return pool(self.record, problem.grid, self.windows.energies, inefficiency)
+        # a window that has lost all its samples has no inefficiency
+        some = np.maximum(np.minimum(effective, number), 1e-9)
+        return pool(
+            self.record, problem.grid, self.windows.energies, np.maximum(1.0, number / some)
+        )
+
+    @property
+    def samples(self) -> Array:
+        """Of each window, shape (K,)."""
+        rows, k = self.record.rows, len(self.windows)
+        return np.bincount(rows[1], self.record.counts, minlength=k).astype(np.float64)
 
     def density(self, problem: Problem) -> Array:
         """Probability of every bin, grid shape."""
@@ -151,7 +178,8 @@ class WindowProduction:
         independent: bool,
     ) -> Estimate:
         """Free energies with their errors, and the verdict on convergence."""
-        pooled, grid = self.pooled(problem), problem.grid
+        settled, left_out = self.settled()
+        pooled, grid = settled.pooled(problem), problem.grid
         label = grid.index(pooled.points)
         log_p = pooled.log_probability(label, grid.size)
         error = standard_error(pooled.influence(label, grid.size))
@@ -172,7 +200,7 @@ class WindowProduction:
         surface, stderr_kT = f.reshape(grid.shape), error.reshape(grid.shape)
         overlaps = self.overlaps(problem)
         labels = self.windows.labels
-        mixing = self.mixing.judge(labels, problem.criteria.r_hat or np.inf)
+        mixing = settled.mixing.judge(labels, problem.criteria.r_hat or np.inf)
         converged, unmet = judge_windows(
             problem.criteria,
             state_errors={n: v.stderr_kT for n, v in values.items()},
@@ -194,9 +222,8 @@ class WindowProduction:
                 "centres": self.windows.centres.tolist(),
                 "kappa": self.windows.kappa.tolist(),
                 "f_kT": pooled.f.tolist(),
-                "samples": np.bincount(
-                    self.record.rows[1], self.record.counts, minlength=len(self.windows)
-                ).tolist(),
+                "samples": settled.samples.tolist(),
+                "rounds_left_out": left_out,
             },
             **about,
         }
@@ -212,7 +239,7 @@ class WindowProduction:
         ones = np.ones(len(self.windows))
         if self.rounds < 2:
             return ones
-        pooled = self.pooled(problem)
+        pooled = self.settled()[0].pooled(problem)
         label = problem.grid.index(pooled.points)
         log_p = pooled.log_probability(label, problem.grid.size)
         low = np.flatnonzero(log_p > log_p.max() - problem.criteria.below)
@@ -235,6 +262,7 @@ class WindowProduction:
             "record": self.record.tree(),
             "mixing": self.mixing.tree(),
             "stretches": self.stretches,
+            "readings": self.readings,
             "trips": self.trips.tree(),
             "rounds": self.rounds,
         }
@@ -248,6 +276,7 @@ class WindowProduction:
             Record.from_tree(tree["record"]),
             Mixing.from_tree(tree["mixing"]),
             np.asarray(tree["stretches"]),
+            np.asarray(tree["readings"]),
             Trips.from_tree(tree["trips"]),
             int(tree["rounds"]),
         )
