@@ -2,7 +2,8 @@
 
 `make bench NAME=crabtree [ARGS=part…]`: the figures of Crabtree, Bello-Rivas, Kevrekidis (arXiv
 2312.05715), see docs/papers/crabtree.md. Parts: densities (Fig. 1–3), windows (Fig. 4–5),
-diffusion (Fig. 6, 9); all of them by default. Every model seed has a training set of its own.
+diffusion (Fig. 6, 9), honesty (gaps and hidden slowness), molecule (Fig. 7–8, of crabtree_alanine);
+all of them by default, an hour on two cores. Every model seed has a training set of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+import crabtree_alanine
 from crabtree import pictures
 from crabtree.densities import density_rows
 from crabtree.diffusion import density_at_zero, windows_at_zero
@@ -19,6 +21,7 @@ from crabtree.emulation import (
     with_model_seeds,
     with_retrained,
 )
+from crabtree.honesty import honesty_rows
 from rows import Row, publish
 
 SEEDS = (1, 2, 3)
@@ -50,10 +53,22 @@ def diffusion() -> list[Row]:
     return [*rows, *more]
 
 
+def honesty() -> list[Row]:
+    """Too few windows, hidden slowness."""
+    return honesty_rows(SEEDS)
+
+
+def molecule() -> list[Row]:
+    """Fig. 7–8: alanine dipeptide, by a benchmark of its own."""
+    return [row for part in crabtree_alanine.PARTS.values() for row in part()]
+
+
 PARTS: dict[str, Callable[[], list[Row]]] = {
     "densities": densities,
     "windows": windows,
     "diffusion": diffusion,
+    "honesty": honesty,
+    "molecule": molecule,
 }
 
 if __name__ == "__main__":
