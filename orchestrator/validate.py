@@ -19,7 +19,6 @@ from msgen.orchestrator.schema import Campaign, CampaignError, Problem
 from msgen.orchestrator.schema.problems import MISSING, dotted
 from msgen.orchestrator.schema.rules import cv_bounds
 from msgen.orchestrator.schema.source import Source, apply_overrides, read_file
-from msgen.orchestrator.schema.strategies import Umbrella
 from msgen.orchestrator.schema.translate import problems_of
 
 if TYPE_CHECKING:
@@ -138,6 +137,7 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
+    from msgen.orchestrator.seed_problems import seed_problems
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
     source = source or Source(campaign.name, {})
@@ -145,10 +145,10 @@ def check(
     try:
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
+        problems += seed_problems(campaign, base_dir, system)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error
-    problems += file_problems(campaign, base_dir, system)
     if problems:
         raise CampaignError(source.name, problems, source.lines)
     return Checked(campaign, base_dir, system, cvs, run_dir)
@@ -183,21 +183,6 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
             shown = [low, high]
             problems.append(Problem(("cvs", name, "range"), shown, what, "Widen the range"))
     return problems
-
-
-def file_problems(campaign: Campaign, base_dir: Path, system: System) -> list[Problem]:
-    """What is wrong with the configurations that an umbrella campaign is to learn from."""
-    if not isinstance(campaign.strategy, Umbrella) or campaign.strategy.training.file is None:
-        return []
-    from msgen.actors.configurations import read_configurations
-
-    file = campaign.strategy.training.file
-    try:
-        read_configurations(base_dir / file, system.n_dof)
-    except ValueError as error:
-        remedy = "Write it with numpy.savez(file, positions=x), x of shape (n, D) or (n, atoms, 3)"
-        return [Problem(("strategy", "training", "file"), file, str(error), remedy)]
-    return []
 
 
 def directory_problems(campaign: Campaign, run_dir: Path, resume: Resume = "auto") -> list[Problem]:

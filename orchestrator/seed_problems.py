@@ -1,0 +1,55 @@
+"""What keeps the model of an umbrella campaign from learning: found before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgen.orchestrator.schema import Campaign, Problem
+from msgen.orchestrator.schema.strategies import Umbrella
+from msgen.systems.base import System
+
+MOST_DOF = 3000
+"""Degrees of freedom that a model of whole configurations is fitted to."""
+
+
+def seed_problems(campaign: Campaign, base_dir: Path, system: System) -> list[Problem]:
+    """Problems with the configurations it is to learn from, and the coordinates it sees them in.
+
+    Raises
+    ------
+    SpecError
+        For a molecule that these coordinates do not suit.
+    """
+    strategy = campaign.strategy
+    if not isinstance(strategy, Umbrella) or strategy.seeds != "model":
+        return []
+    if system.n_dof > MOST_DOF:
+        what = f"learns whole configurations, and {system.n_dof // 3:,} atoms are too many"
+        remedy = "Take seeds: neighbour, or strip the solvent and use an implicit one"
+        return [Problem(("strategy", "seeds"), "model", what, remedy)]
+    if campaign.is_molecular:
+        _check_coordinates(strategy.coordinates, system)
+    return _file(strategy, base_dir, system)
+
+
+def _check_coordinates(kind: str, system: System) -> None:
+    from msgen.systems.molecular import OpenMMSystem
+    from msgen.systems.representation import build_representation
+
+    assert isinstance(system, OpenMMSystem)
+    reference = system.initial().positions[0]
+    build_representation(kind, system.n_dof, system.topology, reference)
+
+
+def _file(strategy: Umbrella, base_dir: Path, system: System) -> list[Problem]:
+    from msgen.actors.configurations import read_configurations
+
+    file = strategy.training.file
+    if file is None:
+        return []
+    try:
+        read_configurations(base_dir / file, system.n_dof)
+    except ValueError as error:
+        remedy = "Write it with numpy.savez(file, positions=x), x of shape (n, D) or (n, atoms, 3)"
+        return [Problem(("strategy", "training", "file"), file, str(error), remedy)]
+    return []
