@@ -118,7 +118,7 @@ def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
 
 
 def _transitions(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Round trips, or how well works overlap where no replica goes from state to state."""
+    """Round trips, or how well works or windows overlap where no replica goes everywhere."""
     trips = found.get("round_trips")
     if isinstance(trips, int) and trips > 0:
         return [("round trips", str(trips))]
@@ -127,7 +127,8 @@ def _transitions(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         for value in dict(found.get("overlap") or {}).values()
         if isinstance(value, (int, float)) and math.isfinite(value)
     ]
-    return [("worst overlap of works", f"{min(overlaps):.2f}")] if overlaps else []
+    of = "windows" if "umbrella" in found else "works"
+    return [(f"worst overlap of {of}", f"{min(overlaps):.2f}")] if overlaps else []
 
 
 def plain_line(info: RoundInfo, remaining_s: float | None) -> str:
