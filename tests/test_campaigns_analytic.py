@@ -100,7 +100,8 @@ def check_surface(done: Run, below: float, asked: float) -> None:
     low = exact - exact.min() < below - 0.5  # the rim is where the campaign draws it by its own F
     assert np.isfinite(f[low]).all()
     rms = float(np.sqrt(np.mean((f - exact)[low] ** 2)))
-    assert rms < asked
+    # it stops where it tells `asked`, which some hundred correlated bins hold to about a tenth: 4 σ
+    assert rms < 1.4 * asked
     # bins share their errors, so that the mean square of their ratios is no tighter than this
     assert np.mean(((f - exact)[low] / error[low]) ** 2) < SIGMAS
 
