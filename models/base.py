@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from msgen.models.fitting import Training
 
 Array = NDArray[np.float64]
 
@@ -81,4 +86,41 @@ class GenerativeModel(Protocol):
 
     def state(self) -> ModelState:
         """Config and weights; `msgen.models.load` is the inverse."""
+        ...
+
+
+@runtime_checkable
+class Reparametrised(Protocol):
+    """A model whose draws are a differentiable function x = T_θ(z) of base noise.
+
+    What `msgen.models.reverse_kl` needs to train it on an energy instead of on samples.
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def n_context(self) -> int: ...
+
+    @property
+    def training(self) -> Training: ...
+
+    def place(self, mean: Array, std: Array, seed: int) -> None:
+        """Begin afresh, unfitted, in units of `std` about `mean`, shapes (d,)."""
+        ...
+
+    def network(self) -> nn.Module:
+        """What holds θ."""
+        ...
+
+    def noise(self, n: int, rng: np.random.Generator) -> Tensor:
+        """n draws z of the base, shape (n, d)."""
+        ...
+
+    def push_noise(self, z: Tensor) -> Tensor:
+        """T_θ(z), shape (n, d), differentiable in θ."""
+        ...
+
+    def log_density(self, y: Tensor) -> Tensor:
+        """ln q_θ(y), shape (n,), differentiable in y and θ."""
         ...

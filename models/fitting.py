@@ -136,7 +136,7 @@ def minimise(
     start = time.perf_counter()
     if n < 10:
         raise ValueError(f"a fit needs at least 10 samples, got {n}")
-    device = _device(training.device)
+    device = pick_device(training.device)
     net.to(device)
     generator = torch.Generator().manual_seed(seed)
     train, held = _split(n, weights, training, generator)
@@ -156,8 +156,8 @@ def minimise(
     epochs = training.epochs or min(training.most_epochs, math.ceil(training.updates / per_epoch))
     patience = training.patience or max(3, epochs // 4)
     optimizer = torch.optim.Adam(net.parameters(), lr=training.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _warm_cosine(epochs * per_epoch))
-    averaged = _Average(net, training.ema) if training.ema else None
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, WarmCosine(epochs * per_epoch))
+    averaged = Average(net, training.ema) if training.ema else None
     candidate: nn.Module = net if averaged is None else averaged.net
     best, best_loss, best_epoch = copy.deepcopy(net.state_dict()), evaluate(net, held), 0
     history: list[tuple[float, float]] = []
@@ -195,7 +195,8 @@ def minimise(
     )
 
 
-def _device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """The device of `Training.device`."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -232,7 +233,9 @@ def _batches(
     return train[index.clamp(max=len(train) - 1)].tensor_split(per_epoch)
 
 
-class _warm_cosine:
+class WarmCosine:
+    """Factor of the learning rate at each of `total` updates: 5 % warm-up, then a cosine to 1 %."""
+
     def __init__(self, total: int) -> None:
         self.total, self.warm = total, max(1, total // 20)
 
@@ -243,7 +246,7 @@ class _warm_cosine:
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-class _Average:
+class Average:
     """What torch's AveragedModel does, without its walk over all modules at every update."""
 
     def __init__(self, net: nn.Module, decay: float) -> None:
@@ -254,6 +257,7 @@ class _Average:
 
     @torch.no_grad()
     def update(self) -> None:
+        """Take in what the network is now."""
         if self._count == 0:
             torch._foreach_copy_(self._ours, self._theirs)
         else:
