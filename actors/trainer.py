@@ -14,6 +14,7 @@ from msgen.actors.proposals import log_masses, one_hot
 from msgen.actors.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
 from msgen.models.base import FitReport, GenerativeModel, ModelState
+from msgen.models.registry import KINDS
 from msgen.systems.base import Array
 
 HELD_OUT = 0.2
@@ -84,7 +85,7 @@ def _refit(
     # a configuration that is there several times is either held out or not
     held = np.tile(rng.random(len(data) // repeats) < HELD_OUT, repeats)
     spec = dict(context.setup["model"])
-    if spec["kind"] != "kde":
+    if KINDS[spec["kind"]].trained:
         spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
     new = build(spec, data.shape[1], periodic, len(about_periodic), about_periodic)
     report = new.fit(

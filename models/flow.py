@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.density import StandardisedDensity
 from msgen.models.fitting import NegativeLogLikelihood, Training, minimise
+from msgen.models.kinds import Space, training_of
 from msgen.models.torch_model import TorchModel, chunks
 
 SCHEMA_VERSION = 1
@@ -47,6 +48,19 @@ class FlowConfig:
             values[key] = tuple(values[key])
         values["training"] = Training(**values["training"])
         return cls(**values)
+
+
+def flow_config(kind: str, space: Space, given: dict[str, Any]) -> FlowConfig:
+    """The config of a flow on `space` with the checked settings `given`."""
+    training = training_of(given, Training())
+    return FlowConfig(
+        kind=kind,
+        dim=space.dim,
+        periodic=space.periodic,
+        context_periodic=space.context_periodic,
+        training=training,
+        **given,
+    )
 
 
 class FlowModel(TorchModel):

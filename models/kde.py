@@ -19,6 +19,8 @@ from scipy.special import i0e, logsumexp
 
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.checks import check_rows, check_weights
+from msgen.models.kinds import Kind, Space
+from msgen.models.settings import Whole
 
 FACTORS = (0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
 _CHUNK = 2048
@@ -218,3 +220,10 @@ class KernelDensity:
 def _wrap(angle: Array) -> Array:
     turned = angle - 2 * np.pi * np.floor((angle + np.pi) / (2 * np.pi))
     return np.asarray(np.where(turned >= np.pi, turned - 2 * np.pi, turned))
+
+
+def _make(space: Space, given: dict[str, Any]) -> KernelDensity:
+    return KernelDensity(KdeConfig(space.periodic, **given))
+
+
+KIND = Kind("kde", {"kernels": Whole()}, _make, KernelDensity.from_state, context=False)

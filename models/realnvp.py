@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import zuko
 from torch import nn
 
-from msgen.models.flow import FlowConfig, FlowModel
+from msgen.models.flow import FlowConfig, FlowModel, flow_config
+from msgen.models.kinds import Kind, Space
+from msgen.models.settings import TRAINING, Whole, Widths
 from msgen.models.zuko_flow import ZukoBijection
 
 
@@ -35,3 +39,16 @@ class RealNVP(FlowModel):
 def n_features(context_periodic: tuple[bool, ...]) -> int:
     """Columns of a context once its angles are written as sin and cos."""
     return len(context_periodic) + sum(context_periodic)
+
+
+def _make(space: Space, given: dict[str, Any]) -> RealNVP:
+    return RealNVP(flow_config("realnvp", space, given))
+
+
+KIND = Kind(
+    "realnvp",
+    {"transforms": Whole(), "hidden": Widths(), **TRAINING},
+    _make,
+    RealNVP.from_state,
+    angles=False,
+)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,70 +11,17 @@ from torch import Tensor
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.checks import check_rows
 from msgen.models.density import Standardised
-from msgen.models.fitting import Training, minimise
-from msgen.models.flow import SCHEMA_VERSION
+from msgen.models.fitting import minimise
+from msgen.models.kinds import Kind
 from msgen.models.noise import Noise
 from msgen.models.probability_flow import ProbabilityFlow, RungeKutta
+from msgen.models.score_config import SETTINGS, STEPS, ScoreConfig, score_config
 from msgen.models.score_field import ScoreField
 from msgen.models.score_loss import DenoisingLoss, denoising_bound
 from msgen.models.score_net import ScoreNet
 from msgen.models.score_samplers import Guided, heun, reverse_sde
 from msgen.models.splines import wrap
 from msgen.models.torch_model import TorchModel, chunks
-
-SCORE_TRAINING = Training(learning_rate=5e-3, batch=512, ema=0.995, updates=4000, most_epochs=4000)
-"""How a score model is fitted by default: more, smaller steps than a flow, its loss being noisy."""
-STEPS = {"ode": 16, "heun": 32, "sde": 256}
-
-
-@dataclass(frozen=True)
-class ScoreConfig:
-    """What a score model is made of, without its weights.
-
-    Attributes
-    ----------
-    noise : str
-        'edm', 'vp' or 've', see `msgen.models.noise`.
-    layers, width : int
-        Of the dense network.
-    sampler : str
-        'ode', 'heun' or 'sde'. Only the first draws from the density that `log_prob` tells.
-    steps : int or None
-        Of the sampler; None: what `STEPS` says. `log_prob` takes those of 'ode' in any case.
-    churn : float
-        Noise that 'heun' adds back on its way, Karras' S_churn.
-    unconditional : float
-        Fraction of the training samples whose context is left out; above 0 the model also knows the
-        density without a context.
-    """
-
-    dim: int
-    periodic: tuple[bool, ...]
-    context_periodic: tuple[bool, ...] = ()
-    noise: str = "edm"
-    layers: int = 8
-    width: int = 128
-    sampler: str = "ode"
-    steps: int | None = None
-    churn: float = 0.0
-    unconditional: float = 0.0
-    training: Training = SCORE_TRAINING
-
-    def to_json(self) -> dict[str, Any]:
-        """As lists and scalars."""
-        out = asdict(self)
-        for key in ("periodic", "context_periodic"):
-            out[key] = list(out[key])
-        return {"schema_version": SCHEMA_VERSION, "kind": "score", **out}
-
-    @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> ScoreConfig:
-        """Inverse of `to_json`; keys that are not its own are left alone."""
-        values = {key: config[key] for key in cls.__dataclass_fields__}
-        for key in ("periodic", "context_periodic"):
-            values[key] = tuple(values[key])
-        values["training"] = Training(**values["training"])
-        return cls(**values)
 
 
 class _Scored(Standardised):
@@ -275,3 +219,11 @@ class ScoreModel(TorchModel):
                 layer.bias.uniform_(-bound, bound, generator=generator)
             # single precision from the start: a fit that changes nothing leaves the same bits
             net.float().double()
+
+
+KIND = Kind(
+    "score",
+    SETTINGS,
+    lambda space, given: ScoreModel(score_config(space, given)),
+    ScoreModel.from_state,
+)

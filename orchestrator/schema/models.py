@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,14 +11,20 @@ from msgen.orchestrator.schema.quantities import AutoSteps, Section
 Hidden = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 
 
-class _Trained(Section):
-    transforms: AutoSteps = "auto"
-    """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
-    hidden: Hidden = Field(default_factory=lambda: [64, 64])
-    """Width of every hidden layer."""
+class _Model(Section):
+    """What a kind of model can hold; `msgen.models.kinds.Kind` says the same."""
+
+    angles: ClassVar[bool] = True
+    """Periodic variables."""
+    context: ClassVar[bool] = True
+    """A condition."""
+
+
+class _Fitted(_Model):
     learning_rate: float = Field(default=5e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=256, ge=1)
+    """Samples per update."""
     epochs: AutoSteps = "auto"
     """Most epochs of one fit; auto: by the number of updates."""
     patience: AutoSteps = "auto"
@@ -29,7 +35,14 @@ class _Trained(Section):
     """Fits repeat bit for bit on the cpu only."""
 
 
-class SplineFlow(_Trained):
+class _Coupling(_Fitted):
+    transforms: AutoSteps = "auto"
+    """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
+    hidden: Hidden = Field(default_factory=lambda: [64, 64])
+    """Width of every hidden layer."""
+
+
+class SplineFlow(_Coupling):
     """Neural spline flow, circular where a CV is periodic."""
 
     kind: Literal["spline_flow"]
@@ -37,21 +50,23 @@ class SplineFlow(_Trained):
     """Pieces of one spline."""
 
 
-class RealNVP(_Trained):
+class RealNVP(_Coupling):
     """Affine coupling flow; for variables that are not periodic."""
 
+    angles: ClassVar[bool] = False
     kind: Literal["realnvp"]
 
 
-class KDE(Section):
+class KDE(_Model):
     """Kernel density estimate; nothing is trained."""
 
+    context: ClassVar[bool] = False
     kind: Literal["kde"]
     kernels: int = Field(default=500, ge=1)
     """Most kernels that are kept."""
 
 
-class Score(Section):
+class Score(_Fitted):
     """Score (diffusion) model: noise is added to the samples, a network learns the way back."""
 
     kind: Literal["score"]
@@ -69,17 +84,10 @@ class Score(Section):
     """Noise that heun adds back on its way."""
     unconditional: float = Field(default=0.0, ge=0, lt=1)
     """Fraction of the samples shown without their label; above 0 the label may be left out."""
-    learning_rate: float = Field(default=5e-3, gt=0, lt=1)
-    """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=512, ge=1)
-    epochs: AutoSteps = "auto"
-    """Most epochs of one fit; auto: by the number of updates."""
-    patience: AutoSteps = "auto"
-    """Epochs without a better held-out loss before a fit ends; auto: a quarter of epochs."""
+    """Samples per update."""
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 is off."""
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
-    """Fits repeat bit for bit on the cpu only."""
 
 
 ModelSpec = Annotated[SplineFlow | RealNVP | KDE | Score, Field(discriminator="kind")]

@@ -211,15 +211,16 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
 
 def _rest(campaign: Campaign) -> Iterator[Problem]:
     circular = [name for name, cv in campaign.cvs.items() if cv.is_periodic]
-    if campaign.model.kind == "realnvp" and campaign.strategy.kind == "steered" and circular:
+    model = campaign.model
+    if not model.angles and campaign.strategy.kind == "steered" and circular:
         what = f"cannot model the periodic CV {circular[0]}"
-        yield Problem(("model", "kind"), "realnvp", what, "Take spline_flow or kde")
+        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow or kde")
     stratified = campaign.strategy.kind == "steered" and campaign.strategy.stratify
-    if campaign.model.kind == "kde" and stratified:
+    if not model.context and stratified:
         what = "cannot hold one density for each state"
-        yield Problem(("model", "kind"), "kde", what, "Take spline_flow, or stratify: off")
-    if isinstance(campaign.model, Score):
-        yield from score_problems(campaign, campaign.model)
+        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow, or stratify: off")
+    if isinstance(model, Score):
+        yield from score_problems(campaign, model)
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")

@@ -63,10 +63,10 @@ def _windows(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Pro
 
 def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Problem]:
     by_model, molecular = strategy.seeds == "model", campaign.is_molecular
-    if by_model and campaign.model.kind == "kde":
-        what = "cannot be conditional on the CVs"
+    if by_model and not campaign.model.context:
+        what, remedy = "cannot be conditional on the CVs", "Take score or spline_flow"
         yield Problem(
-            ("model", "kind"), "kde", what, "Take score or spline_flow, or seeds: neighbour"
+            ("model", "kind"), campaign.model.kind, what, f"{remedy}, or seeds: neighbour"
         )
     if by_model and strategy.training.steps == 0 and strategy.training.file is None:
         what = "leaves the first model nothing to learn from"
