@@ -2,6 +2,9 @@
 
 ln q(y|c) = ln q₀(z) + ln|∂z/∂v| − Σ_linear ln σ_i, with v = (y − μ)/σ on linear columns, v = y on
 angles, z = T(v|c), and q₀ standard normal on linear columns, uniform on [−π, π) on angles.
+
+Whitened, v = Qᵀ((y − μ)/σ)/s on linear columns, Q the eigenvectors of their correlation matrix; as
+Q is orthogonal, the determinant gains −Σ ln s_i and nothing else.
 """
 
 from __future__ import annotations
@@ -19,30 +22,85 @@ from msgen.models.splines import LINEAR_BOUND, wrap
 
 
 class Standardised(nn.Module):
-    """Shift and scale of data and context, kept with the weights; angles stay as they are."""
+    """Shift and scale of data and context, kept with the weights; angles stay as they are.
+
+    `whiten`: linear columns are also turned to their principal axes, and scaled there.
+    """
 
     loc: Tensor
     scale: Tensor
     context_loc: Tensor
     context_scale: Tensor
+    axes: Tensor
+    spread: Tensor
 
-    def __init__(self, periodic: Sequence[bool], context_periodic: Sequence[bool]) -> None:
+    def __init__(
+        self, periodic: Sequence[bool], context_periodic: Sequence[bool], whiten: bool = False
+    ) -> None:
         super().__init__()
+        self.whiten = whiten
         self.linear, self.angles = columns(periodic)
         self.context_linear, self.context_angles = columns(context_periodic)
         for name, n in (("", len(periodic)), ("context_", len(context_periodic))):
             self.register_buffer(f"{name}loc", torch.zeros(n))
             self.register_buffer(f"{name}scale", torch.ones(n))
+        if whiten:
+            self.register_buffer("axes", torch.eye(len(self.linear)))
+            self.register_buffer("spread", torch.ones(len(self.linear)))
 
     def standardise(self, y: Array, weights: Array | None, context: Array | None) -> None:
-        """Set μ and σ from the data, weighted."""
+        """Set μ and σ from the data, weighted, and the principal axes where it whitens."""
         loc, scale = moments(y, weights, self.angles.numpy())
-        self.loc.copy_(torch.as_tensor(loc))
-        self.scale.copy_(torch.as_tensor(scale))
+        self.place(loc, scale)
+        if self.whiten:
+            linear = self.linear.numpy()
+            v = ((y - loc) / scale)[:, linear]
+            axes = principal_axes(v, weights)
+            self.axes.copy_(torch.as_tensor(axes))
+            none = np.zeros(0, dtype=np.int64)
+            self.spread.copy_(torch.as_tensor(moments(v @ axes, weights, none)[1]))
         if context is not None:
             loc, scale = moments(context, weights, self.context_angles.numpy())
             self.context_loc.copy_(torch.as_tensor(loc))
             self.context_scale.copy_(torch.as_tensor(scale))
+
+    def place(self, loc: Array, scale: Array) -> None:
+        """Set μ and σ, shapes (d,); entries of angles are ignored. Principal axes are forgotten."""
+        angles = self.angles.numpy()
+        mu, sigma = np.array(loc, dtype=np.float64), np.array(scale, dtype=np.float64)
+        mu[angles], sigma[angles] = 0.0, 1.0
+        self.loc.copy_(torch.as_tensor(mu))
+        self.scale.copy_(torch.as_tensor(sigma))
+        if self.whiten:
+            self.axes.copy_(torch.eye(len(self.linear)))
+            self.spread.fill_(1.0)
+
+    def fits(self, y: Array, weights: Array | None) -> bool:
+        """Whether data (n, d) lie within what μ, σ and axes were made for."""
+        with torch.no_grad():
+            v = self.to_unit(torch.as_tensor(y)).numpy()
+        loc, scale = moments(v, weights, self.angles.numpy())
+        return bool(np.all(np.abs(loc) < 0.5) and np.all(np.abs(np.log(scale)) < np.log(1.5)))
+
+    def to_unit(self, y: Tensor) -> Tensor:
+        """v of y, shape (n, d)."""
+        v = (y - self.loc) / self.scale
+        if self.whiten:
+            v[:, self.linear] = (v[:, self.linear] @ self.axes) / self.spread
+        return v
+
+    def from_unit(self, v: Tensor) -> Tensor:
+        """y of v, shape (n, d); angles may lie in any turn."""
+        if self.whiten:
+            v = v.clone()
+            v[:, self.linear] = (v[:, self.linear] * self.spread) @ self.axes.T
+        return v * self.scale + self.loc
+
+    @property
+    def log_unit(self) -> Tensor:
+        """ln|∂v/∂y|, the same everywhere."""
+        out = -torch.log(self.scale).sum()
+        return out - torch.log(self.spread).sum() if self.whiten else out
 
     def context_features(self, context: Tensor | None) -> Tensor | None:
         """What a network sees: linear columns standardised, angles as sin and cos."""
@@ -59,27 +117,28 @@ class StandardisedDensity(Standardised):
     """
 
     def __init__(
-        self, bijection: nn.Module, periodic: Sequence[bool], context_periodic: Sequence[bool]
+        self,
+        bijection: nn.Module,
+        periodic: Sequence[bool],
+        context_periodic: Sequence[bool],
+        whiten: bool = False,
     ) -> None:
-        super().__init__(periodic, context_periodic)
+        super().__init__(periodic, context_periodic, whiten)
         self.bijection = bijection
 
     def forward(self, y: Tensor, context: Tensor | None) -> Tensor:
         """ln q(y|c), shape (n,)."""
-        v = (y - self.loc) / self.scale
-        z, log_det = self.bijection(v, self.context_features(context))
+        z, log_det = self.bijection(self.to_unit(y), self.context_features(context))
         normal = z[:, self.linear]
         log_base = -0.5 * (normal * normal).sum(dim=-1)
         constant = 0.5 * len(self.linear) + len(self.angles)
-        out: Tensor = (
-            log_base + log_det - torch.log(self.scale).sum() - constant * math.log(2 * math.pi)
-        )
+        out: Tensor = log_base + log_det + self.log_unit - constant * math.log(2 * math.pi)
         return out
 
     def push(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Base draws z to samples y, shape (n, d); angles in [−π, π)."""
         v = self.bijection.inverse(z, self.context_features(context))  # type: ignore[operator]
-        y: Tensor = v * self.scale + self.loc
+        y = self.from_unit(v)
         y[:, self.angles] = wrap(y[:, self.angles])
         return y
 
@@ -112,3 +171,21 @@ def moments(y: Array, weights: Array | None, angles: Array) -> tuple[Array, Arra
     scale = np.maximum(np.maximum(spread, reach), 1e-9 * (1 + np.abs(loc)))
     loc[angles], scale[angles] = 0.0, 1.0
     return loc, scale
+
+
+def principal_axes(v: Array, weights: Array | None) -> Array:
+    """Eigenvectors of the covariance of v (n, d), columns by rising variance, shape (d, d).
+
+    Off the diagonal it is damped by 1 − min(1, (d/n)²), n the effective number of rows, so that few
+    rows turn nothing.
+    """
+    d = v.shape[1]
+    w = np.full(len(v), 1 / len(v)) if weights is None else weights / weights.sum()
+    centred = v - w @ v
+    covariance = (centred * w[:, None]).T @ centred
+    damped = 1.0 - min(1.0, (d * float(w @ w)) ** 2)
+    covariance = np.where(np.eye(d, dtype=bool), covariance, damped * covariance)
+    axes = np.linalg.eigh(covariance)[1]
+    # the sign of an eigenvector is a convention of the library: take the largest entry positive
+    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(d)])
+    return np.asarray(axes * np.where(signs == 0, 1.0, signs))

@@ -1,7 +1,7 @@
 """Training without data: the reverse Kullback–Leibler divergence to an energy.
 
-Minimises KL(q_θ ‖ ρ*_τ) = ⟨ln q_θ(x) + u(x)/τ⟩_{x ~ q_θ} + ln Z_τ, u = U/kT the reduced energy and τ
-the temperature in units of the target's own (Noé et al., Science 365, eaaw1147, 2019; Gabrié 2024).
+Minimises KL(q_θ ‖ ρ*_τ) = ⟨ln q_θ(x) + u(x)/τ⟩_{x ~ q_θ} + ln Z_τ, with u = U/kT the reduced energy
+and τ the temperature in units of the target's own (Noé et al., Science 365, eaaw1147, 2019).
 By itself it is content with one mode of several, since x is drawn from q_θ: the cures here are
 annealing (τ falls from `hot` to 1) and samples (a forward term on data).
 
@@ -188,7 +188,7 @@ def first_temperature(reduced: Array, dim: int) -> float:
 def _pull(
     model: Reparametrised, energy: Energy, y: Tensor, tau: float, tail: float
 ) -> tuple[float, Tensor, float, int]:
-    """Mean loss, its derivative by each draw (rows with a bad energy 0), clipped share, bad rows."""
+    """Mean loss, its derivative by each draw (0 for a bad one), clipped share, bad rows."""
     x = y.detach().requires_grad_(True)
     log_q = model.log_density(x)
     (slope,) = torch.autograd.grad(log_q.sum(), x)
@@ -244,5 +244,3 @@ class _Record:
         rows = np.array(self._rows)
         parts = [rows[i : i + self._every].mean(axis=0) for i in range(0, len(rows), self._every)]
         return tuple((float(p[0]), float(p[1])) for p in parts), tuple(float(p[2]) for p in parts)
-
-

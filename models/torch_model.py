@@ -6,11 +6,11 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.checks import check_length, check_rows, check_weights
-from msgen.models.density import Standardised, moments
+from msgen.models.density import Standardised
 from msgen.models.fitting import Training
 
 CHUNK = 16384
@@ -55,6 +55,21 @@ class TorchModel:
         """Columns a context must have, 0 for none."""
         return len(self.config.context_periodic)
 
+    @property
+    def training(self) -> Training:
+        """How it is fitted."""
+        return self.config.training
+
+    def network(self) -> nn.Module:
+        """What holds the weights."""
+        return self._density
+
+    def place(self, mean: Array, std: Array, seed: int) -> None:
+        """Begin afresh, unfitted, in units of `std` about `mean`, shapes (d,)."""
+        self._reset(seed)
+        self._density.place(mean, std)
+        self.fitted = False
+
     def fit(
         self,
         data: Array,
@@ -88,7 +103,7 @@ class TorchModel:
         if c is None and self.n_context:
             raise ValueError(f"a fit of this model needs a context of {self.n_context} columns")
         w = check_weights(weights, len(y))
-        if fresh or not self.fitted or not self._still_standard(y, w):
+        if fresh or not self.fitted or not self._density.fits(y, w):
             self._reset(seed)
             self._density.standardise(y, w, c)
         report = self._train(
@@ -143,12 +158,6 @@ class TorchModel:
 
     def _log_density(self, y: Tensor, context: Tensor | None) -> Tensor:
         raise NotImplementedError
-
-    def _still_standard(self, y: Array, weights: Array | None) -> bool:
-        loc, scale = moments(y, weights, self._density.angles.numpy())
-        old_loc, old_scale = self._density.loc.numpy(), self._density.scale.numpy()
-        moved = np.abs(loc - old_loc) / old_scale
-        return bool(np.all(moved < 0.5) and np.all(np.abs(np.log(scale / old_scale)) < np.log(1.5)))
 
     def _checked_context(self, context: Array | None, n: int) -> Array | None:
         if (context is None) != (self.n_context == 0):
