@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from msgen.orchestrator.schema.local import GHMC, HMC, Langevin, LocalSpec
 from msgen.orchestrator.schema.quantities import (
     AutoCount,
-    AutoNumber,
     AutoQuantity,
     AutoSteps,
     FreeEnergyOrZero,
@@ -17,64 +17,18 @@ from msgen.orchestrator.schema.quantities import (
     WindowsSpec,
 )
 
+__all__ = [
+    "GHMC",
+    "HMC",
+    "FlowMCMC",
+    "Langevin",
+    "Local",
+    "LocalSpec",
+    "Steered",
+    "StrategySpec",
+    "Umbrella",
+]
 
-class Langevin(Section):
-    """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²."""
-
-    kind: Literal["langevin"]
-    steps: int = Field(default=500, ge=1)
-    """Steps of one replica between two global (or steered) moves."""
-    timestep: AutoQuantity = "auto"
-    """auto: the system's own; for an analytic system 0.02, without a unit."""
-    friction: AutoQuantity = "auto"
-    """auto: the system's own; for an analytic system 1, without a unit."""
-
-
-class GHMC(Section):
-    """Langevin dynamics with a Metropolis test for every step; exact."""
-
-    kind: Literal["ghmc"]
-    steps: int = Field(default=500, ge=1)
-    """Steps of one replica between two global (or steered) moves."""
-    timestep: AutoQuantity = "auto"
-    """auto: the system's own; for an analytic system 0.02, without a unit."""
-    friction: AutoQuantity = "auto"
-    """auto: the system's own; for an analytic system 1, without a unit."""
-
-
-class MALA(Section):
-    """Metropolis-adjusted overdamped Langevin; exact; analytic systems."""
-
-    kind: Literal["mala"]
-    steps: int = Field(default=200, ge=1)
-    """Steps of one replica between two global (or steered) moves."""
-    step_size: AutoNumber = "auto"
-    """auto: tuned for acceptance during explore and adapt."""
-
-
-class HMC(Section):
-    """Hamiltonian Monte Carlo; exact; analytic systems."""
-
-    kind: Literal["hmc"]
-    steps: int = Field(default=50, ge=1)
-    """Trajectories of one replica between two global (or steered) moves."""
-    step_size: AutoNumber = "auto"
-    """auto: tuned for acceptance during explore and adapt."""
-    leapfrog: int = Field(default=10, ge=1)
-    """Leapfrog steps of one trajectory."""
-
-
-class Overdamped(Section):
-    """Euler–Maruyama overdamped Langevin; approximate; analytic systems."""
-
-    kind: Literal["overdamped"]
-    steps: int = Field(default=500, ge=1)
-    """Steps of one replica between two global (or steered) moves."""
-    step_size: float = Field(default=0.001, gt=0, allow_inf_nan=False)
-    """Time step; the error in the density is of this order."""
-
-
-LocalSpec = Annotated[Langevin | GHMC | MALA | HMC | Overdamped, Field(discriminator="kind")]
 
 Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 """Share ε of broad proposals in q = (1−ε)·model + ε·broad; it bounds the weights."""
