@@ -80,7 +80,7 @@ def bar(
     if not (np.isfinite(w_f).any() and np.isfinite(w_r).any()):
         return _none("every work of one direction is infinite")
     m = float(np.log(len(w_f) / len(w_r)))
-    delta = _solve(w_f, w_r, m)
+    delta = solve_bennett(w_f, w_r, m)
     f_f, f_r = fermi(m + w_f - delta), fermi(-m + w_r + delta)
     overlap = float(np.mean(fermi(w_f - delta)) + np.mean(fermi(w_r + delta)))
     n_eff = min(float(s.sum() ** 2 / np.sum(s**2)) for s in (f_f, f_r))
@@ -135,14 +135,19 @@ def _none(reason: str) -> BarResult:
     return BarResult(np.nan, np.nan, 0.0, 0.0, 0, reason)
 
 
-def _solve(w_f: Array, w_r: Array, m: float) -> float:
-    """Root of Bennett's equation, whose left side minus right side rises with ∆F."""
+def solve_bennett(w_f: Array, w_r: Array, m: float, share: float = 1.0) -> float:
+    """Root ∆F of Σ_F f(m + w_F − ∆F) = share · Σ_R f(−m + w_R + ∆F).
+
+    Any m > −∞ is consistent where share = n_F e^{−m}/n_R; least variance has e^m the ratio of the
+    *effective* numbers of works (Bennett 1976, eq. 12). The left side minus the right rises with
+    ∆F. Works in kT, checked; each direction has a finite one.
+    """
     finite = np.concatenate([w_f[np.isfinite(w_f)] + m, m - w_r[np.isfinite(w_r)]])
     # not from min to max: a path that nearly blew up has a work of 1e200, beyond 200 bisections
     lo = hi = float(finite[np.argmin(np.abs(finite))])
 
     def excess(d: float) -> float:
-        return float(fermi(m + w_f - d).sum() - fermi(-m + w_r + d).sum())
+        return float(fermi(m + w_f - d).sum() - share * fermi(-m + w_r + d).sum())
 
     width = 1.0
     while excess(lo) > 0.0:
@@ -155,7 +160,7 @@ def _solve(w_f: Array, w_r: Array, m: float) -> float:
         g = excess(d)
         lo, hi = (d, hi) if g < 0.0 else (lo, d)
         f, r = fermi(m + w_f - d), fermi(-m + w_r + d)
-        slope = float(np.sum(f * (1.0 - f)) + np.sum(r * (1.0 - r)))
+        slope = float(np.sum(f * (1.0 - f)) + share * np.sum(r * (1.0 - r)))
         step = d - g / slope if slope > 0.0 else np.inf
         # Newton where it stays inside the bracket, bisection otherwise.
         new = step if lo < step < hi else 0.5 * (lo + hi)
