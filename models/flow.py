@@ -31,6 +31,7 @@ class FlowConfig:
     transforms: int = 4
     hidden: tuple[int, ...] = (64, 64)
     bins: int = 8
+    transform: str = "standardise"
     training: Training = field(default_factory=Training)
 
     def to_json(self) -> dict[str, Any]:
@@ -43,7 +44,7 @@ class FlowConfig:
     @classmethod
     def from_json(cls, config: Mapping[str, Any]) -> FlowConfig:
         """Inverse of `to_json`; keys that are not its own are left alone."""
-        values = {key: config[key] for key in cls.__dataclass_fields__}
+        values = {key: config[key] for key in cls.__dataclass_fields__ if key in config}
         for key in ("periodic", "context_periodic", "hidden"):
             values[key] = tuple(values[key])
         values["training"] = Training(**values["training"])
@@ -77,13 +78,25 @@ class FlowModel(TorchModel):
         with torch.random.fork_rng(devices=[]):
             bijection = self._bijection(config)
         self._density: StandardisedDensity = StandardisedDensity(
-            bijection, config.periodic, config.context_periodic
+            bijection, config.periodic, config.context_periodic, config.transform == "whiten"
         ).double()
         self._density.requires_grad_(True)
         self._reset(0)
 
     def _bijection(self, config: FlowConfig) -> nn.Module:
         raise NotImplementedError
+
+    def noise(self, n: int, rng: np.random.Generator) -> Tensor:
+        """n draws z of the base, shape (n, d)."""
+        return self._density.base(n, rng)
+
+    def push_noise(self, z: Tensor) -> Tensor:
+        """x of z, shape (n, d), differentiable in the weights; angles in [−π, π)."""
+        return self._density.push(z, None)
+
+    def log_density(self, y: Tensor) -> Tensor:
+        """ln q(y), shape (n,), differentiable."""
+        return self._log_density(y, None)
 
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
         """n draws, shape (n, d); angles in [−π, π). Context has one row, or n."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from msgen.models.flow import FlowConfig, FlowModel, flow_config
 from msgen.models.kinds import Kind, Space
-from msgen.models.settings import TRAINING, Whole, Widths
+from msgen.models.settings import TRAINING, TRANSFORM, Whole, Widths
 from msgen.models.zuko_flow import ZukoBijection
 
 
@@ -47,7 +47,7 @@ def _make(space: Space, given: dict[str, Any]) -> RealNVP:
 
 KIND = Kind(
     "realnvp",
-    {"transforms": Whole(), "hidden": Widths(), **TRAINING},
+    {"transforms": Whole(), "hidden": Widths(), "transform": TRANSFORM, **TRAINING},
     _make,
     RealNVP.from_state,
     angles=False,

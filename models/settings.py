@@ -83,6 +83,9 @@ SHARE = Number(lambda v: 0 <= v < 1, "lie in [0, 1)", "0.1, or 0 for none")
 """A fraction of the samples."""
 AT_LEAST_0 = Number(lambda v: 0 <= v < math.inf, "be a number of at least 0", "40, or 0 for none")
 
+TRANSFORM = Choice(("standardise", "whiten"), "transform of the data")
+"""What becomes of linear columns before a network sees them; see `msgen.models.density`."""
+
 TRAINING: Mapping[str, Setting] = {
     "learning_rate": Number(lambda v: 0 < v < 1, "lie between 0 and 1", "5.0e-3"),
     "batch": Whole(),

@@ -12,7 +12,7 @@ from msgen.models.flow import FlowConfig, FlowModel, flow_config
 from msgen.models.kinds import Kind, Space
 from msgen.models.mixed_flow import MixedBijection
 from msgen.models.realnvp import n_features
-from msgen.models.settings import TRAINING, Whole, Widths
+from msgen.models.settings import TRAINING, TRANSFORM, Whole, Widths
 from msgen.models.zuko_flow import ZukoBijection
 
 
@@ -53,7 +53,13 @@ def _make(space: Space, given: dict[str, Any]) -> SplineFlow:
 
 KIND = Kind(
     "spline_flow",
-    {"transforms": Whole(), "hidden": Widths(), "bins": Whole(2), **TRAINING},
+    {
+        "transforms": Whole(),
+        "hidden": Widths(),
+        "bins": Whole(2),
+        "transform": TRANSFORM,
+        **TRAINING,
+    },
     _make,
     SplineFlow.from_state,
 )

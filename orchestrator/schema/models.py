@@ -40,6 +40,8 @@ class _Coupling(_Fitted):
     """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
     hidden: Hidden = Field(default_factory=lambda: [64, 64])
     """Width of every hidden layer."""
+    transform: Literal["standardise", "whiten"] = "standardise"
+    """Of linear columns before the network sees them; whiten: turned to their principal axes."""
 
 
 class SplineFlow(_Coupling):
