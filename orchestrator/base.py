@@ -17,6 +17,7 @@ __all__ = [
     "Executor",
     "Failure",
     "FailureKind",
+    "LogZ",
     "OrderKey",
     "Phase",
     "Reporter",
@@ -83,6 +84,15 @@ class StateEstimate:
 
 
 @dataclass(frozen=True)
+class LogZ:
+    """ln Z, Z = ∫ exp(−U/kT) dx over all coordinates in their own units, and how it was got."""
+
+    value: float
+    stderr: float | None
+    method: str
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Free energies after a round.
 
@@ -97,6 +107,8 @@ class Estimate:
         'ess', 'r_hat', 'round_trips', 'acceptance' (per move kind), 'overlap' … JSON-able.
     converged, unmet
         Whether every criterion of `converge:` holds, and which do not, in words.
+    log_z : LogZ or None
+        Where the strategy has a proposal whose density is known.
     """
 
     axes: Mapping[str, Array]
@@ -106,6 +118,7 @@ class Estimate:
     diagnostics: Mapping[str, Any]
     converged: bool
     unmet: tuple[str, ...]
+    log_z: LogZ | None = None
 
 
 @dataclass(frozen=True)

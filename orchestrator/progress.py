@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from msgen.orchestrator.base import Cost, RoundInfo, StateEstimate, Status
+from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate, Status
 from msgen.orchestrator.history import HistoryPoint, time_to_convergence
 
 UNKNOWN = "not known yet"
@@ -76,6 +76,20 @@ def state_lines(states: Mapping[str, StateEstimate]) -> list[str]:
     ]
 
 
+def log_z(estimate: Estimate) -> str | None:
+    """ln Z ± error and how it was got, None where it is not known."""
+    if estimate.log_z is None or not math.isfinite(estimate.log_z.value):
+        return None
+    shown = free_energy(StateEstimate(estimate.log_z.value, estimate.log_z.stderr))
+    return f"{shown} ({estimate.log_z.method})"
+
+
+def result_lines(estimate: Estimate) -> list[str]:
+    """The free energy of every state, and ln Z where it is known."""
+    known = log_z(estimate)
+    return state_lines(estimate.states) + ([f"  ln Z = {known}"] if known else [])
+
+
 def briefly(unmet: Sequence[str]) -> list[str]:
     """The first three of what is unmet, each cut to a few words, and how many more there are."""
     short = [textwrap.shorten(what, 60, placeholder=" …") for what in unmet[:3]]
@@ -111,6 +125,7 @@ def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
         ("acceptance", ", ".join(rates) or "–"),
         ("ESS", f"{ess:.0f}" if known else "–"),
         *_transitions(found),
+        *[("ln Z", known) for known in [log_z(info.estimate)] if known],
         ("energy evaluations", count(info.cost.energy_evaluations)),
         ("wall", duration(info.cost.wall_s)),
         ("convergence", eta),
@@ -174,7 +189,7 @@ def final_lines(
     """The last words: status, result, cost, where things are, and how to go on if it must."""
     lines = [f"{campaign}: {status} — {reason}"]
     if info is not None:
-        lines += state_lines(info.estimate.states)
+        lines += result_lines(info.estimate)
         cost = info.cost
         lines.append(
             f"  {cost.rounds} rounds · {count(cost.energy_evaluations)} energy evaluations · "

@@ -23,6 +23,7 @@ from msgen.orchestrator.progress import (
     REFERENCE,
     UNKNOWN,
     duration,
+    log_z,
     overhead,
     state_values,
 )
@@ -131,6 +132,9 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         rows.append(cells)
     parts.append("<h2>Free energies of the states</h2>" + _table(rows, columns))
     parts.append("<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>")
+    partition_function = log_z(estimate)
+    if partition_function:
+        parts.append(f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>")
     if estimate.unmet:
         items = "".join(f"<li>{html.escape(u)}</li>" for u in estimate.unmet)
         parts.append(f"<h2>Criteria not met</h2><ul>{items}</ul>")

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from msgen.orchestrator.base import Cost, Estimate, StateEstimate
+from msgen.orchestrator.base import Cost, Estimate, LogZ, StateEstimate
 from msgen.orchestrator.files import write_atomic
 from msgen.orchestrator.schema.problems import CampaignError, Problem
 
@@ -117,6 +117,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "stderr_kT": estimate.stderr_kT,
         },
         "states": states,
+        "log_z": None if estimate.log_z is None else asdict(estimate.log_z),
         "diagnostics": {
             **estimate.diagnostics,
             "converged": estimate.converged,
@@ -190,6 +191,8 @@ def read_result(run_dir: Path) -> Result:
             diagnostics=diagnostics,
             converged=converged,
             unmet=tuple(unmet),
+            # results of before log Z was reported have no such key
+            log_z=LogZ(**content["log_z"]) if content.get("log_z") else None,
         ),
         Cost(**content["cost"]),
     )

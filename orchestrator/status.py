@@ -11,7 +11,7 @@ from typing import Any
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.history import read_history
 from msgen.orchestrator.lock import RunLock
-from msgen.orchestrator.progress import count, duration, overhead, state_lines
+from msgen.orchestrator.progress import count, duration, overhead, result_lines
 from msgen.orchestrator.results import Result, committed_result
 from msgen.orchestrator.schema.problems import CampaignError
 
@@ -52,7 +52,7 @@ def status(run_dir: Path) -> str:
     history = read_history(run_dir)
     if history:
         lines.append(f"  phase {history[-1].phase}, round {history[-1].round}")
-    lines += state_lines(estimate.states)
+    lines += result_lines(estimate)
     lines.append(
         f"  {count(cost.energy_evaluations)} energy evaluations · wall {duration(cost.wall_s)} · "
         f"{overhead(cost)}"

@@ -11,7 +11,7 @@ import pytest
 from reporting import info
 from rich.console import Console
 
-from msgen.orchestrator.base import RoundInfo, StateEstimate, Status
+from msgen.orchestrator.base import LogZ, RoundInfo, StateEstimate, Status
 from msgen.orchestrator.history import HistoryPoint
 from msgen.orchestrator.progress import (
     Progress,
@@ -82,6 +82,15 @@ def test_the_reference_says_nothing_before_another_state_is_known() -> None:
     assert state_values({}) == {}
     unseen = {"a": none, "b": StateEstimate(0.3, 0.1)}
     assert state_values(unseen) == {"a": "not known yet", "b": "0.30 ± 0.10"}
+
+
+def test_the_partition_function_is_told_where_it_is_known() -> None:
+    one = info(0)
+    known = replace(one, estimate=replace(one.estimate, log_z=LogZ(12.5, 0.031, "BAR")))
+    text = plain([known], "failed")
+    assert text.count("ln Z 12.50 ± 0.03 (BAR)") == 1
+    assert text.count("ln Z = 12.50 ± 0.03 (BAR)") == 1
+    assert "ln Z" not in plain([one], "failed")
 
 
 def test_a_converged_run_is_not_told_how_to_go_on() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from reporting import DISTANCE, KT, PHI, PSI, header, result
 
+from msgen.orchestrator.base import LogZ
 from msgen.orchestrator.plots import marginals, minimum_of
 from msgen.orchestrator.results import (
     CVInfo,
@@ -28,8 +30,9 @@ def test_json_has_exactly_the_documented_layout(tmp_path: Path) -> None:
     content = json.loads(write_result(tmp_path, result()).read_text())
     assert list(content) == [
         "schema_version", "campaign", "status", "reason", "temperature_K", "kT_kJ_per_mol", "cvs",
-        "surface", "states", "diagnostics", "cost",
+        "surface", "states", "log_z", "diagnostics", "cost",
     ]  # fmt: skip
+    assert content["log_z"] is None
     assert content["cvs"][0] == {"name": "phi", "periodic": True, "unit": "rad"}
     assert set(content["surface"]) == {"axes", "f_kT", "stderr_kT"}
     assert content["states"]["rest"] == {"f_kT": -3.6, "stderr_kT": 0.2}
@@ -60,6 +63,17 @@ def test_reads_back_what_was_written(tmp_path: Path, cvs: tuple[CVInfo, ...]) ->
     assert (back.header, back.cost, back.status) == (r.header, r.cost, r.status)
     assert back.estimate.states == r.estimate.states
     assert back.estimate.diagnostics == r.estimate.diagnostics
+
+
+def test_the_partition_function_is_kept_and_older_results_have_none(tmp_path: Path) -> None:
+    r = result()
+    r = replace(r, estimate=replace(r.estimate, log_z=LogZ(-3.25, 0.04, "BAR")))
+    path = write_result(tmp_path, r)
+    assert read_result(tmp_path).estimate.log_z == r.estimate.log_z
+    content = json.loads(path.read_text())
+    del content["log_z"]
+    path.write_text(json.dumps(content))
+    assert read_result(tmp_path).estimate.log_z is None
 
 
 def test_no_result_and_another_layout_say_so(tmp_path: Path) -> None:
