@@ -173,16 +173,14 @@ def reverse_kl(
     )
 
 
-def first_temperature(reduced: Array, dim: int) -> float:
-    """τ at which draws of reduced energies `reduced` are typical, at least 1.
+def first_temperature(reduced: Array) -> float:
+    """τ at which draws of reduced energies `reduced`, shape (n,), differ by about one; at least 1.
 
-    A harmonic energy lies d/2 τ above its bottom on average, so that τ = 2 (median u − min u)/d;
-    from there on cooling leads through what the model can follow.
+    τ = median u − min u: no barrier between such draws is then much higher than kT τ, and from
+    there on cooling leads through densities that the model can follow.
     """
     u = reduced[np.isfinite(reduced)]
-    if not len(u):
-        return 1.0
-    return max(1.0, float(2.0 * (np.median(u) - u.min()) / dim))
+    return max(1.0, float(np.median(u) - u.min())) if len(u) else 1.0
 
 
 def _pull(
