@@ -210,15 +210,7 @@ class ScoreModel(TorchModel):
         return max(64, 8192 // self.dim)
 
     def _reset(self, seed: int) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        net = self._density.net
-        with torch.no_grad():
-            for layer in (net.first, *net.dense, net.last):
-                bound = 1 / math.sqrt(layer.in_features) * (0.01 if layer is net.last else 1.0)
-                layer.weight.uniform_(-bound, bound, generator=generator)
-                layer.bias.uniform_(-bound, bound, generator=generator)
-            # single precision from the start: a fit that changes nothing leaves the same bits
-            net.float().double()
+        self._density.net.reset(torch.Generator().manual_seed(seed))
 
 
 KIND = Kind(

@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
-from msgen.models.density import columns
+from msgen.models.dense_net import DenseNet
 from msgen.models.noise import Noise
 from msgen.models.wrapped import score_norm
 
@@ -17,10 +16,8 @@ N_WAVES = 6
 """Fourier features of the noise level, sin and cos each."""
 
 
-class ScoreNet(nn.Module):
-    """F(x, σ, c): `layers` dense layers with SiLU, and a skip around each inner one.
-
-    It sees angles as sin and cos only.
+class ScoreNet(DenseNet):
+    """F(x, σ, c) of a noise process.
 
     Parameters
     ----------
@@ -33,8 +30,6 @@ class ScoreNet(nn.Module):
         Whether the context may be left out; the network is then told whether it was.
     """
 
-    n_level = 1 + 2 * N_WAVES
-
     def __init__(
         self,
         periodic: Sequence[bool],
@@ -44,19 +39,8 @@ class ScoreNet(nn.Module):
         noise: Noise,
         droppable: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(periodic, 1 + 2 * N_WAVES, n_context + int(droppable), layers, width)
         self.noise, self.droppable, self.n_context = noise, droppable, n_context
-        self.linear, self.angles = columns(periodic)
-        self.n_seen = len(self.linear) + 2 * len(self.angles)
-        n_in = self.n_seen + self.n_level + n_context + int(droppable)
-        self.first = nn.Linear(n_in, width)
-        self.inner = nn.ModuleList(nn.Linear(width, width) for _ in range(layers - 2))
-        self.last = nn.Linear(width, len(periodic))
-
-    @property
-    def dense(self) -> list[nn.Linear]:
-        """The inner layers."""
-        return [layer for layer in self.inner if isinstance(layer, nn.Linear)]
 
     def forward(
         self, x: Tensor, sigma: Tensor, context: Tensor | None, keep: Tensor | None = None
@@ -67,26 +51,20 @@ class ScoreNet(nn.Module):
         """
         level = sigma[:, None]
         seen = self.seen(x, self.noise.precondition(level)[2])
-        label = self.label(context, keep, len(x), x)
-        h = functional.silu(self.first(torch.cat((seen, self.level_features(level), label), dim=1)))
-        for layer in self.inner:
-            h = h + functional.silu(layer(h))
-        out: Tensor = self.last(h)
-        return out
+        return self.dense_forward(
+            seen, self.level_features(level), self.label(context, keep, len(x), x)
+        )
 
-    def seen(self, x: Tensor, c_in: Tensor) -> Tensor:
-        """What the network is shown of x (n, d)."""
-        if not len(self.angles):
-            return c_in * x
-        angles = x[:, self.angles]
-        return torch.cat((c_in * x[:, self.linear], torch.sin(angles), torch.cos(angles)), dim=1)
-
-    def level_features(self, sigma: Tensor) -> Tensor:
+    def level_features(self, level: Tensor) -> Tensor:
         """c_noise = ln(σ)/4 and waves of it, shape (n, n_level), of σ (n, 1)."""
-        level = torch.log(sigma) / 4
+        level = torch.log(level) / 4
         k = torch.arange(1, N_WAVES + 1, dtype=level.dtype, device=level.device)
         waves = (math.pi / 3) * level * k
         return torch.cat((level, torch.sin(waves), torch.cos(waves)), dim=1)
+
+    def label_features(self, context: Tensor | None, n: int) -> Tensor:
+        """The features of the context, all seen, and whether there is one, n rows."""
+        return self.label(context, None, n, self.first.weight)
 
     def label(self, context: Tensor | None, keep: Tensor | None, n: int, like: Tensor) -> Tensor:
         """The features of the context and whether there is one, n rows."""
@@ -94,6 +72,10 @@ class ScoreNet(nn.Module):
             keep = like.new_full((n, 1), 0.0 if context is None else 1.0)
         shown = like.new_zeros(n, self.n_context) if context is None else keep * context
         return torch.cat((shown, keep), dim=1) if self.droppable else shown
+
+    def affine(self, level: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """c_in, and a and b in dx/dσ = a x + b F."""
+        return (self.noise.precondition(level)[2], *affine(self, level))
 
 
 def affine(net: ScoreNet, level: Tensor) -> tuple[Tensor, Tensor]:
