@@ -27,7 +27,14 @@ class TorchSystem:
         Thermal energy in the unit of the energy.
     masses : array_like, shape (D,), optional
         Mass of every degree of freedom, 1 by default.
+
+    Attributes
+    ----------
+    log_z : float or None
+        ln ∫ exp(−U/kT) dx where it is known.
     """
+
+    log_z: float | None = None
 
     def __init__(self, start: Array, kT: float, masses: Array | None = None) -> None:
         self._start = np.array(start, dtype=np.float64).reshape(-1)

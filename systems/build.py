@@ -11,6 +11,7 @@ import numpy as np
 
 from msgen.systems.analytic import DoubleWell, MuellerBrown
 from msgen.systems.base import System
+from msgen.systems.build_targets import TARGET_KINDS, positive, target_system
 from msgen.systems.errors import SpecError
 from msgen.systems.mixtures import GaussianMixture, GaussianTunnel
 from msgen.systems.slow_fast import SLOW_MASS, EvolvingDoubleWell, SlowFast, VariableBarrier
@@ -24,14 +25,8 @@ SYSTEM_KINDS = (
     "gaussian_tunnel",
     "evolving_double_well",
     "variable_barrier",
+    *TARGET_KINDS,
 )
-
-
-def _positive(spec: Mapping[str, Any], key: str, default: float) -> float:
-    value = spec.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
-        raise SpecError(("system", key), value, "is not a positive number", f"Give {key} above 0")
-    return float(value)
 
 
 def _array(value: object, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -87,11 +82,11 @@ def _mixture(spec: Mapping[str, Any]) -> GaussianMixture:
         raise SpecError(
             ("system", "start"), start, "is no component", f"Give a number from 0 to {k - 1}"
         )
-    return GaussianMixture(means, scales, weights, _positive(spec, "kT", 1.0), start)
+    return GaussianMixture(means, scales, weights, positive(spec, "kT", 1.0), start)
 
 
 def _mueller_brown(spec: Mapping[str, Any]) -> MuellerBrown:
-    kT = _positive(spec, "kT", 15.0)
+    kT = positive(spec, "kT", 15.0)
     if spec.get("start") is None:
         return MuellerBrown(kT)
     start = _array(spec["start"], "start")
@@ -110,15 +105,15 @@ def _slow_fast(spec: Mapping[str, Any]) -> SlowFast:
     if start not in ("left", "right"):
         raise SpecError(("system", "start"), start, "is no minimum", "Give left or right")
     common: dict[str, Any] = {
-        "a3": _positive(spec, "a3", 1.0),
+        "a3": positive(spec, "a3", 1.0),
         "range": (float(limits[0]), float(limits[1])),
-        "wall": _positive(spec, "wall", 100.0),
-        "slow_mass": _positive(spec, "slow_mass", SLOW_MASS),
+        "wall": positive(spec, "wall", 100.0),
+        "slow_mass": positive(spec, "slow_mass", SLOW_MASS),
         "start": start,
     }
     if spec["kind"] == "evolving_double_well":
         return EvolvingDoubleWell(**common)
-    h = _positive(spec, "h", 4.0)
+    h = positive(spec, "h", 4.0)
     try:
         return VariableBarrier(h, **common)
     except ValueError as error:
@@ -139,7 +134,7 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         ``mueller_brown`` {kT, start: [x, y]}; ``gaussian_mixture`` {dim, means, scales, weights,
         kT, start: component}; ``gaussian_tunnel`` {start: 0 | 10}; ``evolving_double_well``
         {a3, range: [low, high], wall, slow_mass, start: left | right}; ``variable_barrier`` the
-        same and {h}.
+        same and {h}; those of `build_targets.target_system`.
     base_dir : Path
         The campaign file's folder; files are found relative to it.
     platform : str, optional
@@ -164,7 +159,7 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         start = spec.get("start") or "left"
         if start not in ("left", "right"):
             raise SpecError(("system", "start"), start, "is no minimum", "Give left or right")
-        return DoubleWell(_positive(spec, "kT", 1.0), "left" if start == "left" else "right")
+        return DoubleWell(positive(spec, "kT", 1.0), "left" if start == "left" else "right")
     if kind == "mueller_brown":
         return _mueller_brown(spec)
     if kind == "gaussian_mixture":
@@ -176,6 +171,8 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         return GaussianTunnel(float(mode))
     if kind in ("evolving_double_well", "variable_barrier"):
         return _slow_fast(spec)
+    if kind in TARGET_KINDS:
+        return target_system(spec)
     near = difflib.get_close_matches(str(kind), SYSTEM_KINDS, n=1)
     hint = f"Did you mean {near[0]}? Known" if near else "Known"
     raise SpecError(

@@ -11,6 +11,7 @@ import numpy as np
 
 from msgen.systems.base import CV, CVSet, System
 from msgen.systems.build_landmarks import landmark_cv
+from msgen.systems.build_targets import COLLECTIVE_KINDS, collective_cv
 from msgen.systems.cvs import (
     RMSD,
     Angle,
@@ -35,6 +36,7 @@ CV_KINDS = (
     "linear_combination",
     "coordinate",
     "diffusion_map",
+    *COLLECTIVE_KINDS,
     "python",
 )
 
@@ -157,6 +159,8 @@ def build_cv(name: str, spec: object, system: System, base_dir: Path, field: Fie
         )
     if kind == "coordinate":
         return _coordinate(name, spec, system, field)
+    if kind in COLLECTIVE_KINDS:
+        return collective_cv(name, spec, system, field)
     if kind == "python":
         return python_cv(name, spec, system.initial(), base_dir, field)
     if kind == "diffusion_map":
@@ -209,7 +213,8 @@ def build_cvs(spec: Mapping[str, Any], system: System, base_dir: Path) -> CVSet:
         The ``cvs:`` section: name → {kind, …}. Keys by kind: dihedral, angle, distance
         {atoms}; rmsd {atoms, reference}; radius_of_gyration {atoms}; coordination {groups, r0,
         n, m}; linear_combination {terms: [{coefficient, cv}], offset}; coordinate {index,
-        periodic}; diffusion_map {file, component}; python {factory, arguments, periodic, unit}.
+        periodic}; diffusion_map {file, component}; python {factory, arguments, periodic, unit};
+        those of `build_targets.collective_cv`.
     system : System
     base_dir : Path
         The campaign file's folder.

@@ -32,6 +32,8 @@ class GaussianMixture(TorchSystem):
         The component whose mean a campaign starts from.
     """
 
+    log_z = 0.0
+
     def __init__(
         self,
         means: Array,
@@ -88,6 +90,7 @@ class GaussianTunnel(TorchSystem):
         The mode a campaign starts in.
     """
 
+    log_z = 0.0
     weights = np.array([0.3, 0.7])
     centres = np.array([0.0, 10.0])
     sigma = np.linspace(0.5, 5.0, 19)

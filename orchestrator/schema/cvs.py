@@ -11,6 +11,7 @@ from pydantic import (
     StrictStr,
     field_serializer,
     field_validator,
+    model_validator,
 )
 
 from msgen.orchestrator.schema.quantities import Interval, Length, Section, problem
@@ -143,6 +144,43 @@ class Coordinate(_CV):
         return (-math.pi, math.pi) if self.periodic else (-math.inf, math.inf)
 
 
+class MeanCoordinate(_CV):
+    """Mean of the Cartesian coordinates of an analytic system."""
+
+    kind: Literal["mean_coordinate"]
+    indices: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
+    """Which coordinates; by default all."""
+
+
+class PairDistances(_CV):
+    """One number of all distances between the particles of dw4 or lj13."""
+
+    kind: Literal["pair_distances"]
+    statistic: Literal["mean", "rms", "smallest", "largest", "short"] = "mean"
+    """short: the number of pairs closer than r0, smoothly, Σ 1/(1 + (r/r₀)¹²)."""
+    r0: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Below it a pair is short."""
+
+    @model_validator(mode="after")
+    def _r0_of_short(self) -> PairDistances:
+        if self.statistic == "short" and self.r0 is None:
+            raise problem("is missing", "Give r0, below which a pair is short", at=("r0",))
+        if self.statistic != "short" and self.r0 is not None:
+            remedy = "Remove it, or take statistic: short"
+            raise problem("is not used", remedy, at=("r0",), value=self.r0)
+        return self
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, math.inf)
+
+
+class PotentialEnergy(_CV):
+    """U itself of an analytic system, in its own unit."""
+
+    kind: Literal["potential_energy"]
+
+
 class DiffusionMap(_CV):
     """A diffusion coordinate of a data set, in a file that ``msgen cv diffusion-map`` made."""
 
@@ -236,6 +274,9 @@ CVSpec = Annotated[
     | Coordination
     | LinearCombination
     | Coordinate
+    | MeanCoordinate
+    | PairDistances
+    | PotentialEnergy
     | DiffusionMap
     | PythonCV,
     Field(discriminator="kind"),

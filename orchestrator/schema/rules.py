@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _STATE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-_ANALYTIC = ("coordinate", "python", "linear_combination", "diffusion_map")
+_COORDINATES = ("coordinate", "mean_coordinate", "pair_distances", "potential_energy")
+_ANALYTIC = (*_COORDINATES, "python", "linear_combination", "diffusion_map")
 _ROUND_OFF = 1e-9
 _FULL = 2 * math.pi
 
@@ -45,7 +46,7 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
         here: Path = ("cvs", name)
         if not _WORD.match(name):
             yield Problem(here, name, "is no name for a CV", "Use letters, digits and _")
-        if campaign.is_molecular and cv.kind == "coordinate":
+        if campaign.is_molecular and cv.kind in _COORDINATES:
             remedy = "Take one that does not depend on how the molecule lies, as dihedral or rmsd"
             yield Problem((*here, "kind"), cv.kind, "is for analytic systems", remedy)
         if not campaign.is_molecular and cv.kind not in _ANALYTIC:

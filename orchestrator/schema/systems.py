@@ -15,6 +15,7 @@ from msgen.orchestrator.schema.quantities import (
     Time,
     problem,
 )
+from msgen.orchestrator.schema.targets import DW4, LJ13, HarmonicPair, ManyWell, Phi4
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -234,6 +235,11 @@ SystemSpec = Annotated[
     | GaussianMixture
     | EvolvingDoubleWell
     | VariableBarrier
+    | ManyWell
+    | Phi4
+    | DW4
+    | LJ13
+    | HarmonicPair
     | PythonSystem,
     Field(discriminator="kind"),
 ]
