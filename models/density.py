@@ -57,7 +57,7 @@ class Standardised(nn.Module):
             v = ((y - loc) / scale)[:, linear]
             axes = principal_axes(v, weights)
             self.axes.copy_(torch.as_tensor(axes))
-            none = np.zeros(0, dtype=np.int64)
+            none = torch.zeros(0, dtype=torch.long).numpy()
             self.spread.copy_(torch.as_tensor(moments(v @ axes, weights, none)[1]))
         if context is not None:
             loc, scale = moments(context, weights, self.context_angles.numpy())
@@ -128,12 +128,17 @@ class StandardisedDensity(Standardised):
 
     def forward(self, y: Tensor, context: Tensor | None) -> Tensor:
         """ln q(y|c), shape (n,)."""
-        z, log_det = self.bijection(self.to_unit(y), self.context_features(context))
+        z, log_det = self.latent(y, context)
         normal = z[:, self.linear]
         log_base = -0.5 * (normal * normal).sum(dim=-1)
         constant = 0.5 * len(self.linear) + len(self.angles)
-        out: Tensor = log_base + log_det + self.log_unit - constant * math.log(2 * math.pi)
+        out: Tensor = log_base + log_det - constant * math.log(2 * math.pi)
         return out
+
+    def latent(self, y: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """z of y and ln|∂z/∂y|, shapes (n, d) and (n,)."""
+        z, log_det = self.bijection(self.to_unit(y), self.context_features(context))
+        return z, log_det + self.log_unit
 
     def push(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Base draws z to samples y, shape (n, d); angles in [−π, π)."""

@@ -2,8 +2,11 @@
 
 Minimises KL(q_θ ‖ ρ*_τ) = ⟨ln q_θ(x) + u(x)/τ⟩_{x ~ q_θ} + ln Z_τ, with u = U/kT the reduced energy
 and τ the temperature in units of the target's own (Noé et al., Science 365, eaaw1147, 2019).
-By itself it is content with one mode of several, since x is drawn from q_θ: the cures here are
-annealing (τ falls from `hot` to 1) and samples (a forward term on data).
+By itself it is content with one mode of several, since x is drawn from q_θ. The cures here are
+annealing (τ falls from `hot` to 1), samples (a forward term on data), and recalled draws: a forward
+term on what the model itself drew of late, weighted to ρ*_τ. It costs no energies, and pulls at
+what the model has come to draw too seldom (as the buffer of Midgley et al., Flow annealed
+importance sampling bootstrap, 2023).
 
 The gradient is that of the path alone, ∇_θ [ln q_θ̄ + u/τ](T_θ(z)) with θ̄ held fixed: the score
 that is left out has mean zero, and without it the gradient has no variance where q_θ = ρ* (Roeder
@@ -14,7 +17,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +25,8 @@ from torch import Tensor
 
 from msgen.models.base import Array, FitReport, Reparametrised
 from msgen.models.checks import check_rows, check_weights
+from msgen.models.drawn import Drawn, Energy, Recalled
 from msgen.models.fitting import Average, WarmCosine, pick_device
-
-Energy = Callable[[Array], tuple[Array, Array]]
-"""Reduced energy u = U/kT of rows (n, d), shape (n,), and its gradient, shape (n, d)."""
 
 RECORDS = 50
 """Stretches of a training whose mean loss and clipped share are told."""
@@ -50,15 +50,22 @@ class EnergyTraining:
         Energies more than `clip` τ above the median of their batch grow as a logarithm from there
         on; None: 10 + 5 √(d/2), five times what a harmonic energy fluctuates by.
     data : float
-        Weight α in [0, 1) of the forward term: (1 − α) reverse + α forward.
+        Weight of the forward term on data.
+    recall : float
+        Weight of the forward term on recalled draws; the reverse term has what the two leave.
     """
 
     updates: int = 2000
     batch: int = 256
     hot: float = 1.0
-    cooling: float = 0.7
+    cooling: float = 0.9
     clip: float | None = None
     data: float = 0.0
+    recall: float = 0.0
+
+    def __post_init__(self) -> None:
+        if min(self.data, self.recall) < 0 or self.data + self.recall >= 1:
+            raise ValueError(f"data={self.data} and recall={self.recall} leave no reverse term")
 
     def temperature(self, step: int) -> float:
         """τ at one of the `updates` steps."""
@@ -132,7 +139,7 @@ def reverse_kl(
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     tail = training.clip or 10.0 + 5.0 * math.sqrt(0.5 * model.dim)
     parameters = list(net.parameters())
-    told = _Record(last - first)
+    told, recalled = _Record(last - first), Recalled(training.batch, rng)
     nonfinite = evaluations = 0
     for step in range(first, last):
         for group in optimizer.param_groups:
@@ -140,11 +147,16 @@ def reverse_kl(
         tau = training.temperature(step)
         optimizer.zero_grad(set_to_none=True)
         y = model.push_noise(model.noise(training.batch, rng).to(device))
-        loss, pull, clipped, bad = _pull(model, energy, y, tau, tail)
-        ((1.0 - training.data) * (y * pull).sum()).backward()  # type: ignore[no-untyped-call]
+        drawn = Drawn.by(model, energy, y)
+        loss, pull, clipped = drawn.pull(tau, tail)
+        reverse = 1.0 - training.data - training.recall
+        terms = reverse * (y * pull).sum()
         if samples is not None:
-            forward = -model.log_density(samples.next().to(device)).mean()
-            (training.data * forward).backward()  # type: ignore[no-untyped-call]
+            terms = terms - training.data * model.log_density(samples.next().to(device)).mean()
+        if training.recall > 0:
+            seen = recalled.next(drawn, tau).to(device)
+            terms = terms - training.recall * model.log_density(seen).mean()
+        terms.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(parameters, model.training.clip)
         # one wild batch must not ruin the weights
         if bool(torch.isfinite(norm)):
@@ -153,13 +165,13 @@ def reverse_kl(
             average.update()
         told.add(loss, tau, clipped)
         evaluations += training.batch
-        nonfinite += bad
+        nonfinite += drawn.bad
     if average is not None:
         net.load_state_dict(average.net.state_dict())
     net.to("cpu")
     with torch.no_grad():
         y = model.push_noise(model.noise(training.batch, rng))
-    final = _pull(model, energy, y, 1.0, tail)[0]
+    final = Drawn.by(model, energy, y).pull(1.0, tail)[0]
     history, shares = told.read()
     return EnergyReport(
         history[-1][0],
@@ -181,28 +193,6 @@ def first_temperature(reduced: Array) -> float:
     """
     u = reduced[np.isfinite(reduced)]
     return max(1.0, float(np.median(u) - u.min())) if len(u) else 1.0
-
-
-def _pull(
-    model: Reparametrised, energy: Energy, y: Tensor, tau: float, tail: float
-) -> tuple[float, Tensor, float, int]:
-    """Mean loss, its derivative by each draw (0 for a bad one), clipped share, bad rows."""
-    x = y.detach().requires_grad_(True)
-    log_q = model.log_density(x)
-    (slope,) = torch.autograd.grad(log_q.sum(), x)
-    u, force = energy(np.asarray(x.detach().cpu().numpy(), dtype=np.float64))
-    good = np.isfinite(u) & np.isfinite(force).all(axis=1)
-    n = max(1, int(good.sum()))
-    u, force = np.where(good, u, 0.0) / tau, np.where(good[:, None], force, 0.0) / tau
-    top = (float(np.median(u[good])) if good.any() else 0.0) + tail
-    beyond = np.maximum(u - top, 0.0)
-    # above `top` u grows as ln(1 + u − top), and its slope falls as 1/(1 + u − top)
-    force = force / (1.0 + beyond)[:, None]
-    u = np.minimum(u, top) + np.log1p(beyond)
-    mask = torch.as_tensor(good, device=y.device)
-    pull = torch.where(mask[:, None], slope + torch.as_tensor(force, device=y.device), 0.0) / n
-    loss = float(np.sum(np.where(good, u + log_q.detach().cpu().numpy(), 0.0)) / n)
-    return loss, pull, float(np.mean(beyond > 0)), len(u) - int(good.sum())
 
 
 def _settle(done: int) -> float:
