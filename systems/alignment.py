@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array
-from msgen.systems.internal_coordinates import ZMatrix, attach, rotations
+from msgen.systems.internal_coordinates import rotations
+from msgen.systems.z_matrix import ZMatrix, attach
 
 
 def superposed(x: Array, reference: Array, by: NDArray[np.intp] | None = None) -> Array:

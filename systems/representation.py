@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
+
+if TYPE_CHECKING:
+    from msgen.systems.rigid_bonds import RigidBonds
 
 KINDS = ("cartesian", "internal", "aligned", "aligned_heavy")
 
@@ -32,6 +35,19 @@ class Representation(Protocol):
 
     def decode(self, y: Array, rng: np.random.Generator) -> Array:
         """Shape (n, dim) → (n, D); what the variables leave open is drawn."""
+        ...
+
+
+@runtime_checkable
+class Exact(Representation, Protocol):
+    """A representation that holds all of a configuration but how it lies in space."""
+
+    def log_det(self, y: Array) -> Array:
+        """ln of the volume of configurations per volume of y, shape (n,), up to a constant.
+
+        With it ρ*(y) = exp(−U(x(y))/kT + log_det(y)) is the density of y that the system's dynamics
+        samples; −inf where no configuration has such y.
+        """
         ...
 
 
@@ -59,9 +75,17 @@ class Cartesian:
         """As it is."""
         return y
 
+    def log_det(self, y: Array) -> Array:
+        """0."""
+        return np.zeros(len(y))
+
 
 def build_representation(
-    kind: str, n_dof: int, topology: Any = None, reference: Array | None = None
+    kind: str,
+    n_dof: int,
+    topology: Any = None,
+    reference: Array | None = None,
+    rigid: RigidBonds | None = None,
 ) -> Representation:
     """The representation a campaign asks for.
 
@@ -74,6 +98,8 @@ def build_representation(
         None for a system that is no molecule.
     reference : Array, shape (3N,), or None
         A structure to lay others on, and to take hydrogens' places and stiff torsions from.
+    rigid : RigidBonds, or None
+        Constraints of the molecule: internal coordinates leave them out.
 
     Raises
     ------
@@ -92,5 +118,5 @@ def build_representation(
     from msgen.systems.internal_coordinates import InternalCoordinates
 
     if kind in ("auto", "internal"):
-        return InternalCoordinates(topology, reference)
+        return InternalCoordinates(topology, reference, rigid)
     return Aligned(topology, reference, "heavy" if kind == "aligned_heavy" else "all")

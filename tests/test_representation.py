@@ -16,10 +16,11 @@ from msgen.systems.alignment import Aligned, superposed
 from msgen.systems.base import Array
 from msgen.systems.build import build_system
 from msgen.systems.errors import SpecError
-from msgen.systems.internal_coordinates import InternalCoordinates, ZMatrix, rotations
+from msgen.systems.internal_coordinates import InternalCoordinates, rotations
 from msgen.systems.representation import build_representation
 from msgen.systems.stereo import StereoWatch
 from msgen.systems.torsions import torsion_angles
+from msgen.systems.z_matrix import ZMatrix
 
 PHI_PSI = np.array([[4, 6, 8, 14], [6, 8, 14, 16]])
 
