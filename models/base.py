@@ -124,3 +124,20 @@ class Reparametrised(Protocol):
     def log_density(self, y: Tensor) -> Tensor:
         """ln q_θ(y), shape (n,), differentiable in y and θ."""
         ...
+
+
+@runtime_checkable
+class Bijective(Protocol):
+    """A model that is a bijection y = T(z) of a base density that all of its kind share.
+
+    The base is standard normal on linear columns and uniform on angles, so that two models of the
+    same variables make a bijection between what each of them describes.
+    """
+
+    def to_latent(self, y: Array) -> tuple[Array, Array]:
+        """z and ln|∂z/∂y|, shapes (n, d) and (n,); NaN where y is not finite."""
+        ...
+
+    def from_latent(self, z: Array) -> tuple[Array, Array]:
+        """y and ln|∂y/∂z|, the inverse of `to_latent`."""
+        ...

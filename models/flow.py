@@ -98,6 +98,29 @@ class FlowModel(TorchModel):
         """ln q(y), shape (n,), differentiable."""
         return self._log_density(y, None)
 
+    def to_latent(self, y: Array) -> tuple[Array, Array]:
+        """z and ln|∂z/∂y| of y (n, d), shapes (n, d) and (n,); NaN where y is not finite."""
+        rows = np.asarray(y, dtype=np.float64)
+        z, log_det = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
+        finite = np.flatnonzero(np.isfinite(rows).all(axis=1))
+        with torch.no_grad():
+            for part, _ in chunks(len(finite), None):
+                here = finite[part]
+                out, slope = self._density.latent(torch.as_tensor(rows[here]), None)
+                z[here], log_det[here] = out.numpy(), slope.numpy()
+        return z, log_det
+
+    def from_latent(self, z: Array) -> tuple[Array, Array]:
+        """The inverse of `to_latent`: y, angles in [−π, π), and ln|∂y/∂z|."""
+        rows = np.asarray(z, dtype=np.float64)
+        y = np.full(rows.shape, np.nan)
+        finite = np.flatnonzero(np.isfinite(rows).all(axis=1))
+        with torch.no_grad():
+            for part, _ in chunks(len(finite), None):
+                here = finite[part]
+                y[here] = self._density.push(torch.as_tensor(rows[here]), None).numpy()
+        return y, -self.to_latent(y)[1]
+
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
         """n draws, shape (n, d); angles in [−π, π). Context has one row, or n."""
         c = self._checked_context(context, n)
