@@ -123,7 +123,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     counts["nonfinite"] = float(engine.tally.nonfinite)
     return Segment(
         order.key,
-        samples={**_samples(visits, replicas), **_frames(context, last), **works},
+        samples={**samples_of(visits, replicas), **_frames(context, last), **works},
         carry=carry,
         counts=counts,
         evaluations=engine.tally.evaluations,
@@ -131,7 +131,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     )
 
 
-def _samples(visits: list[Visits], replicas: Labels) -> dict[str, Array]:
+def samples_of(visits: list[Visits], replicas: Labels) -> dict[str, Array]:
     """CVs and their bias, replica after replica in the order of time."""
     xi = np.concatenate([v.xi for v in visits]).swapaxes(0, 1)
     bias = np.concatenate([v.log_bias for v in visits]).T
