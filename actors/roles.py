@@ -28,6 +28,12 @@ def _walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) ->
     return walk(context, order, rng)
 
 
+def _target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.targeted import target
+
+    return target(context, order, rng)
+
+
 def _umbrella(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.umbrella import sample_windows
 
@@ -66,6 +72,7 @@ ROLES: dict[str, Role] = {
     "explore": _explore,
     "sample": _sample,
     "walk": _walk,
+    "target": _target,
     "recall": _recall,
     "seed": _seed,
     "umbrella": _umbrella,

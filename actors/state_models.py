@@ -1,0 +1,136 @@
+"""Models of the full configuration, one for each state: weights of draws, and works of the maps.
+
+ρ̃_k(y) = e^{−U(x)/kT} |∂x/∂y| inside state k and 0 outside, y the coordinates of the models. The map
+from state a to state b goes y → z → y′ through the latent variables of both models, so that
+
+    Φ = ln ρ̃_a(y) − ln ρ̃_b(y′) − ln|∂z/∂y| − ln|∂y′/∂z|
+
+is a generalised work between the two (Hahn and Then, Phys. Rev. E 79, 011113, 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.partition import Labels, Partition
+from msgen.models.base import Bijective, GenerativeModel
+from msgen.systems.base import Array, CVSet, System, Walkers
+from msgen.systems.representation import Exact
+
+Mask = NDArray[np.bool_]
+
+
+class Watch(Protocol):
+    """Which configurations have become another molecule."""
+
+    def __call__(self, positions: Array) -> Mask:
+        """Shape (n, D) → (n,)."""
+        ...
+
+
+class StateModels:
+    """What the frozen models of the states say of configurations, with its cost.
+
+    Parameters
+    ----------
+    system, cvs, coordinates, partition
+    models : Mapping of state to GenerativeModel
+        In the variables of `coordinates`.
+    watch : Watch, optional
+        Isomers, which belong to no state.
+
+    Attributes
+    ----------
+    evaluations : int
+        Energies asked for so far; what lies outside a state asks for none.
+    nonfinite : int
+        Energies inside a state that were not finite: they count as infinite.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        cvs: CVSet,
+        coordinates: Exact,
+        partition: Partition,
+        models: Mapping[int, GenerativeModel],
+        watch: Watch | None = None,
+    ) -> None:
+        self.system, self.cvs, self.coordinates = system, cvs, coordinates
+        self.partition, self.models, self._watch = partition, models, watch
+        self.evaluations = self.nonfinite = 0
+
+    def log_density(self, positions: Array, y: Array, state: Labels) -> Array:
+        """ln ρ̃_k of configurations (n, D) that are y (n, d), k = `state` (n,); −inf outside."""
+        out = np.full(len(y), -np.inf)
+        whole = np.isfinite(positions).all(axis=1)
+        inside = np.flatnonzero(whole)
+        inside = inside[self.partition.assign(self.cvs(positions[inside])) == state[inside]]
+        if self._watch is not None and len(inside):
+            inside = inside[~self._watch(positions[inside])]
+        if not len(inside):
+            return out
+        energy = self.system.energy(Walkers(positions[inside]))
+        self.evaluations += len(inside)
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = -energy / self.system.kT + self.coordinates.log_det(y[inside])
+        # a NaN or +inf energy is infinite; so is one of −inf, which no potential has
+        good = np.isfinite(value)
+        self.nonfinite += int(np.count_nonzero(~good))
+        out[inside[good]] = value[good]
+        return out
+
+    def draws(self, state: int, n: int, rng: np.random.Generator) -> Array:
+        """ln ρ̃_k − ln q_k of n draws of the model of state k, shape (n,); −inf outside."""
+        model = self.models[state]
+        y = model.sample(n, rng)
+        positions = self.coordinates.decode(y, rng)
+        log_density = self.log_density(positions, y, np.full(n, state))
+        return np.asarray(_less(log_density, model.log_prob(y)))
+
+    def weights(self, state: int, y: Array, log_density: Array) -> Array:
+        """ln ρ̃_k − ln q_k of samples of state k, shape (n,); +inf where the model has none.
+
+        A sample without density, as one that has turned into an isomer, counts and adds nothing.
+        """
+        log_q = self.models[state].log_prob(y)
+        with np.errstate(invalid="ignore"):
+            return np.where(np.isfinite(log_density), log_density - log_q, np.inf)
+
+    def works(
+        self, state: int, y: Array, log_density: Array, target: Labels, rng: np.random.Generator
+    ) -> Array:
+        """Φ in kT of the maps from samples y (n, d) of `state` to `target` (n,); +inf outside.
+
+        Raises
+        ------
+        TypeError
+            If a model is no bijection.
+        """
+        z, there = _bijection(self.models[state]).to_latent(y)
+        image, back = np.empty_like(y), np.empty(len(y))
+        for k in np.unique(target):
+            mine = target == k
+            image[mine], back[mine] = _bijection(self.models[int(k)]).from_latent(z[mine])
+        positions = np.full((len(y), self.system.n_dof), np.nan)
+        whole = np.isfinite(image).all(axis=1)
+        positions[whole] = self.coordinates.decode(image[whole], rng)
+        end = self.log_density(positions, image, target)
+        with np.errstate(invalid="ignore"):
+            work = log_density - end - there - back
+        return np.where(np.isfinite(work), work, np.inf)
+
+
+def _less(log_density: Array, log_q: Array) -> Array:
+    """ln ρ̃ − ln q; a draw that its own model gives no density (rounding) has no weight."""
+    return np.where(np.isfinite(log_q), log_density - np.nan_to_num(log_q), -np.inf)
+
+
+def _bijection(model: GenerativeModel) -> Bijective:
+    if not isinstance(model, Bijective):
+        raise TypeError(f"{type(model).__name__} is no bijection")
+    return model
