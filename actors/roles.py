@@ -40,6 +40,12 @@ def _umbrella(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     return sample_windows(context, order, rng)
 
 
+def _temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.tempering import temper
+
+    return temper(context, order, rng)
+
+
 def _seed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.seeder import seed_windows
 
@@ -64,6 +70,24 @@ def _fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     return fit(context, order, rng)
 
 
+def _draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.drawer import draw
+
+    return draw(context, order, rng)
+
+
+def _watch(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.drawer import watch
+
+    return watch(context, order, rng)
+
+
+def _fit_energy(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.energy_trainer import fit_energy
+
+    return fit_energy(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -72,11 +96,15 @@ ROLES: dict[str, Role] = {
     "explore": _explore,
     "sample": _sample,
     "walk": _walk,
+    "draw": _draw,
+    "watch": _watch,
     "target": _target,
     "recall": _recall,
     "seed": _seed,
     "umbrella": _umbrella,
+    "temper": _temper,
     "fit": _fit,
     "fit_windows": _fit_windows,
+    "fit_energy": _fit_energy,
 }
 """Role functions by `WorkOrder.kind`."""

@@ -18,6 +18,8 @@ class _Model(Section):
     """Periodic variables."""
     context: ClassVar[bool] = True
     """A condition."""
+    on_energy: ClassVar[bool] = False
+    """Training on an energy; `msgen.models.base.Reparametrised` is what it takes."""
 
 
 class _Fitted(_Model):
@@ -36,6 +38,7 @@ class _Fitted(_Model):
 
 
 class _Coupling(_Fitted):
+    on_energy: ClassVar[bool] = True
     transforms: AutoSteps = "auto"
     """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
     hidden: Hidden = Field(default_factory=lambda: [64, 64])

@@ -1,0 +1,25 @@
+"""What strategies with a proposal model share: the search for states, and the broad proposals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.quantities import Section
+
+Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+"""Share ε of broad proposals in q = (1−ε)·model + ε·broad; it bounds the weights."""
+
+
+class ExploreSpec(Section):
+    """The search for states nobody has seen, before any move is tested."""
+
+    pushes: int = Field(default=64, ge=1)
+    """Short hard pushes to targets spread over the CV range."""
+    push_steps: int = Field(default=250, ge=1)
+    """Steps of one push."""
+    relax_steps: int = Field(default=500, ge=0)
+    """Free steps after it."""
+    isomers: Literal["exclude", "include"] = "exclude"
+    """Whether seeds with a flipped peptide bond or chiral centre count as states."""
