@@ -22,7 +22,12 @@ PRIOR_K, PRIOR_WEIGHT = 0.5, 10.0
 GOOD, USABLE = 0.5, 0.7
 
 
-def pareto_k(log_w: Array, efficiency: float = 1.0) -> float:
+def tail_length(n: int, efficiency: float = 1.0) -> int:
+    """M = min(n/5, 3 √n): how many of n weights are the tail, by n over the efficiency."""
+    return int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n / min(1.0, efficiency)))))
+
+
+def pareto_k(log_w: Array, efficiency: float = 1.0, n: int | None = None) -> float:
     """Exponent k̂ of the generalised Pareto distribution of the largest weights.
 
     Parameters
@@ -42,7 +47,7 @@ def pareto_k(log_w: Array, efficiency: float = 1.0) -> float:
     ValueError
         For NaN or +inf weights, or none.
     """
-    tail, cutoff = _tail(check_log_weights(log_w), efficiency)
+    tail, cutoff = _tail(check_log_weights(log_w), efficiency, n)
     if tail is None:
         return float("inf")
     excess = np.exp(tail) - np.exp(cutoff)
@@ -51,15 +56,15 @@ def pareto_k(log_w: Array, efficiency: float = 1.0) -> float:
     return fit_pareto(excess)[0]
 
 
-def smoothed(log_w: Array, efficiency: float = 1.0) -> tuple[Array, float]:
-    """Pareto-smoothed log weights, shape (n,), and k̂.
+def smoothed(log_w: Array, efficiency: float = 1.0, n: int | None = None) -> tuple[Array, float]:
+    """Pareto-smoothed log weights, as many as given, and k̂; arguments as in `pareto_k`.
 
     The largest M weights become the expected order statistics of the fitted tail, cut at the
     largest raw weight: a finite variance for a small bias. Where there is no tail to fit (k̂ = ±inf)
     the weights are as they were.
     """
     w = check_log_weights(log_w)
-    tail, cutoff = _tail(w, efficiency)
+    tail, cutoff = _tail(w, efficiency, n)
     if tail is None:
         return w, float("inf")
     excess = np.exp(tail) - np.exp(cutoff)
@@ -102,12 +107,12 @@ def fit_pareto(excess: Array) -> tuple[float, float]:
     return (n * k_hat + PRIOR_WEIGHT * PRIOR_K) / (n + PRIOR_WEIGHT), sigma
 
 
-def _tail(w: Array, efficiency: float) -> tuple[Array | None, float]:
+def _tail(w: Array, efficiency: float, n: int | None) -> tuple[Array | None, float]:
     """The largest log weights, ascending and shifted so that the largest is 0, and the cutoff."""
-    n = len(w)
-    m = int(np.ceil(min(0.2 * n, 3.0 * np.sqrt(n / min(1.0, efficiency)))))
+    number = len(w) if n is None else n
+    m = tail_length(number, efficiency)
     ordered = np.sort(w)
-    if m < FEWEST or n <= m or not np.isfinite(ordered[n - m]):
+    if m < FEWEST or len(w) <= m or not np.isfinite(ordered[-m]):
         return None, float("-inf")
     top = ordered[-1]
-    return ordered[n - m :] - top, float(ordered[n - m - 1] - top)
+    return ordered[-m:] - top, float(ordered[-m - 1] - top)
