@@ -168,6 +168,54 @@ def judge_windows(
     return not unmet, tuple(unmet)
 
 
+def judge_ladders(
+    criteria: Criteria,
+    *,
+    state_errors: Mapping[str, float | None],
+    surface_f: Array,
+    surface_err: Array,
+    r_hat: Mapping[str, float],
+    ess: float,
+    gaps: Mapping[str, float],
+    round_trips: int,
+) -> tuple[bool, tuple[str, ...]]:
+    """The same for ladders of temperatures.
+
+    Parameters
+    ----------
+    criteria, state_errors, surface_f, surface_err
+        As in `judge`.
+    r_hat : Mapping of CV name to float
+        Of the lowest temperature, between ladders that never exchange with one another.
+    ess : float
+        Effective samples of the lowest temperature.
+    gaps : Mapping of str to float
+        Share of accepted exchanges between neighbouring temperatures; `Criteria.overlap` at least.
+    round_trips : int
+        Of walkers between the lowest and the highest temperature.
+    """
+    unmet = _errors(criteria, state_errors) + _surface(criteria, surface_f, surface_err)
+    if criteria.r_hat is not None:
+        unmet += [
+            f"{cv}: split R̂ {_number(value, 3)}, asked {criteria.r_hat:g}"
+            for cv, value in r_hat.items()
+            if not value <= criteria.r_hat
+        ]
+    if criteria.ess is not None and not ess >= criteria.ess:
+        unmet.append(f"effective samples {_number(ess, 0)}, asked {criteria.ess:g}")
+    unmet += [
+        f"{name}: {_number(value)} of the exchanges accepted, asked {criteria.overlap:g}"
+        for name, value in gaps.items()
+        if not value >= criteria.overlap
+    ]
+    if round_trips < criteria.round_trips:
+        what = f"{round_trips} round trips of walkers between the lowest and highest temperature"
+        unmet.append(f"{what}, asked {criteria.round_trips}")
+    if len(state_errors) < 2:
+        unmet.append("only 1 state known: there is no difference to converge")
+    return not unmet, tuple(unmet)
+
+
 def _number(value: float, digits: int = 2) -> str:
     return "unknown" if np.isnan(value) else f"{value:.{digits}f}"
 

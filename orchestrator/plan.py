@@ -10,7 +10,13 @@ from msgen.orchestrator import units
 from msgen.orchestrator.schema import REST
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.rules import cv_bounds
-from msgen.orchestrator.schema.strategies import HMC, FlowMCMC, Steered, Umbrella
+from msgen.orchestrator.schema.strategies import (
+    HMC,
+    FlowMCMC,
+    ParallelTempering,
+    Steered,
+    Umbrella,
+)
 from msgen.orchestrator.units import Dimension
 
 if TYPE_CHECKING:
@@ -84,6 +90,8 @@ def _replicas(campaign: Campaign) -> str:
     asked = campaign.replicas
     if isinstance(campaign.strategy, Umbrella):
         return f"{asked} walkers in each window, windows: {_windows(campaign.strategy)}"
+    if isinstance(campaign.strategy, ParallelTempering):
+        return f"{asked} ladders, temperatures: {_temperatures(campaign)}"
     return str(asked) if isinstance(asked, int) else f"{asked.min}, up to {asked.max}"
 
 
@@ -92,6 +100,19 @@ def _windows(strategy: Umbrella) -> str:
         return "placed over the range of the CVs, more where they do not overlap"
     counts = {n: w if isinstance(w, int) else len(w) for n, w in strategy.windows.items()}
     return " × ".join(f"{number} along {name}" for name, number in counts.items())
+
+
+def _temperatures(campaign: Campaign) -> str:
+    spec = campaign.spec_strategy()
+    asked, kelvin = spec["temperatures"], spec["kelvin"]
+
+    def text(tau: float) -> str:
+        return f"{tau:.4g} kT" if kelvin is None else f"{tau * kelvin:.4g} K"
+
+    if isinstance(asked, list):
+        return ", ".join(text(tau) for tau in asked)
+    number = "as many as exchange well" if asked == "auto" else str(asked)
+    return f"{number} from {text(1.0)} to {text(spec['highest'])}"
 
 
 def _cost(campaign: Campaign) -> str:
@@ -108,6 +129,8 @@ def _cost(campaign: Campaign) -> str:
         return f"{text}, and steered paths ({length} each)"
     if isinstance(strategy, Umbrella):
         return f"10 times {text} for each window"
+    if isinstance(strategy, ParallelTempering):
+        return f"10 times {text} at each temperature"
     return text
 
 

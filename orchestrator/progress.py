@@ -142,8 +142,12 @@ def _transitions(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         for value in dict(found.get("overlap") or {}).values()
         if isinstance(value, (int, float)) and math.isfinite(value)
     ]
-    of = "windows" if "umbrella" in found else "works"
-    return [(f"worst overlap of {of}", f"{min(overlaps):.2f}")] if overlaps else []
+    what = "worst overlap of works"
+    if "umbrella" in found:
+        what = "worst overlap of windows"
+    elif "tempering" in found:
+        what = "worst acceptance between temperatures"
+    return [(what, f"{min(overlaps):.2f}")] if overlaps else []
 
 
 def plain_line(info: RoundInfo, remaining_s: float | None) -> str:

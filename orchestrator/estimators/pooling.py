@@ -255,9 +255,25 @@ def pool(record: Record, grid: Grid, energies: Energies, inefficiency: Array) ->
     if not len(record.counts):
         raise ValueError("no samples to join")
     points = record.points(grid)
-    u = energies(points)
     parts = record.counts / inefficiency[record.rows[1]]
-    counts = sparse.csr_array((parts, (record.rows[1], record.rows[2])), shape=u.shape)
+    return pool_cells(points, energies(points), record.rows, parts)
+
+
+def pool_cells(points: Array, u: Array, rows: Ints, parts: Array) -> Pooled:
+    """Solve MBAR over cells of whatever kind.
+
+    Parameters
+    ----------
+    points : Array, shape (M, C)
+        What the cells are known by.
+    u : Array, shape (K, M)
+        Bias energy of every window at every cell, kT.
+    rows : int array, shape (3, n)
+        Unit, window and cell of each entry.
+    parts : Array, shape (n,)
+        Samples of the entries, as many as are independent.
+    """
+    counts = sparse.csr_array((parts, (rows[1], rows[2])), shape=u.shape)
     f, log_mixture = solve_cells(u, counts)
     n, c = np.asarray(counts.sum(axis=1)), np.asarray(counts.sum(axis=0))
     log_p = np.log(c) - log_mixture
@@ -266,4 +282,4 @@ def pool(record: Record, grid: Grid, energies: Energies, inefficiency: Array) ->
     w = np.exp(f[:, None] - u - log_mixture)
     overlap = (w * c) @ w.T
     known = np.where(seen, f - f[seen][0], np.nan)
-    return Pooled(known, points, p, n, overlap, c, w, parts, record.rows)
+    return Pooled(known, points, p, n, overlap, c, w, parts, rows)

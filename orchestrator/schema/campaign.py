@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from msgen.orchestrator import units
+from msgen.orchestrator.schema.baseline_rules import tempering_spec
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
 from msgen.orchestrator.schema.quantities import (
@@ -25,7 +26,12 @@ from msgen.orchestrator.schema.quantities import (
     Wall,
     problem,
 )
-from msgen.orchestrator.schema.strategies import StrategySpec, Umbrella
+from msgen.orchestrator.schema.strategies import (
+    Local,
+    ParallelTempering,
+    StrategySpec,
+    Umbrella,
+)
 from msgen.orchestrator.schema.systems import OpenMMSystem, SystemSpec
 
 REST = "rest"
@@ -148,7 +154,8 @@ class Campaign(Section):
     model: ModelSpec = Field(default_factory=lambda: SplineFlow(kind="spline_flow"))
     replicas: Replicas = 16
     """Independent chains; {min, max} lets their number follow the workers of a cluster. Of the
-    umbrella strategy: walkers in each window, 4 by default."""
+    umbrella strategy: walkers in each window, 4 by default; of parallel_tempering: ladders, 8 by
+    default."""
     resources: Resources = Field(default_factory=Resources)
     converge: Converge = Field(default_factory=Converge)
     budget: Budget = Field(default_factory=Budget)
@@ -174,6 +181,8 @@ class Campaign(Section):
         if strategy.get("kind") == "umbrella":
             out.setdefault("replicas", 4)
             out.setdefault("model", {"kind": "score"})
+        if strategy.get("kind") == "parallel_tempering":
+            out.setdefault("replicas", 8)
         return out
 
     @model_validator(mode="after")
@@ -209,7 +218,8 @@ class Campaign(Section):
     def uses_model(self) -> bool:
         """Whether anything is ever fitted."""
         by_hand = isinstance(self.strategy, Umbrella) and self.strategy.seeds == "neighbour"
-        return self.strategy.kind != "local" and not by_hand
+        plain = isinstance(self.strategy, Local | ParallelTempering)
+        return not plain and not by_hand
 
     @property
     def stride(self) -> int:
@@ -275,6 +285,8 @@ class Campaign(Section):
         for section in (path, spec):
             if isinstance(section.get("width"), float):
                 section["width"] = dict.fromkeys(self.cvs, section["width"])
+        if isinstance(self.strategy, ParallelTempering):
+            spec.update(tempering_spec(self, self.strategy))
         if isinstance(self.strategy, Umbrella):
             own_moves = 0 if self.is_molecular else 1
             if spec["global_steps"] == "auto":

@@ -166,6 +166,19 @@ def _read_windows(value: object) -> object:
     return out
 
 
+def _read_temperatures(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, list | tuple) and len(value) > 1:
+        return tuple(_read_positive(v) for v in value)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 1:
+        return value
+    raise problem(
+        "is neither auto, a number of temperatures nor a list of them",
+        "Write auto, 6, or [320 K, 400 K, 500 K]; [1, 2, 4] in units of kT for a potential",
+    )
+
+
 _ONE: dict[str, Any] = {"type": ["string", "number"]}
 _PER_CV = {"type": "object", "additionalProperties": _ONE, "minProperties": 1}
 _PAIR: dict[str, Any] = {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2}
@@ -200,6 +213,18 @@ WindowsSpec = Annotated[
     ),
 ]
 """`auto`, or by CV name a number of windows or their centres; checked in `rules`."""
+
+TemperaturesSpec = Annotated[
+    Literal["auto"] | int | tuple[Quantity, ...],
+    *_plain(
+        _read_temperatures,
+        {
+            "anyOf": [{"const": "auto"}, *_SOME["anyOf"]],
+            "examples": ["auto", 6, ["320 K", "400 K", "500 K"], [1, 2, 4]],
+        },
+    ),
+]
+"""`auto`, a number of temperatures, or all of them; checked in `baseline_rules`."""
 
 Interval = Annotated[
     tuple[Quantity, Quantity],

@@ -9,12 +9,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator import units
+from msgen.orchestrator.schema.baseline_rules import tempering_problems
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
+from msgen.orchestrator.schema.importance import Importance
+from msgen.orchestrator.schema.importance_rules import importance_problems
 from msgen.orchestrator.schema.model_rules import score_problems
 from msgen.orchestrator.schema.models import Score
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
-from msgen.orchestrator.schema.strategies import GHMC, FlowMCMC, Langevin, Steered, Umbrella
+from msgen.orchestrator.schema.strategies import (
+    GHMC,
+    FlowMCMC,
+    Langevin,
+    ParallelTempering,
+    Steered,
+    Umbrella,
+)
 from msgen.orchestrator.schema.umbrella_rules import umbrella_problems
 from msgen.orchestrator.units import Dimension, Quantity
 
@@ -202,6 +212,10 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
                 yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
     if isinstance(strategy, Umbrella):
         yield from umbrella_problems(campaign, strategy)
+    if isinstance(strategy, ParallelTempering):
+        yield from tempering_problems(campaign, strategy)
+    if isinstance(strategy, Importance):
+        yield from importance_problems(campaign, strategy)
     for where, value, dimension in timed:
         if isinstance(value, Quantity):
             needed: Dimension = dimension if campaign.is_molecular else "number"

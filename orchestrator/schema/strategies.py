@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from msgen.orchestrator.schema.baselines import ParallelTempering
+from msgen.orchestrator.schema.explore import Broad, ExploreSpec
+from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.local import GHMC, HMC, Langevin, LocalSpec
 from msgen.orchestrator.schema.quantities import (
     AutoCount,
@@ -21,17 +24,15 @@ __all__ = [
     "GHMC",
     "HMC",
     "FlowMCMC",
+    "Importance",
     "Langevin",
     "Local",
     "LocalSpec",
+    "ParallelTempering",
     "Steered",
     "StrategySpec",
     "Umbrella",
 ]
-
-
-Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-"""Share ε of broad proposals in q = (1−ε)·model + ε·broad; it bounds the weights."""
 
 
 class PathSpec(Section):
@@ -47,19 +48,6 @@ class PathSpec(Section):
     """Weakly damped switching takes far fewer steps per crossing than overdamped."""
     width: Width = "auto"
     """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations."""
-
-
-class ExploreSpec(Section):
-    """The search for states nobody has seen, before any move is tested."""
-
-    pushes: int = Field(default=64, ge=1)
-    """Short hard pushes to targets spread over the CV range."""
-    push_steps: int = Field(default=250, ge=1)
-    """Steps of one push."""
-    relax_steps: int = Field(default=500, ge=0)
-    """Free steps after it."""
-    isomers: Literal["exclude", "include"] = "exclude"
-    """Whether seeds with a flipped peptide bond or chiral centre count as states."""
 
 
 class Steered(Section):
@@ -144,4 +132,7 @@ class Local(Section):
     """By default langevin for molecules, hmc for analytic systems."""
 
 
-StrategySpec = Annotated[Steered | FlowMCMC | Umbrella | Local, Field(discriminator="kind")]
+StrategySpec = Annotated[
+    Steered | FlowMCMC | Importance | Umbrella | ParallelTempering | Local,
+    Field(discriminator="kind"),
+]

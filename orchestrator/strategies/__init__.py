@@ -76,6 +76,10 @@ def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
         from msgen.orchestrator.strategies.umbrella import Umbrella
 
         return Umbrella(problem, system)
+    if kind == "parallel_tempering":
+        from msgen.orchestrator.strategies.tempering import ParallelTempering
+
+        return ParallelTempering(problem, system)
     from msgen.orchestrator.strategies.free import FlowMcmc, Local
 
     return FlowMcmc(problem, system) if kind == "flow_mcmc" else Local(problem)

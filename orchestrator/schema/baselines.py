@@ -1,0 +1,23 @@
+"""Strategies that learn no model: what the others are to be held against."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.local import Langevin, LocalSpec
+from msgen.orchestrator.schema.quantities import AutoQuantity, Section, TemperaturesSpec
+
+
+class ParallelTempering(Section):
+    """Walkers at several temperatures that exchange; no model, no CV in any move."""
+
+    kind: Literal["parallel_tempering"]
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """By default langevin for molecules, hmc for analytic systems."""
+    temperatures: TemperaturesSpec = "auto"
+    """auto: as many as neighbours need to exchange in 3 of 10 trials, placed by the energies seen;
+    a number of them; or all, from the system's own (molecules) or from 1 (in units of kT)."""
+    highest: AutoQuantity = "auto"
+    """auto: 2.5 times the system's temperature; 8 (in units of kT) for an analytic system."""

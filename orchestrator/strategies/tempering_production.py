@@ -1,0 +1,313 @@
+"""What parallel tempering has gathered, and the free energies that follow from it.
+
+Samples of all temperatures count, by MBAR (Shirts and Chodera, J. Chem. Phys. 129, 124105, 2008;
+Chodera et al., J. Chem. Theory Comput. 3, 26, 2007): what tells temperatures apart is the energy
+alone, so that all there is to keep of a sample is its bin, its state and its energy, on a grid.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.partition import Partition
+from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.convergence import judge_ladders
+from msgen.orchestrator.estimators.diagnostics import split_r_hat
+from msgen.orchestrator.estimators.mixing import Mixing
+from msgen.orchestrator.estimators.pooling import Pooled, pool_cells, standard_error
+from msgen.orchestrator.strategies.problem import Problem
+from msgen.systems.base import Array
+
+ENERGY_CELL = 0.25
+"""kT; inside a cell the mean energy of its samples counts, so that weights err by its square/24."""
+MOST_STRETCHES = 8
+"""Stretches of time that a run is cut into, some of which may be left out at its beginning."""
+LEAST_STRETCHES = 4
+"""With fewer, none is left out."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class LadderProduction:
+    """Sums over rounds whose temperatures and kernels are frozen.
+
+    Attributes
+    ----------
+    tau : Array, shape (K,)
+        Temperatures in units of the lowest.
+    ladders : int
+    cells : int array, shape (M, 3)
+        Bin (−1 outside the grid), state and energy cell of everything ever visited.
+    sums : Array, shape (M, 2)
+        Samples of a cell, those left out since included, and Σ U/kT over them.
+    rows : int array, shape (3, n)
+        Unit (ladder + `ladders` · stretch of time), temperature and cell of each entry.
+    counts : Array, shape (n,)
+    mixing : Mixing
+        CVs at the lowest temperature, ladder after ladder.
+    stretches, readings : int array, shape (rounds,)
+        Stretch that each round belongs to, and readings of each slot in it.
+    exchanges : int array, shape (K − 1, 2)
+        Tried and accepted of each gap.
+    last, turns : int array, shape (walkers,)
+        End of the ladder that each walker was at last, −1 for none, and its ways between them.
+    isomers : int
+        Samples left out because the molecule had become another.
+    """
+
+    tau: Array
+    ladders: int
+    cells: Ints
+    sums: Array
+    rows: Ints
+    counts: Array
+    mixing: Mixing
+    stretches: Ints
+    readings: Ints
+    exchanges: Ints
+    last: Ints
+    turns: Ints
+    isomers: int = 0
+    rounds: int = 0
+
+    @classmethod
+    def start(cls, problem: Problem, tau: Array, ladders: int) -> LadderProduction:
+        """Nothing gathered yet."""
+        k, none = len(tau), np.zeros(0, dtype=np.int64)
+        return cls(
+            tau,
+            ladders,
+            np.zeros((0, 3), dtype=np.int64),
+            np.zeros((0, 2)),
+            np.zeros((3, 0), dtype=np.int64),
+            np.zeros(0),
+            Mixing.empty(ladders, 1, problem.names, problem.periodic),
+            none,
+            none,
+            np.zeros((k - 1, 2), dtype=np.int64),
+            np.full(ladders * k, -1, dtype=np.int64),
+            np.zeros(ladders * k, dtype=np.int64),
+        )
+
+    def absorb(self, problem: Problem, states: Partition, segments: Sequence[Segment]) -> None:
+        """Add a round."""
+        k = len(self.tau)
+        xi = np.concatenate([s.samples["cvs"] for s in segments])
+        energy = np.concatenate([s.samples["energy"] for s in segments])
+        slot = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64)
+        stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
+        flags = [np.asarray(s.carry["flipped"]) for s in segments]
+        each = len(xi) // sum(len(f) for f in flags)
+        same = np.concatenate([np.repeat(f, each // f.shape[1], axis=1).ravel() for f in flags]) < 1
+        same &= np.isfinite(energy)
+        self.isomers += int(np.count_nonzero(~same))
+        cell = np.floor(energy[same] / ENERGY_CELL).astype(np.int64)
+        where = np.stack([problem.grid.index(xi[same]), states.assign(xi[same]), cell], axis=1)
+        unit = slot[same] // k + self.ladders * stretch
+        self._count(where, energy[same], np.stack([unit, slot[same] % k]))
+        self.stretches = np.append(self.stretches, stretch)
+        self.readings = np.append(self.readings, each)
+        if stretch + 1 >= 2 * MOST_STRETCHES:
+            # two stretches become one, so that they grow with the campaign
+            ladder, old = self.rows[0] % self.ladders, self.rows[0] // self.ladders
+            self.rows[0] = ladder + self.ladders * (old // 2)
+            self.stretches = self.stretches // 2
+            self._merge(self.rows, self.counts)
+        order = np.argsort(slot, kind="stable")
+        lowest = order[slot[order] % k == 0]
+        self.mixing.add(xi[lowest].reshape(self.ladders, 1, each, -1))
+        self._trips(segments)
+        self.rounds += 1
+
+    def _count(self, where: Ints, energy: Array, keys: Ints) -> None:
+        """Samples in cells `where` (n, 3), of units and temperatures `keys` (2, n)."""
+        both = np.concatenate([self.cells, where])
+        least = both.min(axis=0, initial=0)
+        span = tuple((both.max(axis=0, initial=0) - least + 1).tolist())
+        code = np.ravel_multi_index((both - least).T, span)
+        unique, index = np.unique(code, return_inverse=True)
+        index = index.reshape(-1)
+        old, new = index[: len(self.cells)], index[len(self.cells) :]
+        sums = np.zeros((len(unique), 2))
+        sums[old] = self.sums
+        sums[:, 0] += np.bincount(new, minlength=len(unique))
+        sums[:, 1] += np.bincount(new, energy, minlength=len(unique))
+        self.cells = np.stack(np.unravel_index(unique, span), axis=1) + least
+        self.sums = sums
+        rows = np.stack([self.rows[0], self.rows[1], old[self.rows[2]]])
+        rows = np.concatenate([rows, np.stack([*keys, new])], axis=1)
+        self._merge(rows, np.concatenate([self.counts, np.ones(len(energy))]))
+
+    def _merge(self, rows: Ints, counts: Array) -> None:
+        m, k = len(self.cells), len(self.tau)
+        code, index = np.unique((rows[0] * k + rows[1]) * m + rows[2], return_inverse=True)
+        self.counts = np.bincount(index.reshape(-1), counts, minlength=len(code)).astype(np.float64)
+        self.rows = np.stack([code // (m * k), code // m % k, code % m]).astype(np.int64)
+
+    def _trips(self, segments: Sequence[Segment]) -> None:
+        """Exchanges of each gap, and who stood at which end after every sweep."""
+        k = len(self.tau)
+        for s in segments:
+            slots = np.asarray(s.carry["slots"])
+            gap = slots[np.asarray(s.carry["gaps"])] % k
+            np.add.at(self.exchanges, gap, np.asarray(s.carry["exchanges"]))
+            for who in np.asarray(s.carry["who"]):
+                for side, end in enumerate((0, k - 1)):
+                    here = who[slots % k == end]
+                    self.turns[here] += self.last[here] == 1 - side
+                    self.last[here] = side
+
+    def settled(self) -> tuple[LadderProduction, int]:
+        """What is left when the stretches in which the ladders still drifted are left out, and how
+        many rounds these are; at most half."""
+        stretches = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
+        if stretches < LEAST_STRETCHES:
+            return self, 0
+        first = [int(self.readings[self.stretches < d].sum()) for d in range(stretches // 2 + 1)]
+        d = self.mixing.equilibrated(first)
+        if not d:
+            return self, 0
+        keep = self.rows[0] >= d * self.ladders
+        rest = replace(
+            self,
+            rows=self.rows[:, keep],
+            counts=self.counts[keep],
+            mixing=self.mixing.since(first[d]),
+        )
+        return rest, int(np.count_nonzero(self.stretches < d))
+
+    def pooled(self) -> tuple[Pooled, Ints]:
+        """All temperatures joined, with ladders as units; and the cells that have samples."""
+        all_counts = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
+        there = np.flatnonzero(all_counts)
+        number = np.full(len(self.cells), -1)
+        number[there] = np.arange(len(there))
+        rows = np.stack([self.rows[0] % self.ladders, self.rows[1], number[self.rows[2]]])
+        energy = self.sums[there, 1] / self.sums[there, 0]
+        u = (1.0 / self.tau - 1.0)[:, None] * energy[None, :]
+        return pool_cells(energy[:, None], u, rows, self.counts), there
+
+    @property
+    def acceptance(self) -> Array:
+        """Share of accepted exchanges of each gap, NaN before any, shape (K − 1,)."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.exchanges[:, 1] / self.exchanges[:, 0])
+
+    @property
+    def round_trips(self) -> int:
+        """Of all walkers between the lowest and the highest temperature."""
+        return int((self.turns // 2).sum())
+
+    def estimate(
+        self,
+        problem: Problem,
+        states: Partition,
+        labels: Sequence[str],
+        acceptance: Mapping[str, float],
+        about: Mapping[str, Any],
+    ) -> Estimate:
+        """Free energies with their errors, and the verdict on convergence.
+
+        Parameters
+        ----------
+        problem, states
+        labels : sequence of str
+            Of the temperatures.
+        acceptance, about : Mapping
+            Of the moves, and what else there is to say.
+        """
+        settled, left_out = self.settled()
+        (pooled, there), grid = settled.pooled(), problem.grid
+        bins, members = self.cells[there, 0], self.cells[there, 1]
+        log_p = pooled.log_probability(bins, grid.size)
+        error = standard_error(pooled.influence(bins, grid.size))
+        seen = np.isfinite(log_p)
+        f = np.where(seen, np.max(log_p[seen], initial=-np.inf) - log_p, np.nan)
+        f, error = f.reshape(grid.shape), np.where(seen, error, np.nan).reshape(grid.shape)
+        values = _states(pooled, members, states.names)
+        chains = list(settled.mixing.series[:, 0])
+        r_hat = {
+            name: split_r_hat([one[:, c] for one in chains], periodic=bool(problem.periodic[c]))
+            for c, name in enumerate(problem.names)
+        }
+        ess = float(settled.mixing.effective()[0])
+        pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
+        gaps = {f"{a}–{b}": value for (a, b), value in pairs}
+        converged, unmet = judge_ladders(
+            problem.criteria,
+            state_errors={n: v.stderr_kT for n, v in values.items()},
+            surface_f=f,
+            surface_err=error,
+            r_hat=r_hat,
+            ess=ess,
+            gaps=gaps,
+            round_trips=self.round_trips,
+        )
+        diagnostics: dict[str, Any] = {
+            "ess": ess,
+            "r_hat": max(r_hat.values(), default=float("nan")),
+            "acceptance": dict(acceptance),
+            "round_trips": self.round_trips,
+            "overlap": gaps,
+            "tempering": {
+                "temperatures": list(labels),
+                "tau": self.tau.tolist(),
+                "f_kT": pooled.f.tolist(),
+                "samples": pooled.samples.tolist(),
+                "rounds_left_out": left_out,
+                "isomers_left_out": self.isomers,
+            },
+            **about,
+        }
+        axes = dict(zip(problem.names, grid.centres, strict=True))
+        return Estimate(axes, f, error, values, diagnostics, converged, unmet)
+
+    def tree(self) -> Tree:
+        """`from_tree` is the inverse."""
+        out: Tree = {name: getattr(self, name) for name in (*_ARRAYS, *_NUMBERS)}
+        return {**out, "mixing": self.mixing.tree()}
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> LadderProduction:
+        """Inverse of `tree`."""
+        made: Tree = {name: np.array(tree[name]) for name in _ARRAYS}
+        made |= {name: int(tree[name]) for name in _NUMBERS}
+        return cls(**made, mixing=Mixing.from_tree(tree["mixing"]))
+
+
+_ARRAYS = (
+    "tau",
+    "cells",
+    "sums",
+    "rows",
+    "counts",
+    "stretches",
+    "readings",
+    "exchanges",
+    "last",
+    "turns",
+)
+_NUMBERS = ("ladders", "isomers", "rounds")
+
+
+def _states(pooled: Pooled, members: Ints, names: Sequence[str]) -> dict[str, StateEstimate]:
+    """F of every state against the first."""
+    log_p = pooled.log_probability(members, len(names))
+    push = pooled.influence(members, len(names))
+    values = {}
+    for i, name in enumerate(names):
+        value = float(log_p[0] - log_p[i])
+        error = float(standard_error(push[:, i] - push[:, 0])) if i else 0.0
+        known = np.isfinite(value)
+        values[name] = StateEstimate(
+            value if known else None, error if known and np.isfinite(error) else None
+        )
+    return values
