@@ -2,73 +2,201 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder
-from msgen.actors.build import local_kernel
+from msgen.actors.build import build_engine, local_kernel
 from msgen.actors.context import WorkerContext
-from msgen.actors.kernels.base import BoltzmannTarget
+from msgen.actors.coordinates import InCoordinates, exact_coordinates
+from msgen.actors.engine import Engine
+from msgen.actors.kernels.base import BoltzmannTarget, Kernel
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.sampler import tree_of, walkers_of
 from msgen.models import Broad, Defended
+from msgen.systems.base import Array, Walkers
+from msgen.systems.representation import Exact
 
 
 def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local steps, then global proposals of the frozen model, all replicas of the order at once.
 
+    The model sees configurations in the campaign's coordinates, and its proposals are tested there,
+    with the density that the system's dynamics has in them: of a molecule, −U/kT plus the logarithm
+    of the volume that belongs to its internal coordinates.
+
     Payload: 'walkers', 'replicas', 'blocks' times 'local_steps' (recorded every 'record') and
-    'global_steps', 'step_size', 'recent' (configurations to hand back to the next fit), 'epsilon',
-    'broad' ('mean' and 'std' of the wide Gaussian). Without a model (version −1) there are local
-    moves only.
+    'global_steps', 'step_size', 'recent' (configurations of each replica to hand back to the next
+    fit), 'weights' (log weights of each replica's proposals to hand back), 'epsilon', 'broad'
+    ('mean' and 'std' of the wide Gaussian). Without a model (version −1) there are local moves
+    only.
+
+    Samples: 'cvs' with 'replica'; where a model proposed also 'proposal_log_weight' with
+    'proposal_replica' and 'walker_log_weight' with 'walker_replica', ln ρ* − ln q at proposals and
+    at the walkers after their local steps. The carry holds 'walkers' and 'recent'.
     """
-    p = order.payload
-    target = BoltzmannTarget(context.system)
-    spec = context.setup["strategy"]["local"]
-    kernel = local_kernel(spec, context.system, p.get("step_size"), p.get("masses"))
-    replicas = np.asarray(p["replicas"], dtype=np.float64)
-    steps, globals_ = int(p["local_steps"]), int(p["global_steps"])
-    proposal = None
-    if order.model_version >= 0 and globals_:
-        broad = Broad(
-            [False] * context.system.n_dof,
-            mean=np.asarray(p["broad"]["mean"]),
-            std=np.asarray(p["broad"]["std"]),
+    run = _Run.begin(context, order, rng)
+    for _ in range(int(order.payload["blocks"])):
+        run.local()
+        run.propose()
+    return run.segment()
+
+
+@dataclass
+class _Run:
+    """One order as it goes along; frames are of all its replicas, in the order of time."""
+
+    context: WorkerContext
+    order: WorkOrder
+    rng: np.random.Generator
+    coordinates: Exact
+    walkers: Walkers
+    mover: Kernel | Engine
+    proposal: Independence | None
+    xi: list[Array] = field(default_factory=list)
+    seen: list[Array] = field(default_factory=list)
+    proposed: list[Array] = field(default_factory=list)
+    started: list[Array] = field(default_factory=list)
+    counts: dict[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+
+    @classmethod
+    def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> _Run:
+        p = order.payload
+        if "exact_coordinates" not in context.cache:
+            kind = context.setup["strategy"].get("coordinates", "auto")
+            context.cache["exact_coordinates"] = exact_coordinates(kind, context.system)
+        coordinates: Exact = context.cache["exact_coordinates"]
+        step, masses = p.get("step_size"), p.get("masses")
+        mover: Kernel | Engine
+        if context.setup["system"]["kind"] == "openmm":
+            mover = build_engine(context, None)
+            mover.begin(rng)
+        else:
+            spec = context.setup["strategy"]["local"]
+            mover = local_kernel(spec, context.system, step, masses)
+        proposal = None
+        if order.model_version >= 0 and int(p["global_steps"]):
+            mean, std = (np.asarray(p["broad"][name]) for name in ("mean", "std"))
+            broad = Broad(coordinates.periodic, mean=mean, std=std)
+            model = context.models[order.model_version]
+            proposal = Independence(Defended(model, broad, float(p["epsilon"])))
+        walkers = walkers_of(p["walkers"], context)
+        made = cls(context, order, rng, coordinates, walkers, mover, proposal)
+        names = ("local_proposed", "local_accepted", "global_proposed", "global_accepted")
+        made.counts = dict.fromkeys((*names, "nonfinite"), 0.0)
+        return made
+
+    def local(self) -> None:
+        """The local kernel, or the molecule's engine."""
+        p = self.order.payload
+        steps, every = int(p["local_steps"]), int(p["record"])
+        if not isinstance(self.mover, Kernel):
+            self._molecular(self.mover, max(1, steps // every), every)
+            return
+        done = self.mover(
+            BoltzmannTarget(self.context.system),
+            self.walkers,
+            self.rng,
+            n_steps=steps,
+            record_every=every,
         )
-        model = context.models[order.model_version]
-        proposal = Independence(Defended(model, broad, float(p["epsilon"])))
-    walkers, frames = walkers_of(p["walkers"], context), []
-    n, evaluations, nonfinite = len(walkers), 0, 0
-    counts = dict.fromkeys(
-        ("local_proposed", "local_accepted", "global_proposed", "global_accepted"), 0.0
-    )
-    for _ in range(int(p["blocks"])):
-        done = kernel(target, walkers, rng, n_steps=steps, record_every=int(p["record"]))
-        parts = [("local", steps, done)]
-        if proposal is not None:
-            done = proposal(target, done.walkers, rng, n_steps=globals_, record_every=1)
-            parts.append(("global", globals_, done))
-        for name, tried, result in parts:
-            counts[f"{name}_proposed"] += n * tried
-            counts[f"{name}_accepted"] += float(result.accepted.sum()) * tried
-            evaluations += result.evaluations
-            nonfinite += result.nonfinite
-            if result.trajectory is not None:
-                frames.append(result.trajectory)
-        walkers = done.walkers
-    counts["nonfinite"] = float(nonfinite)
-    seen = np.concatenate(frames)
-    xi = context.cvs(seen.reshape(-1, seen.shape[2])).reshape(len(seen), n, -1).swapaxes(0, 1)
-    return Segment(
-        order.key,
-        samples={
+        self._count("local", steps, float(done.accepted.sum()), done.nonfinite)
+        self.evaluations += done.evaluations
+        assert done.trajectory is not None
+        self._note(done.trajectory)
+        self.walkers = done.walkers
+
+    def _molecular(self, engine: Engine, chunks: int, steps: int) -> None:
+        """Chunks of the engine; velocities are drawn where a global move has left none."""
+        tally, before = engine.tally, (engine.tally.proposals, engine.tally.accepted)
+        evaluations, nonfinite = tally.evaluations, tally.nonfinite
+        xi = engine.load(self.walkers)
+        free = np.zeros(len(xi), dtype=bool)
+        frames = []
+        for _ in range(chunks):
+            new = engine.chunk(np.zeros_like(xi), free, steps)
+            broken = np.asarray(~np.isfinite(new).all(axis=1))
+            if broken.any():
+                engine.revert(broken)
+            xi = np.where(broken[:, None], xi, new)
+            self.xi.append(xi[None])
+            frames.append(engine.walkers().positions)
+        self.seen.append(self._encoded(np.array(frames)))
+        self.walkers = engine.walkers()
+        self.counts["local_proposed"] += tally.proposals - before[0]
+        self.counts["local_accepted"] += tally.accepted - before[1]
+        self.counts["nonfinite"] += tally.nonfinite - nonfinite
+        self.evaluations += tally.evaluations - evaluations
+
+    def propose(self) -> None:
+        """Independence moves in the model's coordinates; what was not accepted stays untouched."""
+        if self.proposal is None:
+            return
+        steps = int(self.order.payload["global_steps"])
+        target = InCoordinates(self.context.system, self.coordinates)
+        before = self.coordinates.encode(self.walkers.positions)
+        done = self.proposal(target, Walkers(before), self.rng, n_steps=steps, record_every=1)
+        self._count("global", steps, float(done.accepted.sum()), done.nonfinite)
+        self.evaluations += done.evaluations
+        self.proposed.append(done.proposed)
+        self.started.append(done.started)
+        assert done.trajectory is not None
+        frames = done.trajectory
+        placed = target.placed(frames.reshape(-1, frames.shape[2]))
+        self._note(placed.reshape(*frames.shape[:2], -1), frames)
+        moved = (done.walkers.positions != before).any(axis=1)
+        x = np.where(moved[:, None], placed[-len(before) :], self.walkers.positions)
+        # what moved has no velocity yet: all are drawn anew, which leaves their density as it is
+        self.walkers = Walkers(x, None, self.walkers.box)
+
+    def _note(self, x: Array, y: Array | None = None) -> None:
+        """CVs of configurations (m, n, D), and what the model sees of them."""
+        xi = self.context.cvs(x.reshape(-1, x.shape[2]))
+        self.xi.append(xi.reshape(*x.shape[:2], -1))
+        self.seen.append(self._encoded(x) if y is None else y)
+
+    def _encoded(self, x: Array) -> Array:
+        return self.coordinates.encode(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
+
+    def _count(self, move: str, steps: int, accepted: float, nonfinite: int) -> None:
+        self.counts[f"{move}_proposed"] += len(self.walkers) * steps
+        self.counts[f"{move}_accepted"] += accepted * steps
+        self.counts["nonfinite"] += nonfinite
+
+    def segment(self) -> Segment:
+        """All of it."""
+        p = self.order.payload
+        replicas = np.asarray(p["replicas"], dtype=np.float64)
+        # replica after replica, each in the order of time
+        xi = np.concatenate(self.xi).swapaxes(0, 1)
+        samples = {
             "cvs": xi.reshape(-1, xi.shape[2]),
-            "replica": np.repeat(replicas, len(seen)),
-        },
-        carry={
-            "walkers": tree_of(walkers, context, order),
-            "recent": seen[:: max(1, len(seen) // int(p["recent"]))].reshape(-1, seen.shape[2]),
-        },
-        counts=counts,
-        evaluations=evaluations,
-        model_version=order.model_version,
-    )
+            "replica": np.repeat(replicas, xi.shape[1]),
+        }
+        if self.proposed:
+            kept = _thinned(np.concatenate(self.proposed), int(p["weights"]))
+            started = np.array(self.started)
+            samples["proposal_log_weight"] = kept.T.reshape(-1)
+            samples["proposal_replica"] = np.repeat(replicas, len(kept))
+            samples["walker_log_weight"] = started.T.reshape(-1)
+            samples["walker_replica"] = np.repeat(replicas, len(started))
+        seen = _thinned(np.concatenate(self.seen), int(p["recent"]))
+        return Segment(
+            self.order.key,
+            samples=samples,
+            carry={
+                "walkers": tree_of(self.walkers, self.context, self.order),
+                "recent": seen.reshape(-1, seen.shape[2]),
+            },
+            counts=self.counts,
+            evaluations=self.evaluations,
+            model_version=self.order.model_version,
+        )
+
+
+def _thinned(rows: NDArray[np.float64], most: int) -> Array:
+    """About `most` of the rows, evenly spaced; all where there are fewer."""
+    return rows[:: max(1, len(rows) // most)] if most else rows[:0]

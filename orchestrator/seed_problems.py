@@ -1,11 +1,11 @@
-"""What keeps the model of an umbrella campaign from learning: found before anything starts."""
+"""What keeps a model of whole configurations from learning: found before anything starts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from msgen.orchestrator.schema import Campaign, Problem
-from msgen.orchestrator.schema.strategies import Umbrella
+from msgen.orchestrator.schema.strategies import FlowMCMC, Umbrella
 from msgen.systems.base import System
 
 MOST_DOF = 3000
@@ -21,6 +21,8 @@ def seed_problems(campaign: Campaign, base_dir: Path, system: System) -> list[Pr
         For a molecule that these coordinates do not suit.
     """
     strategy = campaign.strategy
+    if isinstance(strategy, FlowMCMC):
+        return _whole(strategy.kind, strategy.coordinates, system)
     if not isinstance(strategy, Umbrella) or strategy.seeds != "model":
         return []
     if system.n_dof > MOST_DOF:
@@ -30,6 +32,18 @@ def seed_problems(campaign: Campaign, base_dir: Path, system: System) -> list[Pr
     if campaign.is_molecular:
         _check_coordinates(strategy.coordinates, system)
     return _file(strategy, base_dir, system)
+
+
+def _whole(strategy: str, coordinates: str, system: System) -> list[Problem]:
+    """Of a strategy whose proposals are whole configurations, tested by their density."""
+    from msgen.actors.coordinates import exact_coordinates
+
+    if system.n_dof > MOST_DOF:
+        what = f"proposes whole configurations, and {system.n_dof:,} coordinates are too many"
+        remedy = "Take kind: steered, whose model lives on the CVs"
+        return [Problem(("strategy", "kind"), strategy, what, remedy)]
+    exact_coordinates(coordinates, system)
+    return []
 
 
 def _check_coordinates(kind: str, system: System) -> None:

@@ -19,13 +19,17 @@ from msgen.systems.base import Array, System, Walkers
 Mask = NDArray[np.bool_]
 
 
-@runtime_checkable
-class Target(Protocol):
-    """An unnormalised log-density on R^D."""
+class Density(Protocol):
+    """An unnormalised log-density on R^D, for moves that need no gradient."""
 
     def log_density(self, x: Array) -> Array:
         """ln ρ*(x) for configurations (n, D) → (n,); −inf where it cannot be evaluated."""
         ...
+
+
+@runtime_checkable
+class Target(Density, Protocol):
+    """An unnormalised log-density on R^D and its gradient."""
 
     def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """ln ρ*(x), shape (n,), and ∇ ln ρ*(x), shape (n, D), in one evaluation."""

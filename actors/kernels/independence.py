@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
-from msgen.actors.kernels.base import KernelResult, Recorder, Target, log_uniform, metropolis
+from msgen.actors.kernels.base import Density, KernelResult, Recorder, log_uniform, metropolis
 from msgen.systems.base import Array, Walkers
 
 
@@ -21,6 +21,22 @@ class Proposal(Protocol):
     def log_prob(self, y: Array, context: Array | None = None) -> Array:
         """Normalised ln q(y), shape (n,), of the very distribution `sample` draws from."""
         ...
+
+
+@dataclass(frozen=True)
+class IndependenceResult(KernelResult):
+    """And the weights ln ρ*(x) − ln q(x), whose two distributions tell ln Z by Bennett's estimator.
+
+    Attributes
+    ----------
+    proposed : Array, shape (n_steps, n)
+        At the proposals, which are draws of q; −inf where ρ*(x) = 0.
+    started : Array, shape (n,)
+        Where the walkers stood at the start; +inf where q(x) = 0.
+    """
+
+    proposed: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    started: Array = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -54,19 +70,20 @@ class Independence:
 
     def __call__(
         self,
-        target: Target,
+        target: Density,
         walkers: Walkers,
         rng: np.random.Generator,
         *,
         n_steps: int = 1,
         record_every: int = 0,
-    ) -> KernelResult:
+    ) -> IndependenceResult:
         """Take `n_steps` proposals; one energy each and one for the start."""
         x = np.array(walkers.positions, dtype=np.float64)
         n, dim = x.shape
         recorder = Recorder(n_steps, record_every, x.shape)
         log_old, q_old = target.log_density(x), np.asarray(self.proposal.log_prob(x))
         accepted, probability, nonfinite = np.zeros(n), np.zeros(n), 0
+        started, proposed = _log_weight(log_old, q_old), []
         per_batch = max(1, self.batch // max(n, 1))
         for first in range(0, n_steps, per_batch):
             m = min(per_batch, n_steps - first)
@@ -75,6 +92,7 @@ class Independence:
             log_y = np.where(np.isfinite(y).all(axis=1).reshape(m, n), log_y, -np.inf)
             q_y = np.asarray(self.proposal.log_prob(y), dtype=np.float64).reshape(m, n)
             y = y.reshape(m, n, dim)
+            proposed.append(_log_weight(log_y, q_y))
             log_u = log_uniform(rng, (m, n))
             for k in range(m):
                 accept, ratio, bad = metropolis(log_y[k], log_old, q_y[k], q_old, log_u[k])
@@ -85,7 +103,7 @@ class Independence:
                 probability += np.exp(np.minimum(ratio, 0.0))
                 nonfinite += int(bad.sum())
                 recorder.note(first + k, x)
-        return KernelResult(
+        return IndependenceResult(
             walkers.with_positions(x),
             accepted / n_steps,
             probability / n_steps,
@@ -93,4 +111,13 @@ class Independence:
             n * (n_steps + 1),
             nonfinite,
             recorder.frames,
+            np.concatenate(proposed),
+            started,
         )
+
+
+def _log_weight(log_density: Array, log_q: Array) -> Array:
+    """ln ρ* − ln q; −inf where ρ* = 0 or where either is not a number."""
+    with np.errstate(invalid="ignore"):
+        w = log_density - log_q
+    return np.where(np.isneginf(log_density) | np.isnan(w), -np.inf, w)

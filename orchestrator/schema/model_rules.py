@@ -1,4 +1,4 @@
-"""What a score model must agree on with the rest of the campaign."""
+"""What a model must agree on with the rest of the campaign."""
 
 from __future__ import annotations
 
@@ -37,3 +37,17 @@ def score_problems(campaign: Campaign, model: Score) -> Iterator[Problem]:
     if model.unconditional and strategy.kind == "flow_mcmc":
         what = "has no meaning here: the model has no label"
         yield Problem(("model", "unconditional"), model.unconditional, what, "Leave it out")
+
+
+def coordinate_problems(campaign: Campaign, coordinates: str) -> Iterator[Problem]:
+    """Of a model of whole configurations: what it sees of them, and whether it can."""
+    where, model = ("strategy", "coordinates"), campaign.model
+    if coordinates == "cartesian" and campaign.is_molecular:
+        what = "of a molecule depend on how it lies"
+        yield Problem(where, "cartesian", what, "Take internal")
+    if coordinates == "internal" and not campaign.is_molecular:
+        what = f"are those of a molecule, and {campaign.system.kind} has no atoms"
+        yield Problem(where, "internal", what, "Write auto")
+    if campaign.is_molecular and not model.angles:
+        what = "cannot model torsions, which are periodic"
+        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow")

@@ -16,7 +16,7 @@ from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.basins import find_basins
-from msgen.orchestrator.strategies.free import WIDE
+from msgen.orchestrator.strategies.flow_mcmc import WIDE
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import young_estimate
 from msgen.orchestrator.strategies.seed_pool import Pool, fit_windows_order
