@@ -14,7 +14,7 @@ from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
 from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.importance_rules import importance_problems
-from msgen.orchestrator.schema.model_rules import score_problems
+from msgen.orchestrator.schema.model_rules import coordinate_problems, score_problems
 from msgen.orchestrator.schema.models import Score
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import (
@@ -25,6 +25,7 @@ from msgen.orchestrator.schema.strategies import (
     Steered,
     Umbrella,
 )
+from msgen.orchestrator.schema.targeted import Targeted, targeted_problems
 from msgen.orchestrator.schema.umbrella_rules import umbrella_problems
 from msgen.orchestrator.units import Dimension, Quantity
 
@@ -187,11 +188,7 @@ def _parts(interval: tuple[Quantity, Quantity], periodic: bool) -> list[tuple[fl
 def _strategy(campaign: Campaign) -> Iterator[Problem]:
     strategy, local = campaign.strategy, campaign.strategy.local
     here: Path = ("strategy", "local")
-    if isinstance(strategy, FlowMCMC) and campaign.is_molecular:
-        remedy = "Take kind: steered, whose model lives on the CVs"
-        what = "proposes whole configurations, so far of analytic systems only"
-        yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
-    elif campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
+    if campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
         what, remedy = "is for analytic systems", "Take langevin or ghmc"
         yield Problem((*here, "kind"), local.kind, what, remedy)
     timed: list[tuple[Path, object, Dimension]] = []
@@ -210,12 +207,16 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
             if campaign.first_replicas < n:
                 what = f"too few for {n} states (the rest is one) with strategy.stratify on"
                 yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
+    if isinstance(strategy, FlowMCMC):
+        yield from coordinate_problems(campaign, strategy.coordinates)
     if isinstance(strategy, Umbrella):
         yield from umbrella_problems(campaign, strategy)
     if isinstance(strategy, ParallelTempering):
         yield from tempering_problems(campaign, strategy)
     if isinstance(strategy, Importance):
         yield from importance_problems(campaign, strategy)
+    if isinstance(strategy, Targeted):
+        yield from targeted_problems(campaign, strategy)
     for where, value, dimension in timed:
         if isinstance(value, Quantity):
             needed: Dimension = dimension if campaign.is_molecular else "number"

@@ -19,6 +19,7 @@ from msgen.orchestrator.schema.quantities import (
     Width,
     WindowsSpec,
 )
+from msgen.orchestrator.schema.targeted import Targeted
 
 __all__ = [
     "GHMC",
@@ -31,6 +32,7 @@ __all__ = [
     "ParallelTempering",
     "Steered",
     "StrategySpec",
+    "Targeted",
     "Umbrella",
 ]
 
@@ -69,14 +71,17 @@ class Steered(Section):
 
 
 class FlowMCMC(Section):
-    """Local moves and independence moves of the full configuration; analytic systems."""
+    """Local moves and independence moves of the whole configuration."""
 
     kind: Literal["flow_mcmc"]
-    local: LocalSpec = Field(default_factory=lambda: HMC(kind="hmc"))
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """By default langevin for molecules, hmc for analytic systems."""
     global_steps: int = Field(default=10, ge=1)
     """Global proposals of one replica after each stretch of local steps."""
     broad: Broad = 0.1
     """Share of broad proposals."""
+    coordinates: Literal["auto", "cartesian", "internal"] = "auto"
+    """What the model sees of a configuration; auto: internal for molecules, else cartesian."""
     lag: int = Field(default=1, ge=1, le=100)
     """Round r proposes with the model fitted on rounds up to r − lag."""
     explore: ExploreSpec = Field(default_factory=ExploreSpec)
@@ -133,6 +138,6 @@ class Local(Section):
 
 
 StrategySpec = Annotated[
-    Steered | FlowMCMC | Importance | Umbrella | ParallelTempering | Local,
+    Steered | FlowMCMC | Importance | Targeted | Umbrella | ParallelTempering | Local,
     Field(discriminator="kind"),
 ]

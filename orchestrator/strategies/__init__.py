@@ -80,6 +80,21 @@ def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
         from msgen.orchestrator.strategies.tempering import ParallelTempering
 
         return ParallelTempering(problem, system)
-    from msgen.orchestrator.strategies.free import FlowMcmc, Local
+    if campaign.strategy.kind == "targeted":
+        from msgen.actors.coordinates import exact_coordinates
+        from msgen.orchestrator.strategies.targeted import Targeted
 
-    return FlowMcmc(problem, system) if kind == "flow_mcmc" else Local(problem)
+        variables = exact_coordinates(campaign.strategy.coordinates, system)
+        mapped = campaign.strategy.mapped(campaign.model.kind)
+        return Targeted(problem, variables.periodic, mapped)
+    if kind == "importance":
+        from msgen.orchestrator.strategies.importance import Importance
+
+        return Importance(problem, system)
+    if kind == "flow_mcmc":
+        from msgen.orchestrator.strategies.flow_mcmc import FlowMcmc
+
+        return FlowMcmc(problem, system)
+    from msgen.orchestrator.strategies.free import Local
+
+    return Local(problem)
