@@ -20,7 +20,7 @@ from msgen.orchestrator.estimators.diagnostics import (
     split_r_hat,
 )
 from msgen.orchestrator.estimators.histogram import block_sums
-from msgen.orchestrator.estimators.network import solve_network
+from msgen.orchestrator.estimators.network import NetworkResult, solve_network
 from msgen.orchestrator.estimators.stratified import combine
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.works import Works
@@ -134,18 +134,28 @@ class Production:
         acceptance: Mapping[str, float],
         extra: Mapping[str, Any],
         missing: Sequence[str] = (),
+        bridge: tuple[NetworkResult, Mapping[tuple[int, int], float]] | None = None,
     ) -> Estimate:
-        """Free energies with one error each, and the verdict on convergence."""
+        """Free energies with one error each, and the verdict on convergence.
+
+        `bridge` joins strata otherwise than by the works: their free energies, with influences of
+        the blocks and of others after them, and the overlap of each pair that they rest on.
+        """
         n_strata = int(self.stratum.max()) + 1 if len(self.stratum) else 1
+        overlaps: Mapping[tuple[int, int], float] = {}
         if stratified:
             n_strata = len(states)
+        if bridge is not None:
+            network, overlaps = bridge
+        elif stratified:
             network = self.works.network(n_strata, self.block)
+            overlaps = self.works.overlaps(network.f)
         else:
             network = solve_network(1, [])
-        surface = combine(self._by_stratum(self.bins, n_strata), network).surface(
+        surface = combine(self._by_stratum(self.bins, n_strata, network), network).surface(
             problem.grid.shape
         )
-        populations = combine(self._by_stratum(self.states, n_strata), network)
+        populations = combine(self._by_stratum(self.states, n_strata, network), network)
         values: dict[str, StateEstimate] = {}
         for k, name in enumerate(states.names):
             f, error = populations.difference(0, k) if k else (0.0, 0.0)
@@ -157,7 +167,6 @@ class Production:
         chains = [self._chains(s) for s in np.unique(self.stratum)]
         r_hat = self._r_hat(problem, chains)
         ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
-        overlaps = self.works.overlaps(network.f) if stratified else {}
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
         names = states.names
@@ -202,8 +211,10 @@ class Production:
         mine = self.series[self.stratum == stratum]
         return [one[np.isfinite(one[:, 0])] for one in mine]
 
-    def _by_stratum(self, sums: Array, n_strata: int) -> Array:
-        out = np.zeros((n_strata, *sums.shape))
+    def _by_stratum(self, sums: Array, n_strata: int, network: NetworkResult) -> Array:
+        """Sums of each block in its stratum; blocks of a bridge that sampled nothing have none."""
+        blocks = max(len(sums), int(network.blocks.max(initial=-1)) + 1)
+        out = np.zeros((n_strata, blocks, sums.shape[1]))
         owner = np.zeros(len(sums), dtype=np.int64)
         owner[self.block] = self.stratum
         out[owner, np.arange(len(sums))] = sums

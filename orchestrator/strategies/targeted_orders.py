@@ -1,0 +1,194 @@
+"""The orders of the targeted strategy: sampling in the states, and fits of their models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.kernels.tempered import Ladder
+from msgen.orchestrator.strategies.allocation import groups
+from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.roster import at_work
+from msgen.orchestrator.strategies.stepping import MASS_ROUNDS, masses_of, step_of
+from msgen.orchestrator.strategies.walkers import rows
+from msgen.systems.base import Array
+
+Ints = NDArray[np.int64]
+
+FRAMES = 10
+"""Stretches of local sampling in one order, a configuration kept after each; more as the rounds go
+on."""
+LONGEST = 16
+"""`FRAMES` of the longest round."""
+LEARNT = 2000
+"""Configurations of each state that a round of the adaptation adds."""
+MOST_LEARNT = 20_000
+"""The most, and the latest, that a fit sees of one state."""
+FIT_ROUNDS = tuple(MASS_ROUNDS + r for r in (1, 4, 8, 13, 20))
+"""Rounds of the adaptation in which fits begin, each with about twice as much to learn from."""
+LITTLE = 0.02
+"""Nats by which a fit has to beat the one before it for another to be worth its while, beside a
+per cent of the variables."""
+
+
+@dataclass
+class Learning:
+    """What the states' models have learnt.
+
+    Attributes
+    ----------
+    versions : Ints, shape (K,)
+        Of each state's model in use, −1 for none; no two states share one.
+    losses : Array, shape (K,)
+        Mean −ln q on held-out samples of the newest model of each; NaN before there is one.
+    gains : Array, shape (K,)
+        Nats by which the last fit beat the model before it; NaN before the second.
+    newest : int
+    inhabited : bool array, shape (K,)
+        Where there are replicas.
+    data : dict of int to Array
+        Configurations to learn from, in the models' variables.
+    rounds : int
+        Of the adaptation.
+    """
+
+    versions: Ints
+    losses: Array
+    gains: Array
+    inhabited: NDArray[np.bool_]
+    newest: int = -1
+    rounds: int = 0
+    data: dict[int, Array] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, stratum: Ints, n_states: int) -> Learning:
+        """Nothing yet, for replicas kept in `stratum` (R,)."""
+        none = np.full(n_states, np.nan)
+        inhabited = np.isin(np.arange(n_states), stratum)
+        return cls(np.full(n_states, -1, dtype=np.int64), none, none.copy(), inhabited)
+
+    def see(self, state: int, configurations: Array) -> None:
+        """Add what a round saw of a state."""
+        known = [self.data[state]] if state in self.data else []
+        self.data[state] = np.concatenate([*known, configurations])[-MOST_LEARNT:]
+
+    def take(self, fit: Segment) -> bool:
+        """Note what came of a fit; whether its model is to be used from now on."""
+        state, gain = fit.key[2], float(fit.counts["gain"])
+        self.gains[state] = gain
+        if not fit.carry["accepted"]:
+            return False
+        self.newest += 1
+        self.versions[state] = self.newest
+        self.losses[state] = float(fit.counts["held_out_loss"])
+        return True
+
+    @property
+    def done(self) -> bool:
+        """Whether every state has a model and another fit is not worth its while."""
+        learnt = self.versions[self.inhabited] >= 0
+        if not learnt.all():
+            return False
+        dim = next(iter(self.data.values())).shape[1]
+        enough = max(LITTLE, 0.01 * dim)
+        flat = bool((self.gains[self.inhabited] < enough).all())
+        # the last fits are absorbed a lag after they began
+        return flat or self.rounds > 2 * FIT_ROUNDS[-1] - FIT_ROUNDS[-2]
+
+    def forget(self) -> None:
+        """Drop the data: nothing is fitted any more."""
+        self.data = {}
+
+    def tree(self) -> Tree:
+        return {
+            "versions": self.versions,
+            "losses": self.losses,
+            "gains": self.gains,
+            "inhabited": self.inhabited,
+            "newest": self.newest,
+            "rounds": self.rounds,
+            "data": {str(k): v for k, v in self.data.items()},
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Learning:
+        arrays = {n: np.array(tree[n]) for n in ("versions", "losses", "gains", "inhabited")}
+        data = {int(k): np.asarray(v) for k, v in tree["data"].items()}
+        return cls(**arrays, newest=int(tree["newest"]), rounds=int(tree["rounds"]), data=data)
+
+
+def sampling(problem: Problem, state: Tree, mapped: bool) -> tuple[WorkOrder, ...]:
+    """Local sampling of every replica; in production also draws and maps of the models."""
+    stratum = np.asarray(state["stratum"])
+    per_frame = max(1, int(problem.strategy["local"]["steps"]) // problem.stride)
+    learning = Learning.from_tree(state["learning"])
+    common: Tree = {
+        "partition": state["states"],
+        "ladder": Ladder.plain(problem.local_g).tree(),
+        "steps": problem.stride,
+        "step_size": step_of(state),
+        "masses": masses_of(state),
+    }
+    producing, frames = state["phase"] == "produce", FRAMES
+    if producing:
+        rounds = int(state["gathered"]["production"]["rounds"]) if state["gathered"] else 0
+        frames *= min(LONGEST, 1 + rounds // 4)
+        common.update(
+            versions=learning.versions,
+            draws=int(problem.strategy["draws"]),
+            maps=mapped,
+            turn=rounds,
+        )
+    out = []
+    for number, group in enumerate(groups(problem, stratum, at_work(state, stratum))):
+        kept, chunks = frames, per_frame
+        if not producing:
+            # as many configurations of every state, however many replicas are in it
+            here = int(np.count_nonzero(stratum == stratum[group[0]]))
+            kept = int(np.clip(-(-LEARNT // here), FRAMES, FRAMES * per_frame))
+            chunks = max(1, FRAMES * per_frame // kept)
+        payload = {
+            **common,
+            "walkers": rows(state["walkers"], group),
+            "replicas": group,
+            "stratum": stratum[group],
+            "frames": kept,
+            "chunks": chunks,
+        }
+        cost = float(kept * chunks * problem.stride * len(group))
+        version = int(learning.newest) if producing else -1
+        out.append(WorkOrder(int(state["round"]), "target", number, payload, version, cost))
+    return tuple(out)
+
+
+def fits(state: Tree, periodic: NDArray[np.bool_]) -> tuple[WorkOrder, ...]:
+    """A fit of the model of each state, in the rounds that begin them."""
+    learning = Learning.from_tree(state["learning"])
+    if state["phase"] != "adapt" or int(state["adapt"]) not in FIT_ROUNDS:
+        return ()
+    return tuple(
+        WorkOrder(
+            int(state["round"]),
+            "fit",
+            k,
+            {
+                "data": data,
+                "weights": np.ones(len(data)),
+                "stratum": np.zeros(len(data), dtype=np.int64),
+                "n_strata": 1,
+                "periodic": periodic,
+            },
+            model_version=int(learning.versions[k]),
+        )
+        for k, data in sorted(learning.data.items())
+    )
+
+
+def models(state: Tree) -> Mapping[int, Tree]:
+    """Every version in use."""
+    versions = np.asarray(state["learning"]["versions"])
+    return {int(versions[int(k)]): tree for k, tree in state["models"].items()}
