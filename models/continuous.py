@@ -17,7 +17,7 @@ from msgen.models.probability_flow import Differentiable
 
 
 class Field(Differentiable, Protocol):
-    """A frozen velocity and its exact Jacobian; t is a float, shared by all rows."""
+    """A velocity and its exact Jacobian; t is a float, shared by all rows."""
 
     def embed(self, features: Tensor | None, n: int) -> Tensor | None:
         """Context features (n, k) as `velocity` wants them, n rows; computed once for all steps."""
@@ -35,25 +35,12 @@ class Velocity(nn.Module):
         """v, shape (n, d), of x (n, d) at times t (n,) and context features (n, k)."""
         raise NotImplementedError
 
-    def frozen(self) -> Field:
-        """The same with its Jacobian ∂v_i/∂x_j, shape (n, d, d); no gradients are kept."""
-        raise NotImplementedError
+    def field(self) -> Field:
+        """The same at one time for all rows, with its Jacobian ∂v_i/∂x_j, shape (n, d, d).
 
-    def with_divergence(
-        self, x: Tensor, t: Tensor, context: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """v and ∇·v, shapes (n, d) and (n,), exact and differentiable in weights and x.
-
-        By d passes backwards; a network that knows its derivatives does better.
+        Differentiable in the weights where gradients are on, and of the weights as they are now.
         """
-        with torch.enable_grad():
-            x = x if x.requires_grad else x.requires_grad_(True)
-            v = self(x, t, context)
-            parts = [
-                torch.autograd.grad(v[:, i].sum(), x, create_graph=True)[0][:, i]
-                for i in range(x.shape[1])
-            ]
-        return v, torch.stack(parts).sum(dim=0)
+        raise NotImplementedError
 
 
 class Base(Protocol):

@@ -1,7 +1,7 @@
-"""The velocity of a frozen dense network, with its derivatives.
+"""The velocity of a dense network, with its derivatives.
 
 dx/dlevel = a x + b F(x, level, label). Derivatives with respect to x are carried forward beside the
-values, d of them at once: exact, without autograd.
+values, d of them at once: exact, and without autograd, though autograd may follow them to the weights.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class _Level(NamedTuple):
 
 
 class DenseField:
-    """Velocity and Jacobian of a frozen network; what a level costs is paid once.
+    """Velocity and Jacobian of a network as it is now; what a level costs is paid once.
 
     The label enters as its share of the first layer, `embed`, computed once for all steps.
     """
 
     def __init__(self, net: DenseNet) -> None:
         self.net = net
-        first = net.first.weight.detach()
+        first = net.first.weight
         self._seen = first[:, : net.n_seen].T
         self._told = first[:, net.n_seen : net.n_seen + net.n_level].T
         self._label = first[:, net.n_seen + net.n_level :].T
-        self._inner = [(layer.weight.detach(), layer.bias.detach()) for layer in net.dense]
+        self._inner = [(layer.weight, layer.bias) for layer in net.dense]
         self._levels: dict[float, _Level] = {}
 
     def embed(self, features: Tensor | None, n: int) -> Tensor:

@@ -81,6 +81,14 @@ class ProbabilityFlow(RungeKutta):
     def __init__(self, field: Differentiable, levels: Array) -> None:
         super().__init__(field, levels)
 
+    def push_with_log_det(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What `push` makes of z, and ln|det ∂y/∂z|; shapes (n, d) and (n,)."""
+        log_det = z.new_zeros(len(z))
+        for high, low in self.pairs:
+            z, jacobian = self._step_and_jacobian(z, high, low, context)
+            log_det = log_det + torch.linalg.slogdet(jacobian).logabsdet
+        return z, log_det
+
     def pull(self, y: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """The noise z that `push` takes to y, and ln|det ∂y/∂z|; shapes (n, d) and (n,).
 
