@@ -1,7 +1,7 @@
 """The velocity of a dense network, with its derivatives.
 
 dx/dlevel = a x + b F(x, level, label). Derivatives with respect to x are carried forward beside the
-values, d of them at once: exact, and without autograd, though autograd may follow them to the weights.
+values, d of them at once: exact, and without autograd, which may follow them to the weights.
 """
 
 from __future__ import annotations
