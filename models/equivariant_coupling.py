@@ -13,16 +13,17 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from msgen.models.base import Array
+from msgen.models.continuous import Coupling
 
 ROUNDS = 2
 """Times that particles are assigned and the noise is turned; more shorten paths by a per cent."""
 
 
 def laid_on(z: Array, x: Array, rounds: int = ROUNDS) -> Array:
-    """Every row of `z` permuted and turned towards its row of `x`.
+    """Every row of `z` permuted, turned and reflected towards its row of `x`.
 
     Assignment of particles (Hungarian algorithm) and orthogonal Procrustes rotation in turns, each
-    the best for the other held fixed; the distance never grows.
+    the best for the other held fixed: the distance never grows.
 
     Parameters
     ----------
@@ -37,3 +38,18 @@ def laid_on(z: Array, x: Array, rounds: int = ROUNDS) -> Array:
         u, _, vt = np.linalg.svd(np.matmul(z.swapaxes(1, 2), x))
         z = np.matmul(z, np.matmul(u, vt))
     return z
+
+
+def equivariant_transport(space: int) -> Coupling:
+    """The coupling of flow matching for rows of particles of `space` coordinates each.
+
+    The centre of mass, Gaussian at both ends, stays where the sample has it.
+    """
+
+    def couple(x0: Array, x1: Array, rng: np.random.Generator) -> Array:
+        z, x = (v.reshape(len(v), -1, space) for v in (x0, x1))
+        centre = x.mean(axis=1, keepdims=True)
+        laid = laid_on(z - z.mean(axis=1, keepdims=True), x - centre)
+        return (laid + centre).reshape(x0.shape)
+
+    return couple

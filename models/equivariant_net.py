@@ -22,6 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from msgen.models.continuous import Velocity
+from msgen.models.dense_field import silu_slope
+
 REACH = 5.0
 """Distance of the outermost radial function, in units of the data's width."""
 TINY = 1e-12
@@ -29,8 +32,8 @@ TINY = 1e-12
 _TIMES = 6
 
 
-class PairNet(nn.Module):
-    """The velocity as a torch module.
+class PairNet(Velocity):
+    """The velocity as a network that can be fitted.
 
     Parameters
     ----------
@@ -75,8 +78,12 @@ class PairNet(nn.Module):
                 for parameter in layer.parameters():
                     parameter.uniform_(-bound, bound, generator=generator)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """v(x, t), shape (n, N·d), for x of that shape and t of shape (n,) or (1,)."""
+    def field(self) -> PairField:
+        """The same with its Jacobian."""
+        return PairField(self)
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
+        """v, shape (n, N·d), of x of that shape at times t (n,) or (1,); there is no context."""
         r, _, g = self._pairs(x)
         pre = self._early(self._seen(g)[0], t)
         for layer in self.dense[1:]:
@@ -84,7 +91,7 @@ class PairNet(nn.Module):
         return self._push(r, self.last(functional.silu(pre)))
 
     def velocity_and_jacobian(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """v, shape (n, N·d), and ∂v_a/∂x_b, shape (n, N·d, N·d)."""
+        """v, shape (n, N·d), and ∂v_a/∂x_b, shape (n, N·d, N·d); both differentiable."""
         n, big, small, radial = len(x), self.particles, self.space, len(self.centres)
         r, d, g = self._pairs(x)
         seen, a, h = self._seen(g)
@@ -100,24 +107,30 @@ class PairNet(nn.Module):
         )
         dg = g * (self.centres - d) / self._width**2
         by_gap = 2 * by_gap * (h[:, self.first] - h[:, self.second])
-        # ∂φ_ij/∂d_ik at [i, j, k]: through h_i, and through the triangle i, j, k
-        to_own = self._square(by_sum + by_gap, by_sum - by_gap)
-        slope_a = self._square(dg @ self.embed.weight.T)
-        weight = to_own[:, :, :, None] + self._square(by_p)[:, :, :, None] * a[:, None]
-        bend = (weight * slope_a[:, :, None]).sum(dim=-1)
-        u = self._square(r / d, -r / d)
-        bend = bend[..., None] * u[:, :, None]
-        by_d = self._square((dg * by_g).sum(dim=-1, keepdim=True))
-        # dφ_ij/dx_k at [i, j, k]: the half in which i moves against k, then the other
-        half = -bend
-        half.diagonal(dim1=1, dim2=3).add_((bend.sum(dim=3) + by_d * u).permute(0, 2, 3, 1))
-        dphi = (half + half.transpose(1, 2)).flatten(3)
-        out = self._square(r, -r).flatten(0, 1).transpose(1, 2) @ dphi.flatten(0, 1)
-        out = out.view(n, big, small, big, small)
-        square = self._square(phi)[..., 0]
-        along = out.diagonal(dim1=2, dim2=4)
-        along.sub_(square[..., None])
-        along.diagonal(dim1=1, dim2=2).add_(square.sum(dim=2)[:, None])
+        # b_ijk = ∂φ_ij/∂d_ik, through h_i and through the triangle i, j, k
+        to_own, to_p = self._square(by_sum + by_gap, by_sum - by_gap), self._square(by_p)
+        a_slope = self._square(dg @ self.embed.weight.T)
+        bend = x.new_zeros(n, big, big, big)
+        for m in range(self.features):
+            weight = to_own[:, m, :, :, None] + to_p[:, m, :, :, None] * a[:, m, None]
+            bend = torch.addcmul(bend, weight, a_slope[:, m, :, None])
+        arm, u = self._square(r, -r), self._square(r / d, -r / d).movedim(1, -1)
+        lever = arm.movedim(1, 2).flatten(0, 1)
+        # what i feels of k by its own b_ijk, and by the b_jik of all others
+        own = (lever @ bend.flatten(0, 1)).view(n, big, small, big).movedim(2, 3)
+        cross = bend.transpose(1, 2)[..., None] * u[:, None]
+        others = (lever @ cross.flatten(3).flatten(0, 1)).view(n, big, small, big, small)
+        along = (
+            cross.sum(dim=3) - self._square((dg * by_g).sum(-1, keepdim=True))[:, 0, ..., None] * u
+        )
+        out = (
+            arm.permute(0, 2, 3, 1)[..., None] * along[..., None, :]
+            - own[..., None] * u[..., None, :]
+        )
+        out = out - self._square(phi)[:, 0, ..., None, None] * torch.eye(small).to(x)
+        out = out.transpose(2, 3) - others
+        # nothing changes where all particles move alike
+        out.diagonal(dim1=1, dim2=3).sub_(out.sum(dim=3).permute(0, 2, 3, 1))
         return self._push(r, phi), out.reshape(n, big * small, big * small)
 
     def _pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,13 +141,12 @@ class PairNet(nn.Module):
         return r, d, torch.exp(-0.5 * ((d - self.centres) / self._width) ** 2)
 
     def _seen(self, g: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What φ sees of the pairs, (n, P, ·), A as squares (n, N, N, m), and h, (n, N, m)."""
+        """What φ sees of the pairs, (n, P, ·), A as squares (n, m, N, N), and h, (n, N, m)."""
         a = self._square(self.embed(g))
-        h = a.sum(dim=2)
-        channels = a.movedim(-1, 1)
-        p = (channels @ channels)[:, :, self.first, self.second].transpose(1, 2)
+        h, p = a.sum(dim=2).transpose(1, 2), a @ a
         one, other = h[:, self.first], h[:, self.second]
-        return torch.cat([g, one + other, (one - other) ** 2, p], dim=-1), a, h
+        triangle = p[:, :, self.first, self.second].transpose(1, 2)
+        return torch.cat([g, one + other, (one - other) ** 2, triangle], dim=-1), a, h
 
     def _early(self, seen: Tensor, t: Tensor) -> Tensor:
         """The first layer before its nonlinearity; time enters as a shift of all pairs."""
@@ -150,12 +162,33 @@ class PairNet(nn.Module):
         return v.flatten(1)
 
     def _square(self, upper: Tensor, lower: Tensor | None = None) -> Tensor:
-        """Values of pairs (n, P, …) at [i, j] and [j, i] of a square (n, N, N, …), 0 at [i, i]."""
-        n, big = len(upper), self.particles
-        out = upper.new_zeros(n, big, big, *upper.shape[2:])
-        out[:, self.first, self.second] = upper
-        out[:, self.second, self.first] = upper if lower is None else lower
+        """Values of pairs (n, P, c) at [i, j] and [j, i] of squares (n, c, N, N), 0 at [i, i]."""
+        n, _, c = upper.shape
+        out = upper.new_zeros(n, c, self.particles, self.particles)
+        out[:, :, self.first, self.second] = upper.transpose(1, 2)
+        out[:, :, self.second, self.first] = (upper if lower is None else lower).transpose(1, 2)
         return out
+
+
+class PairField:
+    """A `PairNet` at one time for all rows."""
+
+    def __init__(self, net: PairNet) -> None:
+        self.net = net
+
+    def embed(self, features: Tensor | None, n: int) -> None:
+        """There is no context."""
+
+    def velocity(self, x: Tensor, t: float, context: Tensor | None) -> Tensor:
+        """v, shape (n, N·d)."""
+        out: Tensor = self.net(x, x.new_tensor([t]))
+        return out
+
+    def velocity_and_jacobian(
+        self, x: Tensor, t: float, context: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """v and ∂v_a/∂x_b, shapes (n, N·d) and (n, N·d, N·d)."""
+        return self.net.velocity_and_jacobian(x, x.new_tensor([t]))
 
 
 def times(t: Tensor) -> Tensor:
@@ -165,9 +198,3 @@ def times(t: Tensor) -> Tensor:
     return torch.stack(
         [t, late, torch.sin(a), torch.cos(a), torch.sin(2 * a), torch.cos(2 * a)], dim=-1
     )
-
-
-def silu_slope(pre: Tensor) -> Tensor:
-    """Derivative of SiLU."""
-    gate = torch.sigmoid(pre)
-    return gate * (1 + pre * (1 - gate))

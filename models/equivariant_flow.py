@@ -1,0 +1,93 @@
+"""Flows of identical particles, equivariant under all that the particles have in common.
+
+ln q is invariant under permutations, and under rotations and reflections about the centre of mass;
+moving all particles alike changes only the Gaussian factor of the centre of mass. So it suits energies
+with these symmetries, and cannot tell a molecule from its mirror image.
+Source: Klein, Krämer and Noé, Equivariant flow matching (2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from msgen.models.base import ModelState
+from msgen.models.continuous import Coupling
+from msgen.models.continuous_config import ContinuousConfig
+from msgen.models.continuous_model import Flowing
+from msgen.models.equivariant_coupling import equivariant_transport
+from msgen.models.equivariant_net import PairNet
+from msgen.models.equivariant_units import ParticleUnits
+from msgen.models.fitting import Training
+from msgen.models.flow_matching import FlowMatching, MatchingConfig
+from msgen.models.kinds import Kind, Space, training_of
+from msgen.models.settings import TRAINING, Whole
+from msgen.systems.errors import SpecError
+
+EQUIVARIANT_TRAINING = Training(
+    learning_rate=1e-2, batch=256, ema=0.995, updates=3000, most_epochs=3000
+)
+
+
+@dataclass(frozen=True)
+class EquivariantConfig(MatchingConfig):
+    """Beside the rest the dimension of space.
+
+    Attributes
+    ----------
+    space : int
+        Coordinates of one particle, those of each together; they divide `dim`.
+    """
+
+    space: int = 3
+    layers: int = 2
+    width: int = 32
+    steps: int = 8
+    coupling: str = "equivariant"
+    training: Training = EQUIVARIANT_TRAINING
+
+
+class EquivariantFlow(FlowMatching):
+    """Flow matching of a `PairNet` in units that keep the symmetries of the particles."""
+
+    config: EquivariantConfig
+
+    def _make(self, config: ContinuousConfig) -> Flowing:
+        assert isinstance(config, EquivariantConfig)
+        particles = config.dim // config.space
+        return ParticleUnits(PairNet(particles, config.space, config.layers, config.width))
+
+    def _coupling(self) -> Coupling:
+        return equivariant_transport(self.config.space)
+
+    @classmethod
+    def from_state(cls, state: ModelState) -> EquivariantFlow:
+        """The model `state` was taken from."""
+        return cls(EquivariantConfig.from_json(state.config))._restore(state)
+
+
+def _make(space: Space, given: dict[str, Any]) -> EquivariantFlow:
+    d = given.setdefault("space", 3)
+    if space.dim % d or space.dim < 2 * d:
+        raise SpecError(
+            ("model", "space"),
+            d,
+            f"does not make {space.dim} coordinates into two particles or more",
+            "Write the number of coordinates of one particle, 2 or 3",
+        )
+    training = training_of(given, EQUIVARIANT_TRAINING)
+    return EquivariantFlow(
+        EquivariantConfig("equivariant_flow", space.dim, space.periodic, training=training, **given)
+    )
+
+
+KIND = Kind(
+    "equivariant_flow",
+    {"space": Whole(2), "layers": Whole(), "width": Whole(), "steps": Whole(), **TRAINING},
+    _make,
+    EquivariantFlow.from_state,
+    angles=False,
+    context=False,
+)
