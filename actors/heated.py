@@ -42,16 +42,20 @@ class Heated(Protocol):
 
     Attributes
     ----------
-    evaluations, nonfinite : int
-        Since it was made; an energy that is read counts as an evaluation.
+    nonfinite : int
+        Since it was made.
     proposed, accepted : Array, shape (n,)
         Metropolis tests of the local kernel in each row.
     """
 
-    evaluations: int
     nonfinite: int
     proposed: Array
     accepted: Array
+
+    @property
+    def evaluations(self) -> int:
+        """Since it was made; an energy that is read counts."""
+        ...
 
     def stretch(self, readings: int, steps: int) -> list[Reading]:
         """`readings` times `steps` local steps of every row."""

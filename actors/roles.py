@@ -40,6 +40,12 @@ def _umbrella(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     return sample_windows(context, order, rng)
 
 
+def _bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.metadynamics import bias
+
+    return bias(context, order, rng)
+
+
 def _temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.tempering import temper
 
@@ -103,6 +109,7 @@ ROLES: dict[str, Role] = {
     "seed": _seed,
     "umbrella": _umbrella,
     "temper": _temper,
+    "bias": _bias,
     "fit": _fit,
     "fit_windows": _fit_windows,
     "fit_energy": _fit_energy,

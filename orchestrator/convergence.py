@@ -185,10 +185,10 @@ def judge_ladders(
     ----------
     criteria, state_errors, surface_f, surface_err
         As in `judge`.
-    r_hat : Mapping of CV name to float
-        Of the lowest temperature, between ladders that never exchange with one another.
+    r_hat : Mapping of str to float
+        Of every observable, between ladders that never exchange with one another.
     ess : float
-        Effective samples of the lowest temperature.
+        Effective samples of the slowest observable.
     gaps : Mapping of str to float
         Share of accepted exchanges between neighbouring temperatures; `Criteria.overlap` at least.
     round_trips : int

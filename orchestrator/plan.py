@@ -13,6 +13,7 @@ from msgen.orchestrator.schema.rules import cv_bounds
 from msgen.orchestrator.schema.strategies import (
     HMC,
     FlowMCMC,
+    Metadynamics,
     ParallelTempering,
     Steered,
     Umbrella,
@@ -131,6 +132,9 @@ def _cost(campaign: Campaign) -> str:
         return f"10 times {text} for each window"
     if isinstance(strategy, ParallelTempering):
         return f"10 times {text} at each temperature"
+    if isinstance(strategy, Metadynamics):
+        biased = strategy.width if isinstance(strategy.width, dict) else campaign.cvs
+        return f"10 times {text}, under a bias along {' and '.join(biased)}"
     return text
 
 

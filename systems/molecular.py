@@ -207,6 +207,14 @@ class OpenMMSystem:
             integrator = ghmc(self.kT, gamma, dt, verlet_steps, system.getNumConstraints() > 0)
         if purpose != "leapfrog":
             integrator.setRandomNumberSeed(openmm_seed(1))
+        engine = self.engine(system, integrator, cvs, restrained)
+        if purpose != "leapfrog":
+            engine.verify_seeding()
+        self._engines[key] = engine
+        return engine
+
+    def engine(self, system: Any, integrator: Any, cvs: CVSet, restrained: bool = False) -> Engine:
+        """An engine of any OpenMM System of these atoms, at the start."""
         engine = Engine(
             make_context(system, integrator, self.platform_name),
             integrator,
@@ -218,9 +226,6 @@ class OpenMMSystem:
             self._movable,
         )
         engine.load(self._start)
-        if purpose != "leapfrog":
-            engine.verify_seeding()
-        self._engines[key] = engine
         return engine
 
     def langevin(

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.baselines import ParallelTempering
-from msgen.orchestrator.schema.dimensions import plain, wrong_dimension
-from msgen.orchestrator.schema.problems import Path, Problem
+from msgen.orchestrator.schema.baselines import Metadynamics, ParallelTempering
+from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
+from msgen.orchestrator.schema.problems import MISSING, Path, Problem
 from msgen.orchestrator.units import Dimension, Quantity
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 HIGHEST_OF_MOLECULES, HIGHEST = 2.5, 8.0
 """Highest temperature in units of the lowest, where the campaign names none."""
+
+MOST_BIASED = 2
+"""CVs that one bias holds: its grid grows with their power."""
 
 _CLOSE = 1e-9
 
@@ -60,6 +63,26 @@ def _listed(
         yield Problem(here, shown, what, f"Begin with {lowest:g}{unit}")
     if any(b <= a for a, b in itertools.pairwise(values)):
         yield Problem(here, shown, "do not rise", "Write them from the lowest to the highest")
+
+
+def metadynamics_problems(campaign: Campaign, strategy: Metadynamics) -> Iterator[Problem]:
+    """Everything about its bias, in the order of the file."""
+    here: Path = ("strategy", "width")
+    if not campaign.is_molecular:
+        what = f"runs through OpenMM, and {campaign.system.kind} has no atoms"
+        remedy = "Take parallel_tempering, or umbrella, which holds windows along the CVs"
+        yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
+        return
+    named = isinstance(strategy.width, dict)
+    biased = list(strategy.width) if isinstance(strategy.width, dict) else list(campaign.cvs)
+    yield from width_problems(campaign.cvs, strategy.width, here, [] if named else biased)
+    known = [name for name in biased if name in campaign.cvs]
+    if len(known) > MOST_BIASED:
+        what = f"{len(known)} CVs are too many for one bias"
+        yield Problem(here, MISSING, what, "Name one or two of them, as {phi: 20 deg}")
+    elif len({campaign.cvs[name].is_periodic for name in known}) > 1:
+        what = f"OpenMM's bias is periodic in all its CVs or in none, and {biased} are mixed"
+        yield Problem(here, MISSING, what, f"Name one of them, as {{{biased[0]}: 20 deg}}")
 
 
 def own_temperature(campaign: Campaign) -> float | None:

@@ -7,7 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from msgen.orchestrator.schema.local import Langevin, LocalSpec
-from msgen.orchestrator.schema.quantities import AutoQuantity, Section, TemperaturesSpec
+from msgen.orchestrator.schema.quantities import (
+    AutoQuantity,
+    FreeEnergy,
+    Section,
+    TemperaturesSpec,
+    Width,
+)
 
 
 class ParallelTempering(Section):
@@ -21,3 +27,20 @@ class ParallelTempering(Section):
     a number of them; or all, from the system's own (molecules) or from 1 (in units of kT)."""
     highest: AutoQuantity = "auto"
     """auto: 2.5 times the system's temperature; 8 (in units of kT) for an analytic system."""
+
+
+class Metadynamics(Section):
+    """Well-tempered metadynamics through OpenMM, its bias frozen in production; molecules."""
+
+    kind: Literal["metadynamics"]
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """langevin or ghmc."""
+    height: FreeEnergy = 0.5
+    """Height of the first hills, of each walker."""
+    bias_factor: float = Field(default=10.0, gt=1, allow_inf_nan=False)
+    """γ: the CVs are sampled as though at γ times the temperature."""
+    width: Width = "auto"
+    """σ of a hill, one for all CVs, or one for each of the CVs to bias by name (two at most); auto:
+    all CVs, an eighteenth of the range of each."""
+    frequency: int = Field(default=200, ge=1)
+    """Steps of a walker between two hills."""

@@ -28,6 +28,7 @@ from msgen.orchestrator.schema.quantities import (
 )
 from msgen.orchestrator.schema.strategies import (
     Local,
+    Metadynamics,
     ParallelTempering,
     StrategySpec,
     Umbrella,
@@ -218,7 +219,7 @@ class Campaign(Section):
     def uses_model(self) -> bool:
         """Whether anything is ever fitted."""
         by_hand = isinstance(self.strategy, Umbrella) and self.strategy.seeds == "neighbour"
-        plain = isinstance(self.strategy, Local | ParallelTempering)
+        plain = isinstance(self.strategy, Local | Metadynamics | ParallelTempering)
         return not plain and not by_hand
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.baselines import ParallelTempering
+from msgen.orchestrator.schema.baselines import Metadynamics, ParallelTempering
 from msgen.orchestrator.schema.explore import Broad, ExploreSpec
 from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.local import GHMC, HMC, Langevin, LocalSpec
@@ -29,6 +29,7 @@ __all__ = [
     "Langevin",
     "Local",
     "LocalSpec",
+    "Metadynamics",
     "ParallelTempering",
     "Steered",
     "StrategySpec",
@@ -138,6 +139,13 @@ class Local(Section):
 
 
 StrategySpec = Annotated[
-    Steered | FlowMCMC | Importance | Targeted | Umbrella | ParallelTempering | Local,
+    Steered
+    | FlowMCMC
+    | Importance
+    | Targeted
+    | Umbrella
+    | ParallelTempering
+    | Metadynamics
+    | Local,
     Field(discriminator="kind"),
 ]

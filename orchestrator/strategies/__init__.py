@@ -76,6 +76,10 @@ def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
         from msgen.orchestrator.strategies.umbrella import Umbrella
 
         return Umbrella(problem, system)
+    if kind == "metadynamics":
+        from msgen.orchestrator.strategies.metadynamics import Metadynamics
+
+        return Metadynamics(problem)
     if kind == "parallel_tempering":
         from msgen.orchestrator.strategies.tempering import ParallelTempering
 

@@ -134,7 +134,7 @@ class ParallelTempering:
             return state
         states = self.problem.states() or self._basins(state)
         tau = np.asarray(state["tau"])
-        produced = LadderProduction.start(self.problem, tau, self.ladders)
+        produced = LadderProduction.start(self.problem, tau, self.ladders, states.names)
         return {
             **state,
             "phase": "produce",

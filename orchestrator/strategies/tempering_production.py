@@ -52,7 +52,9 @@ class LadderProduction:
         Unit (ladder + `ladders` · stretch of time), temperature and cell of each entry.
     counts : Array, shape (n,)
     mixing : Mixing
-        CVs at the lowest temperature, ladder after ladder.
+        Series of each ladder: CVs at the lowest temperature, and the share of all its walkers that
+        is in each state but the last. The share shows what the lowest temperature alone hides:
+        ladders that all began in one state and still fill the others.
     stretches, readings : int array, shape (rounds,)
         Stretch that each round belongs to, and readings of each slot in it.
     exchanges : int array, shape (K − 1, 2)
@@ -79,9 +81,13 @@ class LadderProduction:
     rounds: int = 0
 
     @classmethod
-    def start(cls, problem: Problem, tau: Array, ladders: int) -> LadderProduction:
+    def start(
+        cls, problem: Problem, tau: Array, ladders: int, states: Sequence[str]
+    ) -> LadderProduction:
         """Nothing gathered yet."""
         k, none = len(tau), np.zeros(0, dtype=np.int64)
+        names = (*problem.names, *(f"walkers in {name}" for name in states[:-1]))
+        circular = np.append(problem.periodic, np.zeros(len(states) - 1, dtype=bool))
         return cls(
             tau,
             ladders,
@@ -89,7 +95,7 @@ class LadderProduction:
             np.zeros((0, 2)),
             np.zeros((3, 0), dtype=np.int64),
             np.zeros(0),
-            Mixing.empty(ladders, 1, problem.names, problem.periodic),
+            Mixing.empty(ladders, 1, names, circular),
             none,
             none,
             np.zeros((k - 1, 2), dtype=np.int64),
@@ -121,9 +127,10 @@ class LadderProduction:
             self.rows[0] = ladder + self.ladders * (old // 2)
             self.stretches = self.stretches // 2
             self._merge(self.rows, self.counts)
-        order = np.argsort(slot, kind="stable")
-        lowest = order[slot[order] % k == 0]
-        self.mixing.add(xi[lowest].reshape(self.ladders, 1, each, -1))
+        order = np.argsort(slot, kind="stable").reshape(self.ladders, k, each)
+        member = states.assign(xi)[order][..., None] == np.arange(len(states) - 1)
+        series = np.concatenate([xi[order[:, 0]], member.mean(axis=1)], axis=2)
+        self.mixing.add(series[:, None])
         self._trips(segments)
         self.rounds += 1
 
@@ -234,9 +241,10 @@ class LadderProduction:
         f, error = f.reshape(grid.shape), np.where(seen, error, np.nan).reshape(grid.shape)
         values = _states(pooled, members, states.names)
         chains = list(settled.mixing.series[:, 0])
+        circular = settled.mixing.circular.tolist()
         r_hat = {
-            name: split_r_hat([one[:, c] for one in chains], periodic=bool(problem.periodic[c]))
-            for c, name in enumerate(problem.names)
+            name: split_r_hat([one[:, c] for one in chains], periodic=circular[c])
+            for c, name in enumerate(settled.mixing.names)
         }
         ess = float(settled.mixing.effective()[0])
         pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
