@@ -50,6 +50,7 @@ def equivariant_transport(space: int) -> Coupling:
         z, x = (v.reshape(len(v), -1, space) for v in (x0, x1))
         centre = x.mean(axis=1, keepdims=True)
         laid = laid_on(z - z.mean(axis=1, keepdims=True), x - centre)
-        return (laid + centre).reshape(x0.shape)
+        out: Array = (laid + centre).reshape(x0.shape)
+        return out
 
     return couple

@@ -1,8 +1,8 @@
 """Flows of identical particles, equivariant under all that the particles have in common.
 
 ln q is invariant under permutations, and under rotations and reflections about the centre of mass;
-moving all particles alike changes only the Gaussian factor of the centre of mass. So it suits energies
-with these symmetries, and cannot tell a molecule from its mirror image.
+moving all particles alike changes only the Gaussian factor of the centre of mass. So it suits
+energies with these symmetries, and cannot tell a molecule from its mirror image.
 Source: Klein, Krämer and Noé, Equivariant flow matching (2023).
 """
 
@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from msgen.models.base import ModelState
 from msgen.models.continuous import Coupling

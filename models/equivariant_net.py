@@ -2,7 +2,8 @@
 
 With r_ij = x_i − x_j, d_ij = |r_ij|, radial functions g_k(d) and A_ij = W g(d_ij) of m channels,
 
-    h_i = Σ_k A_ik,   p_ij = Σ_k A_ik A_jk,   v_i = Σ_j r_ij φ(g(d_ij), h_i + h_j, (h_i − h_j)², p_ij, t)
+    h_i = Σ_k A_ik,   p_ij = Σ_k A_ik A_jk,
+    v_i = Σ_j r_ij φ(g(d_ij), h_i + h_j, (h_i − h_j)², p_ij, t)
 
 with φ a dense network of one output for each unordered pair. v commutes with rotations, reflections
 and permutations, does not see translations, and Σ_i v_i = 0: the centre of mass does not move.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +72,10 @@ class PairNet(Velocity):
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.last = nn.Linear(hidden, 1)
 
+    @property
+    def _inner(self) -> list[nn.Linear]:
+        return [cast(nn.Linear, layer) for layer in self.dense]
+
     def reset(self, generator: torch.Generator) -> None:
         """Draw all weights anew; the velocity begins small."""
         with torch.no_grad():
@@ -86,7 +92,7 @@ class PairNet(Velocity):
         """v, shape (n, N·d), of x of that shape at times t (n,) or (1,); there is no context."""
         r, _, g = self._pairs(x)
         pre = self._early(self._seen(g)[0], t)
-        for layer in self.dense[1:]:
+        for layer in self._inner[1:]:
             pre = layer(functional.silu(pre))
         return self._push(r, self.last(functional.silu(pre)))
 
@@ -96,15 +102,14 @@ class PairNet(Velocity):
         r, d, g = self._pairs(x)
         seen, a, h = self._seen(g)
         pre = [self._early(seen, t)]
-        for layer in self.dense[1:]:
+        for layer in self._inner[1:]:
             pre.append(layer(functional.silu(pre[-1])))
         phi = self.last(functional.silu(pre[-1]))
         slope = self.last.weight.expand(n, r.shape[1], -1)
-        for layer, value in zip(reversed(self.dense), reversed(pre), strict=True):
+        for layer, value in zip(reversed(self._inner), reversed(pre), strict=True):
             slope = (slope * silu_slope(value)) @ layer.weight
-        by_g, by_sum, by_gap, by_p = slope[..., : radial + 3 * self.features].split(
-            [radial, *[self.features] * 3], dim=-1
-        )
+        slope = slope[..., : radial + 3 * self.features]
+        by_g, by_sum, by_gap, by_p = torch.split(slope, [radial, *[self.features] * 3], dim=-1)
         dg = g * (self.centres - d) / self._width**2
         by_gap = 2 * by_gap * (h[:, self.first] - h[:, self.second])
         # b_ijk = ∂φ_ij/∂d_ik, through h_i and through the triangle i, j, k
@@ -150,7 +155,7 @@ class PairNet(Velocity):
 
     def _early(self, seen: Tensor, t: Tensor) -> Tensor:
         """The first layer before its nonlinearity; time enters as a shift of all pairs."""
-        weight, bias = self.dense[0].weight, self.dense[0].bias
+        weight, bias = self._inner[0].weight, self._inner[0].bias
         k = seen.shape[-1]
         shift = times(t) @ weight[:, k:].T + bias
         return seen @ weight[:, :k].T + shift[:, None]

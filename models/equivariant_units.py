@@ -1,9 +1,9 @@
 """Configurations of identical particles in units that keep their symmetries.
 
 y_i = c̄ + s_c c + s r_i: c the centre of mass, r_i what is left of it, one scale for each, the same
-along every axis. Both are orthogonal parts of R^(N·d) of d and (N−1)d dimensions, so that a standard
-normal in the unit coordinates v_i = c + r_i is an invariant Gaussian on the centre-of-mass-free
-subspace times a Gaussian of the centre, fitted to the data, and
+along every axis. They are orthogonal parts of R^(N·d), of d and of (N−1)d dimensions, so that a
+standard normal in the unit coordinates v_i = c + r_i is an invariant Gaussian on the
+centre-of-mass-free subspace times a Gaussian of the centre, both fitted to the data, and
 ln|∂v/∂y| = −(N−1)d ln s − d ln s_c.
 """
 
@@ -24,8 +24,7 @@ CHANGED = float(np.log(1.5))
 class ParticleUnits(Flowing):
     """Mean of the centre and the two scales, beside the network and its base.
 
-    ``loc`` is c̄ for each particle, ``scale`` holds s for all coordinates but the first, and ``spread``
-    s_c.
+    ``loc`` is c̄ for each particle, ``scale`` s for each coordinate, ``centre_scale`` s_c.
 
     Parameters
     ----------
