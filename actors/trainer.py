@@ -25,8 +25,8 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
     """Fit a new version, and keep it only if it is better on data neither has been fitted to.
 
     Payload: 'data' (n, d), 'weights' (n,), 'stratum' (n,) with 'n_strata', 'periodic'; where the
-    model proposes λ also 'partition', 'broad' and 'epsilon'. The order's model version is the one
-    in use, −1 for none.
+    model proposes λ also 'partition', 'broad' and 'epsilon'; optionally 'goes_on': the fit begins
+    with the weights of the version in use. The order's model version is that one, −1 for none.
 
     The carry holds 'accepted', and for an accepted version 'model' (config and arrays) and
     'log_mass', ln Q_k of each stratum, with its standard error.
@@ -88,6 +88,10 @@ def _refit(
     if KINDS[spec["kind"]].trained:
         spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
     new = build(spec, data.shape[1], periodic, len(about_periodic), about_periodic)
+    if order.payload.get("goes_on") and order.model_version >= 0:
+        # a model of its own: the one in the context is frozen
+        tree = context.models.tree(order.model_version)
+        new = load(ModelState(tree["config"], tree["arrays"]))
     report = new.fit(
         data[~held],
         seed=int(rng.integers(2**31)),

@@ -60,7 +60,7 @@ class Adaptive(Section):
     """In turns: draws are weighted, and the next model learns from them and from the walkers."""
 
     kind: Literal["adaptive"]
-    rounds: int = Field(default=6, ge=2)
+    rounds: int = Field(default=8, ge=2)
     """Fits at least; more while the effective sample size still rises."""
 
 

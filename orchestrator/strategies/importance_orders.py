@@ -106,6 +106,7 @@ def training_order(problem: Problem, state: Tree, n_dof: int) -> WorkOrder | Non
         "stratum": np.zeros(len(data), dtype=np.int64),
         "n_strata": 1,
         "periodic": np.zeros(n_dof, dtype=bool),
+        "goes_on": True,
     }
     return WorkOrder(rnd, "fit", 0, payload, version, 1e3)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
 
+TAILS = 4
+"""Rounds of which the worst k̂ is judged: it scatters, and none shall stop at a lucky one."""
 MOST_HELD = 4096
 """Configurations of held-out walkers that are compared with the draws, the last ones."""
 OUTWEIGHED = 0.1
@@ -77,6 +79,8 @@ class Weighted:
         Of the largest weights: ln w, block, bin and state.
     held : Array, shape (H, 2)
         ln w and state of the walkers' configurations.
+    tails : Array, shape (up to `TAILS`,)
+        k̂ after each of the last rounds.
     rounds : int
     """
 
@@ -85,6 +89,7 @@ class Weighted:
     counts: Array
     tail: Array
     held: Array
+    tails: Array
     rounds: int = 0
 
     @classmethod
@@ -92,7 +97,7 @@ class Weighted:
         """Nothing drawn yet."""
         none = np.zeros(BLOCKS)
         sums = Sums(none, np.zeros((BLOCKS, problem.grid.size)), np.zeros((BLOCKS, n_states)), 0.0)
-        return cls(-np.inf, sums, none, np.zeros((0, 4)), np.zeros((0, 2)))
+        return cls(-np.inf, sums, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0))
 
     @property
     def draws(self) -> int:
@@ -125,14 +130,16 @@ class Weighted:
             # twice the tail: its length grows with the draws to come
             length = 2 * tail_length(int(counts.sum()))
             tail = tail[np.sort(np.argsort(-tail[:, 0], kind="stable")[:length])]
-        return Weighted(reference, sums, counts, tail, kept, self.rounds + 1)
+        made = Weighted(reference, sums, counts, tail, kept, self.tails, self.rounds + 1)
+        tails = np.append(self.tails, made.smoothed(False)[1])[-TAILS:]
+        return replace(made, tails=tails)
 
-    def smoothed(self, replace: bool) -> tuple[Sums, float]:
+    def smoothed(self, exchange: bool) -> tuple[Sums, float]:
         """The sums, with the largest weights as their Pareto tail has them if asked, and k̂."""
         if not self.draws or not len(self.tail):
             return self.sums, float("inf")
         log_w, k = smoothed(self.tail[:, 0], n=self.draws)
-        if not replace:
+        if not exchange:
             return self.sums, k
         index = self.tail[:, 1:].astype(np.int64)
         old, new = np.exp(self.tail[:, 0] - self.reference), np.exp(log_w - self.reference)
@@ -197,7 +204,7 @@ class Weighted:
             surface_f=surface.f,
             surface_err=surface.stderr,
             ess=ess,
-            pareto_k=k_hat,
+            pareto_k=float(self.tails.max(initial=k_hat)),
             collapsed=collapsed,
         )
         unmet = (*(f"{n}: never found" for n in missing), *unmet)
@@ -235,6 +242,7 @@ class Weighted:
             "counts": self.counts,
             "tail": self.tail,
             "held": self.held,
+            "tails": self.tails,
             "rounds": self.rounds,
         }
 
@@ -242,9 +250,10 @@ class Weighted:
     def from_tree(cls, tree: Tree) -> Weighted:
         """Inverse of `tree`."""
         total, bins, states = (np.asarray(tree[n]) for n in ("total", "bins", "states"))
-        counts, tail, held = (np.asarray(tree[n]) for n in ("counts", "tail", "held"))
+        names = ("counts", "tail", "held", "tails")
+        counts, tail, held, tails = (np.asarray(tree[n]) for n in names)
         sums = Sums(total, bins, states, float(tree["squares"]))
-        return cls(float(tree["reference"]), sums, counts, tail, held, int(tree["rounds"]))
+        return cls(float(tree["reference"]), sums, counts, tail, held, tails, int(tree["rounds"]))
 
 
 def _populations(sums: Array, total: Array) -> Populations:
