@@ -25,7 +25,8 @@ from msgen.orchestrator.schema.strategies import (
     Steered,
     Umbrella,
 )
-from msgen.orchestrator.schema.targeted import Targeted, targeted_problems
+from msgen.orchestrator.schema.targeted import Targeted
+from msgen.orchestrator.schema.targeted_rules import targeted_problems
 from msgen.orchestrator.schema.umbrella_rules import umbrella_problems
 from msgen.orchestrator.units import Dimension, Quantity
 
