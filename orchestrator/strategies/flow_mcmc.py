@@ -26,8 +26,9 @@ from msgen.systems.base import Array, System
 
 RECENT = 25
 """Times in a round at which every replica hands a configuration to the next fit."""
-PER_VARIABLE = 200
-"""Configurations that a fit of a molecule wants for each variable."""
+PER_VARIABLE = 400
+"""Configurations that a fit of a molecule wants for each variable: alanine dipeptide's acceptance
+was .13, .25 and .37 with 100, 200 and 400."""
 KEEP = 3
 """Rounds whose configurations a fit sees."""
 WEIGHTS = 100
@@ -99,6 +100,7 @@ class FlowMcmc(Local):
                 "stratum": np.zeros(len(data), dtype=np.int64),
                 "n_strata": 1,
                 "periodic": np.array(self._coordinates.periodic),
+                "goes_on": True,
             }
             fits = (WorkOrder(rnd, "fit", 0, fit, model_version=version),)
         models = {version: state["model"]} if version >= 0 else {}
@@ -143,6 +145,10 @@ class FlowMcmc(Local):
             "warnings": weights.warnings(difference),
         }
         return replace(found, diagnostics=about, log_z=weights.log_z(difference, where))
+
+    def _young(self, state: Tree) -> Estimate:
+        found = super()._young(state)
+        return replace(found, diagnostics={"acceptance": {"global": float(state["acceptance"])}})
 
     def _ready(self, state: Tree) -> bool:
         """Long enough, and the acceptance no longer rises by a tenth a round."""
