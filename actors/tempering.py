@@ -23,11 +23,11 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     sweep of exchanges over the 'pairs' (m, 3: two rows and a colour) whose colour is that of the
     block; 'colour' (that of the first block), 'step_size' (n,) or None.
 
-    Samples: 'cvs', 'energy' (U/kT) and 'replica' (the slot), slot after slot in the order of time.
+    Samples: 'cvs', 'energy' (U/kT; NaN while a molecule is another isomer than at the start) and
+    'replica' (the slot), slot after slot in the order of time.
     The carry holds 'walkers', 'slots', 'who' (blocks × n: after each block), 'gaps' (row of the
-    lower temperature of each pair), 'exchanges' (m, 2: tried and accepted of each pair), 'tested'
-    (n, 2: local proposals and how many were accepted) and 'flipped' (n, blocks: 1 where a molecule
-    is another isomer than at the start).
+    lower temperature of each pair), 'exchanges' (m, 2: tried and accepted of each pair) and
+    'tested' (n, 2: local proposals and how many were accepted).
     """
     p = order.payload
     slots, tau = np.asarray(p["slots"], dtype=np.int64), np.asarray(p["tau"], dtype=np.float64)
@@ -37,16 +37,15 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     tried = np.zeros((len(pairs), 2), dtype=np.int64)
     xi: list[Array] = []
     energy: list[Array] = []
-    flipped = np.zeros((len(slots), int(p["blocks"])))
     stood: list[NDArray[np.int64]] = []
     for block in range(int(p["blocks"])):
         seen = engine.stretch(int(p["readings"]), int(p["steps"]))
         xi += [reading.xi for reading in seen]
-        energy += [reading.energy for reading in seen]
-        flipped[:, block] = [bool(f) for f in flips(context, engine.walkers().positions)]
+        other = np.array([bool(f) for f in flips(context, engine.walkers().positions)])
+        energy += [np.where(other, np.nan, reading.energy) for reading in seen]
         mine = np.flatnonzero(pairs[:, 2] == (int(p["colour"]) + block) % 2)
         log_u = log_uniform(rng, len(mine))
-        rows, yes = exchange_temperatures(tau, energy[-1], pairs[mine, :2], log_u)
+        rows, yes = exchange_temperatures(tau, seen[-1].energy, pairs[mine, :2], log_u)
         if yes.any():
             engine.exchange(rows)
             who = who[rows]
@@ -71,7 +70,6 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
             "gaps": pairs[:, 0],
             "exchanges": tried,
             "tested": np.stack([engine.proposed, engine.accepted], axis=1),
-            "flipped": flipped,
         },
         counts={
             "local_proposed": float(engine.proposed.sum()),

@@ -86,6 +86,20 @@ def _mixture(result: Result, xi: Array) -> Array:
     return np.asarray(logsumexp(terms, axis=0))
 
 
+def _heated_mixture(result: Result, energy: Array) -> Array:
+    """ln Σ_k N_k e^{f_k − (1/τ_k − 1) U} of all temperatures; NaN where f_k are unknown."""
+    told = result.estimate.diagnostics.get("tempering", {})
+    if "f_kT" not in told:
+        return np.full(len(energy), np.nan)
+    shares = np.log(np.array(told["samples"])) + np.array(told["f_kT"])
+    bias = 1.0 / np.array(told["tau"]) - 1.0
+    return np.asarray(logsumexp(shares[:, None] - bias[:, None] * energy, axis=0))
+
+
+_LOCAL = ("sample", "walk", "umbrella", "temper", "bias")
+"""Orders whose samples are of local moves."""
+
+
 @dataclass(frozen=True)
 class Samples:
     """The local samples of a run, in the order of the store.
@@ -110,7 +124,9 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     """The local samples of a run, None if it holds none."""
     store = Store(Path(run_dir) / "store.zarr")
     names = store.names()
-    kind = next((k for k in ("sample", "walk", "umbrella") if f"{k}/cvs" in names), None)
+    kind = next(
+        (k for k in ("sample", "walk", "umbrella", "temper", "bias") if f"{k}/cvs" in names), None
+    )
     if kind is None:
         return None
     xi = np.asarray(store.read(f"{kind}/cvs"), dtype=np.float64)
@@ -131,12 +147,18 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     if f"{kind}/log_bias" in names:
         bias = np.asarray(store.read(f"{kind}/log_bias"), dtype=np.float64)
     f_kT, cells = _cells(result, xi)
-    if kind == "umbrella":
-        # one ensemble over all windows, their mixture
+    if kind in ("umbrella", "temper"):
+        # one ensemble over all windows or temperatures, their mixture
         f_kT, cells = np.zeros(1), np.zeros(len(xi), dtype=np.int64)
-        bias = _mixture(result, xi)
-        left_out = int(result.estimate.diagnostics.get("umbrella", {}).get("rounds_left_out", 0))
+        name = "umbrella" if kind == "umbrella" else "tempering"
+        if kind == "umbrella":
+            bias = _mixture(result, xi)
+        else:
+            bias = _heated_mixture(result, np.asarray(store.read("temper/energy")))
+        left_out = int(result.estimate.diagnostics.get(name, {}).get("rounds_left_out", 0))
         counted = np.isin(rounds, produced[left_out:]) & np.isfinite(bias)
+    # +∞: another isomer of the molecule
+    counted &= np.isfinite(bias)
     weights = sample_weights(f_kT, np.where(counted, cells, -1), bias)
     # samples come replica after replica, and a frame is the last of its replica
     ends = np.append(np.flatnonzero(np.diff(replicas)), len(replicas) - 1)

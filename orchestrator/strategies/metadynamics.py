@@ -29,8 +29,6 @@ FLAT = 1.0
 """kT, RMS: a bias that has changed its shape by less since is frozen, …"""
 SMALL = 0.33
 """… if its hills have shrunk to this share of the first, with about 1.1 (γ − 1) kT filled."""
-COUNTED = 1.0
-"""kT of bias from which a place counts as visited."""
 SETTLE = 4
 """Rounds under the frozen bias that do not count."""
 AUTO_WIDTHS = 18
@@ -132,11 +130,16 @@ class Metadynamics(Local):
         return small and self._change(state) < FLAT
 
     def _change(self, state: Tree) -> float:
-        """RMS change of shape of the bias since the last look, over what was visited, kT."""
+        """RMS change of shape of the bias since the last look, over what is to be known, kT.
+
+        The free energy is −γ/(γ−1) of the bias, up to a constant: what lies too high to count still
+        fills for long.
+        """
         kT = self.problem.kT
         now, before = np.asarray(state["bias"]) / kT, np.asarray(state["before"]) / kT
-        there = now > COUNTED
-        return float(np.std((now - before)[there])) if there.any() else float("inf")
+        factor = float(self.spec["bias_factor"])
+        there = now > now.max() - self.problem.criteria.below * (1.0 - 1.0 / factor)
+        return float(np.std((now - before)[there]))
 
     def _settling(self, state: Tree, segments: Sequence[Segment]) -> Tree:
         """Rounds under the frozen bias: they say where the basins are, and nothing else."""

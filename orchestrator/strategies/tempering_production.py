@@ -110,10 +110,8 @@ class LadderProduction:
         energy = np.concatenate([s.samples["energy"] for s in segments])
         slot = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64)
         stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
-        flags = [np.asarray(s.carry["flipped"]) for s in segments]
-        each = len(xi) // sum(len(f) for f in flags)
-        same = np.concatenate([np.repeat(f, each // f.shape[1], axis=1).ravel() for f in flags]) < 1
-        same &= np.isfinite(energy)
+        each = len(xi) // (self.ladders * k)
+        same = np.isfinite(energy)
         self.isomers += int(np.count_nonzero(~same))
         cell = np.floor(energy[same] / ENERGY_CELL).astype(np.int64)
         where = np.stack([problem.grid.index(xi[same]), states.assign(xi[same]), cell], axis=1)
