@@ -85,6 +85,26 @@ def test_without_the_jacobian_it_is_wrong() -> None:
     assert abs(tfep(w_f + jacobian).value - TRUTH) > 20 * tfep(w_f).stderr
 
 
+def test_a_map_that_misses_a_part_of_the_end_is_corrected_by_what_it_covers() -> None:
+    """B is cut at its mean, A 0.5 above its own, and the map leaves out what is next to the cut."""
+    rng, right, wrong = np.random.default_rng(10), [], []
+    truth = -np.log(S) - np.log(norm.cdf(0.0) / norm.cdf(0.5))
+    for _ in range(300):
+        x = rng.standard_normal(1200)
+        x = x[x < 0.5][:500]
+        y = rng.standard_normal(1500)
+        y = y[y < 0.0][:400]  # samples of B are 5 + S y
+        # the map is 5 + C (x − 0.7): its image of A ends below the mean of B
+        work = (C * (x - 0.7) / S) ** 2 / 2 - x**2 / 2 - np.log(C)
+        work = np.where(C * (x - 0.7) < 0.0, work, np.inf)
+        covered = S * y / C + 0.7 < 0.5
+        found = tfep(work, None, covered)
+        right.append((found.value - truth) / found.stderr)
+        wrong.append((tfep(work).value - truth) / tfep(work).stderr)
+    covers(np.array(right), "covered")
+    assert np.mean(wrong) > 1.0
+
+
 def test_an_exact_map_leaves_nothing_to_chance() -> None:
     x = np.random.default_rng(4).standard_normal((50, D))
     exact = ((S * x) ** 2).sum(1) / (2 * S**2) - (x**2).sum(1) / 2 - D * np.log(S)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from msgen.orchestrator.estimators.bar import check_works, fermi, solve_bennett
 from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.errors import inflation
-from msgen.orchestrator.estimators.importance import Units, few, log_mean_influence
+from msgen.orchestrator.estimators.importance import Units, log_mean_influence
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,8 +52,16 @@ class Difference:
     reason: str = ""
 
 
-def tfep(work: Array, unit: Ints | None = None) -> Difference:
-    """∆F = −ln ⟨e^{−Φ}⟩ from one side.
+def tfep(
+    work: Array,
+    unit: Ints | None = None,
+    covered: NDArray[np.bool_] | None = None,
+    unit_covered: Ints | None = None,
+) -> Difference:
+    """∆F = −ln ⟨e^{−Φ}⟩ + ln P(covered) from one side.
+
+    A map whose image misses a part of the end state sees e^{−∆F} P(covered) only, where covered is
+    what the inverse map takes into the start state; it costs no energy to know of samples.
 
     Parameters
     ----------
@@ -61,6 +69,10 @@ def tfep(work: Array, unit: Ints | None = None) -> Difference:
         Φ in kT at samples of the start; +inf where the image lies outside the end state.
     unit : Ints, shape (n,), optional
         Samples with the same number may be correlated.
+    covered : bool array, shape (m,), optional
+        Of samples of the end state; without it the map is taken to cover all of it.
+    unit_covered : Ints, shape (m,), optional
+        Their units, numbered together with `unit`.
 
     Raises
     ------
@@ -70,10 +82,16 @@ def tfep(work: Array, unit: Ints | None = None) -> Difference:
     w = check_works(work)
     if not np.isfinite(w).any():
         return _none("no work is finite")
-    value, influence, labels = log_mean_influence(-w, unit)
-    error = few(len(labels)) * float(np.sqrt(np.sum(influence**2)))
-    reason = "" if np.isfinite(error) else "fewer than two units"
-    return Difference(-value, error, -influence, labels, reason=reason)
+    if covered is not None and not np.any(covered):
+        return _none("nothing of the end state is covered")
+    value, influence, _ = log_mean_influence(-w, unit)
+    parts = [(Units.read(unit, len(w)), unit, influence)]
+    if covered is not None:
+        inside = np.where(covered, 0.0, -np.inf)
+        share, less, _ = log_mean_influence(inside, unit_covered)
+        value -= share
+        parts.append((Units.read(unit_covered, len(inside)), unit_covered, -less))
+    return _with_error(-value, parts, float("nan"))
 
 
 def two_sided(
@@ -125,16 +143,7 @@ def two_sided(
         (of_f, unit_forward, _centred(f_f, of_f) / slope),
         (of_r, unit_reverse, -share * _centred(f_r, of_r) / slope),
     ]
-    influence, labels, sides = _joined(parts)
-    counts = [len(of_f), len(of_r)]
-    if min(counts) < 2:
-        return Difference(delta, float("nan"), -influence, labels, overlap, "fewer than two units")
-    apart = [float(np.sum(s**2)) for s in sides]
-    few_units = [a / (c - 1) for a, c in zip(apart, counts, strict=True)]
-    error = float(np.sqrt(np.sum(influence**2) + sum(few_units)))
-    weight = sum(a * b for a, b in zip(apart, few_units, strict=True))
-    dof = sum(apart) ** 2 / weight if weight > 0 else float(min(counts) - 1)
-    return Difference(delta, error * inflation(max(dof, 1.0)), -influence, labels, overlap)
+    return _with_error(delta, parts, overlap)
 
 
 def deep_bar(
@@ -186,9 +195,24 @@ def _centred(score: Array, units: Units) -> Array:
     return units.sums(score - score.mean() if len(units) > 1 else score)
 
 
-def _joined(
-    parts: list[tuple[Units, Ints | None, Array]],
-) -> tuple[Array, Ints, list[Array]]:
+def _with_error(
+    value: float, parts: list[tuple[Units, Ints | None, Array]], overlap: float
+) -> Difference:
+    """The difference whose negative has these influences, with Welch's degrees of freedom."""
+    influence, labels = _joined(parts)
+    counts = [len(units) for units, _, _ in parts]
+    if min(counts) < 2:
+        why = "fewer than two units"
+        return Difference(value, float("nan"), -influence, labels, overlap, why)
+    apart = [float(np.sum(s**2)) for _, _, s in parts]
+    few_units = [a / (c - 1) for a, c in zip(apart, counts, strict=True)]
+    error = float(np.sqrt(np.sum(influence**2) + sum(few_units)))
+    weight = sum(a * b for a, b in zip(apart, few_units, strict=True))
+    dof = sum(apart) ** 2 / weight if weight > 0 else float(min(counts) - 1)
+    return Difference(value, error * inflation(max(dof, 1.0)), -influence, labels, overlap)
+
+
+def _joined(parts: list[tuple[Units, Ints | None, Array]]) -> tuple[Array, Ints]:
     """Influences of both directions on common units; those not numbered come after the others."""
     given = [u.labels for u, unit, _ in parts if unit is not None]
     labels = np.unique(np.concatenate(given)) if given else np.zeros(0, dtype=np.int64)
@@ -204,7 +228,7 @@ def _joined(
     total = np.zeros(len(labels))
     for where, (_, _, values) in zip(index, parts, strict=True):
         np.add.at(total, where, values)
-    return total, labels.astype(np.int64), [values for _, _, values in parts]
+    return total, labels.astype(np.int64)
 
 
 def _none(reason: str) -> Difference:

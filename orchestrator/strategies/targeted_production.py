@@ -131,14 +131,34 @@ class Joins:
     @cached_property
     def against_models(self) -> list[Difference]:
         """ln Z of each state against its model, with units as blocks of `Production` and after."""
+        return [deep_bar(*self._weighted(k)) for k in range(self._n)]
+
+    @cached_property
+    def from_draws(self) -> list[Difference]:
+        """ln Z of each state from draws of its model alone: importance sampling."""
         out = []
         for k in range(self._n):
-            drawn, frames = self._of(self._draws, k), self._of(self._frames, k)
-            replica = frames[:, 2].astype(np.int64)
-            # draws are independent of one another: any blocks will do
-            block = self._first_draw + k * DRAW_BLOCKS + np.arange(len(drawn)) % DRAW_BLOCKS
-            out.append(deep_bar(drawn[:, 0], frames[:, 0], block, self.production.block[replica]))
+            drawn, _, block, _ = self._weighted(k)
+            d = tfep(-drawn, block)
+            out.append(replace(d, value=-d.value, influence=-d.influence))
         return out
+
+    @cached_property
+    def from_samples(self) -> list[Difference]:
+        """ln Z of each state from its samples mapped to the base of its model alone."""
+        out = []
+        for k in range(self._n):
+            drawn, sampled, blocks, block = self._weighted(k)
+            out.append(tfep(sampled, block, np.isfinite(drawn), blocks))
+        return out
+
+    def _weighted(self, k: int) -> tuple[Array, Array, Ints, Ints]:
+        """ln w of draws and of samples of state k, and the blocks of each."""
+        drawn, frames = self._of(self._draws, k), self._of(self._frames, k)
+        replica = frames[:, 2].astype(np.int64)
+        # draws are independent of one another: any blocks will do
+        block = self._first_draw + k * DRAW_BLOCKS + np.arange(len(drawn)) % DRAW_BLOCKS
+        return drawn[:, 0], frames[:, 0], block, self.production.block[replica]
 
     @cached_property
     def deep(self) -> NetworkResult:
@@ -176,10 +196,15 @@ class Joins:
         return _against_first(f, influence, blocks, self._least)
 
     def _one_way(self, source: int, target: int) -> Difference:
-        works = self.production.works
-        mine = works.between(source, target)
-        replica = works["path_replica"][mine].astype(np.int64)
-        return tfep(works["work"][mine], self.production.block[replica])
+        works, block = self.production.works, self.production.block
+        there, back = works.between(source, target), works.between(target, source)
+        of = works["path_replica"].astype(np.int64)
+        return tfep(
+            works["work"][there],
+            block[of[there]],
+            np.isfinite(works["work"][back]),
+            block[of[back]],
+        )
 
     @property
     def _least(self) -> int:
@@ -204,33 +229,43 @@ class Joins:
 
     def log_z(self, names: Sequence[str], left_out: bool) -> LogZ | None:
         """ln of the sum of all states' Z, with the error of the sum."""
-        known = [k for k, d in enumerate(self.against_models) if np.isfinite(d.value)]
-        if not known:
+        value, error = self._total(self.against_models)
+        if not np.isfinite(value):
             return None
-        values = np.array([self.against_models[k].value for k in known])
-        total = float(logsumexp(values))
-        influence = np.zeros(self._first_draw + self._n * DRAW_BLOCKS)
-        for k, p in zip(known, np.exp(values - total), strict=True):
-            influence[self.against_models[k].units] += p * self.against_models[k].influence
-        error = few(self._least) * float(np.sqrt(np.sum(influence**2)))
+        known = [
+            n for n, d in zip(names, self.against_models, strict=True) if not np.isnan(d.value)
+        ]
         method = "BAR of every state against its model"
         if left_out or len(known) < self._n:
-            method += f"; of {', '.join(names[k] for k in known)} only, what else there is left out"
-        return LogZ(total, error if np.isfinite(error) else None, method)
+            method += f"; of {', '.join(known)} only, what else there is left out"
+        return LogZ(value, error if np.isfinite(error) else None, method)
+
+    def _total(self, found: Sequence[Difference]) -> tuple[float, float]:
+        """ln Σ_k Z_k over the states known, and its error; −inf for none."""
+        values = np.array([d.value for d in found])
+        known = np.flatnonzero(np.isfinite(values))
+        total = float(logsumexp(values[known])) if len(known) else float("-inf")
+        influence = np.zeros(self._first_draw + self._n * DRAW_BLOCKS)
+        for k in known:
+            influence[found[k].units] += np.exp(values[k] - total) * found[k].influence
+        return total, few(self._least) * float(np.sqrt(np.sum(influence**2)))
 
     def side_by_side(self, names: Sequence[str]) -> dict[str, Any]:
-        """Every estimator's ∆F against the first state, and ln Z of every state: [value, error]."""
-        out: dict[str, Any] = {
-            "log_z": {
-                n: [d.value, d.stderr] for n, d in zip(names, self.against_models, strict=True)
-            },
-            "deep_bar": _differences(self.deep, names),
-        }
+        """ln Z of each state and of all, and ∆F against the first, by every estimator."""
+        out: dict[str, Any] = {}
+        for title, found in (
+            ("log_z_deep_bar", self.against_models),
+            ("log_z_importance", self.from_draws),
+            ("log_z_tfep", self.from_samples),
+        ):
+            each = {n: [d.value, d.stderr] for n, d in zip(names, found, strict=True)}
+            out[title] = {**each, "all": list(self._total(found))}
+        out["deep_bar"] = _differences(self.deep, names)
         if len(self.production.works):
             out["bar"] = _differences(self.both_sides, names)
-            for title, sign, found in (("tfep", 1, self.forward), ("tfep_back", -1, self.reverse)):
+            for title, sign, ways in (("tfep", 1, self.forward), ("tfep_back", -1, self.reverse)):
                 out[title] = {
-                    n: [sign * d.value, d.stderr] for n, d in zip(names[1:], found, strict=True)
+                    n: [sign * d.value, d.stderr] for n, d in zip(names[1:], ways, strict=True)
                 }
         return out
 
