@@ -112,13 +112,8 @@ class PairNet(Velocity):
         by_g, by_sum, by_gap, by_p = torch.split(slope, [radial, *[self.features] * 3], dim=-1)
         dg = g * (self.centres - d) / self._width**2
         by_gap = 2 * by_gap * (h[:, self.first] - h[:, self.second])
-        # b_ijk = ∂φ_ij/∂d_ik, through h_i and through the triangle i, j, k
         to_own, to_p = self._square(by_sum + by_gap, by_sum - by_gap), self._square(by_p)
-        a_slope = self._square(dg @ self.embed.weight.T)
-        bend = x.new_zeros(n, big, big, big)
-        for m in range(self.features):
-            weight = to_own[:, m, :, :, None] + to_p[:, m, :, :, None] * a[:, m, None]
-            bend = torch.addcmul(bend, weight, a_slope[:, m, :, None])
+        bend = self._bend(to_own, to_p, a, self._square(dg @ self.embed.weight.T))
         arm, u = self._square(r, -r), self._square(r / d, -r / d).movedim(1, -1)
         lever = arm.movedim(1, 2).flatten(0, 1)
         # what i feels of k by its own b_ijk, and by the b_jik of all others
@@ -137,6 +132,14 @@ class PairNet(Velocity):
         # nothing changes where all particles move alike
         out.diagonal(dim1=1, dim2=3).sub_(out.sum(dim=3).permute(0, 2, 3, 1))
         return self._push(r, phi), out.reshape(n, big * small, big * small)
+
+    def _bend(self, to_own: Tensor, to_p: Tensor, a: Tensor, a_slope: Tensor) -> Tensor:
+        """b_ijk = ∂φ_ij/∂d_ik, through h_i and through the triangle i, j, k; (n, N, N, N)."""
+        bend = a.new_zeros(len(a), *[self.particles] * 3)
+        for m in range(self.features):
+            weight = to_own[:, m, :, :, None] + to_p[:, m, :, :, None] * a[:, m, None]
+            bend = torch.addcmul(bend, weight, a_slope[:, m, :, None])
+        return bend
 
     def _pairs(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """r_ij, d_ij and g(d_ij) of the pairs i < j, shapes (n, P, d), (n, P, 1), (n, P, K)."""
