@@ -71,6 +71,10 @@ class Standardised(nn.Module):
         mu[angles], sigma[angles] = 0.0, 1.0
         self.loc.copy_(torch.as_tensor(mu))
         self.scale.copy_(torch.as_tensor(sigma))
+        self.turn_back()
+
+    def turn_back(self) -> None:
+        """Forget the principal axes: v is (y − μ)/σ."""
         if self.whiten:
             self.axes.copy_(torch.eye(len(self.linear)))
             self.spread.fill_(1.0)

@@ -78,7 +78,7 @@ class FlowModel(TorchModel):
         with torch.random.fork_rng(devices=[]):
             bijection = self._bijection(config)
         self._density: StandardisedDensity = StandardisedDensity(
-            bijection, config.periodic, config.context_periodic, config.transform == "whiten"
+            bijection, config.periodic, config.context_periodic, config.transform != "standardise"
         ).double()
         self._density.requires_grad_(True)
         self._reset(0)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgen.models import kde, realnvp, score, spline_flow
+from msgen.models import (
+    cnf,
+    copula_flow,
+    equivariant_flow,
+    flow_matching,
+    kde,
+    realnvp,
+    score,
+    spline_flow,
+)
 from msgen.models.base import GenerativeModel, ModelState
 from msgen.models.flow import SCHEMA_VERSION
 from msgen.models.kinds import Kind, Space
@@ -14,7 +23,17 @@ from msgen.models.tabulated import Tabulated
 from msgen.systems.errors import SpecError
 
 KINDS: Mapping[str, Kind] = {
-    kind.name: kind for kind in (spline_flow.KIND, realnvp.KIND, kde.KIND, score.KIND)
+    kind.name: kind
+    for kind in (
+        spline_flow.KIND,
+        realnvp.KIND,
+        copula_flow.KIND,
+        cnf.KIND,
+        flow_matching.KIND,
+        equivariant_flow.KIND,
+        kde.KIND,
+        score.KIND,
+    )
 }
 """Every kind a campaign can ask for; a new one is one entry here."""
 

@@ -26,6 +26,7 @@ SPECS = {
     "torus": ({"kind": "spline_flow", **QUICK}, (True, True)),
     "mixed": ({"kind": "spline_flow", **QUICK}, (True, False)),
     "realnvp": ({"kind": "realnvp", **QUICK}, (False, False)),
+    "copula": ({"kind": "copula_flow", **QUICK}, (False, False)),
     "kde": ({"kind": "kde", "kernels": 100}, (True, False)),
 }
 

@@ -62,6 +62,85 @@ class RealNVP(_Coupling):
     kind: Literal["realnvp"]
 
 
+class CopulaFlow(_Fitted):
+    """Marginals by maps found without training, what ties them by affine couplings; no angles."""
+
+    angles: ClassVar[bool] = False
+    context: ClassVar[bool] = False
+    kind: Literal["copula_flow"]
+    transforms: AutoSteps = "auto"
+    """Coupling layers; auto: 4."""
+    hidden: Hidden = Field(default_factory=lambda: [64, 64])
+    """Width of every hidden layer."""
+    bins: int = Field(default=32, ge=4, le=256)
+    """Pieces of one map."""
+    transform: Literal["auto", "standardise", "whiten"] = "auto"
+    """Of the data first; auto: turned to their principal axes if that is the better description."""
+    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
+    """Peak rate, warmed up and then lowered."""
+    patience: AutoSteps = 3
+    """Epochs without a better held-out loss before a fit ends; auto: a quarter of epochs."""
+
+
+class _Continuous(_Fitted):
+    layers: int = Field(default=5, ge=2)
+    """Of the dense network."""
+    width: int = Field(default=96, ge=1)
+    """Of every hidden layer."""
+    steps: int = Field(default=16, ge=1)
+    """From noise to a sample; the density told is that of these very steps."""
+    transform: Literal["standardise", "whiten"] = "standardise"
+    """Of linear columns before the network sees them; whiten: turned to their principal axes."""
+
+
+class CNF(_Continuous):
+    """Continuous normalizing flow, fitted by maximum likelihood through its ODE."""
+
+    kind: Literal["cnf"]
+    layers: int = Field(default=4, ge=2)
+    """Of the dense network."""
+    width: int = Field(default=64, ge=1)
+    """Of every hidden layer."""
+    divergence: Literal["exact", "hutchinson"] = "exact"
+    """Of the training loss; hutchinson: one random probe. The density told is always exact."""
+    kinetic: float = Field(default=0.01, ge=0)
+    """Weight of the squared velocity in the training loss, which keeps paths straight."""
+
+
+class FlowMatching(_Continuous):
+    """Continuous flow whose velocity is fitted to paths between noise and samples."""
+
+    kind: Literal["flow_matching"]
+    interpolant: Literal["linear", "trigonometric"] = "linear"
+    """The paths."""
+    coupling: Literal["independent", "optimal_transport"] = "independent"
+    """Which noise meets which sample; optimal_transport: the nearest, within each batch."""
+    batch: int = Field(default=512, ge=1)
+    """Samples per update."""
+    ema: float = Field(default=0.995, ge=0, lt=1)
+    """Decay of the running mean of the weights; 0 is off."""
+
+
+class EquivariantFlow(_Fitted):
+    """Flow of identical particles: permutations, rotations and reflections change nothing."""
+
+    angles: ClassVar[bool] = False
+    context: ClassVar[bool] = False
+    kind: Literal["equivariant_flow"]
+    space: Literal[2, 3] = 3
+    """Coordinates of one particle."""
+    layers: int = Field(default=2, ge=1)
+    """Hidden layers of the network that sees one pair of particles."""
+    width: int = Field(default=32, ge=1)
+    """Of every hidden layer."""
+    steps: int = Field(default=8, ge=1)
+    """From noise to a sample; the density told is that of these very steps."""
+    learning_rate: float = Field(default=1e-2, gt=0, lt=1)
+    """Peak rate, warmed up and then lowered."""
+    ema: float = Field(default=0.995, ge=0, lt=1)
+    """Decay of the running mean of the weights; 0 is off."""
+
+
 class KDE(_Model):
     """Kernel density estimate; nothing is trained."""
 
@@ -95,4 +174,7 @@ class Score(_Fitted):
     """Decay of the running mean of the weights; 0 is off."""
 
 
-ModelSpec = Annotated[SplineFlow | RealNVP | KDE | Score, Field(discriminator="kind")]
+ModelSpec = Annotated[
+    SplineFlow | RealNVP | CopulaFlow | CNF | FlowMatching | EquivariantFlow | KDE | Score,
+    Field(discriminator="kind"),
+]
