@@ -40,8 +40,8 @@ class TransportConfig(ContinuousConfig):
     Attributes
     ----------
     interpolant, coupling : str
-        As of flow matching. Where a mode has to be split, paths of optimal transport part at an edge
-        that no smooth velocity has: independent pairs then give the better density.
+        As of flow matching. Where a mode has to be split, paths of optimal transport part at an
+        edge that no smooth velocity has: independent pairs then give the better density.
     noise : float
         Width of ζ half way, in units of the standardised ends; smooths the velocity of few samples.
     """
