@@ -5,15 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.models import Score
+from msgen.orchestrator.schema.models import FlowMatching, Score
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.schema.strategies import Umbrella
+from msgen.orchestrator.schema.strategies import Steered, Umbrella
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
 
 
-def score_problems(campaign: Campaign, model: Score) -> Iterator[Problem]:
+def model_problems(campaign: Campaign) -> Iterator[Problem]:
+    """Its angles and labels, and what its kind has of its own."""
+    model, strategy = campaign.model, campaign.strategy
+    circular = [name for name, cv in campaign.cvs.items() if cv.is_periodic]
+    if not model.angles and strategy.kind == "steered" and circular:
+        what = f"cannot model the periodic CV {circular[0]}"
+        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow or kde")
+    stratified = isinstance(strategy, Steered) and strategy.stratify
+    if not model.context and stratified:
+        what = "cannot hold one density for each state"
+        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow, or stratify: off")
+    if isinstance(model, Score):
+        yield from _score(campaign, model)
+    if isinstance(model, FlowMatching) and model.coupling == "optimal_transport":
+        labelled = isinstance(strategy, Umbrella) and strategy.seeds == "model"
+        if stratified or labelled:
+            what = "would let the noise depend on the label, which its base density does not"
+            yield Problem(("model", "coupling"), model.coupling, what, "Take independent")
+
+
+def _score(campaign: Campaign, model: Score) -> Iterator[Problem]:
     """Its noise, its sampler and its label, in the order of the file."""
     strategy = campaign.strategy
     windows = strategy if isinstance(strategy, Umbrella) else None

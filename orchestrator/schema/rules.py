@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator import units
-from msgen.orchestrator.schema.baseline_rules import tempering_problems
+from msgen.orchestrator.schema.baseline_rules import metadynamics_problems, tempering_problems
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
 from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.importance_rules import importance_problems
-from msgen.orchestrator.schema.model_rules import coordinate_problems, score_problems
-from msgen.orchestrator.schema.models import Score
+from msgen.orchestrator.schema.model_rules import coordinate_problems, model_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import (
     GHMC,
     FlowMCMC,
     Langevin,
+    Metadynamics,
     ParallelTempering,
     Steered,
     Umbrella,
@@ -214,6 +214,8 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         yield from umbrella_problems(campaign, strategy)
     if isinstance(strategy, ParallelTempering):
         yield from tempering_problems(campaign, strategy)
+    if isinstance(strategy, Metadynamics):
+        yield from metadynamics_problems(campaign, strategy)
     if isinstance(strategy, Importance):
         yield from importance_problems(campaign, strategy)
     if isinstance(strategy, Targeted):
@@ -227,17 +229,7 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
 
 
 def _rest(campaign: Campaign) -> Iterator[Problem]:
-    circular = [name for name, cv in campaign.cvs.items() if cv.is_periodic]
-    model = campaign.model
-    if not model.angles and campaign.strategy.kind == "steered" and circular:
-        what = f"cannot model the periodic CV {circular[0]}"
-        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow or kde")
-    stratified = campaign.strategy.kind == "steered" and campaign.strategy.stratify
-    if not model.context and stratified:
-        what = "cannot hold one density for each state"
-        yield Problem(("model", "kind"), model.kind, what, "Take spline_flow, or stratify: off")
-    if isinstance(model, Score):
-        yield from score_problems(campaign, model)
+    yield from model_problems(campaign)
     if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")
