@@ -119,7 +119,7 @@ class ContinuousModel(TorchModel):
                 out[rows] = self._finish(self._flow(field).push(z[rows], label)).numpy()
         return out
 
-    def sample_and_log_prob(
+    def sample_with_log_prob(
         self, n: int, rng: np.random.Generator, context: Array | None = None
     ) -> tuple[Array, Array]:
         """The draws of `sample` with their ln q, shapes (n, d) and (n,).
