@@ -66,7 +66,7 @@ class ParallelTempering:
             "steps": [dict(one) for _ in tau] if one else [],
             "walkers": rows(first(self.problem), np.zeros(slots, dtype=np.int64)),
             "who": np.arange(slots),
-            "trail": self.problem.start_xi[None],
+            "look": {},
             "states": {},
             "produced": {},
             "totals": {},
@@ -133,15 +133,9 @@ class ParallelTempering:
         if int(state["adapt"]) < ADAPT:
             return state
         states = self.problem.states() or self._basins(state)
-        tau = np.asarray(state["tau"])
-        produced = LadderProduction.start(self.problem, tau, self.ladders, states.names)
-        return {
-            **state,
-            "phase": "produce",
-            "states": states.tree(),
-            "produced": produced.tree(),
-            "trail": self.problem.start_xi[None],
-        }
+        produced = self._nothing(state, states)
+        state.update(phase="produce", states=states.tree(), produced=produced.tree(), look={})
+        return state
 
     def _tune(self, state: Tree, segments: Sequence[Segment]) -> None:
         if not len(state["steps"]):
@@ -156,10 +150,19 @@ class ParallelTempering:
         ]
 
     def _look(self, state: Tree, segments: Sequence[Segment]) -> None:
-        """Where all temperatures have been, for the basins."""
-        if self.problem.boxes is None:
-            seen = [np.asarray(s.samples["cvs"]) for s in segments]
-            state["trail"] = np.concatenate([np.asarray(state["trail"]), *seen])
+        """Where the temperatures as they are now have been, for the basins."""
+        if self.problem.boxes is not None:
+            return
+        whole = Partition.whole(self.problem.periodic)
+        seen = self._nothing(state, whole)
+        if state["look"]:
+            seen = LadderProduction.from_tree(state["look"])
+        seen.absorb(self.problem, whole, segments)
+        state["look"] = seen.tree()
+
+    def _nothing(self, state: Tree, states: Partition) -> LadderProduction:
+        tau = np.asarray(state["tau"])
+        return LadderProduction.start(self.problem, tau, self.ladders, states.names)
 
     def _place(self, state: Tree, segments: Sequence[Segment]) -> None:
         """Place the temperatures anew; each takes the walker of the nearest old one."""
@@ -181,10 +184,8 @@ class ParallelTempering:
         state.update(tau=tau, walkers=bare, who=np.arange(len(slots)))
 
     def _basins(self, state: Tree) -> Partition:
-        grid = self.problem.grid
-        index = grid.index(np.asarray(state["trail"]))
-        counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
-        return find_basins(counts, grid, self.problem.names)
+        density = LadderProduction.from_tree(state["look"]).density(self.problem)
+        return find_basins(density, self.problem.grid, self.problem.names)
 
     def _labels(self, state: Tree) -> list[str]:
         """Temperatures as a person reads them."""

@@ -1,9 +1,4 @@
-"""What parallel tempering has gathered, and the free energies that follow from it.
-
-Samples of all temperatures count, by MBAR (Shirts and Chodera, J. Chem. Phys. 129, 124105, 2008;
-Chodera et al., J. Chem. Theory Comput. 3, 26, 2007): what tells temperatures apart is the energy
-alone, so that all there is to keep of a sample is its bin, its state and its energy, on a grid.
-"""
+"""What parallel tempering has gathered, and the free energies that follow from it."""
 
 from __future__ import annotations
 
@@ -20,13 +15,12 @@ from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.convergence import judge_ladders
 from msgen.orchestrator.estimators.diagnostics import split_r_hat
+from msgen.orchestrator.estimators.heated_cells import HeatedCells
 from msgen.orchestrator.estimators.mixing import Mixing
-from msgen.orchestrator.estimators.pooling import Pooled, pool_cells, standard_error
+from msgen.orchestrator.estimators.pooling import Pooled, standard_error
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.systems.base import Array
 
-ENERGY_CELL = 0.25
-"""kT; inside a cell the mean energy of its samples counts, so that weights err by its square/24."""
 MOST_STRETCHES = 8
 """Stretches of time that a run is cut into, some of which may be left out at its beginning."""
 LEAST_STRETCHES = 4
@@ -44,13 +38,8 @@ class LadderProduction:
     tau : Array, shape (K,)
         Temperatures in units of the lowest.
     ladders : int
-    cells : int array, shape (M, 3)
-        Bin (−1 outside the grid), state and energy cell of everything ever visited.
-    sums : Array, shape (M, 2)
-        Samples of a cell, those left out since included, and Σ U/kT over them.
-    rows : int array, shape (3, n)
-        Unit (ladder + `ladders` · stretch of time), temperature and cell of each entry.
-    counts : Array, shape (n,)
+    cells : HeatedCells
+        Samples of all temperatures; unit = ladder + `ladders` · stretch of time.
     mixing : Mixing
         Series of each ladder: CVs at the lowest temperature, and the share of all its walkers that
         is in each state but the last. The share shows what the lowest temperature alone hides:
@@ -67,10 +56,7 @@ class LadderProduction:
 
     tau: Array
     ladders: int
-    cells: Ints
-    sums: Array
-    rows: Ints
-    counts: Array
+    cells: HeatedCells
     mixing: Mixing
     stretches: Ints
     readings: Ints
@@ -91,10 +77,7 @@ class LadderProduction:
         return cls(
             tau,
             ladders,
-            np.zeros((0, 3), dtype=np.int64),
-            np.zeros((0, 2)),
-            np.zeros((3, 0), dtype=np.int64),
-            np.zeros(0),
+            HeatedCells.empty(),
             Mixing.empty(ladders, 1, names, circular),
             none,
             none,
@@ -113,49 +96,27 @@ class LadderProduction:
         each = len(xi) // (self.ladders * k)
         same = np.isfinite(energy)
         self.isomers += int(np.count_nonzero(~same))
-        cell = np.floor(energy[same] / ENERGY_CELL).astype(np.int64)
-        where = np.stack([problem.grid.index(xi[same]), states.assign(xi[same]), cell], axis=1)
-        unit = slot[same] // k + self.ladders * stretch
-        self._count(where, energy[same], np.stack([unit, slot[same] % k]))
+        self.cells.add(
+            problem.grid.index(xi[same]),
+            states.assign(xi[same]),
+            energy[same],
+            slot[same] // k + self.ladders * stretch,
+            slot[same] % k,
+        )
         self.stretches = np.append(self.stretches, stretch)
         self.readings = np.append(self.readings, each)
         if stretch + 1 >= 2 * MOST_STRETCHES:
             # two stretches become one, so that they grow with the campaign
-            ladder, old = self.rows[0] % self.ladders, self.rows[0] // self.ladders
-            self.rows[0] = ladder + self.ladders * (old // 2)
+            units = np.arange(self.ladders * (stretch + 1))
+            halved = units // self.ladders // 2
+            self.cells.merge_units(units % self.ladders + self.ladders * halved)
             self.stretches = self.stretches // 2
-            self._merge(self.rows, self.counts)
         order = np.argsort(slot, kind="stable").reshape(self.ladders, k, each)
         member = states.assign(xi)[order][..., None] == np.arange(len(states) - 1)
         series = np.concatenate([xi[order[:, 0]], member.mean(axis=1)], axis=2)
         self.mixing.add(series[:, None])
         self._trips(segments)
         self.rounds += 1
-
-    def _count(self, where: Ints, energy: Array, keys: Ints) -> None:
-        """Samples in cells `where` (n, 3), of units and temperatures `keys` (2, n)."""
-        both = np.concatenate([self.cells, where])
-        least = both.min(axis=0, initial=0)
-        span = tuple((both.max(axis=0, initial=0) - least + 1).tolist())
-        code = np.ravel_multi_index((both - least).T, span)
-        unique, index = np.unique(code, return_inverse=True)
-        index = index.reshape(-1)
-        old, new = index[: len(self.cells)], index[len(self.cells) :]
-        sums = np.zeros((len(unique), 2))
-        sums[old] = self.sums
-        sums[:, 0] += np.bincount(new, minlength=len(unique))
-        sums[:, 1] += np.bincount(new, energy, minlength=len(unique))
-        self.cells = np.stack(np.unravel_index(unique, span), axis=1) + least
-        self.sums = sums
-        rows = np.stack([self.rows[0], self.rows[1], old[self.rows[2]]])
-        rows = np.concatenate([rows, np.stack([*keys, new])], axis=1)
-        self._merge(rows, np.concatenate([self.counts, np.ones(len(energy))]))
-
-    def _merge(self, rows: Ints, counts: Array) -> None:
-        m, k = len(self.cells), len(self.tau)
-        code, index = np.unique((rows[0] * k + rows[1]) * m + rows[2], return_inverse=True)
-        self.counts = np.bincount(index.reshape(-1), counts, minlength=len(code)).astype(np.float64)
-        self.rows = np.stack([code // (m * k), code // m % k, code % m]).astype(np.int64)
 
     def _trips(self, segments: Sequence[Segment]) -> None:
         """Exchanges of each gap, and who stood at which end after every sweep."""
@@ -180,25 +141,14 @@ class LadderProduction:
         d = self.mixing.equilibrated(first)
         if not d:
             return self, 0
-        keep = self.rows[0] >= d * self.ladders
-        rest = replace(
-            self,
-            rows=self.rows[:, keep],
-            counts=self.counts[keep],
-            mixing=self.mixing.since(first[d]),
-        )
+        cells, mixing = self.cells.since(d * self.ladders), self.mixing.since(first[d])
+        rest = replace(self, cells=cells, mixing=mixing)
         return rest, int(np.count_nonzero(self.stretches < d))
 
-    def pooled(self) -> tuple[Pooled, Ints]:
-        """All temperatures joined, with ladders as units; and the cells that have samples."""
-        all_counts = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
-        there = np.flatnonzero(all_counts)
-        number = np.full(len(self.cells), -1)
-        number[there] = np.arange(len(there))
-        rows = np.stack([self.rows[0] % self.ladders, self.rows[1], number[self.rows[2]]])
-        energy = self.sums[there, 1] / self.sums[there, 0]
-        u = (1.0 / self.tau - 1.0)[:, None] * energy[None, :]
-        return pool_cells(energy[:, None], u, rows, self.counts), there
+    def density(self, problem: Problem) -> Array:
+        """Probability of every bin at the lowest temperature, grid shape."""
+        (pooled, cells), grid = self.cells.pooled(self.tau, self.ladders), problem.grid
+        return np.exp(pooled.log_probability(cells[:, 0], grid.size)).reshape(grid.shape)
 
     @property
     def acceptance(self) -> Array:
@@ -230,8 +180,8 @@ class LadderProduction:
             Of the moves, and what else there is to say.
         """
         settled, left_out = self.settled()
-        (pooled, there), grid = settled.pooled(), problem.grid
-        bins, members = self.cells[there, 0], self.cells[there, 1]
+        (pooled, cells), grid = settled.cells.pooled(self.tau, self.ladders), problem.grid
+        bins, members = cells[:, 0], cells[:, 1]
         log_p = pooled.log_probability(bins, grid.size)
         error = standard_error(pooled.influence(bins, grid.size))
         seen = np.isfinite(log_p)
@@ -279,28 +229,18 @@ class LadderProduction:
     def tree(self) -> Tree:
         """`from_tree` is the inverse."""
         out: Tree = {name: getattr(self, name) for name in (*_ARRAYS, *_NUMBERS)}
-        return {**out, "mixing": self.mixing.tree()}
+        return {**out, "cells": self.cells.tree(), "mixing": self.mixing.tree()}
 
     @classmethod
     def from_tree(cls, tree: Tree) -> LadderProduction:
         """Inverse of `tree`."""
         made: Tree = {name: np.array(tree[name]) for name in _ARRAYS}
         made |= {name: int(tree[name]) for name in _NUMBERS}
-        return cls(**made, mixing=Mixing.from_tree(tree["mixing"]))
+        cells, mixing = HeatedCells.from_tree(tree["cells"]), Mixing.from_tree(tree["mixing"])
+        return cls(**made, cells=cells, mixing=mixing)
 
 
-_ARRAYS = (
-    "tau",
-    "cells",
-    "sums",
-    "rows",
-    "counts",
-    "stretches",
-    "readings",
-    "exchanges",
-    "last",
-    "turns",
-)
+_ARRAYS = ("tau", "stretches", "readings", "exchanges", "last", "turns")
 _NUMBERS = ("ladders", "isomers", "rounds")
 
 
