@@ -10,7 +10,7 @@ from msgen.orchestrator.schema.explore import ExploreSpec
 from msgen.orchestrator.schema.local import HMC, LocalSpec
 from msgen.orchestrator.schema.quantities import Section
 
-BIJECTIVE = ("spline_flow", "realnvp")
+BIJECTIVE = ("spline_flow", "realnvp", "copula_flow", "cnf", "flow_matching")
 
 
 class Targeted(Section):

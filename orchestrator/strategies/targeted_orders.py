@@ -181,6 +181,7 @@ def fits(state: Tree, periodic: NDArray[np.bool_]) -> tuple[WorkOrder, ...]:
                 "stratum": np.zeros(len(data), dtype=np.int64),
                 "n_strata": 1,
                 "periodic": periodic,
+                "goes_on": True,
             },
             model_version=int(learning.versions[k]),
         )
