@@ -124,9 +124,8 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     """The local samples of a run, None if it holds none."""
     store = Store(Path(run_dir) / "store.zarr")
     names = store.names()
-    kind = next(
-        (k for k in ("sample", "walk", "umbrella", "temper", "bias") if f"{k}/cvs" in names), None
-    )
+    kinds = ("draw", "sample", "walk", "umbrella", "temper", "bias")
+    kind = next((k for k in kinds if f"{k}/cvs" in names), None)
     if kind is None:
         return None
     xi = np.asarray(store.read(f"{kind}/cvs"), dtype=np.float64)
@@ -147,6 +146,10 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     if f"{kind}/log_bias" in names:
         bias = np.asarray(store.read(f"{kind}/log_bias"), dtype=np.float64)
     f_kT, cells = _cells(result, xi)
+    if kind == "draw":
+        # one density for all, that of the frozen model
+        f_kT, cells = np.zeros(1), np.zeros(len(xi), dtype=np.int64)
+        bias = -np.asarray(store.read("draw/log_weight"), dtype=np.float64)
     if kind in ("umbrella", "temper"):
         # one ensemble over all windows or temperatures, their mixture
         f_kT, cells = np.zeros(1), np.zeros(len(xi), dtype=np.int64)

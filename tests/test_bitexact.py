@@ -19,6 +19,8 @@ from msgen.orchestrator.store import Store
 CONFIGS = Path(__file__).parent.parent / "configs"
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
 WINDOWS = "papers/crabtree_variable_barrier"
+DRAWS = "papers/gabrie_mode_collapse_adaptive"
+ANNEALED = "papers/gabrie_mode_collapse_annealed"
 SMALL = {
     "double_well": (
         "replicas=16",
@@ -44,10 +46,15 @@ SMALL = {
         "output.tensorboard=false",
     ),
 }
+_DRAWN = ("model={kind: realnvp, transforms: 2, hidden: [8], epochs: 3}", "strategy.draws=512")
+SMALL[DRAWS] = (*_DRAWN, "strategy.training.rounds=3", "output.tensorboard=false")
+SMALL[ANNEALED] = (*_DRAWN, "strategy.training.updates=80", "output.tensorboard=false")
 PRODUCES = {
     "double_well": "budget.rounds=30",
     "alanine_dipeptide": "budget.rounds=16",
     WINDOWS: "budget.rounds=16",
+    DRAWS: "budget.rounds=10",
+    ANNEALED: "budget.rounds=14",
 }
 """Enough rounds to reach `produce`."""
 
@@ -111,6 +118,8 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
         ("double_well", 2, 20, 1),
         pytest.param("double_well", 20, 90, 2, marks=pytest.mark.slow),
         pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
+        pytest.param(DRAWS, 3, 20, 4, marks=pytest.mark.slow),
+        pytest.param(ANNEALED, 3, 20, 5, marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_random_moments(
