@@ -1,0 +1,1 @@
+"""What the targets part of likelihood_models is made of."""
