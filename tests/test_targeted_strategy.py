@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from driving import Drive, same, setup_of
+from torsion_molecule import KT, exact_upper, potential, write
 
 from msgen.actors.base import copy_tree
 from msgen.actors.partition import Partition
@@ -237,3 +238,60 @@ def test_one_state_of_its_replicas_gives_no_error_from_nothing() -> None:
     joins = Joins(made, gathered.draws, gathered.frames, 2)
     assert np.isnan(joins.against_models[0].stderr)
     assert np.isfinite(joins.against_models[1].stderr)
+
+
+def test_a_molecule_in_internal_coordinates(tmp_path: Path) -> None:
+    """A chain of four atoms: ΔF of the halves of its torsion, and ln Z, within 4 errors.
+
+    ln Z in bonds, angles and the torsion factorises; without the coordinates' volume it is off.
+    """
+    base = write(
+        tmp_path,
+        "{kind: targeted, local: {kind: langevin, steps: 100},"
+        " explore: {pushes: 12, push_steps: 100, relax_steps: 100}}",
+        "model: {kind: spline_flow, transforms: 2, hidden: [32], epochs: 12}",
+        "replicas: 8",
+    )
+    drive = Drive.of(base).produce(4)
+    estimate = drive.strategy.estimate(drive.state)
+    rest = estimate.states["rest"]
+    assert rest.f_kT is not None
+    assert rest.stderr_kT is not None
+    assert rest.stderr_kT < 0.15
+    assert abs(rest.f_kT - exact_upper()) < 4 * rest.stderr_kT
+    assert estimate.log_z is not None
+    assert estimate.log_z.stderr is not None
+    assert abs(estimate.log_z.value - exact_log_z()) < 4 * estimate.log_z.stderr
+    bare = exact_log_z() - exact_log_volume()
+    assert abs(estimate.log_z.value - bare) > 8 * estimate.log_z.stderr
+    for name in ("bar", "tfep"):
+        value, error = estimate.diagnostics["estimators"][name]["rest"]
+        assert abs(value - exact_upper()) < 4 * error
+
+
+def _gauss(centre: float, k: float, power: int, sine: int) -> tuple[float, float]:
+    """ln ∫ e^{−k (v − centre)²/2kT} v^power sin^sine dv, and how much of it the weight is."""
+    width = np.sqrt(KT / k)
+    v = centre + width * np.linspace(-10, 10, 20_001)
+    v = v[(v > 0) & ((v < np.pi) | (sine == 0))]
+    p = np.exp(-0.5 * ((v - centre) / width) ** 2)
+    weight = v**power * np.sin(v) ** sine
+    step = v[1] - v[0]
+    return float(np.log(step * np.sum(p * weight))), float(np.log(np.sum(p * weight) / p.sum()))
+
+
+def _factors() -> tuple[list[float], list[float]]:
+    parts = [_gauss(0.15, 5e4, 2, 0)] * 3 + [_gauss(1.9, 300.0, 0, 1)] * 2
+    return [a for a, _ in parts], [b for _, b in parts]
+
+
+def exact_log_z() -> float:
+    """ln of the integral over bonds, angles and torsion with the volume r² sin θ."""
+    phi = (np.arange(20_000) + 0.5) / 20_000 * 2 * np.pi - np.pi
+    torsion = np.log(2 * np.pi * np.mean(np.exp(-potential(phi) / KT)))
+    return sum(_factors()[0]) + float(torsion)
+
+
+def exact_log_volume() -> float:
+    """What the volume r² sin θ makes of it."""
+    return sum(_factors()[1])
