@@ -61,6 +61,13 @@ class AffineCoupling(nn.Module):
         last.weight.zero_()
         last.bias.zero_()
 
+    @property
+    def idle(self) -> bool:
+        """Whether it is the identity, as before training; training must see it all the same."""
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        return not torch.is_grad_enabled() and not (last.weight.any() or last.bias.any())
+
     def _map(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         seen = x.index_select(1, self.seen)
         out = self.net(seen if context is None else torch.cat((seen, context), dim=-1))

@@ -54,6 +54,29 @@ class Bounded(Protocol):
         ...
 
 
+class Drawn(Protocol):
+    """The part of a `GenerativeModel` that proposes."""
+
+    def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
+        """n draws, shape (n, d)."""
+        ...
+
+    def log_prob(self, y: Array, context: Array | None = None) -> Array:
+        """Normalised ln q(y), shape (n,), of the very distribution `sample` draws from."""
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A model that tells ln q of what it draws in the same pass, for half the price of asking."""
+
+    def sample_with_log_prob(
+        self, n: int, rng: np.random.Generator, context: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The draws of `sample`, shape (n, d), and what `log_prob` says of them to round-off."""
+        ...
+
+
 @runtime_checkable
 class GenerativeModel(Protocol):
     """A normalised density q(y|c) that can be sampled, y ∈ R^d (or a torus, or mixed)."""

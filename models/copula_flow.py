@@ -10,6 +10,7 @@ of shifts and scales, a fraction of the knots that a spline flow computes for ev
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -44,10 +45,27 @@ class Copula(nn.Module):
     def push(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """z and ln|∂z/∂u|, shapes (n, d) and (n,)."""
         log_det = u.new_zeros(len(u))
-        for layer in self.layers:
+        for layer in self._at_work():
             u, part = layer(u, None)
             log_det = log_det + part
         return u, log_det
+
+    def pull(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """u and ln|∂z/∂u| there, shapes (n, d) and (n,)."""
+        log_det = z.new_zeros(len(z))
+        for layer in reversed(self._at_work()):
+            z, part = layer.inverse(z, None)
+            log_det = log_det + part
+        return z, log_det
+
+    def place(self) -> None:
+        """Make it the identity."""
+        for layer in self.layers:
+            assert isinstance(layer, AffineCoupling)
+            layer.place()
+
+    def _at_work(self) -> list[AffineCoupling]:
+        return [la for la in self.layers if isinstance(la, AffineCoupling) and not la.idle]
 
     def forward(self, u: Tensor) -> Tensor:
         """ln of the density of u, shape (n,)."""
@@ -70,26 +88,11 @@ class CopulaBijection(nn.Module):
         z, part = self.copula.push(u)
         return z, log_det + part
 
-    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """x of z, shape (n, d)."""
-        return self.inverse_and_log_det(z, context)[0]
-
-    def inverse_and_log_det(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """x and ln|∂z/∂x| there, shapes (n, d) and (n,)."""
-        log_det = z.new_zeros(len(z))
-        for layer in reversed(self.copula.layers):
-            assert isinstance(layer, AffineCoupling)
-            z, part = layer.inverse(z, None)
-            log_det = log_det + part
-        x, part = self.marginals.inverse(z)
+        u, log_det = self.copula.pull(z)
+        x, part = self.marginals.inverse(u)
         return x, log_det + part
-
-    def place(self, mixtures: NormalMixtures) -> None:
-        """Begin as the product of these densities."""
-        self.marginals.place(mixtures)
-        for layer in self.copula.layers:
-            assert isinstance(layer, AffineCoupling)
-            layer.place()
 
 
 @dataclass(frozen=True)
@@ -128,39 +131,68 @@ class CopulaFlow(FlowModel):
     def _train(
         self, y: Tensor, seed: int, weights: Tensor | None, context: Tensor | None
     ) -> FitReport:
+        start = time.perf_counter()
+        self._place(y, seed, None if weights is None else weights.numpy())
+        with torch.no_grad():
+            u, log_det = self._body.marginals(self._density.to_unit(y))
+            losses = _Tied(u, log_det + self._density.log_unit)
+        if self._body.copula.layers:
+            return minimise(
+                self._body.copula,
+                losses,
+                len(y),
+                seed=seed,
+                weights=weights,
+                training=self.config.training,
+            )
+        every = losses(self._body.copula, torch.arange(len(y)), None)
+        loss = float(np.average(every.numpy(), weights=weights))
+        return FitReport(loss, loss, 0, time.perf_counter() - start)
+
+    @property
+    def _body(self) -> CopulaBijection:
         bijection = self._density.bijection
         assert isinstance(bijection, CopulaBijection)
-        w = None if weights is None else weights.numpy()
-        with torch.no_grad():
-            if not self._placed:
-                if self.config.transform == "auto" and not self._better_turned(y, w, seed):
-                    self._density.turn_back()
-                unit = self._density.to_unit(y).numpy()
-                bijection.place(NormalMixtures.fit(unit, w))
-                self._placed = True
-            u, log_det = bijection.marginals(self._density.to_unit(y))
-        return minimise(
-            bijection.copula,
-            _Tied(u, log_det + self._density.log_unit.detach()),
-            len(y),
-            seed=seed,
-            weights=weights,
-            training=self.config.training,
-        )
+        return bijection
+
+    @torch.no_grad()
+    def _place(self, y: Tensor, seed: int, weights: Array | None) -> None:
+        """Maps of the data as they are now; beginning afresh, axes too, if that describes more."""
+        going_on, known = self._placed, np.asarray(y)
+        if going_on:
+            self._map(y, weights)
+            before = self._mean_log_q(y, weights)
+            kept = {name: value.clone() for name, value in self._density.state_dict().items()}
+            self._reset(seed)
+            self._density.standardise(known, weights, None)
+        if self.config.transform == "auto" and not self._better_turned(y, weights, seed):
+            self._density.turn_back()
+        self._body.copula.place()
+        self._map(y, weights)
+        if going_on and before >= self._mean_log_q(y, weights):
+            self._density.load_state_dict(kept)
+        self._placed = True
+
+    def _map(self, y: Tensor, weights: Array | None) -> None:
+        self._body.marginals.place(NormalMixtures.fit(self._density.to_unit(y).numpy(), weights))
+
+    def _mean_log_q(self, y: Tensor, weights: Array | None) -> float:
+        return float(np.average(self._log_density(y, None).numpy(), weights=weights))
 
     def _better_turned(self, y: Tensor, weights: Array | None, seed: int) -> bool:
+        """Whether the marginals say more of held-out data along the principal axes."""
         held = np.random.default_rng(seed).random(len(y)) < 0.2
-        if len(y) < 20 or held.all() or not held.any():
+        known = slice(None) if weights is None else weights > 0
+        if not (held[known].any() and (~held)[known].any()):
             return False
         turned = self._density.to_unit(y).numpy()
         straight = ((y - self._density.loc) / self._density.scale).numpy()
         gain = -float(torch.log(self._density.spread).sum())
         for sign, v in ((1, turned), (-1, straight)):
-            known = None if weights is None else weights[~held]
-            score = NormalMixtures.fit(v[~held], known).log_density(v[held])
-            gain += sign * float(
-                np.average(score, weights=None if weights is None else weights[held])
-            )
+            fitted = NormalMixtures.fit(v[~held], None if weights is None else weights[~held])
+            score = fitted.log_density(v[held])
+            w = None if weights is None else weights[held]
+            gain += sign * float(np.average(score, weights=w))
         return gain > 0
 
     def _restore(self, state: ModelState) -> Self:

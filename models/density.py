@@ -117,7 +117,7 @@ class Standardised(nn.Module):
 class StandardisedDensity(Standardised):
     """ln q(y|c) around a bijection of standardised variables.
 
-    `bijection(v, c)` returns (z, ln|∂z/∂v|), `bijection.inverse(z, c)` returns v.
+    `bijection(v, c)` returns (z, ln|∂z/∂v|), `bijection.inverse(z, c)` returns v and the same.
     """
 
     def __init__(
@@ -133,11 +133,13 @@ class StandardisedDensity(Standardised):
     def forward(self, y: Tensor, context: Tensor | None) -> Tensor:
         """ln q(y|c), shape (n,)."""
         z, log_det = self.latent(y, context)
+        return self.log_base(z) + log_det
+
+    def log_base(self, z: Tensor) -> Tensor:
+        """ln q₀(z), shape (n,), of angles in their range."""
         normal = z[:, self.linear]
-        log_base = -0.5 * (normal * normal).sum(dim=-1)
         constant = 0.5 * len(self.linear) + len(self.angles)
-        out: Tensor = log_base + log_det - constant * math.log(2 * math.pi)
-        return out
+        return -0.5 * (normal * normal).sum(dim=-1) - constant * math.log(2 * math.pi)
 
     def latent(self, y: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """z of y and ln|∂z/∂y|, shapes (n, d) and (n,)."""
@@ -146,10 +148,15 @@ class StandardisedDensity(Standardised):
 
     def push(self, z: Tensor, context: Tensor | None) -> Tensor:
         """Base draws z to samples y, shape (n, d); angles in [−π, π)."""
-        v = self.bijection.inverse(z, self.context_features(context))  # type: ignore[operator]
+        return self.pushed(z, context)[0]
+
+    def pushed(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """`push`, and ln|∂z/∂y| there, shape (n,)."""
+        features = self.context_features(context)
+        v, log_det = self.bijection.inverse(z, features)  # type: ignore[operator]
         y = self.from_unit(v)
         y[:, self.angles] = wrap(y[:, self.angles])
-        return y
+        return y, log_det + self.log_unit
 
     def base(self, n: int, rng: np.random.Generator) -> Tensor:
         """n draws from the base, shape (n, d)."""

@@ -113,23 +113,32 @@ class FlowModel(TorchModel):
     def from_latent(self, z: Array) -> tuple[Array, Array]:
         """The inverse of `to_latent`: y, angles in [−π, π), and ln|∂y/∂z|."""
         rows = np.asarray(z, dtype=np.float64)
-        y = np.full(rows.shape, np.nan)
+        y, log_det = np.full(rows.shape, np.nan), np.full(len(rows), np.nan)
         finite = np.flatnonzero(np.isfinite(rows).all(axis=1))
         with torch.no_grad():
             for part, _ in chunks(len(finite), None):
                 here = finite[part]
-                y[here] = self._density.push(torch.as_tensor(rows[here]), None).numpy()
-        return y, -self.to_latent(y)[1]
+                out, slope = self._density.pushed(torch.as_tensor(rows[here]), None)
+                y[here], log_det[here] = out.numpy(), -slope.numpy()
+        return y, log_det
 
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
         """n draws, shape (n, d); angles in [−π, π). Context has one row, or n."""
+        return self.sample_with_log_prob(n, rng, context)[0]
+
+    def sample_with_log_prob(
+        self, n: int, rng: np.random.Generator, context: Array | None = None
+    ) -> tuple[Array, Array]:
+        """n draws as of `sample`, and ln q of them, shapes (n, d) and (n,)."""
         c = self._checked_context(context, n)
         z = self._density.base(n, rng)
-        out = np.empty((n, self.dim))
+        y, log_q = np.empty((n, self.dim)), np.empty(n)
         with torch.no_grad():
-            for rows, part in chunks(n, c):
-                out[rows] = self._density.push(z[rows], part).numpy()
-        return out
+            for rows, part in chunks(n, c, self._chunk):
+                out, log_det = self._density.pushed(z[rows], part)
+                y[rows] = out.numpy()
+                log_q[rows] = (self._density.log_base(z[rows]) + log_det).numpy()
+        return y, log_q
 
     @classmethod
     def from_state(cls, state: ModelState) -> FlowModel:

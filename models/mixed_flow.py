@@ -116,12 +116,13 @@ class MixedCoupling(nn.Module):
             log_det = log_det + log_slope.sum(dim=-1)
         return z, log_det
 
-    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """x of z, shape (n, d)."""
-        x = self._undo(z, 0, self._knots(0, self._first(context)), torch.empty_like(z))
+    def inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x and ln|∂z/∂x| there, shapes (n, d) and (n,)."""
+        x, log_det = self._undo(z, 0, self._knots(0, self._first(context)), torch.empty_like(z))
         if self.second_net is None:
-            return x
-        return self._undo(z, 1, self._knots(1, self._second(x, context)), x)
+            return x, log_det
+        x, part = self._undo(z, 1, self._knots(1, self._second(x, context)), x)
+        return x, log_det + part
 
     def _first(self, context: Tensor | None) -> Tensor:
         # without a context these are the same for all rows, and stay one row
@@ -149,17 +150,22 @@ class MixedCoupling(nn.Module):
             angles[..., 0],
         )
 
-    def _undo(self, z: Tensor, group: int, knots: _Knots, x: Tensor) -> Tensor:
+    def _undo(self, z: Tensor, group: int, knots: _Knots, x: Tensor) -> tuple[Tensor, Tensor]:
         linear, angles = self.groups[group]
+        log_det = z.new_zeros(len(z))
         if len(linear):
             v = z[:, linear]
             inside = torch.abs(v) < LINEAR_BOUND
-            back = spline_inverse(torch.where(inside, v, 0.0), *_join([knots.linear], len(z)))
+            merged = _join([knots.linear], len(z))
+            back, log_slope = spline_inverse(torch.where(inside, v, 0.0), *merged)
             x[:, linear] = torch.where(inside, back, v)
+            log_det = log_det + torch.where(inside, log_slope, 0.0).sum(dim=-1)
         if len(angles):
-            back = spline_inverse(wrap(z[:, angles]), *_join([knots.circular], len(z)))
+            merged = _join([knots.circular], len(z))
+            back, log_slope = spline_inverse(wrap(z[:, angles]), *merged)
             x[:, angles] = wrap(back - knots.turn)
-        return x
+            log_det = log_det + log_slope.sum(dim=-1)
+        return x, log_det
 
 
 class MixedBijection(nn.Module):
@@ -195,9 +201,11 @@ class MixedBijection(nn.Module):
             log_det = log_det + part
         return x, log_det
 
-    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """x of z, shape (n, d)."""
+    def inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x and ln|∂z/∂x| there, shapes (n, d) and (n,)."""
+        log_det = z.new_zeros(len(z))
         for layer in reversed(self.layers):
             assert isinstance(layer, MixedCoupling)
-            z = layer.inverse(z, context)
-        return z
+            z, part = layer.inverse(z, context)
+            log_det = log_det + part
+        return z, log_det

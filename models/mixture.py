@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from msgen.models.base import Array, FitReport, GenerativeModel, ModelState
+from msgen.models.base import Array, Drawn, FitReport, GenerativeModel, ModelState, Telling
 from msgen.models.checks import check_rows, check_weights
 
 
@@ -176,17 +177,37 @@ class Defended:
 
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
         """n draws, shape (n, d)."""
-        from_broad = rng.random(n) < self.eps
-        model, broad = self.model.sample(n, rng, context), self.broad.sample(n, rng)
-        return np.where(from_broad[:, None], broad, model)
+        broad = rng.random(n) < self.eps
+        y = np.empty((n, self.dim))
+        y[~broad] = self.model.sample(int((~broad).sum()), rng, _rows(context, ~broad))
+        y[broad] = self.broad.sample(int(broad.sum()), rng)
+        return y
+
+    def sample_with_log_prob(
+        self, n: int, rng: np.random.Generator, context: Array | None = None
+    ) -> tuple[Array, Array]:
+        """The draws of `sample`, and ln q of them, shapes (n, d) and (n,)."""
+        broad = rng.random(n) < self.eps
+        y, model = np.empty((n, self.dim)), np.empty(n)
+        y[~broad], model[~broad] = draw(
+            self.model, int((~broad).sum()), rng, _rows(context, ~broad)
+        )
+        y[broad] = self.broad.sample(int(broad.sum()), rng)
+        if broad.any():
+            model[broad] = self.model.log_prob(y[broad], _rows(context, broad))
+        return y, self._mixed(model, self.broad.log_prob(y))
 
     def log_prob(self, y: Array, context: Array | None = None) -> Array:
         """ln[(1−ε) model(y|c) + ε broad(y)], shape (n,)."""
-        broad: Array = np.log(self.eps) + self.broad.log_prob(y)
+        broad = self.broad.log_prob(y)
+        return self._mixed(broad if self.eps == 1 else self.model.log_prob(y, context), broad)
+
+    def _mixed(self, model: Array, broad: Array) -> Array:
+        """ln q from ln of both densities."""
+        broad = np.log(self.eps) + broad
         if self.eps == 1:
             return broad
-        model = np.log1p(-self.eps) + self.model.log_prob(y, context)
-        return np.asarray(np.logaddexp(model, broad), dtype=np.float64)
+        return np.asarray(np.logaddexp(np.log1p(-self.eps) + model, broad), dtype=np.float64)
 
     def state(self) -> ModelState:
         """Both parts, arrays prefixed with ``model.`` and ``broad.``."""
@@ -201,3 +222,18 @@ class Defended:
             "broad": dict(broad.config),
         }
         return ModelState(config, arrays)
+
+
+def draw(
+    model: Drawn, n: int, rng: np.random.Generator, context: Array | None = None
+) -> tuple[Array, Array]:
+    """n draws and ln q of them, in one pass where the model can, shapes (n, d) and (n,)."""
+    if isinstance(model, Telling):
+        return model.sample_with_log_prob(n, rng, context)
+    y = model.sample(n, rng, context)
+    return y, model.log_prob(y, context)
+
+
+def _rows(context: Array | None, rows: NDArray[np.bool_]) -> Array | None:
+    """The rows of a context that has one for each draw, or one for all."""
+    return context if context is None or len(context) == 1 else context[rows]

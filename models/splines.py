@@ -62,16 +62,11 @@ def spline(x: Tensor, kx: Tensor, ky: Tensor, slopes: Tensor) -> tuple[Tensor, T
     u = t * (1 - t)
     below = s + (d0 + d1 - 2 * s) * u
     y = y0 + height * (s * t * t + d0 * u) / below
-    log_slope = (
-        2 * torch.log(s)
-        + torch.log(2 * s * u + d0 * (1 - t) ** 2 + d1 * t * t)
-        - 2 * torch.log(below)
-    )
-    return y, log_slope
+    return y, _log_slope(s, t, d0, d1)
 
 
-def spline_inverse(y: Tensor, kx: Tensor, ky: Tensor, slopes: Tensor) -> Tensor:
-    """x(y), the stable root of the quadratic; shapes as in `spline`."""
+def spline_inverse(y: Tensor, kx: Tensor, ky: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """x(y), the stable root of the quadratic, and ln dy/dx there; shapes as in `spline`."""
     x0, x1, y0, y1, d0, d1 = _bin(y, ky, (kx, ky, slopes))
     height = y1 - y0
     s = height / (x1 - x0)
@@ -81,7 +76,15 @@ def spline_inverse(y: Tensor, kx: Tensor, ky: Tensor, slopes: Tensor) -> Tensor:
     b = height * d0 - bend
     c = -s * rise
     root = torch.sqrt(torch.clamp(b * b - 4 * a * c, min=0.0))
-    return x0 + 2 * c / (-b - root) * (x1 - x0)
+    t = 2 * c / (-b - root)
+    return x0 + t * (x1 - x0), _log_slope(s, t, d0, d1)
+
+
+def _log_slope(s: Tensor, t: Tensor, d0: Tensor, d1: Tensor) -> Tensor:
+    u = t * (1 - t)
+    below = s + (d0 + d1 - 2 * s) * u
+    top = 2 * s * u + d0 * (1 - t) ** 2 + d1 * t * t
+    return 2 * torch.log(s) + torch.log(top) - 2 * torch.log(below)
 
 
 def _soft(raw: Tensor, factor: float) -> Tensor:

@@ -18,7 +18,7 @@ class ZukoBijection(nn.Module):
         # a transform that does not depend on x has one log-determinant for all rows
         return z, log_det.expand(len(x))
 
-    def inverse(self, z: Tensor, context: Tensor | None) -> Tensor:
-        """x of z, shape (n, d)."""
-        x: Tensor = self.transform(context).inv(z)
-        return x
+    def inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x and ln|∂z/∂x| there, shapes (n, d) and (n,)."""
+        x, log_det = self.transform(context).inv.call_and_ladj(z)
+        return x, -log_det.expand(len(z))

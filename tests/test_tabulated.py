@@ -8,9 +8,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from msgen.actors.kernels.independence import Independence, Proposal
+from msgen.actors.kernels.independence import Independence
 from msgen.models import load
-from msgen.models.base import Array, GenerativeModel
+from msgen.models.base import Array, Drawn, GenerativeModel
 from msgen.models.mixture import Broad, Defended
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Walkers
@@ -129,7 +129,7 @@ class Twin:
         return self.evaluates.log_prob(y) + self.off_on_the_right * (y[:, 0] > 0)
 
 
-def mean_under(proposal: Proposal) -> tuple[float, float]:
+def mean_under(proposal: Drawn) -> tuple[float, float]:
     """Mean of y over 20,000 walkers after 60 moves, and its standard error."""
     rng = np.random.default_rng(6)
     start = Walkers(rng.uniform(LOWER, UPPER, (20_000, 1)))

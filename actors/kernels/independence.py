@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
 from msgen.actors.kernels.base import Density, KernelResult, Recorder, log_uniform, metropolis
+from msgen.models.base import Drawn
+from msgen.models.mixture import draw
 from msgen.systems.base import Array, Walkers
-
-
-class Proposal(Protocol):
-    """The part of a `msgen.models.base.GenerativeModel` that a move needs."""
-
-    def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
-        """n draws, shape (n, D)."""
-        ...
-
-    def log_prob(self, y: Array, context: Array | None = None) -> Array:
-        """Normalised ln q(y), shape (n,), of the very distribution `sample` draws from."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -54,14 +43,14 @@ class Independence:
 
     Parameters
     ----------
-    proposal : Proposal
+    proposal : Drawn
         The model, of the very version recorded with the segment.
     batch : int
         Largest number of configurations drawn and evaluated at a time; it changes which random
         numbers are used, so it belongs to the settings.
     """
 
-    proposal: Proposal
+    proposal: Drawn
     batch: int = 65536
 
     def __post_init__(self) -> None:
@@ -87,10 +76,10 @@ class Independence:
         per_batch = max(1, self.batch // max(n, 1))
         for first in range(0, n_steps, per_batch):
             m = min(per_batch, n_steps - first)
-            y = np.asarray(self.proposal.sample(m * n, rng), dtype=np.float64)
+            y, log_q = draw(self.proposal, m * n, rng)
+            q_y = np.asarray(log_q, dtype=np.float64).reshape(m, n)
             log_y = target.log_density(y).reshape(m, n)
             log_y = np.where(np.isfinite(y).all(axis=1).reshape(m, n), log_y, -np.inf)
-            q_y = np.asarray(self.proposal.log_prob(y), dtype=np.float64).reshape(m, n)
             y = y.reshape(m, n, dim)
             proposed.append(_log_weight(log_y, q_y))
             log_u = log_uniform(rng, (m, n))

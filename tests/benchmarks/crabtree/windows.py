@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from msgen.actors.kernels.base import Kernel
-from msgen.actors.kernels.independence import Independence, Proposal
+from msgen.actors.kernels.independence import Independence
 from msgen.actors.kernels.mala import Mala
+from msgen.models.base import Drawn
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Array, Walkers
 from msgen.systems.slow_fast import SlowFast
@@ -95,7 +96,7 @@ def histograms(
     experiments: int,
     seed: int,
     seeds: Tabulated | None = None,
-    proposal: Proposal | None = None,
+    proposal: Drawn | None = None,
 ) -> Array:
     """Visits of every experiment to every bin of `BINS`, shape (experiments, bins).
 
@@ -111,7 +112,7 @@ def histograms(
     seed : int
     seeds : Tabulated, optional
         Density of the starts; by default the exact one.
-    proposal : Proposal, optional
+    proposal : Drawn, optional
         Of the in-window moves; by default `seeds`.
     """
     n, bins = experiments * scheme.walkers, len(BINS) - 1
@@ -132,7 +133,7 @@ def paths(
     n: int,
     seed: int,
     seeds: Tabulated | None = None,
-    proposal: Proposal | None = None,
+    proposal: Drawn | None = None,
 ) -> Iterator[Array]:
     """The fast variables of n walkers after each of `n_steps` steps, some rows (·, n) at a time."""
     rng, table = np.random.default_rng(seed), seeds or exact_seeds(system, x1)
