@@ -146,7 +146,9 @@ class _Run:
         assert done.trajectory is not None
         frames = done.trajectory
         placed = target.placed(frames.reshape(-1, frames.shape[2]))
-        self._note(placed.reshape(*frames.shape[:2], -1), frames)
+        # of a molecule most frames are the one before again: the last tells a fit as much
+        fresh = frames if isinstance(self.mover, Kernel) else frames[-1:]
+        self._note(placed.reshape(*frames.shape[:2], -1), fresh)
         moved = (done.walkers.positions != before).any(axis=1)
         x = np.where(moved[:, None], placed[-len(before) :], self.walkers.positions)
         # what moved has no velocity yet: all are drawn anew, which leaves their density as it is

@@ -26,10 +26,12 @@ from msgen.systems.base import Array, System
 
 RECENT = 25
 """Times in a round at which every replica hands a configuration to the next fit."""
-PER_VARIABLE = 400
+PER_VARIABLE = 600
 """Configurations that a fit of a molecule wants for each variable: alanine dipeptide's acceptance
-was .13, .25 and .37 with 100, 200 and 400."""
-KEEP = 3
+was .08, .16 and .28 with 100, 200 and 400."""
+ENOUGH = 100
+"""Configurations for each variable without which a molecule's model is not worth fitting."""
+KEEP, KEEP_MOLECULE = 3, 8
 """Rounds whose configurations a fit sees."""
 WEIGHTS = 100
 """Log weights of proposals that every replica keeps of a round of production."""
@@ -50,8 +52,14 @@ class FlowMcmc(Local):
     def __init__(self, problem: Problem, system: System) -> None:
         super().__init__(problem)
         self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
-        wanted = PER_VARIABLE * self._coordinates.dim / (KEEP * problem.replicas)
-        self._recent = max(RECENT, int(np.ceil(wanted)) if problem.molecular else 0)
+        self._keep, self._recent = KEEP, RECENT
+        self._enough, self._record = 1, problem.stride
+        if problem.molecular:
+            dim, self._keep = self._coordinates.dim, KEEP_MOLECULE
+            self._enough = ENOUGH * dim
+            self._recent = int(np.ceil(PER_VARIABLE * dim / (self._keep * problem.replicas)))
+            steps = BLOCKS * int(self.spec["local"]["steps"])
+            self._record = int(np.clip(steps // self._recent, 1, problem.stride))
 
     def start(self) -> Tree:
         """See `Strategy`."""
@@ -67,7 +75,7 @@ class FlowMcmc(Local):
             pushes = explore.orders(self.problem, rnd, attempt, state["pool"], dt, step_of(state))
             return StepPlan("explore", pushes)
         version = int(state["version"])
-        data = self._data(state)
+        data, adapting = self._data(state), state["phase"] == "adapt"
         steps = int(self.spec["local"]["steps"])
         orders = tuple(
             WorkOrder(
@@ -79,11 +87,11 @@ class FlowMcmc(Local):
                     "replicas": group,
                     "blocks": self._blocks(state),
                     "local_steps": steps,
-                    "record": self.problem.stride,
+                    "record": self._record if adapting else self.problem.stride,
                     "step_size": step_of(state),
                     "global_steps": int(self.spec["global_steps"]) if version >= 0 else 0,
                     "epsilon": float(self.spec["broad"]),
-                    "recent": self._recent if state["phase"] == "adapt" else 0,
+                    "recent": self._recent if adapting else 0,
                     "weights": WEIGHTS,
                     "broad": state["broad"],
                 },
@@ -93,7 +101,7 @@ class FlowMcmc(Local):
             for number, group in enumerate(self._groups(state))
         )
         fits: tuple[WorkOrder, ...] = ()
-        if state["phase"] == "adapt" and len(data):
+        if adapting and len(data) >= self._enough:
             fit = {
                 "data": data,
                 "weights": np.ones(len(data)),
@@ -114,7 +122,7 @@ class FlowMcmc(Local):
         state = dict(state)
         if state["phase"] == "adapt":
             recent = np.concatenate([s.carry["recent"] for s in moves])
-            state["recent"] = [*state["recent"], recent][-KEEP:]
+            state["recent"] = [*state["recent"], recent][-self._keep :]
             proposed = sum(s.counts["global_proposed"] for s in moves)
             accepted = sum(s.counts["global_accepted"] for s in moves)
             state["acceptance"] = accepted / proposed if proposed else 0.0
