@@ -26,6 +26,8 @@ from msgen.systems.base import Array, System
 
 RECENT = 25
 """Times in a round at which every replica hands a configuration to the next fit."""
+PROPOSALS = 8
+"""Proposals of a replica, while the flow is refitted, for each configuration that it hands over."""
 PER_VARIABLE = 600
 """Configurations that a fit of a molecule wants for each variable: alanine dipeptide's acceptance
 was .08, .16 and .28 with 100, 200 and 400."""
@@ -157,6 +159,13 @@ class FlowMcmc(Local):
     def _young(self, state: Tree) -> Estimate:
         found = super()._young(state)
         return replace(found, diagnostics={"acceptance": {"global": float(state["acceptance"])}})
+
+    def _blocks(self, state: Tree) -> int:
+        """While the flow is refitted, no more than make what is handed over independent."""
+        if self.problem.molecular or state["phase"] == "produce" or int(state["version"]) < 0:
+            return super()._blocks(state)
+        wanted = PROPOSALS * self._recent / max(1, int(self.spec["global_steps"]))
+        return int(np.clip(np.ceil(wanted), 1, BLOCKS))
 
     def _ready(self, state: Tree) -> bool:
         """Long enough, and the acceptance no longer rises by a tenth a round."""
