@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from likelihood.campaigns import METHODS, STATES, TARGETS, methods, settings
+from likelihood.campaigns import METHODS, STATES, TARGETS, Target, methods, settings
 from likelihood.chains import Run, summary
 from likelihood.table import markdown
 from rows import ROOT, Row
@@ -68,11 +68,12 @@ def rows(*cases: str) -> list[Row]:
         for method in METHODS:
             mine = [r for r in runs if (r.target, r.method) == (target, method)]
             if mine:
-                out += _rows(f"{target} {method}", mine, STATES[target].probability)
+                out += _rows(f"{target} {method}", mine, STATES[target])
     return out
 
 
-def _rows(name: str, runs: list[Run], exact: tuple[float, float]) -> list[Row]:
+def _rows(name: str, runs: list[Run], target: Target) -> list[Row]:
+    exact = target.probability
     done = [r for r in runs if r.probability is not None]
     ends = f"{sum(r.converged for r in runs)} of {len(runs)} converged"
     if not done:
@@ -85,4 +86,11 @@ def _rows(name: str, runs: list[Run], exact: tuple[float, float]) -> list[Row]:
     slack = max(0.02, 4.0 * float(np.hypot(own, exact[1])))
     bound = f"{exact[0]:.3f}±{slack:.3f}"
     out.append(Row(f"{name}: P", mean, "", ends, bound, bool(abs(mean - exact[0]) < slack)))
+    told = [r.log_z for r in done if r.log_z is not None]
+    if told and target.log_z is not None:
+        # of each run by its own error, so that one run that errs is not averaged away
+        worst = max(abs(value - target.log_z) / error for value, error in told)
+        mean = float(np.mean([value for value, _ in told]))
+        known = f"exact {target.log_z:.3f}"
+        out.append(Row(f"{name}: ln Z", mean, "", known, f"{worst:.1f} < 4 σ", bool(worst < 4)))
     return out
