@@ -51,6 +51,8 @@ class Training:
         Gradient steps that `epochs=None` aims at.
     most_epochs : int
         Bound on what `epochs=None` may come to, for few data.
+    measured : int
+        Most samples of either side that a loss is reported on.
     """
 
     learning_rate: float = 5e-3
@@ -63,6 +65,7 @@ class Training:
     device: str = "cpu"
     updates: int = AUTO_UPDATES
     most_epochs: int = MAX_AUTO_EPOCHS
+    measured: int = MAX_HELD_OUT
 
 
 class Objective(Protocol):
@@ -145,7 +148,7 @@ def minimise(
 
     @torch.no_grad()
     def evaluate(candidate: nn.Module, index: Tensor) -> float:
-        index = index[:MAX_HELD_OUT]
+        index = index[: training.measured]
         losses = objective(candidate, index, None)
         if weights is None:
             return float(losses.mean())

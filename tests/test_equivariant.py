@@ -147,7 +147,7 @@ def test_density_is_that_of_the_map_that_samples() -> None:
     y = torch.stack([draw(row) for row in z]).detach()
     brute = (density.base.log_prob(z) - torch.linalg.slogdet(jacobian).logabsdet).numpy()
     assert np.abs(model.log_prob(y.numpy()) - brute).max() < 1e-4
-    ours, with_it = model.sample_and_log_prob(6, rng(1))
+    ours, with_it = model.sample_with_log_prob(6, rng(1))
     assert np.abs(ours - y.numpy()).max() < 1e-12
     assert np.abs(with_it - brute).max() < 1e-8
     # the wrong twin: the trace along the ODE in as many steps is the density of no such map
