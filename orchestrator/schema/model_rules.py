@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.models import FlowMatching, Score
+from msgen.orchestrator.schema.models import EquivariantFlow, FlowMatching, Score
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.strategies import Steered, Umbrella
+from msgen.orchestrator.schema.targets import DW4, LJ13
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -26,11 +27,28 @@ def model_problems(campaign: Campaign) -> Iterator[Problem]:
         yield Problem(("model", "kind"), model.kind, what, "Take spline_flow, or stratify: off")
     if isinstance(model, Score):
         yield from _score(campaign, model)
+    if isinstance(model, EquivariantFlow):
+        yield from _equivariant(campaign, model)
     if isinstance(model, FlowMatching) and model.coupling == "optimal_transport":
         labelled = isinstance(strategy, Umbrella) and strategy.seeds == "model"
         if stratified or labelled:
             what = "would let the noise depend on the label, which its base density does not"
             yield Problem(("model", "coupling"), model.coupling, what, "Take independent")
+
+
+def _equivariant(campaign: Campaign, model: EquivariantFlow) -> Iterator[Problem]:
+    """What it takes for particles must be particles, and all alike."""
+    where, system = ("model", "kind"), campaign.system
+    if campaign.strategy.kind in ("steered", "umbrella"):
+        what = f"takes its variables for particles, and {campaign.strategy.kind} may model CVs"
+        yield Problem(where, model.kind, what, "Take strategy: {kind: flow_mcmc}")
+    elif not isinstance(system, DW4 | LJ13) and system.kind != "python":
+        what = f"is for identical particles, which {system.kind} has not"
+        yield Problem(where, model.kind, what, "Take spline_flow")
+    elif isinstance(system, DW4 | LJ13) and system.spatial_dim != model.space:
+        what = f"is not the dimension of the particles of {system.kind}"
+        remedy = f"Write {system.spatial_dim}" if system.spatial_dim > 1 else "Take spline_flow"
+        yield Problem(("model", "space"), model.space, what, remedy)
 
 
 def _score(campaign: Campaign, model: Score) -> Iterator[Problem]:
