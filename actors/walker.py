@@ -34,8 +34,9 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     only.
 
     Samples: 'cvs' with 'replica'; where a model proposed also 'proposal_log_weight' with
-    'proposal_replica' and 'walker_log_weight' with 'walker_replica', ln ρ* − ln q at proposals and
-    at the walkers after their local steps. The carry holds 'walkers' and 'recent'.
+    'proposal_cvs' and 'proposal_replica', and 'walker_log_weight' with 'walker_replica', ln ρ* −
+    ln q at proposals and at the walkers after their local steps. The carry holds 'walkers' and
+    'recent'.
     """
     run = _Run.begin(context, order, rng)
     for _ in range(int(order.payload["blocks"])):
@@ -57,6 +58,7 @@ class _Run:
     proposal: Independence | None
     xi: list[Array] = field(default_factory=list)
     seen: list[Array] = field(default_factory=list)
+    draws: list[Array] = field(default_factory=list)
     proposed: list[Array] = field(default_factory=list)
     started: list[Array] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
@@ -141,6 +143,7 @@ class _Run:
         done = self.proposal(target, Walkers(before), self.rng, n_steps=steps, record_every=1)
         self._count("global", steps, float(done.accepted.sum()), done.nonfinite)
         self.evaluations += done.evaluations
+        self.draws.append(done.draws)
         self.proposed.append(done.proposed)
         self.started.append(done.started)
         assert done.trajectory is not None
@@ -159,6 +162,16 @@ class _Run:
         xi = self.context.cvs(x.reshape(-1, x.shape[2]))
         self.xi.append(xi.reshape(*x.shape[:2], -1))
         self.seen.append(self._encoded(x) if y is None else y)
+
+    def _cvs_of(self, y: Array) -> Array:
+        """CVs of draws, shape (n, C); NaN where a draw is no configuration."""
+        target = InCoordinates(self.context.system, self.coordinates)
+        finite = np.isfinite(y).all(axis=1)
+        out = np.full((len(y), len(self.context.cvs)), np.nan)
+        if finite.any():
+            with np.errstate(all="ignore"):
+                out[finite] = self.context.cvs(target.placed(y[finite]))
+        return out
 
     def _encoded(self, x: Array) -> Array:
         return self.coordinates.encode(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
@@ -179,8 +192,11 @@ class _Run:
             "replica": np.repeat(replicas, xi.shape[1]),
         }
         if self.proposed:
-            kept = _thinned(np.concatenate(self.proposed), int(p["weights"]))
+            most = int(p["weights"])
+            kept = _thinned(np.concatenate(self.proposed), most)
+            drawn = _thinned(np.concatenate(self.draws), most).swapaxes(0, 1)
             started = np.array(self.started)
+            samples["proposal_cvs"] = self._cvs_of(drawn.reshape(-1, drawn.shape[2]))
             samples["proposal_log_weight"] = kept.T.reshape(-1)
             samples["proposal_replica"] = np.repeat(replicas, len(kept))
             samples["walker_log_weight"] = started.T.reshape(-1)

@@ -14,6 +14,7 @@ from msgen.actors.base import Segment, WorkOrder, copy_tree
 from msgen.actors.coordinates import exact_coordinates
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.independence import Independence
+from msgen.actors.partition import Partition
 from msgen.actors.worker import Worker
 from msgen.models import Broad, build
 from msgen.orchestrator.estimators.targeted import deep_bar
@@ -75,6 +76,14 @@ def test_a_campaign_reports_ln_z_of_the_double_well() -> None:
     assert 0.05 < model["ess_per_proposal"] <= 1.0
     assert model["overlap"] > 0.05
     assert estimate.diagnostics["warnings"] == []
+    # draws by themselves, weighted, and the chains that accept some of them
+    for name, state in estimate.states.items():
+        alone = estimate.diagnostics["reweighted"][name]
+        assert state.f_kT is not None
+        assert state.stderr_kT is not None
+        error = np.hypot(alone["stderr_kT"], state.stderr_kT)
+        assert error < 0.5
+        assert abs(alone["f_kT"] - state.f_kT) <= 4 * error
 
 
 def test_nothing_is_told_before_production_and_adaptation_shows_its_acceptance() -> None:
@@ -86,17 +95,18 @@ def test_nothing_is_told_before_production_and_adaptation_shows_its_acceptance()
 
 def test_weights_stay_bounded_and_survive_the_disk() -> None:
     rng = np.random.default_rng(5)
-    weights = Weights()
+    weights, whole = Weights(), Partition.whole((False,))
     for rnd in range(12):
         samples = {
             "proposal_log_weight": rng.standard_normal(5000),
+            "proposal_cvs": rng.standard_normal((5000, 1)),
             "proposal_replica": np.repeat(np.arange(10.0), 500),
             "walker_log_weight": rng.standard_normal(100),
             "walker_replica": np.repeat(np.arange(10.0), 10),
         }
         counted = np.arange(10) != 3
-        weights.absorb([Segment((rnd, "walk", 0), samples=samples)], counted)
-    assert len(weights.proposals) <= MOST
+        weights.absorb([Segment((rnd, "walk", 0), samples=samples)], counted, whole)
+    assert len(weights.proposals) == len(weights.states) <= MOST
     assert weights.stride > 1
     assert 3 not in weights.replica
     back = Weights.from_tree(copy_tree(weights.tree()))
@@ -108,6 +118,7 @@ def test_a_model_that_misses_the_walkers_is_told() -> None:
     rng = np.random.default_rng(6)
     weights = Weights(
         proposals=-40 + rng.standard_normal(500),
+        states=np.zeros(500, dtype=np.int64),
         walkers=40 + rng.standard_normal(200),
         replica=np.repeat(np.arange(10.0), 20),
     )

@@ -18,12 +18,15 @@ class IndependenceResult(KernelResult):
 
     Attributes
     ----------
+    draws : Array, shape (n_steps, n, D)
+        The proposals: independent draws of q.
     proposed : Array, shape (n_steps, n)
-        At the proposals, which are draws of q; −inf where ρ*(x) = 0.
+        At the proposals; −inf where ρ*(x) = 0.
     started : Array, shape (n,)
         Where the walkers stood at the start; +inf where q(x) = 0.
     """
 
+    draws: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
     proposed: Array = field(default_factory=lambda: np.zeros((0, 0)))
     started: Array = field(default_factory=lambda: np.zeros(0))
 
@@ -72,7 +75,7 @@ class Independence:
         recorder = Recorder(n_steps, record_every, x.shape)
         log_old, q_old = target.log_density(x), np.asarray(self.proposal.log_prob(x))
         accepted, probability, nonfinite = np.zeros(n), np.zeros(n), 0
-        started, proposed = _log_weight(log_old, q_old), []
+        started, draws, proposed = _log_weight(log_old, q_old), [], []
         per_batch = max(1, self.batch // max(n, 1))
         for first in range(0, n_steps, per_batch):
             m = min(per_batch, n_steps - first)
@@ -81,6 +84,7 @@ class Independence:
             log_y = target.log_density(y).reshape(m, n)
             log_y = np.where(np.isfinite(y).all(axis=1).reshape(m, n), log_y, -np.inf)
             y = y.reshape(m, n, dim)
+            draws.append(y)
             proposed.append(_log_weight(log_y, q_y))
             log_u = log_uniform(rng, (m, n))
             for k in range(m):
@@ -100,6 +104,7 @@ class Independence:
             n * (n_steps + 1),
             nonfinite,
             recorder.frames,
+            np.concatenate(draws),
             np.concatenate(proposed),
             started,
         )

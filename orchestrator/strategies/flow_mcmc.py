@@ -13,6 +13,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.coordinates import exact_coordinates
+from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies import explore
 from msgen.orchestrator.strategies.bridging import path_step
@@ -24,9 +25,9 @@ from msgen.orchestrator.strategies.walkers import bare, rows
 from msgen.orchestrator.strategies.weights import Weights
 from msgen.systems.base import Array, System
 
-RECENT = 25
+RECENT = 50
 """Times in a round at which every replica hands a configuration to the next fit."""
-PROPOSALS = 8
+PROPOSALS = 4
 """Proposals of a replica, while the flow is refitted, for each configuration that it hands over."""
 PER_VARIABLE = 600
 """Configurations that a fit of a molecule wants for each variable: alanine dipeptide's acceptance
@@ -41,6 +42,9 @@ FLOW_ADAPT = 7
 """Rounds in which the flow is refitted."""
 MOST_ADAPT = 20
 """Rounds after which adaptation ends even if the acceptance still rises."""
+RISE, STALLED = 1.03, 2
+RISE_MOLECULE, STALLED_MOLECULE = 1.1, 1
+"""Adaptation ends when so many rounds in a row have not raised the acceptance by this factor."""
 WIDE = 2.0
 """Width of the broad Gaussian, in standard deviations of the data."""
 
@@ -67,7 +71,7 @@ class FlowMcmc(Local):
         """See `Strategy`."""
         pool = {"positions": self.problem.start.positions, "xi": self.problem.start_xi[None]}
         more = {"phase": "explore", "attempt": 0, "pool": pool, "recent": [], "acceptance": 0.0}
-        return {**super().start(), **more, "model": {}, "best": 0.0, "weights": {}}
+        return {**super().start(), **more, "model": {}, "best": 0.0, "stalled": 0, "weights": {}}
 
     def decide(self, state: Tree) -> StepPlan:
         """See `Strategy`."""
@@ -133,8 +137,13 @@ class FlowMcmc(Local):
                 state["model"] = fit.carry["model"]
         if state["phase"] == "produce":
             weights = Weights.from_tree(state["weights"])
-            weights.absorb(moves, counted(state, self._stratum(state)))
+            states = Partition.from_tree(state["states"])
+            weights.absorb(moves, counted(state, self._stratum(state)), states)
             state["weights"] = weights.tree()
+        if state["phase"] == "adapt":
+            rise = RISE_MOLECULE if self.problem.molecular else RISE
+            risen = float(state["acceptance"]) > rise * float(state["best"])
+            state["stalled"] = 0 if risen else int(state["stalled"]) + 1
         state = super().absorb(state, moves)
         state["best"] = max(float(state["best"]), float(state["acceptance"]))
         if state["phase"] == "produce":
@@ -152,6 +161,7 @@ class FlowMcmc(Local):
         about = {
             **found.diagnostics,
             "model": weights.diagnostics(difference),
+            "reweighted": weights.reweighted(list(found.states)),
             "warnings": weights.warnings(difference),
         }
         return replace(found, diagnostics=about, log_z=weights.log_z(difference, where))
@@ -168,11 +178,12 @@ class FlowMcmc(Local):
         return int(np.clip(np.ceil(wanted), 1, BLOCKS))
 
     def _ready(self, state: Tree) -> bool:
-        """Long enough, and the acceptance no longer rises by a tenth a round."""
+        """Long enough, and the acceptance no longer rises."""
         adapt = int(state["adapt"])
-        risen = float(state["acceptance"]) > 1.1 * float(state["best"])
         fitted = int(state["version"]) >= 0
-        return adapt >= MOST_ADAPT or (adapt >= self.adapt_rounds and fitted and not risen)
+        enough = STALLED_MOLECULE if self.problem.molecular else STALLED
+        stalled = fitted and int(state["stalled"]) >= enough
+        return adapt >= MOST_ADAPT or (adapt >= self.adapt_rounds and stalled)
 
     def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
         state["pool"], found = explore.absorb(self.problem, state["pool"], segments)
