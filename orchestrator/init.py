@@ -131,7 +131,7 @@ cvs:                             # what the free energy is a function of{note}
 {cvs}
 # states:                        # regions of CV space whose free energies are wanted; the rest is
 #   A: {{phi: [0 deg, 130 deg]}} # one more state. Left out: basins are found while sampling
-strategy: {{kind: steered}}      # or umbrella, flow_mcmc, local
+strategy: {{kind: steered}}      # or umbrella, parallel_tempering, metadynamics, …
 replicas: 16
 converge: {{state_error: 0.1 kT, surface_error: 0.2 kT, below: 8 kT}}
 budget: {{energy_evaluations: 2.0e+7, wall: 8 h}}

@@ -21,10 +21,12 @@ from msgen.orchestrator.estimators.pooling import Pooled, standard_error
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.systems.base import Array
 
-MOST_STRETCHES = 8
-"""Stretches of time that a run is cut into, some of which may be left out at its beginning."""
+MOST_STRETCHES = 16
+"""Stretches of time that a run is cut into."""
 LEAST_STRETCHES = 4
 """With fewer, none is left out."""
+LEFT_OUT = 0.25
+"""Share of production that is left out at its beginning, as the ladders' way into equilibrium."""
 
 Ints = NDArray[np.int64]
 
@@ -132,16 +134,19 @@ class LadderProduction:
                     self.last[here] = side
 
     def settled(self) -> tuple[LadderProduction, int]:
-        """What is left when the stretches in which the ladders still drifted are left out, and how
-        many rounds these are; at most half."""
-        stretches = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
-        if stretches < LEAST_STRETCHES:
+        """What is left without the beginning, and how many rounds that was.
+
+        All walkers descend from one start. What is left out is a share of the time, whatever was
+        seen in it: a rule that looks for the most effective samples leaves out rare visits.
+        """
+        if not self.rounds or int(self.stretches[-1]) + 1 < LEAST_STRETCHES:
             return self, 0
-        first = [int(self.readings[self.stretches < d].sum()) for d in range(stretches // 2 + 1)]
-        d = self.mixing.equilibrated(first)
+        most = LEFT_OUT * self.readings.sum()
+        ends = [int(self.readings[self.stretches <= d].sum()) for d in np.unique(self.stretches)]
+        d = int(np.count_nonzero(np.array(ends) <= most))
         if not d:
             return self, 0
-        cells, mixing = self.cells.since(d * self.ladders), self.mixing.since(first[d])
+        cells, mixing = self.cells.since(d * self.ladders), self.mixing.since(ends[d - 1])
         rest = replace(self, cells=cells, mixing=mixing)
         return rest, int(np.count_nonzero(self.stretches < d))
 
