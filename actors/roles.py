@@ -70,6 +70,12 @@ def _fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     return fit_windows(context, order, rng)
 
 
+def _fit_transport(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.transporter import fit_transport
+
+    return fit_transport(context, order, rng)
+
+
 def _fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.trainer import fit
 
@@ -112,6 +118,7 @@ ROLES: dict[str, Role] = {
     "bias": _bias,
     "fit": _fit,
     "fit_windows": _fit_windows,
+    "fit_transport": _fit_transport,
     "fit_energy": _fit_energy,
 }
 """Role functions by `WorkOrder.kind`."""

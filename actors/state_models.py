@@ -5,7 +5,8 @@ from state a to state b goes y → z → y′ through the latent variables of bo
 
     Φ = ln ρ̃_a(y) − ln ρ̃_b(y′) − ln|∂z/∂y| − ln|∂y′/∂z|
 
-is a generalised work between the two (Hahn and Then, Phys. Rev. E 79, 011113, 2009).
+is a generalised work between the two (Hahn and Then, Phys. Rev. E 79, 011113, 2009). A transport
+between the samples of the first state and those of another will do as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.partition import Labels, Partition
 from msgen.models.base import Bijective, GenerativeModel
+from msgen.models.transport import Transport
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.representation import Exact
 
@@ -42,6 +44,8 @@ class StateModels:
         In the variables of `coordinates`.
     watch : Watch, optional
         Isomers, which belong to no state.
+    transports : Mapping of state to Transport, optional
+        From state 0 to each, instead of the maps through latent variables.
 
     Attributes
     ----------
@@ -59,9 +63,11 @@ class StateModels:
         partition: Partition,
         models: Mapping[int, GenerativeModel],
         watch: Watch | None = None,
+        transports: Mapping[int, Transport] | None = None,
     ) -> None:
         self.system, self.cvs, self.coordinates = system, cvs, coordinates
         self.partition, self.models, self._watch = partition, models, watch
+        self.transports = transports
         self.evaluations = self.nonfinite = 0
 
     def log_density(self, positions: Array, y: Array, state: Labels) -> Array:
@@ -111,18 +117,36 @@ class StateModels:
         TypeError
             If a model is no bijection.
         """
-        z, there = _bijection(self.models[state]).to_latent(y)
-        image, back = np.empty_like(y), np.empty(len(y))
+        image, log_det = np.empty_like(y), np.empty(len(y))
         for k in np.unique(target):
             mine = target == k
-            image[mine], back[mine] = _bijection(self.models[int(k)]).from_latent(z[mine])
+            image[mine], log_det[mine] = self._mapped(state, int(k), y[mine])
         positions = np.full((len(y), self.system.n_dof), np.nan)
         whole = np.isfinite(image).all(axis=1)
         positions[whole] = self.coordinates.decode(image[whole], rng)
         end = self.log_density(positions, image, target)
         with np.errstate(invalid="ignore"):
-            work = log_density - end - there - back
+            work = log_density - end - log_det
         return np.where(np.isfinite(work), work, np.inf)
+
+    def reached(self, state: int) -> Labels:
+        """The states that there are maps to, from this one."""
+        others = np.array([k for k in sorted(self.models) if k != state], dtype=np.int64)
+        if self.transports is None:
+            return others
+        if state == 0:
+            return np.array([k for k in others if k in self.transports], dtype=np.int64)
+        return others[others == 0] if state in self.transports else others[:0]
+
+    def _mapped(self, state: int, target: int, y: Array) -> tuple[Array, Array]:
+        """Images of y and ln|∂y′/∂y|."""
+        if self.transports is None:
+            z, there = _bijection(self.models[state]).to_latent(y)
+            image, back = _bijection(self.models[target]).from_latent(z)
+            return image, there + back
+        if state == 0:
+            return self.transports[target].forward(y)
+        return self.transports[state].inverse(y)
 
 
 def _less(log_density: Array, log_q: Array) -> Array:

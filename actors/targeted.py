@@ -13,6 +13,8 @@ from msgen.actors.kernels.tempered import Ladder, Tempered
 from msgen.actors.partition import Labels, Partition
 from msgen.actors.sampler import samples_of, tree_of, walkers_of
 from msgen.actors.state_models import StateModels
+from msgen.models.base import ModelState
+from msgen.models.transport import Transport
 from msgen.systems.base import Array
 from msgen.systems.representation import Exact
 
@@ -23,8 +25,9 @@ def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     Payload: 'walkers', 'replicas' (ids), 'stratum' (all the same), 'partition', 'ladder' (plain),
     'frames' (configurations kept of each replica), 'chunks' between two of them of 'steps' each,
     'step_size', 'masses'. In production also 'versions' (version of each state's model, −1 for
-    none), 'draws' (of the own state's model for each configuration), 'maps' (whether configurations
-    go to other states), 'turn' (which of them first).
+    none), 'draws' (of the own state's model for each configuration), 'maps' (how configurations go
+    to other states: 'models', 'interpolant' or 'none'), 'transports' (versions of the interpolants
+    from state 0), 'turn' (which state first).
 
     The carry holds the walkers, and without 'versions' the configurations in the models' variables.
     With them, the samples hold 'draw_log_weight' and 'draw_state', of the
@@ -99,6 +102,7 @@ def _bridges(
         partition,
         {int(k): context.models[int(versions[k])] for k in known},
         _isomers(context),
+        _transports(context, p) if p["maps"] == "interpolant" else None,
     )
     y = variables.encode(held)
     log_density = models.log_density(held, y, np.full(len(held), state))
@@ -110,8 +114,8 @@ def _bridges(
         "frame_state": np.full(len(held), float(state)),
         "frame_replica": replica.astype(np.float64),
     }
-    others = known[known != state]
-    if not p["maps"] or not len(others):
+    others = models.reached(state) if p["maps"] != "none" else known[:0]
+    if not len(others):
         return out, models
     # configurations go to the other states in turn
     ends = others[(int(p["turn"]) + np.arange(len(held))) % len(others)]
@@ -124,6 +128,17 @@ def _bridges(
         path_steps=np.ones(len(held)),
     )
     return out, models
+
+
+def _transports(context: WorkerContext, payload: Tree) -> dict[int, Transport]:
+    """The frozen interpolants, built once a version."""
+    built = context.cache.setdefault("transports", {})
+    versions = {k: int(v) for k, v in enumerate(payload["transports"]) if v >= 0}
+    for version in versions.values():
+        if version not in built:
+            tree = context.models.tree(version)
+            built[version] = Transport.from_state(ModelState(tree["config"], tree["arrays"]))
+    return {k: built[v] for k, v in versions.items()}
 
 
 class _Isomers:

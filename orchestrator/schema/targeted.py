@@ -25,8 +25,10 @@ class Targeted(Section):
     can be known is in the diagnostics."""
     draws: int = Field(default=4, ge=1)
     """Draws of the state's model for each configuration that is kept of a replica."""
-    maps: Literal["auto"] | bool = "auto"
-    """Whether kept configurations are mapped to other states; auto: where the model is a flow."""
+    map: Literal["auto", "models", "interpolant", "none"] = "auto"
+    """How kept configurations go to other states: through the latent variables of both models, by a
+    stochastic interpolant between the samples of the first state and those of each other one, or
+    not; auto: models where they are flows, else none."""
     rest: Literal["sample", "leave_out"] = "sample"
     """Whether what no named state holds is a state as well, or left out of everything."""
     coordinates: Literal["auto", "cartesian", "internal"] = "auto"
@@ -35,6 +37,8 @@ class Targeted(Section):
     """Round r uses the models fitted on rounds up to r − lag."""
     explore: ExploreSpec = Field(default_factory=ExploreSpec)
 
-    def mapped(self, model_kind: str) -> bool:
-        """Whether configurations are mapped, with a model of this kind."""
-        return self.maps is True or (self.maps == "auto" and model_kind in BIJECTIVE)
+    def mapped(self, model_kind: str) -> Literal["models", "interpolant", "none"]:
+        """How configurations are mapped, with models of this kind."""
+        if self.map == "auto":
+            return "models" if model_kind in BIJECTIVE else "none"
+        return self.map

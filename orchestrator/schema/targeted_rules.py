@@ -12,21 +12,22 @@ from msgen.orchestrator.schema.targeted import BIJECTIVE, Targeted
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
 
+_FLOWS = f"{', '.join(BIJECTIVE[:-1])} or {BIJECTIVE[-1]}"
+
 
 def targeted_problems(campaign: Campaign, strategy: Targeted) -> Iterator[Problem]:
     """Its states, its estimator and its models, in the order of the file."""
     model = campaign.model.kind
-    wants_map = strategy.estimator != "deep_bar" or strategy.maps is True
-    if wants_map and model not in BIJECTIVE:
-        where, given = (
-            ("maps", "on") if strategy.maps is True else ("estimator", strategy.estimator)
-        )
-        what = f"maps states onto each other, and {model} is no bijection"
-        remedy = f"Take {' or '.join(BIJECTIVE)}, or estimator: deep_bar without maps"
-        yield Problem(("strategy", where), given, what, remedy)
-    elif strategy.estimator != "deep_bar" and strategy.maps is False:
-        what = f"leaves estimator: {strategy.estimator} nothing to work on"
-        yield Problem(("strategy", "maps"), "off", what, "Leave it out")
+    flow = model in BIJECTIVE
+    if strategy.map == "models" and not flow:
+        what = f"needs bijections, and {model} is none"
+        yield Problem(("strategy", "map"), "models", what, f"Take interpolant, or {_FLOWS}")
+    elif strategy.estimator != "deep_bar" and strategy.mapped(model) == "none":
+        what = f"rests on maps, and {model} is no bijection"
+        remedy = f"Take map: interpolant, or {_FLOWS}, or estimator: deep_bar"
+        if strategy.map == "none":
+            what, remedy = "rests on maps, and map is none", "Leave map out"
+        yield Problem(("strategy", "estimator"), strategy.estimator, what, remedy)
     if strategy.rest == "leave_out" and campaign.states is None:
         what = "has no meaning where the states are found: they fill all of CV space"
         yield Problem(("strategy", "rest"), "leave_out", what, "Name the states, or leave it out")

@@ -89,8 +89,8 @@ def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
         from msgen.orchestrator.strategies.targeted import Targeted
 
         variables = exact_coordinates(campaign.strategy.coordinates, system)
-        mapped = campaign.strategy.mapped(campaign.model.kind)
-        return Targeted(problem, variables.periodic, mapped)
+        maps = campaign.strategy.mapped(campaign.model.kind)
+        return Targeted(problem, variables.periodic, maps)
     if kind == "importance":
         from msgen.orchestrator.strategies.importance import Importance
 

@@ -22,7 +22,13 @@ from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import young_estimate
 from msgen.orchestrator.strategies.roster import at_work, counted, resize, settle
 from msgen.orchestrator.strategies.stepping import first_step, step_of, tune_masses, tune_step
-from msgen.orchestrator.strategies.targeted_orders import Learning, fits, models, sampling
+from msgen.orchestrator.strategies.targeted_orders import (
+    TRANSPORT,
+    Learning,
+    fits,
+    models,
+    sampling,
+)
 from msgen.orchestrator.strategies.targeted_production import Gathered
 from msgen.orchestrator.strategies.walkers import bare, first, rows, updated
 
@@ -38,15 +44,15 @@ class Targeted:
     problem : Problem
     periodic : sequence of bool
         Of the variables that the models see.
-    mapped : bool
-        Whether the models are bijections that states are mapped by.
+    maps : str
+        How states are mapped: 'models', 'interpolant' or 'none'.
     """
 
     name = "targeted"
 
-    def __init__(self, problem: Problem, periodic: Sequence[bool], mapped: bool) -> None:
+    def __init__(self, problem: Problem, periodic: Sequence[bool], maps: str) -> None:
         self.problem = problem
-        self.mapped = mapped
+        self.maps = maps
         self._periodic = np.array(periodic, dtype=bool)
 
     # the state machine
@@ -71,16 +77,16 @@ class Targeted:
             return StepPlan("explore", pushes)
         return StepPlan(
             state["phase"],
-            sampling(problem, state, self.mapped),
-            fits(state, self._periodic),
+            sampling(problem, state, self.maps),
+            fits(state, self._periodic, self.maps),
             models(state),
         )
 
     def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
         """See `Strategy`."""
         state = {**state, "round": int(state["round"]) + 1}
-        new = [s for s in segments if s.key[1] == "fit"]
-        rest = [s for s in segments if s.key[1] != "fit"]
+        new = [s for s in segments if s.is_fit]
+        rest = [s for s in segments if not s.is_fit]
         if state["phase"] == "explore":
             return self._explored(state, rest)
         self._keep_walkers(state, rest)
@@ -133,6 +139,7 @@ class Targeted:
             walkers=rows(bare(pool), seed),
             learning=Learning.start(stratum, len(states)).tree(),
             models={},
+            maps={},
             totals={},
             gathered={},
         )
@@ -156,11 +163,10 @@ class Targeted:
 
     def _adapted(self, state: Tree, segments: list[Segment], new: list[Segment]) -> Tree:
         learning = Learning.from_tree(state["learning"])
-        known = dict(state["models"])
         for fit in new:
             if learning.take(fit):
-                known[str(fit.key[2])] = fit.carry["model"]
-        state["models"] = known
+                part = "maps" if fit.key[1] == TRANSPORT else "models"
+                state[part] = {**state[part], str(fit.key[2]): fit.carry["model"]}
         stratum = np.asarray(state["stratum"])
         together = groups(self.problem, stratum, at_work(state, stratum))
         for group, segment in zip(together, segments, strict=True):
@@ -169,7 +175,7 @@ class Targeted:
         tune_masses(self.problem, state, Partition.from_tree(state["states"]), segments)
         state["adapt"] = int(state["adapt"]) + 1
         learning.rounds = int(state["adapt"])
-        if learning.done:
+        if learning.done(self.maps == "interpolant"):
             state["phase"] = "produce"
             learning.forget()
         state["learning"] = learning.tree()

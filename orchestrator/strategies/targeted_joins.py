@@ -15,7 +15,7 @@ from msgen.orchestrator.base import LogZ
 from msgen.orchestrator.estimators.importance import effective_size, few
 from msgen.orchestrator.estimators.network import NetworkResult
 from msgen.orchestrator.estimators.pareto import pareto_k
-from msgen.orchestrator.estimators.targeted import Difference, deep_bar, tfep
+from msgen.orchestrator.estimators.targeted import Difference, deep_bar, tfep, two_sided
 from msgen.orchestrator.strategies.production import Production
 from msgen.systems.base import Array
 
@@ -100,8 +100,20 @@ class Joins:
 
     @cached_property
     def both_sides(self) -> NetworkResult:
-        """From the works of the maps in both directions (Bennett), all pairs together."""
-        return self.production.works.network(self._n, self.production.block)
+        """From the works of the maps in both directions (Bennett), all pairs together.
+
+        Of a single pair each side counts as many works as it has effective ones.
+        """
+        works, block = self.production.works, self.production.block
+        if works.pairs() != [(0, 1)] or self._n > 2:
+            return works.network(self._n, block)
+        there, back = works.between(0, 1), works.between(1, 0)
+        of = block[works["path_replica"].astype(np.int64)]
+        d = two_sided(works["work"][there], works["work"][back], of[there], of[back])
+        influence = np.zeros((self._first_draw, 2))
+        influence[d.units, 1] = d.influence
+        f, blocks = np.array([0.0, d.value]), np.arange(self._first_draw)
+        return _against_first(f, influence, blocks, self._least)
 
     @cached_property
     def forward(self) -> list[Difference]:

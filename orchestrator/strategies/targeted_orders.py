@@ -19,6 +19,8 @@ from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
 
+TRANSPORT = "fit_transport"
+"""Kind of the orders that fit interpolants."""
 FRAMES = 10
 """Stretches of local sampling in one order, a configuration kept after each; more as the rounds go
 on."""
@@ -43,6 +45,8 @@ class Learning:
     ----------
     versions : Ints, shape (K,)
         Of each state's model in use, −1 for none; no two states share one.
+    transports : Ints, shape (K,)
+        Of the interpolant from the first state to each, −1 for none.
     losses : Array, shape (K,)
         Mean −ln q on held-out samples of the newest model of each; NaN before there is one.
     gains : Array, shape (K,)
@@ -57,6 +61,7 @@ class Learning:
     """
 
     versions: Ints
+    transports: Ints
     losses: Array
     gains: Array
     inhabited: NDArray[np.bool_]
@@ -69,7 +74,8 @@ class Learning:
         """Nothing yet, for replicas kept in `stratum` (R,)."""
         none = np.full(n_states, np.nan)
         inhabited = np.isin(np.arange(n_states), stratum)
-        return cls(np.full(n_states, -1, dtype=np.int64), none, none.copy(), inhabited)
+        no_model = np.full(n_states, -1, dtype=np.int64)
+        return cls(no_model, no_model.copy(), none, none.copy(), inhabited)
 
     def see(self, state: int, configurations: Array) -> None:
         """Add what a round saw of a state."""
@@ -78,8 +84,12 @@ class Learning:
 
     def take(self, fit: Segment) -> bool:
         """Note what came of a fit; whether its model is to be used from now on."""
-        state, gain = fit.key[2], float(fit.counts["gain"])
-        self.gains[state] = gain
+        state = fit.key[2]
+        if fit.key[1] == TRANSPORT:
+            self.newest += 1
+            self.transports[state] = self.newest
+            return True
+        self.gains[state] = float(fit.counts["gain"])
         if not fit.carry["accepted"]:
             return False
         self.newest += 1
@@ -87,17 +97,22 @@ class Learning:
         self.losses[state] = float(fit.counts["held_out_loss"])
         return True
 
-    @property
-    def done(self) -> bool:
-        """Whether every state has a model and another fit is not worth its while."""
+    def done(self, joined: bool) -> bool:
+        """Whether every state has a model (and, if `joined`, an interpolant), and another fit is
+        not worth its while."""
         learnt = self.versions[self.inhabited] >= 0
-        if not learnt.all():
+        if not learnt.all() or (joined and not (self.transports[self.ends] >= 0).all()):
             return False
         dim = next(iter(self.data.values())).shape[1]
         enough = max(LITTLE, 0.01 * dim)
         flat = bool((self.gains[self.inhabited] < enough).all())
         # the last fits are absorbed a lag after they began
         return flat or self.rounds > 2 * FIT_ROUNDS[-1] - FIT_ROUNDS[-2]
+
+    @property
+    def ends(self) -> Ints:
+        """States that an interpolant is wanted to: the others, where there is the first."""
+        return np.flatnonzero(self.inhabited)[1:] if self.inhabited[0] else np.zeros(0, np.int64)
 
     def forget(self) -> None:
         """Drop the data: nothing is fitted any more."""
@@ -106,6 +121,7 @@ class Learning:
     def tree(self) -> Tree:
         return {
             "versions": self.versions,
+            "transports": self.transports,
             "losses": self.losses,
             "gains": self.gains,
             "inhabited": self.inhabited,
@@ -116,12 +132,13 @@ class Learning:
 
     @classmethod
     def from_tree(cls, tree: Tree) -> Learning:
-        arrays = {n: np.array(tree[n]) for n in ("versions", "losses", "gains", "inhabited")}
+        names = ("versions", "transports", "losses", "gains", "inhabited")
+        arrays = {n: np.array(tree[n]) for n in names}
         data = {int(k): np.asarray(v) for k, v in tree["data"].items()}
         return cls(**arrays, newest=int(tree["newest"]), rounds=int(tree["rounds"]), data=data)
 
 
-def sampling(problem: Problem, state: Tree, mapped: bool) -> tuple[WorkOrder, ...]:
+def sampling(problem: Problem, state: Tree, maps: str) -> tuple[WorkOrder, ...]:
     """Local sampling of every replica; in production also draws and maps of the models."""
     stratum = np.asarray(state["stratum"])
     per_frame = max(1, int(problem.strategy["local"]["steps"]) // problem.stride)
@@ -140,7 +157,8 @@ def sampling(problem: Problem, state: Tree, mapped: bool) -> tuple[WorkOrder, ..
         common.update(
             versions=learning.versions,
             draws=int(problem.strategy["draws"]),
-            maps=mapped,
+            maps=maps,
+            transports=learning.transports,
             turn=rounds,
         )
     out = []
@@ -149,7 +167,7 @@ def sampling(problem: Problem, state: Tree, mapped: bool) -> tuple[WorkOrder, ..
         if not producing:
             # as many configurations of every state, however many replicas are in it
             here = int(np.count_nonzero(stratum == stratum[group[0]]))
-            kept = int(np.clip(-(-LEARNT // here), FRAMES, FRAMES * per_frame))
+            kept = max(FRAMES, -(-LEARNT // here))
             chunks = max(1, FRAMES * per_frame // kept)
         payload = {
             **common,
@@ -165,14 +183,14 @@ def sampling(problem: Problem, state: Tree, mapped: bool) -> tuple[WorkOrder, ..
     return tuple(out)
 
 
-def fits(state: Tree, periodic: NDArray[np.bool_]) -> tuple[WorkOrder, ...]:
-    """A fit of the model of each state, in the rounds that begin them."""
-    learning = Learning.from_tree(state["learning"])
+def fits(state: Tree, periodic: NDArray[np.bool_], maps: str) -> tuple[WorkOrder, ...]:
+    """A fit of the model of each state, and of the interpolants, in the rounds that begin them."""
+    learning, rnd = Learning.from_tree(state["learning"]), int(state["round"])
     if state["phase"] != "adapt" or int(state["adapt"]) not in FIT_ROUNDS:
         return ()
-    return tuple(
+    models = [
         WorkOrder(
-            int(state["round"]),
+            rnd,
             "fit",
             k,
             {
@@ -186,10 +204,25 @@ def fits(state: Tree, periodic: NDArray[np.bool_]) -> tuple[WorkOrder, ...]:
             model_version=int(learning.versions[k]),
         )
         for k, data in sorted(learning.data.items())
-    )
+    ]
+    ends = learning.ends.tolist() if maps == "interpolant" else []
+    joins = [
+        WorkOrder(
+            rnd,
+            TRANSPORT,
+            k,
+            {"start": learning.data[0], "end": learning.data[k], "periodic": periodic},
+            model_version=int(learning.transports[k]),
+        )
+        for k in ends
+    ]
+    return (*models, *joins)
 
 
 def models(state: Tree) -> Mapping[int, Tree]:
     """Every version in use."""
-    versions = np.asarray(state["learning"]["versions"])
-    return {int(versions[int(k)]): tree for k, tree in state["models"].items()}
+    learning = state["learning"]
+    out = {int(learning["versions"][int(k)]): tree for k, tree in state["models"].items()}
+    for k, tree in state["maps"].items():
+        out[int(learning["transports"][int(k)])] = tree
+    return out
