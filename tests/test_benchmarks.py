@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 import alanine
+import baselines
 import intervals
 import loop
 import rows
@@ -81,3 +82,17 @@ def test_the_acceptance_is_off_where_the_density_is_of_other_steps(monkeypatch) 
         ),
     )
     assert not score.mismatch(model, 16, at).holds
+
+
+@pytest.mark.parametrize(("stderr", "holds"), [(0.1, True), (0.02, False)])
+def test_baselines_are_judged_by_the_errors_they_report(stderr: float, holds: bool) -> None:
+    def read(error: float) -> baselines.Reading:
+        return baselines.Reading(1e6, baselines.REFERENCE["delta_f_kT"] + error, stderr)
+
+    unknown = baselines.Reading(1e6, np.nan, np.nan)
+    runs = [[unknown, *[read(error)] * 3] for error in (0.15, -0.1)]
+    found = baselines.rows("some", runs)
+    assert found[0].value == 0.0  # of two seeds none has an answer at the first budget
+    verdicts = {row.holds for row in found if row.holds is not None}
+    assert verdicts == {holds}
+    assert found[1].value == pytest.approx(0.125)
