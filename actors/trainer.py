@@ -26,7 +26,8 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
 
     Payload: 'data' (n, d), 'weights' (n,), 'stratum' (n,) with 'n_strata', 'periodic'; where the
     model proposes λ also 'partition', 'broad' and 'epsilon'; optionally 'goes_on': the fit begins
-    with the weights of the version in use. The order's model version is that one, −1 for none.
+    with the weights of the version in use, and 'unit' (n,): rows of one unit, which resemble each
+    other, are held out together. The order's model version is that one, −1 for none.
 
     The carry holds 'accepted', and for an accepted version 'model' (config and arrays) and
     'log_mass', ln Q_k of each stratum, with its standard error.
@@ -84,6 +85,13 @@ def _refit(
     """A new version as a frozen model, its report, the carry so far, and its gain in nats."""
     # a configuration that is there several times is either held out or not
     held = np.tile(rng.random(len(data) // repeats) < HELD_OUT, repeats)
+    if "unit" in order.payload:
+        unit = np.asarray(order.payload["unit"], dtype=np.int64)
+        held = (rng.random(unit.max() + 1) < HELD_OUT)[unit]
+        # unit after unit: what a fit itself holds out are stretches of rows
+        rows = np.argsort(unit, kind="stable")
+        data, weights, held = data[rows], weights[rows], held[rows]
+        about = None if about is None else about[rows]
     spec = dict(context.setup["model"])
     if KINDS[spec["kind"]].trained:
         spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))

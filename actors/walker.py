@@ -36,7 +36,7 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     Samples: 'cvs' with 'replica'; where a model proposed also 'proposal_log_weight' with
     'proposal_cvs' and 'proposal_replica', and 'walker_log_weight' with 'walker_replica', ln ρ* −
     ln q at proposals and at the walkers after their local steps. The carry holds 'walkers' and
-    'recent'.
+    'recent', with the replica of each in 'recent_replica'.
     """
     run = _Run.begin(context, order, rng)
     for _ in range(int(order.payload["blocks"])):
@@ -208,6 +208,7 @@ class _Run:
             carry={
                 "walkers": tree_of(self.walkers, self.context, self.order),
                 "recent": seen.reshape(-1, seen.shape[2]),
+                "recent_replica": np.tile(replicas, len(seen)).astype(np.int64),
             },
             counts=self.counts,
             evaluations=self.evaluations,

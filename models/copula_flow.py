@@ -27,7 +27,7 @@ from msgen.models.marginals import Marginals
 from msgen.models.normal_mixtures import NormalMixtures
 from msgen.models.settings import TRAINING, Choice, Whole, Widths
 
-COPULA_TRAINING = Training(learning_rate=1e-3, patience=3)
+COPULA_TRAINING = Training(learning_rate=1e-3, patience=3, stretches=50)
 """The start is good: a fit is short, and ends when the network begins to learn the samples."""
 
 

@@ -43,6 +43,9 @@ class Training:
         Decay of the exponential moving average of the weights, in [0, 1); 0 switches it off.
     held_out : float
         Fraction of the data that is never trained on.
+    stretches : int
+        In how many stretches of rows the held-out ones are chosen from; 0: row by row. Rows of one
+        walker resemble each other, and say nothing of what others would see.
     clip : float
         Bound on the norm of the gradient.
     device : str
@@ -61,6 +64,7 @@ class Training:
     patience: int | None = None
     ema: float = 0.98
     held_out: float = 0.1
+    stretches: int = 0
     clip: float = 5.0
     device: str = "cpu"
     updates: int = AUTO_UPDATES
@@ -209,6 +213,10 @@ def _split(
     n: int, weights: Tensor | None, training: Training, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     order = torch.randperm(n, generator=generator)
+    if 0 < training.stretches <= n:
+        # whole stretches first, the rows of each in any order
+        rank = torch.randperm(training.stretches, generator=generator)
+        order = order[torch.argsort(rank[order * training.stretches // n], stable=True)]
     n_held = max(1, round(training.held_out * n))
     if weights is not None:
         # a sample without weight says nothing, on either side

@@ -18,7 +18,7 @@ HMC_ACCEPTANCE = 0.651
 class StepSize:
     """A step size that follows the acceptance of whole segments.
 
-    .. math:: \\ln s_{t+1} = \\ln s_t + 2\\,t^{-0.6}\\,(\\bar a_t - a^*)
+    .. math:: \\ln s_{t+1} = \\ln s_t + g\\,t^{-0.6}\\,(\\bar a_t - a^*)
 
     (Robbins & Monro, Ann. Math. Stat. 22, 400, 1951; Andrieu & Thoms, Stat. Comput. 18, 343, 2008).
     Kernels are frozen, so adaptation can only happen between segments:
@@ -35,12 +35,15 @@ class StepSize:
     updates : int
         How often it has been updated.
     frozen : bool
+    gain : float
+        g; what the acceptance loses per e-fold of s, inverted, is best.
     """
 
     step: float
     acceptance: float
     updates: int = 0
     frozen: bool = False
+    gain: float = 2.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.step) and self.step > 0.0 and 0.0 < self.acceptance < 1.0):
@@ -59,7 +62,7 @@ class StepSize:
         if self.frozen:
             raise RuntimeError("the step size is frozen: adaptation ended where production began")
         t = self.updates + 1
-        change = 2.0 * t**-0.6 * (float(seen) - self.acceptance)
+        change = self.gain * t**-0.6 * (float(seen) - self.acceptance)
         return replace(self, step=self.step * float(np.exp(change)), updates=t)
 
     def freeze(self) -> StepSize:

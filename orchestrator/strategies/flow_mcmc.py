@@ -70,8 +70,16 @@ class FlowMcmc(Local):
     def start(self) -> Tree:
         """See `Strategy`."""
         pool = {"positions": self.problem.start.positions, "xi": self.problem.start_xi[None]}
-        more = {"phase": "explore", "attempt": 0, "pool": pool, "recent": [], "acceptance": 0.0}
-        return {**super().start(), **more, "model": {}, "best": 0.0, "stalled": 0, "weights": {}}
+        more = {"phase": "explore", "attempt": 0, "pool": pool, "recent": [], "recent_replica": []}
+        return {
+            **super().start(),
+            **more,
+            "model": {},
+            "acceptance": 0.0,
+            "best": 0.0,
+            "stalled": 0,
+            "weights": {},
+        }
 
     def decide(self, state: Tree) -> StepPlan:
         """See `Strategy`."""
@@ -114,6 +122,7 @@ class FlowMcmc(Local):
                 "stratum": np.zeros(len(data), dtype=np.int64),
                 "n_strata": 1,
                 "periodic": np.array(self._coordinates.periodic),
+                "unit": np.concatenate(state["recent_replica"]),
                 "goes_on": True,
             }
             fits = (WorkOrder(rnd, "fit", 0, fit, model_version=version),)
@@ -129,6 +138,8 @@ class FlowMcmc(Local):
         if state["phase"] == "adapt":
             recent = np.concatenate([s.carry["recent"] for s in moves])
             state["recent"] = [*state["recent"], recent][-self._keep :]
+            owner = np.concatenate([s.carry["recent_replica"] for s in moves])
+            state["recent_replica"] = [*state["recent_replica"], owner][-self._keep :]
             proposed = sum(s.counts["global_proposed"] for s in moves)
             accepted = sum(s.counts["global_accepted"] for s in moves)
             state["acceptance"] = accepted / proposed if proposed else 0.0
@@ -147,7 +158,7 @@ class FlowMcmc(Local):
         state = super().absorb(state, moves)
         state["best"] = max(float(state["best"]), float(state["acceptance"]))
         if state["phase"] == "produce":
-            state["recent"] = []
+            state["recent"], state["recent_replica"] = [], []
         return state
 
     def estimate(self, state: Tree) -> Estimate:
