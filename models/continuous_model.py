@@ -21,6 +21,7 @@ from msgen.models.realnvp import n_features
 from msgen.models.splines import wrap
 from msgen.models.torch_model import TorchModel, chunks
 from msgen.models.velocity_net import VelocityNet
+from msgen.models.whitening import TRANSFORMS, Whitening
 
 _Way = Callable[[Tensor, Field, Tensor | None], tuple[Tensor, Tensor]]
 
@@ -55,7 +56,7 @@ class Flowing(Standardised):
         base: Base,
         periodic: Sequence[bool],
         context_periodic: Sequence[bool],
-        whiten: bool = False,
+        whiten: Whitening = False,
     ) -> None:
         super().__init__(periodic, context_periodic, whiten)
         self.net, self.base = net, base
@@ -85,7 +86,7 @@ class ContinuousModel(TorchModel):
         """The network, its base and its units; another velocity comes in here."""
         n_context = n_features(config.context_periodic)
         net = VelocityNet(config.periodic, n_context, config.layers, config.width)
-        whiten = config.transform == "whiten"
+        whiten = TRANSFORMS[config.transform]
         return Flowing(
             net, StandardBase(config.periodic), config.periodic, config.context_periodic, whiten
         )

@@ -3,8 +3,8 @@
 ln q(y|c) = ln q₀(z) + ln|∂z/∂v| − Σ_linear ln σ_i, with v = (y − μ)/σ on linear columns, v = y on
 angles, z = T(v|c), and q₀ standard normal on linear columns, uniform on [−π, π) on angles.
 
-Whitened, v = Qᵀ((y − μ)/σ)/s on linear columns, Q the eigenvectors of their correlation matrix; as
-Q is orthogonal, the determinant gains −Σ ln s_i and nothing else.
+Whitened, v = Wᵀ((y − μ)/σ)/s on linear columns with a constant matrix W, and the determinant gains
+ln|det W| − Σ ln s_i.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from torch import Tensor, nn
 from msgen.models.base import Array
 from msgen.models.mixed_flow import angle_features
 from msgen.models.splines import LINEAR_BOUND, wrap
+from msgen.models.whitening import Whitening, principal_axes, white_within
 
 
 class Standardised(nn.Module):
     """Shift and scale of data and context, kept with the weights; angles stay as they are.
 
-    `whiten`: linear columns are also turned to their principal axes, and scaled there.
+    `whiten`: linear columns are also turned to their principal axes, or `within`: whitened by their
+    covariance within modes; see `msgen.models.whitening`. Either way they are scaled there.
     """
 
     loc: Tensor
@@ -33,20 +35,28 @@ class Standardised(nn.Module):
     context_scale: Tensor
     axes: Tensor
     spread: Tensor
+    back: Tensor
+    log_axes: Tensor
 
     def __init__(
-        self, periodic: Sequence[bool], context_periodic: Sequence[bool], whiten: bool = False
+        self,
+        periodic: Sequence[bool],
+        context_periodic: Sequence[bool],
+        whiten: Whitening = False,
     ) -> None:
         super().__init__()
-        self.whiten = whiten
+        self.whiten, self.within = bool(whiten), whiten == "within"
         self.linear, self.angles = columns(periodic)
         self.context_linear, self.context_angles = columns(context_periodic)
         for name, n in (("", len(periodic)), ("context_", len(context_periodic))):
             self.register_buffer(f"{name}loc", torch.zeros(n))
             self.register_buffer(f"{name}scale", torch.ones(n))
-        if whiten:
+        if self.whiten:
             self.register_buffer("axes", torch.eye(len(self.linear)))
             self.register_buffer("spread", torch.ones(len(self.linear)))
+        if self.within:
+            self.register_buffer("back", torch.eye(len(self.linear)))
+            self.register_buffer("log_axes", torch.zeros(()))
 
     def standardise(self, y: Array, weights: Array | None, context: Array | None) -> None:
         """Set μ and σ from the data, weighted, and the principal axes where it whitens."""
@@ -55,7 +65,12 @@ class Standardised(nn.Module):
         if self.whiten:
             linear = self.linear.numpy()
             v = ((y - loc) / scale)[:, linear]
-            axes = principal_axes(v, weights)
+            if self.within:
+                axes, back, log_axes = white_within(v, weights)
+                self.back.copy_(torch.as_tensor(back))
+                self.log_axes.fill_(log_axes)
+            else:
+                axes = principal_axes(v, weights)
             self.axes.copy_(torch.as_tensor(axes))
             none = torch.zeros(0, dtype=torch.long).numpy()
             self.spread.copy_(torch.as_tensor(moments(v @ axes, weights, none)[1]))
@@ -78,6 +93,9 @@ class Standardised(nn.Module):
         if self.whiten:
             self.axes.copy_(torch.eye(len(self.linear)))
             self.spread.fill_(1.0)
+        if self.within:
+            self.back.copy_(torch.eye(len(self.linear)))
+            self.log_axes.zero_()
 
     def fits(self, y: Array, weights: Array | None) -> bool:
         """Whether data (n, d) lie within what μ, σ and axes were made for."""
@@ -96,15 +114,17 @@ class Standardised(nn.Module):
     def from_unit(self, v: Tensor) -> Tensor:
         """y of v, shape (n, d); angles may lie in any turn."""
         if self.whiten:
-            v = v.clone()
-            v[:, self.linear] = (v[:, self.linear] * self.spread) @ self.axes.T
+            v, back = v.clone(), self.back if self.within else self.axes.T
+            v[:, self.linear] = (v[:, self.linear] * self.spread) @ back
         return v * self.scale + self.loc
 
     @property
     def log_unit(self) -> Tensor:
         """ln|∂v/∂y|, the same everywhere."""
         out = -torch.log(self.scale).sum()
-        return out - torch.log(self.spread).sum() if self.whiten else out
+        if self.whiten:
+            out = out - torch.log(self.spread).sum()
+        return out + self.log_axes if self.within else out
 
     def context_features(self, context: Tensor | None) -> Tensor | None:
         """What a network sees: linear columns standardised, angles as sin and cos."""
@@ -125,7 +145,7 @@ class StandardisedDensity(Standardised):
         bijection: nn.Module,
         periodic: Sequence[bool],
         context_periodic: Sequence[bool],
-        whiten: bool = False,
+        whiten: Whitening = False,
     ) -> None:
         super().__init__(periodic, context_periodic, whiten)
         self.bijection = bijection
@@ -187,21 +207,3 @@ def moments(y: Array, weights: Array | None, angles: Array) -> tuple[Array, Arra
     scale = np.maximum(np.maximum(spread, reach), 1e-9 * (1 + np.abs(loc)))
     loc[angles], scale[angles] = 0.0, 1.0
     return loc, scale
-
-
-def principal_axes(v: Array, weights: Array | None) -> Array:
-    """Eigenvectors of the covariance of v (n, d), columns by rising variance, shape (d, d).
-
-    Off the diagonal it is damped by 1 − min(1, (d/n)²), n the effective number of rows, so that few
-    rows turn nothing.
-    """
-    d = v.shape[1]
-    w = np.full(len(v), 1 / len(v)) if weights is None else weights / weights.sum()
-    centred = v - w @ v
-    covariance = (centred * w[:, None]).T @ centred
-    damped = 1.0 - min(1.0, (d * float(w @ w)) ** 2)
-    covariance = np.where(np.eye(d, dtype=bool), covariance, damped * covariance)
-    axes = np.linalg.eigh(covariance)[1]
-    # the sign of an eigenvector is a convention of the library: take the largest entry positive
-    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(d)])
-    return np.asarray(axes * np.where(signs == 0, 1.0, signs))

@@ -16,6 +16,7 @@ from msgen.models.density import StandardisedDensity
 from msgen.models.fitting import NegativeLogLikelihood, Training, minimise
 from msgen.models.kinds import Space, training_of
 from msgen.models.torch_model import TorchModel, chunks
+from msgen.models.whitening import TRANSFORMS
 
 SCHEMA_VERSION = 1
 
@@ -77,8 +78,10 @@ class FlowModel(TorchModel):
         self.fitted = False
         with torch.random.fork_rng(devices=[]):
             bijection = self._bijection(config)
+        # a model of its own may choose between words of its own
+        whiten = TRANSFORMS.get(config.transform, True)
         self._density: StandardisedDensity = StandardisedDensity(
-            bijection, config.periodic, config.context_periodic, config.transform != "standardise"
+            bijection, config.periodic, config.context_periodic, whiten
         ).double()
         self._density.requires_grad_(True)
         self._reset(0)

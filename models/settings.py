@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from msgen.models.whitening import TRANSFORMS
 from msgen.systems.errors import SpecError
 
 
@@ -83,8 +84,8 @@ SHARE = Number(lambda v: 0 <= v < 1, "lie in [0, 1)", "0.1, or 0 for none")
 """A fraction of the samples."""
 AT_LEAST_0 = Number(lambda v: 0 <= v < math.inf, "be a number of at least 0", "40, or 0 for none")
 
-TRANSFORM = Choice(("standardise", "whiten"), "transform of the data")
-"""What becomes of linear columns before a network sees them; see `msgen.models.density`."""
+TRANSFORM = Choice(tuple(TRANSFORMS), "transform of the data")
+"""What becomes of linear columns before a network sees them; see `msgen.models.whitening`."""
 
 TRAINING: Mapping[str, Setting] = {
     "learning_rate": Number(lambda v: 0 < v < 1, "lie between 0 and 1", "5.0e-3"),

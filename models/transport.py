@@ -31,6 +31,7 @@ from msgen.models.probability_flow import ProbabilityFlow
 from msgen.models.splines import wrap
 from msgen.models.torch_model import chunks
 from msgen.models.velocity_net import VelocityNet
+from msgen.models.whitening import TRANSFORMS
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class _Ends(nn.Module):
 
     def __init__(self, config: TransportConfig) -> None:
         super().__init__()
-        whiten = config.transform == "whiten"
+        whiten = TRANSFORMS[config.transform]
         self.net = VelocityNet(config.periodic, 0, config.layers, config.width)
         self.source = Standardised(config.periodic, (), whiten)
         self.target = Standardised(config.periodic, (), whiten)

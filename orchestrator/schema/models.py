@@ -43,8 +43,9 @@ class _Coupling(_Fitted):
     """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
     hidden: Hidden = Field(default_factory=lambda: [64, 64])
     """Width of every hidden layer."""
-    transform: Literal["standardise", "whiten"] = "standardise"
-    """Of linear columns before the network sees them; whiten: turned to their principal axes."""
+    transform: Literal["standardise", "whiten", "whiten_within"] = "standardise"
+    """Of linear columns before the network sees them; whiten: turned to their principal axes;
+    whiten_within: whitened by their covariance inside modes, found in the data."""
 
 
 class SplineFlow(_Coupling):
@@ -89,8 +90,9 @@ class _Continuous(_Fitted):
     """Of every hidden layer."""
     steps: int = Field(default=16, ge=1)
     """From noise to a sample; the density told is that of these very steps."""
-    transform: Literal["standardise", "whiten"] = "standardise"
-    """Of linear columns before the network sees them; whiten: turned to their principal axes."""
+    transform: Literal["standardise", "whiten", "whiten_within"] = "standardise"
+    """Of linear columns before the network sees them; whiten: turned to their principal axes;
+    whiten_within: whitened by their covariance inside modes, found in the data."""
 
 
 class CNF(_Continuous):
@@ -133,8 +135,10 @@ class EquivariantFlow(_Fitted):
     """Hidden layers of the network that sees one pair of particles."""
     width: int = Field(default=32, ge=1)
     """Of every hidden layer."""
-    steps: int = Field(default=8, ge=1)
+    steps: int = Field(default=4, ge=1)
     """From noise to a sample; the density told is that of these very steps."""
+    refine: int = Field(default=0, ge=0)
+    """Updates by maximum likelihood after the fit to paths; few, as each is dear."""
     learning_rate: float = Field(default=1e-2, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     ema: float = Field(default=0.995, ge=0, lt=1)
