@@ -229,6 +229,27 @@ def test_what_is_left_out_is_said() -> None:
     assert "A, B only" in estimate.log_z.method
 
 
+@pytest.mark.slow
+def test_an_interpolant_joins_states_whose_models_are_no_bijections() -> None:
+    """Both directions, and what rests on the models alone, within 4 errors."""
+    more = ("strategy.map=interpolant", "strategy.estimator=bar", "model={kind: kde, kernels: 100}")
+    drive = driven(*more)
+    fitted = {f.key[1] for s in drive.steps for f in s.absorbed if f.is_fit}
+    assert fitted == {"fit", "fit_transport"}
+    assert len(drive.steps[-1].plan.models) == 3
+    estimate, (log_z, delta) = drive.strategy.estimate(drive.state), truth()
+    rest = estimate.states["rest"]
+    assert rest.f_kT is not None
+    assert rest.stderr_kT is not None
+    assert abs(rest.f_kT - delta) < 4 * rest.stderr_kT
+    assert rest.stderr_kT < 0.1
+    assert estimate.log_z is not None
+    assert estimate.log_z.stderr is not None
+    assert abs(estimate.log_z.value - log_z) < 4 * estimate.log_z.stderr
+    value, error = estimate.diagnostics["estimators"]["deep_bar"]["rest"]
+    assert abs(value - delta) < 4 * error
+
+
 def test_one_state_of_its_replicas_gives_no_error_from_nothing() -> None:
     """With a single block in a state there is no error, and none is claimed."""
     drive = driven()

@@ -146,6 +146,12 @@ class Joins:
             block[of[back]],
         )
 
+    def _tail(self, source: int, target: int) -> float:
+        """k̂ of e^{−Φ} from one state to another; NaN without works."""
+        works = self.production.works
+        mine = works["work"][works.between(source, target)]
+        return pareto_k(-mine) if len(mine) else float("nan")
+
     @property
     def _least(self) -> int:
         """Independent blocks in the state with fewest."""
@@ -207,6 +213,9 @@ class Joins:
                 out[title] = {
                     n: [sign * d.value, d.stderr] for n, d in zip(names[1:], ways, strict=True)
                 }
+            # one side alone: its error is not to be believed beyond 0.7
+            out["tfep_pareto_k"] = {n: self._tail(0, k) for k, n in enumerate(names[1:], 1)}
+            out["tfep_back_pareto_k"] = {n: self._tail(k, 0) for k, n in enumerate(names[1:], 1)}
         return out
 
     def quality(self, names: Sequence[str]) -> dict[str, Any]:
