@@ -96,7 +96,7 @@ def _heated_mixture(result: Result, energy: Array) -> Array:
     return np.asarray(logsumexp(shares[:, None] - bias[:, None] * energy, axis=0))
 
 
-_LOCAL = ("sample", "walk", "umbrella", "temper", "bias")
+_LOCAL = ("sample", "walk", "target", "umbrella", "temper", "bias")
 """Orders whose samples are of local moves."""
 
 
@@ -124,7 +124,7 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
     """The local samples of a run, None if it holds none."""
     store = Store(Path(run_dir) / "store.zarr")
     names = store.names()
-    kinds = ("draw", "sample", "walk", "umbrella", "temper", "bias")
+    kinds = ("draw", "sample", "walk", "target", "umbrella", "temper", "bias")
     kind = next((k for k in kinds if f"{k}/cvs" in names), None)
     if kind is None:
         return None

@@ -16,6 +16,7 @@ from msgen.orchestrator.schema.strategies import (
     Metadynamics,
     ParallelTempering,
     Steered,
+    Targeted,
     Umbrella,
 )
 from msgen.orchestrator.units import Dimension
@@ -124,6 +125,9 @@ def _cost(campaign: Campaign) -> str:
     text = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
     if isinstance(strategy, FlowMCMC):
         return f"{text} and {campaign.first_replicas * strategy.global_steps:,} of global moves"
+    if isinstance(strategy, Targeted):
+        draws = 10 * campaign.first_replicas * strategy.draws
+        return f"10 times {text}, and {draws:,} draws of the models"
     if isinstance(strategy, Steered):
         steps = strategy.path.steps
         length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
