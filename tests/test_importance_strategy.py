@@ -121,11 +121,13 @@ def test_what_the_adaptive_fit_learns_from() -> None:
     log_w = np.array([0.0] * 99 + [50.0])
     state = {
         "walkers": {"positions": np.zeros((8, 2))},
-        "learnt": [walked],
+        "learnt": [{"recent": walked, "recent_replica": np.arange(40) % 8}],
         "drawn": [{"recent": np.ones((100, 2)), "log_weight": log_w}],
     }
-    data, weights = _samples(state)
+    data, weights, unit = _samples(state)
     assert len(data) == len(weights) == 140
+    assert len(np.unique(unit[:40])) == 8
+    assert len(np.unique(unit)) == 108
     assert weights.sum() == pytest.approx(1.0)
     # one draw holds all the weight: it is as good as one of nine, whatever it weighs
     assert weights[:40].sum() == pytest.approx(8 / 9, abs=0.01)

@@ -159,11 +159,12 @@ class Importance:
 
     def _adapted(self, state: Tree, segments: Sequence[Segment], moved: list[Segment]) -> Tree:
         tune_step(state, moved)
-        seen = np.concatenate([s.carry["recent"] for s in moved])
+        names = ("recent", "recent_replica")
+        seen = {n: np.concatenate([s.carry[n] for s in moved]) for n in names}
         state["trail"] = np.concatenate([state["trail"], *(s.samples["cvs"] for s in moved)])
         state["adapt"] = int(state["adapt"]) + 1
         if not state["broad"]:
-            state["broad"] = _broad(seen)
+            state["broad"] = _broad(seen["recent"])
         keep = KEEP if self._training == "adaptive" else int(state["adapt"])
         state["learnt"] = [*state["learnt"], seen][-keep:] if self._learns else []
         if drawn := [s.carry for s in segments if s.key[1] == "draw"]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.base import Tree, WorkOrder
 from msgen.orchestrator.strategies.allocation import groups
@@ -13,6 +14,8 @@ from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.stepping import step_of
 from msgen.orchestrator.strategies.walkers import rows
 from msgen.systems.base import Array
+
+Ints = NDArray[np.int64]
 
 WARM = 2
 """Rounds in which walkers settle before anything is trained."""
@@ -99,13 +102,14 @@ def training_order(problem: Problem, state: Tree, n_dof: int) -> WorkOrder | Non
     rnd, version = int(state["round"]), int(state["version"])
     if training["kind"] == "reverse_kl":
         return WorkOrder(rnd, "fit_energy", 0, _on_energy(training, state), version, 1e3)
-    data, weights = _samples(state)
+    data, weights, unit = _samples(state)
     payload = {
         "data": data,
         "weights": weights,
         "stratum": np.zeros(len(data), dtype=np.int64),
         "n_strata": 1,
         "periodic": np.zeros(n_dof, dtype=bool),
+        "unit": unit,
         "goes_on": True,
     }
     return WorkOrder(rnd, "fit", 0, payload, version, 1e3)
@@ -128,20 +132,23 @@ def _on_energy(training: Mapping[str, Any], state: Tree) -> Tree:
         "end": (part + 1) / PARTS,
         "mean": state["broad"]["mean"],
         "std": np.asarray(state["broad"]["std"]) / 2.0,
-        "data": np.concatenate(state["learnt"]) if len(state["learnt"]) else None,
+        "data": np.concatenate([s["recent"] for s in state["learnt"]])
+        if len(state["learnt"])
+        else None,
     }
 
 
-def _samples(state: Tree) -> tuple[Array, Array]:
-    """Configurations to learn from, and their weights.
+def _samples(state: Tree) -> tuple[Array, Array, Ints]:
+    """Configurations to learn from, their weights, and who resembles whom: one unit per walker.
 
     Draws count by their normalised weights, cut so that none is more than 1/√n of all, and together
     as many as are effective; walkers as many as there are, and `LEAST_SHARE` of all at least.
     """
-    walked = np.concatenate(state["learnt"])
+    walked = np.concatenate([s["recent"] for s in state["learnt"]])
+    unit = np.concatenate([s["recent_replica"] for s in state["learnt"]]).astype(np.int64)
     own = np.full(len(walked), 1.0 / len(walked))
     if not len(state["drawn"]):
-        return walked, own
+        return walked, own, unit
     x = [np.asarray(d["recent"]) for d in state["drawn"]]
     weights = []
     for d in state["drawn"]:
@@ -157,4 +164,6 @@ def _samples(state: Tree) -> tuple[Array, Array]:
         for w, e in zip(weights, effective, strict=True)
         if len(w)
     ]
-    return np.concatenate([walked, *x]), np.concatenate([share * own, *parts])
+    alone = unit.max() + 1 + np.arange(sum(map(len, x)))
+    data, weight = np.concatenate([walked, *x]), np.concatenate([share * own, *parts])
+    return data, weight, np.concatenate([unit, alone])
