@@ -43,7 +43,6 @@ FLOW_ADAPT = 7
 MOST_ADAPT = 20
 """Rounds after which adaptation ends even if the acceptance still rises."""
 RISE, STALLED = 1.03, 2
-RISE_MOLECULE, STALLED_MOLECULE = 1.1, 1
 """Adaptation ends when so many rounds in a row have not raised the acceptance by this factor."""
 WIDE = 2.0
 """Width of the broad Gaussian, in standard deviations of the data."""
@@ -152,8 +151,7 @@ class FlowMcmc(Local):
             weights.absorb(moves, counted(state, self._stratum(state)), states)
             state["weights"] = weights.tree()
         if state["phase"] == "adapt":
-            rise = RISE_MOLECULE if self.problem.molecular else RISE
-            risen = float(state["acceptance"]) > rise * float(state["best"])
+            risen = float(state["acceptance"]) > RISE * float(state["best"])
             state["stalled"] = 0 if risen else int(state["stalled"]) + 1
         state = super().absorb(state, moves)
         state["best"] = max(float(state["best"]), float(state["acceptance"]))
@@ -192,8 +190,7 @@ class FlowMcmc(Local):
         """Long enough, and the acceptance no longer rises."""
         adapt = int(state["adapt"])
         fitted = int(state["version"]) >= 0
-        enough = STALLED_MOLECULE if self.problem.molecular else STALLED
-        stalled = fitted and int(state["stalled"]) >= enough
+        stalled = fitted and int(state["stalled"]) >= STALLED
         return adapt >= MOST_ADAPT or (adapt >= self.adapt_rounds and stalled)
 
     def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
