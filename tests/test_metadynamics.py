@@ -8,12 +8,14 @@ import numpy as np
 import openmm as mm
 import pytest
 import torsion_molecule
-from driving import Drive, same
+from driving import CONFIGS, Drive, same
 from openmm import app, unit
 
 from msgen.orchestrator.cli import main, main_run
+from msgen.orchestrator.plan import plan
 from msgen.orchestrator.store import Store
 from msgen.orchestrator.strategies.metadynamics import SETTLE
+from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems.base import CVSet
 from msgen.systems.bias_axis import MARGIN, BiasAxis, columns, empty_bias, from_columns
 from msgen.systems.cvs import Distance
@@ -195,6 +197,13 @@ def test_a_campaign_goes_on_bit_for_bit(tmp_path: Path) -> None:
     samples = np.load(tmp_path / "whole" / "chain" / "results" / "samples.npz")
     assert samples["weight"].sum() == pytest.approx(1.0)
     assert np.ptp(samples["weight"][samples["weight"] > 0]) > 0
+
+
+def test_the_plan_says_what_is_biased() -> None:
+    config = CONFIGS / "examples" / "alanine_dipeptide_metadynamics.yaml"
+    for sets, says in ((), "phi and psi"), (("strategy.width={psi: 20 deg}",), "psi"):
+        text = plan(check(load_campaign(config, sets), config.parent))
+        assert f"under a bias along {says}\n" in text
 
 
 @pytest.mark.slow

@@ -17,10 +17,12 @@ from msgen.actors.kernels.exchange import exchange_temperatures
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.moving import Starter
 from msgen.orchestrator.cli import main, main_run
+from msgen.orchestrator.plan import plan
 from msgen.orchestrator.store import Store
 from msgen.orchestrator.strategies.tempering_ladder import GOAL, acceptance, first_ladder, place
 from msgen.orchestrator.strategies.tempering_orders import pieces
 from msgen.orchestrator.strategies.tempering_production import LadderProduction
+from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems.base import Walkers
 from msgen.systems.exact import exact_state_probability, exact_surface
 
@@ -247,3 +249,18 @@ def test_errors_cover() -> None:
     inside = [float(np.mean(np.abs(z) < level)) for level in (1.0, 1.96)]
     assert 0.46 < inside[0] < 0.90
     assert inside[1] > 0.85
+
+
+@pytest.mark.parametrize(
+    ("strategy", "says"),
+    [
+        ("{kind: parallel_tempering}", "8 ladders, temperatures: as many as exchange well"),
+        ("{kind: parallel_tempering, temperatures: 5, highest: 4}", "5 from 1 kT to 4 kT"),
+        ("{kind: parallel_tempering, temperatures: [1, 2.5]}", "1 kT, 2.5 kT"),
+    ],
+)
+def test_the_plan_says_which_temperatures(strategy: str, says: str) -> None:
+    config = CONFIGS / "examples" / "double_well_tempering.yaml"
+    text = plan(check(load_campaign(config, [f"strategy={strategy}", "replicas=8"]), config.parent))
+    assert says in text
+    assert "at each temperature" in text

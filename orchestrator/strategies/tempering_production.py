@@ -214,7 +214,7 @@ class LadderProduction:
         )
         diagnostics: dict[str, Any] = {
             "ess": ess,
-            "r_hat": max(r_hat.values(), default=float("nan")),
+            "r_hat": float(np.max(list(r_hat.values()))),
             "acceptance": dict(acceptance),
             "round_trips": self.round_trips,
             "overlap": gaps,
