@@ -96,17 +96,17 @@ def judge(
     unmet : tuple of str
         Every reason against, with its numbers.
     """
-    unmet = _errors(criteria, state_errors) + _surface(criteria, surface_f, surface_err)
+    unmet = large_errors(criteria, state_errors) + rough_surface(criteria, surface_f, surface_err)
     if criteria.r_hat is not None:
         if not r_hat:
             unmet.append("split R̂ unknown")
         unmet += [
-            f"{cv}: split R̂ {_number(value, 3)}, asked {criteria.r_hat:g}"
+            f"{cv}: split R̂ {shown(value, 3)}, asked {criteria.r_hat:g}"
             for cv, value in r_hat.items()
             if not value <= criteria.r_hat
         ]
     if criteria.ess is not None and not ess >= criteria.ess:
-        unmet.append(f"effective samples {_number(ess, 0)}, asked {criteria.ess:g}")
+        unmet.append(f"effective samples {shown(ess, 0)}, asked {criteria.ess:g}")
     names = list(state_errors)
     if len(names) < 2:
         unmet.append(f"only {len(names)} state known: there is no difference to converge")
@@ -160,9 +160,9 @@ def judge_windows(
     unmet += list(stuck[:MOST_STUCK])
     if len(stuck) > MOST_STUCK:
         unmet.append(f"and {len(stuck) - MOST_STUCK} more windows or observables like this")
-    unmet += _errors(criteria, state_errors) + _surface(criteria, surface_f, surface_err)
+    unmet += large_errors(criteria, state_errors) + rough_surface(criteria, surface_f, surface_err)
     if criteria.ess is not None and not ess >= criteria.ess:
-        unmet.append(f"effective samples {_number(ess, 0)}, asked {criteria.ess:g} in every window")
+        unmet.append(f"effective samples {shown(ess, 0)}, asked {criteria.ess:g} in every window")
     if len(state_errors) < 2:
         unmet.append("only 1 state known: there is no difference to converge")
     return not unmet, tuple(unmet)
@@ -194,17 +194,17 @@ def judge_ladders(
     round_trips : int
         Of walkers between the lowest and the highest temperature.
     """
-    unmet = _errors(criteria, state_errors) + _surface(criteria, surface_f, surface_err)
+    unmet = large_errors(criteria, state_errors) + rough_surface(criteria, surface_f, surface_err)
     if criteria.r_hat is not None:
         unmet += [
-            f"{cv}: split R̂ {_number(value, 3)}, asked {criteria.r_hat:g}"
+            f"{cv}: split R̂ {shown(value, 3)}, asked {criteria.r_hat:g}"
             for cv, value in r_hat.items()
             if not value <= criteria.r_hat
         ]
     if criteria.ess is not None and not ess >= criteria.ess:
-        unmet.append(f"effective samples {_number(ess, 0)}, asked {criteria.ess:g}")
+        unmet.append(f"effective samples {shown(ess, 0)}, asked {criteria.ess:g}")
     unmet += [
-        f"{name}: {_number(value)} of the exchanges accepted, asked {criteria.overlap:g}"
+        f"{name}: {shown(value)} of the exchanges accepted, asked {criteria.overlap:g}"
         for name, value in gaps.items()
         if not value >= criteria.overlap
     ]
@@ -216,21 +216,24 @@ def judge_ladders(
     return not unmet, tuple(unmet)
 
 
-def _number(value: float, digits: int = 2) -> str:
+def shown(value: float, digits: int = 2) -> str:
+    """A number, or that it is unknown."""
     return "unknown" if np.isnan(value) else f"{value:.{digits}f}"
 
 
-def _errors(criteria: Criteria, errors: Mapping[str, float | None]) -> list[str]:
+def large_errors(criteria: Criteria, errors: Mapping[str, float | None]) -> list[str]:
+    """States whose error is larger than asked, in words."""
     out = []
     for name, error in errors.items():
         value = float("nan") if error is None else error
         if not value <= criteria.state_error:
             kT = " kT" if np.isfinite(value) else ""
-            out.append(f"{name}: error {_number(value)}{kT}, asked {criteria.state_error:.2f}")
+            out.append(f"{name}: error {shown(value)}{kT}, asked {criteria.state_error:.2f}")
     return out
 
 
-def _surface(criteria: Criteria, f: Array, err: Array) -> list[str]:
+def rough_surface(criteria: Criteria, f: Array, err: Array) -> list[str]:
+    """What is wrong with the errors of the surface, in words."""
     if criteria.surface_error is None:
         return []
     with np.errstate(invalid="ignore"):
@@ -249,7 +252,7 @@ def _surface(criteria: Criteria, f: Array, err: Array) -> list[str]:
 
 def _overlaps(criteria: Criteria, names: list[str], overlaps: Mapping[Pair, float]) -> list[str]:
     out = [
-        f"{a} to {b}: overlap of forward and reverse work {_number(value, 3)}, "
+        f"{a} to {b}: overlap of forward and reverse work {shown(value, 3)}, "
         f"asked {criteria.overlap:g}"
         for (a, b), value in overlaps.items()
         if not value >= criteria.overlap

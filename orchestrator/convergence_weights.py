@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgen.orchestrator.convergence import Array, Criteria, _errors, _number, _surface
+from msgen.orchestrator.convergence import Array, Criteria, large_errors, rough_surface, shown
 from msgen.orchestrator.estimators.pareto import USABLE
 
 
@@ -34,11 +34,11 @@ def judge_weights(
     # errors mean nothing where a state is missing: this is told first
     unmet = [*collapsed]
     if not pareto_k <= USABLE:
-        what = f"tail of the weights: k̂ {_number(pareto_k)}, asked at most {USABLE:g}"
+        what = f"tail of the weights: k̂ {shown(pareto_k)}, asked at most {USABLE:g}"
         unmet.append(f"{what}; what was never drawn may decide")
-    unmet += _errors(criteria, state_errors) + _surface(criteria, surface_f, surface_err)
+    unmet += large_errors(criteria, state_errors) + rough_surface(criteria, surface_f, surface_err)
     if criteria.ess is not None and not ess >= criteria.ess:
-        unmet.append(f"effective draws {_number(ess, 0)}, asked {criteria.ess:g}")
+        unmet.append(f"effective draws {shown(ess, 0)}, asked {criteria.ess:g}")
     if len(state_errors) < 2:
         unmet.append(f"only {len(state_errors)} state known: there is no difference to converge")
     return not unmet, tuple(unmet)

@@ -13,6 +13,7 @@ from msgen.orchestrator.schema.rules import cv_bounds
 from msgen.orchestrator.schema.strategies import (
     HMC,
     FlowMCMC,
+    Importance,
     Metadynamics,
     ParallelTempering,
     Steered,
@@ -123,6 +124,8 @@ def _cost(campaign: Campaign) -> str:
     if isinstance(strategy.local, HMC):
         each *= strategy.local.leapfrog
     text = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
+    if isinstance(strategy, Importance):
+        return f"{strategy.draws:,} energy evaluations of draws, and {text}"
     if isinstance(strategy, FlowMCMC):
         return f"{text} and {campaign.first_replicas * strategy.global_steps:,} of global moves"
     if isinstance(strategy, Targeted):
