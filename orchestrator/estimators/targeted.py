@@ -132,8 +132,11 @@ def two_sided(
     for _ in range(2 if len(of_f) < len(w_f) or len(of_r) < len(w_r) else 0):
         delta = solve_bennett(w_f, w_r, m, share)
         f_f, f_r = fermi(m + w_f - delta), fermi(-m + w_r + delta)
-        # how many works of each direction are worth one independent one
-        worth = _inefficiency(f_r, of_r) / _inefficiency(f_f, of_f)
+        # how many works of the reverse direction are worth one of the forward direction
+        gain = float(np.log(_inefficiency(f_r, of_r) / _inefficiency(f_f, of_f)))
+        # of few units it is noise: what is within two of its errors would only cost coverage
+        noise = 2.0 * float(np.sqrt(2.0 / len(of_f) + 2.0 / len(of_r)))
+        worth = float(np.exp(np.sign(gain) * max(0.0, abs(gain) - noise)))
         m, share = float(np.log(ratio * worth)), 1.0 / worth
     delta = solve_bennett(w_f, w_r, m, share)
     f_f, f_r = fermi(m + w_f - delta), fermi(-m + w_r + delta)

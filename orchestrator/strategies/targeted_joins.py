@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from msgen.orchestrator.base import LogZ
+from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.importance import effective_size, few
 from msgen.orchestrator.estimators.network import NetworkResult
 from msgen.orchestrator.estimators.pareto import pareto_k
@@ -248,4 +249,6 @@ def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> N
 
 
 def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, list[float]]:
-    return {name: list(network.difference(0, k)) for k, name in enumerate(names) if k}
+    found = {name: network.difference(0, k) for k, name in enumerate(names) if k}
+    scale = inflation(network.n_clusters - 1)
+    return {name: [value, scale * error] for name, (value, error) in found.items()}
