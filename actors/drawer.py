@@ -10,7 +10,6 @@ from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.context import WorkerContext
 from msgen.actors.walker import walk
 from msgen.models import Broad, Defended
-from msgen.models.base import GenerativeModel
 from msgen.systems.base import Array, Walkers
 
 
@@ -26,8 +25,8 @@ def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     p = order.payload
     n = int(p["draws"])
     q = _defended(context, order)
-    x = q.sample(n, rng)
-    log_w, bad = log_weights(context, q, x)
+    x, log_q = q.sample_with_log_prob(n, rng)
+    log_w, bad = log_weights(context, x, log_q)
     carry: Tree = {}
     if p["keep"]:
         good = np.isfinite(log_w)
@@ -54,7 +53,7 @@ def watch(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) ->
     """
     done = walk(context, order, rng)
     x = np.asarray(done.carry["recent"])
-    log_w, _ = log_weights(context, _defended(context, order), x)
+    log_w, _ = log_weights(context, x, _defended(context, order).log_prob(x))
     return replace(
         done,
         carry={**done.carry, "held_cvs": context.cvs(x), "held_log_weight": log_w},
@@ -62,19 +61,19 @@ def watch(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) ->
     )
 
 
-def log_weights(context: WorkerContext, q: GenerativeModel, x: Array) -> tuple[Array, int]:
-    """ln w of configurations (n, D), −inf for a density that is not finite, and how many are not.
+def log_weights(context: WorkerContext, x: Array, log_q: Array) -> tuple[Array, int]:
+    """ln w of configurations (n, D) at which the model has `log_q`, and how many have no energy.
 
-    A configuration that q cannot give has +inf only where the target can have it: it is kept at the
+    −inf for a density that is not finite. Where the model cannot be and the target can, it is the
     largest float, so that whoever compares sees it.
     """
     system = context.system
-    finite = np.isfinite(x).all(axis=1)
+    finite = np.asarray(np.isfinite(x).all(axis=1))
     rows = np.where(finite[:, None], x, 0.0)
-    u = np.where(finite, system.energy(Walkers(rows)) / system.kT, np.inf)
-    bad = ~np.isfinite(u)
+    u = np.asarray(np.where(finite, system.energy(Walkers(rows)) / system.kT, np.inf))
+    bad = np.asarray(~np.isfinite(u))
     with np.errstate(invalid="ignore"):
-        log_w = np.where(bad, -np.inf, -u - q.log_prob(rows))
+        log_w = np.where(bad, -np.inf, -u - log_q)
     top = float(np.finfo(np.float64).max)
     return np.minimum(np.where(np.isnan(log_w), -np.inf, log_w), top), int(bad.sum())
 
