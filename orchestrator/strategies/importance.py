@@ -173,7 +173,10 @@ class Importance:
             state["gain"] = kish(new["log_weight"]) / int(self.spec["draws"])
         for fit in (s for s in segments if s.is_fit):
             state["fits"] = int(state["fits"]) + 1
-            state["told"] = dict(fit.counts)
+            # of a training in parts, what was clipped in each: most of it while it is hot
+            before = list(state["told"].get("clipped_by_part", ()))
+            clipped = [*before, *(v for n, v in fit.counts.items() if n == "clipped")]
+            state["told"] = {**fit.counts, **({"clipped_by_part": clipped} if clipped else {})}
             state["hot"] = fit.carry.get("hot", state["hot"])
             if fit.carry["accepted"]:
                 state["version"] = int(state["version"]) + 1
