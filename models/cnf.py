@@ -76,7 +76,8 @@ class ContinuousFlow(ContinuousModel):
             None if features is None else features.float(),
             density.base,
             float(density.log_unit),
-            max(4, config.steps // 2),
+            max(1, config.steps // 2),
+            config.steps,
             config.divergence,
             config.kinetic,
         )

@@ -31,8 +31,10 @@ class OdeLikelihood:
     base : Base
     log_unit : float
         What ln q gains by the units of y.
-    steps : int
-        Of the fixed fourth-order Runge–Kutta method (3/8 rule) that the gradient goes through.
+    steps, held_out_steps : int
+        Of the fixed fourth-order Runge–Kutta method (3/8 rule): that the gradient goes through, and
+        for held-out samples. Few steps have an error that a network can learn to gain from (with
+        four, 0.4 nats of two that were not there); the finer ones do not let that pass.
     divergence : str
         'exact', or 'hutchinson': one Rademacher probe a sample, the same all along its path,
         unbiased for the gradient at 1/d of the cost. Held-out losses are exact in any case.
@@ -45,6 +47,7 @@ class OdeLikelihood:
     base: Base
     log_unit: float
     steps: int
+    held_out_steps: int
     divergence: str = "exact"
     kinetic: float = 0.0
 
@@ -62,7 +65,8 @@ class OdeLikelihood:
         probe = None
         if generator is not None and self.divergence == "hutchinson":
             probe = (2 * torch.randint(0, 2, y.shape, generator=generator) - 1).to(y)
-        log_q, energy = log_likelihood(field, self.base, y, label, self.steps, probe)
+        steps = self.held_out_steps if generator is None else self.steps
+        log_q, energy = log_likelihood(field, self.base, y, label, steps, probe)
         loss = -log_q - self.log_unit
         return loss if generator is None else loss + self.kinetic * energy / y.shape[1]
 
