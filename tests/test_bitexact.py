@@ -21,6 +21,9 @@ MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_r
 WINDOWS = "papers/crabtree_variable_barrier"
 DRAWS = "papers/gabrie_mode_collapse_adaptive"
 ANNEALED = "papers/gabrie_mode_collapse_annealed"
+PAIR = "papers/gabrie_free_energy_pair"
+TEMPERING = "examples/double_well_tempering"
+HILLS = "examples/alanine_dipeptide_metadynamics"
 SMALL = {
     "double_well": (
         "replicas=16",
@@ -49,12 +52,35 @@ SMALL = {
 _DRAWN = ("model={kind: realnvp, transforms: 2, hidden: [8], epochs: 3}", "strategy.draws=512")
 SMALL[DRAWS] = (*_DRAWN, "strategy.training.rounds=3", "output.tensorboard=false")
 SMALL[ANNEALED] = (*_DRAWN, "strategy.training.updates=80", "output.tensorboard=false")
+SMALL[PAIR] = (
+    "replicas=8",
+    "strategy.local={kind: hmc, steps: 2, leapfrog: 3}",
+    "model={kind: realnvp, transforms: 2, hidden: [8], epochs: 3}",
+    "converge.state_error=0.0001 kT",
+    "output.tensorboard=false",
+)
+SMALL[TEMPERING] = (
+    "replicas=8",
+    "strategy.local.steps=5",
+    "converge.state_error=0.0001 kT",
+    "output.tensorboard=false",
+)
+SMALL[HILLS] = (
+    "replicas=3",
+    "strategy={kind: metadynamics, height: 0.5 kT, bias_factor: 2, frequency: 20}",
+    "strategy.local={kind: langevin, steps: 100}",
+    "system.platform=Reference",
+    "output.tensorboard=false",
+)
 PRODUCES = {
     "double_well": "budget.rounds=30",
     "alanine_dipeptide": "budget.rounds=16",
     WINDOWS: "budget.rounds=16",
     DRAWS: "budget.rounds=10",
     ANNEALED: "budget.rounds=14",
+    PAIR: "budget.rounds=13",
+    TEMPERING: "budget.rounds=12",
+    HILLS: "budget.rounds=24",
 }
 """Enough rounds to reach `produce`."""
 
@@ -119,6 +145,9 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
         pytest.param("double_well", 20, 90, 2, marks=pytest.mark.slow),
         pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
         pytest.param(DRAWS, 3, 20, 4, marks=pytest.mark.slow),
+        pytest.param(PAIR, 3, 16, 5, marks=pytest.mark.slow),
+        pytest.param(TEMPERING, 3, 20, 6, marks=pytest.mark.slow),
+        pytest.param(HILLS, 6, 44, 7, marks=pytest.mark.slow),
         pytest.param(ANNEALED, 3, 20, 5, marks=pytest.mark.slow),
     ],
 )
