@@ -14,12 +14,17 @@ from msgen.systems.base import Array
 
 EXPLORE_ROUNDS = 3
 """Attempts to find every named state."""
+SLOWER = 4
+"""By how much every further attempt is slower."""
 RELAX_CHUNKS = 10
 """Readings of the CVs while a pushed walker relaxes."""
 
 
-def push_schedule(problem: Problem, step: float) -> Schedule:
-    """A path of `push_steps` steps whatever the distance, stiff enough to arrive."""
+def push_schedule(problem: Problem, step: float, attempt: int = 0) -> Schedule:
+    """A path of `push_steps` steps whatever the distance, stiff enough to arrive.
+
+    Every later attempt is slower: what is pushed may not have been able to follow.
+    """
     spec = problem.strategy["explore"]
     return Schedule(
         g=Conditional(
@@ -30,7 +35,7 @@ def push_schedule(problem: Problem, step: float) -> Schedule:
         scale=problem.scale,
         friction=1.0 if problem.molecular else 0.0,
         refresh=50,
-        min_steps=int(spec["push_steps"]),
+        min_steps=int(spec["push_steps"]) * SLOWER**attempt,
     )
 
 
@@ -55,7 +60,7 @@ def orders(
     steps = max(1, int(spec["relax_steps"]) // RELAX_CHUNKS)
     payload: Tree = {
         "walkers": pool,
-        "schedule": push_schedule(problem, path_dt).tree(),
+        "schedule": push_schedule(problem, path_dt, attempt).tree(),
         "chunks": max(chunks, 1),
         "steps": steps,
         "step_size": step,
@@ -66,7 +71,9 @@ def orders(
             "explore",
             i,
             {**payload, "targets": goal[part]},
-            cost_hint=float(len(part) * (int(spec["push_steps"]) + chunks * steps)),
+            cost_hint=float(
+                len(part) * (int(spec["push_steps"]) * SLOWER**attempt + chunks * steps)
+            ),
         )
         for i, part in enumerate(parts)
     )
