@@ -164,3 +164,20 @@ def test_alone_it_takes_one_mode_and_annealed_both(seed: int) -> None:
     reverse_kl(taught, Counted(PAIR), mixed, seed=seed, data=data)
     low, ess = weights(taught)
     assert low[0] == pytest.approx(0.3, abs=4 * np.sqrt(0.21 / (4000 * ess)))
+
+
+def test_splines_are_trained_too_and_on_angles() -> None:
+    """u = ½((x−1)/½)² − cos θ: −ln Z is the least that the loss can be."""
+
+    def energy(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x, theta = y.T
+        slope = np.column_stack([(x - 1) / 0.25, np.sin(theta)])
+        return 0.5 * ((x - 1) / 0.5) ** 2 - np.cos(theta), slope
+
+    model = build({"kind": "spline_flow", "transforms": 2, "hidden": [16]}, 2, [False, True])
+    assert isinstance(model, FlowModel)
+    model.place(np.zeros(2), np.ones(2), 0)
+    report = reverse_kl(model, energy, EnergyTraining(updates=120, batch=64), seed=0)
+    least = -np.log(0.5 * np.sqrt(2 * np.pi) * 2 * np.pi * np.i0(1.0))
+    assert report.held_out_loss == pytest.approx(least, abs=0.05)
+    assert report.history[0][0] > least + 0.2
