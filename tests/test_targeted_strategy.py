@@ -31,6 +31,7 @@ SMALL = (
     "system.means=[[-2, 0], [2, 1]]",
     "system.stiffness=[[1, 2], [4, 6]]",
     "system.offsets=[0, -0.4]",
+    "states={A: {x: [-7, 0]}}",
     "replicas=16",
     "strategy.local={kind: hmc, steps: 3, leapfrog: 5}",
     "strategy.explore={pushes: 16, push_steps: 60, relax_steps: 40}",
