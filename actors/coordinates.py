@@ -67,6 +67,15 @@ def exact_coordinates(kind: str, system: System) -> Exact:
     return made
 
 
+def exact(context: WorkerContext) -> Exact:
+    """What `exact_coordinates` makes of the campaign, once per worker."""
+    if "exact_coordinates" not in context.cache:
+        kind = context.setup["strategy"].get("coordinates", "auto")
+        context.cache["exact_coordinates"] = exact_coordinates(kind, context.system)
+    found: Exact = context.cache["exact_coordinates"]
+    return found
+
+
 @dataclass(frozen=True)
 class InCoordinates:
     """ln ρ*(y) = −U(x(y))/kT + ln|∂x/∂y| of a system in a representation; a `Target` of moves.

@@ -8,13 +8,19 @@ import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.context import WorkerContext
+from msgen.actors.coordinates import InCoordinates, exact
+from msgen.actors.explorer import flips
 from msgen.actors.walker import walk
 from msgen.models import Broad, Defended
-from msgen.systems.base import Array, Walkers
+from msgen.systems.base import Array
 
 
 def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Independent draws x of the defended model q, and ln w = −U(x)/kT − ln q(x) of each.
+
+    The model sees configurations in the campaign's coordinates y, and ρ* is their density there: of
+    a molecule, −U/kT plus the logarithm of the volume that belongs to y. Another isomer than the
+    start has no weight.
 
     Payload: 'draws', 'epsilon', 'broad' ('mean' and 'std' of the wide Gaussian), 'first' (number of
     the first draw in the campaign), 'keep' (whether to hand the configurations to the next fit).
@@ -25,16 +31,16 @@ def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     p = order.payload
     n = int(p["draws"])
     q = _defended(context, order)
-    x, log_q = q.sample_with_log_prob(n, rng)
-    log_w, bad = log_weights(context, x, log_q)
+    y, log_q = q.sample_with_log_prob(n, rng)
+    log_w, xi, bad = log_weights(context, y, log_q)
     carry: Tree = {}
     if p["keep"]:
         good = np.isfinite(log_w)
-        carry = {"recent": x[good], "log_weight": log_w[good]}
+        carry = {"recent": y[good], "log_weight": log_w[good]}
     return Segment(
         order.key,
         samples={
-            "cvs": context.cvs(np.where(np.isfinite(x), x, 0.0)),
+            "cvs": xi,
             "log_weight": log_w,
             "draw": int(p["first"]) + np.arange(n, dtype=np.float64),
         },
@@ -52,34 +58,39 @@ def watch(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) ->
     'held_cvs' and 'held_log_weight' of the 'recent' configurations, which no model has learnt from.
     """
     done = walk(context, order, rng)
-    x = np.asarray(done.carry["recent"])
-    log_w, _ = log_weights(context, x, _defended(context, order).log_prob(x))
+    y = np.asarray(done.carry["recent"])
+    log_w, xi, _ = log_weights(context, y, _defended(context, order).log_prob(y))
     return replace(
         done,
-        carry={**done.carry, "held_cvs": context.cvs(x), "held_log_weight": log_w},
-        evaluations=done.evaluations + len(x),
+        carry={**done.carry, "held_cvs": xi, "held_log_weight": log_w},
+        evaluations=done.evaluations + len(y),
     )
 
 
-def log_weights(context: WorkerContext, x: Array, log_q: Array) -> tuple[Array, int]:
-    """ln w of configurations (n, D) at which the model has `log_q`, and how many have no energy.
+def log_weights(context: WorkerContext, y: Array, log_q: Array) -> tuple[Array, Array, int]:
+    """ln w and CVs of configurations y (n, d) with `log_q` of the model, and how many have no ln w.
 
-    −inf for a density that is not finite. Where the model cannot be and the target can, it is the
-    largest float, so that whoever compares sees it.
+    ln w is −inf where ρ* is not finite, and the CVs are then those of nothing, 0. Where the model
+    cannot be and the target can, ln w is the largest float, so that whoever compares sees it.
     """
-    system = context.system
-    finite = np.asarray(np.isfinite(x).all(axis=1))
-    rows = np.where(finite[:, None], x, 0.0)
-    u = np.asarray(np.where(finite, system.energy(Walkers(rows)) / system.kT, np.inf))
-    bad = np.asarray(~np.isfinite(u))
+    coordinates = exact(context)
+    target = InCoordinates(context.system, coordinates)
+    log_p = target.log_density(y)
+    good = np.asarray(np.isfinite(log_p))
+    xi = np.zeros((len(y), len(context.cvs)))
+    if good.any():
+        x = target.placed(y[good])
+        xi[good] = context.cvs(x)
+        if context.setup["system"]["kind"] == "openmm":
+            good[good] = [not names for names in flips(context, x)]
     with np.errstate(invalid="ignore"):
-        log_w = np.where(bad, -np.inf, -u - log_q)
+        log_w = np.where(good, log_p - log_q, -np.inf)
     top = float(np.finfo(np.float64).max)
-    return np.minimum(np.where(np.isnan(log_w), -np.inf, log_w), top), int(bad.sum())
+    return np.minimum(np.where(np.isnan(log_w), -np.inf, log_w), top), xi, int((~good).sum())
 
 
 def _defended(context: WorkerContext, order: WorkOrder) -> Defended:
     p = order.payload
     mean, std = np.asarray(p["broad"]["mean"]), np.asarray(p["broad"]["std"])
-    broad = Broad([False] * context.system.n_dof, mean=mean, std=std)
+    broad = Broad(exact(context).periodic, mean=mean, std=std)
     return Defended(context.models[order.model_version], broad, float(p["epsilon"]))

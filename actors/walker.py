@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.build import build_engine, local_kernel
 from msgen.actors.context import WorkerContext
-from msgen.actors.coordinates import InCoordinates, exact_coordinates
+from msgen.actors.coordinates import InCoordinates, exact
 from msgen.actors.engine import Engine
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel
 from msgen.actors.kernels.independence import Independence
@@ -67,10 +67,7 @@ class _Run:
     @classmethod
     def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> _Run:
         p = order.payload
-        if "exact_coordinates" not in context.cache:
-            kind = context.setup["strategy"].get("coordinates", "auto")
-            context.cache["exact_coordinates"] = exact_coordinates(kind, context.system)
-        coordinates: Exact = context.cache["exact_coordinates"]
+        coordinates = exact(context)
         step, masses = p.get("step_size"), p.get("masses")
         mover: Kernel | Engine
         if context.setup["system"]["kind"] == "openmm":

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from driving import Drive, same
 
-from msgen.actors.base import Segment
+from msgen.actors.base import Segment, stream
+from msgen.actors.coordinates import InCoordinates, exact_coordinates
 from msgen.actors.partition import Partition
+from msgen.models import Broad, Defended, load
+from msgen.models.base import ModelState
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.estimators.importance import effective_size, log_mean, shares
 from msgen.orchestrator.estimators.pareto import pareto_k, smoothed
@@ -209,3 +212,38 @@ def test_as_a_campaign_that_says_so(tmp_path: Path) -> None:
     assert weight.sum() == pytest.approx(1.0)
     f = float(np.log(weight[x < 0].sum() / weight[x >= 0].sum()))
     assert f == pytest.approx(result["states"]["rest"]["f_kT"], abs=1e-6)
+
+
+def test_a_molecule_is_drawn_in_internal_coordinates() -> None:
+    """ln w is that of the density in the model's coordinates, and isomers have no weight."""
+    drive = Drive.of(
+        "alanine_dipeptide",
+        "strategy={kind: importance, draws: 256, training: {kind: data, rounds: 1}}",
+        "strategy.local={kind: langevin, steps: 20}",
+        "strategy.explore={pushes: 2, push_steps: 20, relax_steps: 20}",
+        "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 1}",
+        "replicas=2",
+    )
+    drive.produce(1)
+    step = drive.steps[-1]
+    (order,) = [o for o in step.plan.orders if o.kind == "draw"]
+    (segment,) = [s for s in step.segments if s.key[1] == "draw"]
+    coordinates = exact_coordinates("internal", drive.system)
+    state = step.plan.models[order.model_version]
+    model = load(ModelState(state["config"], state["arrays"]))
+    mean, std = (np.asarray(order.payload["broad"][n]) for n in ("mean", "std"))
+    broad = Broad(coordinates.periodic, mean=mean, std=std)
+    q = Defended(model, broad, order.payload["epsilon"])
+    seed = drive.problem.seed
+    y, log_q = q.sample_with_log_prob(256, stream(seed, order.key))
+    log_p = InCoordinates(drive.system, coordinates).log_density(y)
+    counted = np.isfinite(segment.samples["log_weight"])
+    assert 0 < counted.sum() < 256, "a hardly trained model draws isomers too"
+    told = segment.samples["log_weight"][counted]
+    # OpenMM's own rounding at energies of hundreds of kT
+    assert told == pytest.approx((log_p - log_q)[counted], rel=1e-5)
+    # the wrong twin: without the volume that belongs to internal coordinates
+    volume = coordinates.log_det(y)[counted]
+    assert np.ptp(volume) > 1.0
+    x = coordinates.decode(y[counted], np.random.default_rng(0))
+    assert segment.samples["cvs"][counted] == pytest.approx(drive.cvs(x), abs=1e-6)

@@ -75,13 +75,15 @@ class Search(ExploreSpec):
 
 
 class Importance(Section):
-    """Draws of a frozen model of the full configuration, each with its weight; analytic systems."""
+    """Draws of a frozen model of the whole configuration, each with its weight."""
 
     kind: Literal["importance"]
     local: LocalSpec = Field(default_factory=lambda: HMC(kind="hmc"))
-    """How the walkers move: they give samples to learn from, and are kept out of production to see
-    what the model misses."""
+    """How the walkers move: they give samples to learn from, and in production show what the model
+    misses. By default langevin for molecules, hmc for analytic systems."""
     training: TrainingSpec = Field(default_factory=lambda: Adaptive(kind="adaptive"))
+    coordinates: Literal["auto", "cartesian", "internal"] = "auto"
+    """What the model sees of a configuration; auto: internal for molecules, else cartesian."""
     draws: int = Field(default=4096, ge=256)
     """Draws of a round; more as the rounds go on."""
     broad: Broad = 0.1

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema.importance import Importance
+from msgen.orchestrator.schema.model_rules import coordinate_problems
 from msgen.orchestrator.schema.problems import Path, Problem
 
 if TYPE_CHECKING:
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
 
 def importance_problems(campaign: Campaign, strategy: Importance) -> Iterator[Problem]:
     """Its system, its training and its walkers, in the order of the file."""
-    here: Path = ("strategy",)
-    if campaign.is_molecular:
-        what = "draws whole configurations, so far of analytic systems only"
-        remedy = "Take kind: steered, whose model lives on the CVs"
-        yield Problem((*here, "kind"), strategy.kind, what, remedy)
+    yield from coordinate_problems(campaign, strategy.coordinates)
+    if strategy.training.kind == "reverse_kl" and campaign.is_molecular:
+        what = "needs forces in the model's coordinates, so far of analytic systems only"
+        here: Path = ("strategy", "training", "kind")
+        yield Problem(here, "reverse_kl", what, "Take adaptive, or data")
     if strategy.training.kind == "reverse_kl" and not campaign.model.on_energy:
         what = "cannot be trained on an energy"
         remedy = "Take realnvp or spline_flow, or training: {kind: adaptive}"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree
+from msgen.actors.coordinates import exact_coordinates
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.estimators.diagnostics import kish
@@ -24,6 +25,7 @@ from msgen.orchestrator.strategies.bridging import path_step
 from msgen.orchestrator.strategies.importance_orders import (
     draw_orders,
     parts_of,
+    recent_of,
     training_order,
     watch_orders,
 )
@@ -31,7 +33,7 @@ from msgen.orchestrator.strategies.importance_production import Weighted
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import young_estimate
 from msgen.orchestrator.strategies.stepping import first_step, step_of, tune_step
-from msgen.orchestrator.strategies.walkers import first, joined, rows
+from msgen.orchestrator.strategies.walkers import bare, first, joined, rows
 from msgen.systems.base import Array, System
 
 WIDE = 2.0
@@ -55,7 +57,8 @@ class Importance:
         self.problem = problem
         self.spec = problem.strategy
         self._training = self.spec["training"]["kind"]
-        self._n_dof = system.n_dof
+        self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
+        self._recent = recent_of(problem, self._coordinates.dim)
 
     def start(self) -> Tree:
         """See `Strategy`."""
@@ -94,10 +97,10 @@ class Importance:
             return StepPlan("explore", pushes)
         version = int(state["version"])
         models = {version: state["model"]} if version >= 0 else {}
-        orders = list(watch_orders(problem, state))
+        orders = list(watch_orders(problem, state, self._recent))
         if phase == "produce" or (self._training == "adaptive" and version >= 0):
             orders += draw_orders(problem, state)
-        if phase == "adapt" and (fit := training_order(problem, state, self._n_dof)):
+        if phase == "adapt" and (fit := training_order(problem, state, self._periodic)):
             orders.append(fit)
         return StepPlan(phase, tuple(orders), (), models)
 
@@ -151,9 +154,8 @@ class Importance:
         if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
             return state
         state["missing"] = missing
-        pool = state["pool"]["positions"]
-        state["walkers"] = rows(state["pool"], _evenly(seeds, problem.replicas))
-        state["broad"] = _broad(pool)
+        state["walkers"] = rows(bare(state["pool"]), _evenly(seeds, problem.replicas))
+        state["broad"] = _broad(self._coordinates.encode(state["pool"]["positions"]))
         state["phase"] = "adapt"
         return state
 
@@ -185,6 +187,10 @@ class Importance:
             self._freeze(state)
         state["best"] = max(float(state["best"]), float(state["gain"]))
         return state
+
+    @property
+    def _periodic(self) -> NDArray[np.bool_]:
+        return np.array(self._coordinates.periodic, dtype=bool)
 
     @property
     def _learns(self) -> bool:

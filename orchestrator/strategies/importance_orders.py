@@ -25,19 +25,31 @@ PER_ORDER = 1024
 """Draws of one order."""
 RECENT = 25
 """Times in a round at which every walker hands on its configuration."""
+MOLECULAR = 10
+"""Stretches of local steps in a round of a molecule's walkers."""
+PER_VARIABLE = 100
+"""Configurations of a round of a molecule's walkers, for each variable of its model."""
 LEAST_SHARE = 0.1
 """Weight of the walkers among what the adaptive fit learns from, at least: what draws do not reach
 stays known."""
 
 
-def watch_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
+def recent_of(problem: Problem, dim: int) -> int:
+    """Times in a round at which walkers hand on their configurations, for a model of `dim`."""
+    if not problem.molecular:
+        return RECENT
+    return max(RECENT, int(np.ceil(PER_VARIABLE * dim / problem.replicas)))
+
+
+def watch_orders(problem: Problem, state: Tree, recent: int) -> tuple[WorkOrder, ...]:
     """Local steps of the walkers; in production only in some rounds, beside the frozen model."""
     done = int(state["produced"]["rounds"]) if state["produced"] else 0
     produces = state["phase"] == "produce"
     if produces and done >= 4 and done % 4:
         return ()
     steps = int(problem.strategy["local"]["steps"])
-    walkers = state["walkers"]
+    walkers, blocks = state["walkers"], MOLECULAR if problem.molecular else 1
+    record = int(np.clip(blocks * steps // recent, 1, problem.stride))
     return tuple(
         WorkOrder(
             int(state["round"]),
@@ -46,17 +58,17 @@ def watch_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
             {
                 "walkers": rows(walkers, group),
                 "replicas": group,
-                "blocks": 1,
+                "blocks": blocks,
                 "local_steps": steps,
-                "record": problem.stride,
+                "record": problem.stride if produces else record,
                 "step_size": step_of(state),
                 "global_steps": 0,
                 "epsilon": float(problem.strategy["broad"]),
-                "recent": RECENT,
+                "recent": RECENT if produces else recent,
                 "broad": state["broad"],
             },
             model_version=int(state["version"]) if produces else -1,
-            cost_hint=float(steps * len(group)),
+            cost_hint=float(blocks * steps * len(group)),
         )
         for number, group in enumerate(groups(problem, np.zeros(problem.replicas, dtype=np.int64)))
     )
@@ -93,7 +105,7 @@ def parts_of(training: Mapping[str, Any]) -> int:
     return int(training["rounds"]) if training["kind"] == "adaptive" else 1
 
 
-def training_order(problem: Problem, state: Tree, n_dof: int) -> WorkOrder | None:
+def training_order(problem: Problem, state: Tree, periodic: NDArray[np.bool_]) -> WorkOrder | None:
     """The next fit, None while walkers still settle or gather."""
     training = problem.strategy["training"]
     wait = WARM + (int(training["rounds"]) if training["kind"] == "data" else 0)
@@ -108,7 +120,7 @@ def training_order(problem: Problem, state: Tree, n_dof: int) -> WorkOrder | Non
         "weights": weights,
         "stratum": np.zeros(len(data), dtype=np.int64),
         "n_strata": 1,
-        "periodic": np.zeros(n_dof, dtype=bool),
+        "periodic": periodic,
         "unit": unit,
         "goes_on": True,
     }
