@@ -38,7 +38,10 @@ def campaign(target: str, method: str, seed: int) -> Run:
     given = [x for s in settings(target, method, seed) for x in ("--set", s)]
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         start = time.process_time()
-        main_run([str(file), "--executor", "inline", "--output-dir", folder, *given])
+        code = main_run([str(file), "--executor", "inline", "--output-dir", folder, *given])
+        if code not in (0, 3):
+            # stopped or failed: what it has so far is no result to keep
+            raise SystemExit(f"{target}-{method}-{seed}: msgen-run ended with {code}")
         cpu = time.process_time() - start
         run = summary(Path(folder) / "run", STATES[target], cpu, target, method, seed)
     KEPT.mkdir(parents=True, exist_ok=True)
