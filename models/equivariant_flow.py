@@ -16,14 +16,14 @@ from torch import Tensor
 from msgen.models.base import FitReport, ModelState
 from msgen.models.continuous import Coupling
 from msgen.models.continuous_config import ContinuousConfig
-from msgen.models.continuous_model import Flowing
+from msgen.models.continuous_model import Flowing, times
 from msgen.models.equivariant_coupling import equivariant_transport
 from msgen.models.equivariant_net import PairNet
 from msgen.models.equivariant_units import ParticleUnits
 from msgen.models.fitting import Training, minimise
 from msgen.models.flow_matching import FlowMatching, MatchingConfig
 from msgen.models.kinds import Kind, Space, training_of
-from msgen.models.ode_likelihood import OdeLikelihood
+from msgen.models.map_likelihood import MapLikelihood
 from msgen.models.settings import TRAINING, Whole
 from msgen.systems.errors import SpecError
 
@@ -74,12 +74,11 @@ class EquivariantFlow(FlowMatching):
         if not self.config.refine:
             return matched
         density = self._density
-        objective = OdeLikelihood(
+        objective = MapLikelihood(
             density.to_unit(y).float(),
-            None,
             density.base,
             float(density.log_unit),
-            self.config.steps,
+            times(self.config.steps),
         )
         training = replace(REFINING, updates=self.config.refine, device=self.config.training.device)
         net = density.net.float()
