@@ -9,7 +9,7 @@ Source: Klein, Krämer and Noé, Equivariant flow matching (2023).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -37,10 +37,12 @@ REFINING = Training(learning_rate=3e-3, batch=128, ema=0.98, measured=512)
 
 @dataclass(frozen=True)
 class EquivariantConfig(MatchingConfig):
-    """Beside the rest the dimension of space.
+    """Beside the rest the dimension of space, and what follows the matching.
 
     Attributes
     ----------
+    refine : int
+        Updates by maximum likelihood after those of flow matching.
     space : int
         Coordinates of one particle, those of each together; they divide `dim`.
     """
@@ -55,7 +57,10 @@ class EquivariantConfig(MatchingConfig):
 
 
 class EquivariantFlow(FlowMatching):
-    """Flow matching of a `PairNet` in units that keep the symmetries of the particles."""
+    """Flow matching of a `PairNet` in units that keep the symmetries of the particles.
+
+    Where it is refined, later fits go on by likelihood alone: matching would undo what was gained.
+    """
 
     config: EquivariantConfig
 
@@ -64,15 +69,28 @@ class EquivariantFlow(FlowMatching):
         particles = config.dim // config.space
         return ParticleUnits(PairNet(particles, config.space, config.layers, config.width))
 
+    def _reset(self, seed: int) -> None:
+        super()._reset(seed)
+        self._matched = False
+
+    def _restore(self, state: ModelState) -> Self:
+        super()._restore(state)
+        self._matched = self.fitted
+        return self
+
     def _coupling(self) -> Coupling:
         return equivariant_transport(self.config.space)
 
     def _train(
         self, y: Tensor, seed: int, weights: Tensor | None, context: Tensor | None
     ) -> FitReport:
-        matched = super()._train(y, seed, weights, context)
-        if not self.config.refine:
-            return matched
+        seconds = 0.0
+        if not (self.config.refine and self._matched):
+            matched = super()._train(y, seed, weights, context)
+            self._matched = True
+            if not self.config.refine:
+                return matched
+            seconds = matched.seconds
         density = self._density
         objective = MapLikelihood(
             density.to_unit(y).float(),
@@ -86,7 +104,7 @@ class EquivariantFlow(FlowMatching):
             report = minimise(net, objective, len(y), seed=seed, weights=weights, training=training)
         finally:
             net.double()
-        return replace(report, seconds=matched.seconds + report.seconds)
+        return replace(report, seconds=seconds + report.seconds)
 
     @classmethod
     def from_state(cls, state: ModelState) -> EquivariantFlow:

@@ -266,6 +266,11 @@ def test_refining_raises_the_likelihood() -> None:
     # and the loss is in nats: that of new data to 4 of its standard errors, 60 were held out
     told = -refined.log_prob(new)
     assert abs(report.held_out_loss - told.mean()) < 4 * told.std() / math.sqrt(60)
+    # a restored one goes on from there: matching first would throw it back
+    later = load(refined.state())
+    later.fit(y, seed=2)
+    change = later.log_prob(new) - refined.log_prob(new)
+    assert change.mean() > -4 * change.std() / math.sqrt(len(new))
 
 
 def test_loss_of_a_map_is_that_of_its_very_steps() -> None:
