@@ -32,7 +32,7 @@ EQUIVARIANT_TRAINING = Training(
 )
 """Of flow matching; few updates, as the fits of a campaign go on from one another."""
 REFINING = Training(learning_rate=3e-3, batch=128, ema=0.98, measured=512)
-"""Of the likelihood afterwards: few updates, each hundreds of times as dear."""
+"""Of the likelihood afterwards: few updates, each some thirty times as dear."""
 
 
 @dataclass(frozen=True)
