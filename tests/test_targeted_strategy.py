@@ -222,12 +222,17 @@ def test_draws_outside_of_their_state_count_as_infinite() -> None:
 
 
 def test_what_is_left_out_is_said() -> None:
-    drive = driven("states={A: {x: [-7, 0]}, B: {x: [0, 3.5]}}", "strategy.rest=leave_out")
-    estimate = drive.strategy.estimate(drive.state)
+    drive, boxes = driven(), "states={A: {x: [-7, 0]}, B: {x: [0, 3.5]}}"
+    kept = setup_of(PAIR, *SMALL, boxes, "strategy.rest=leave_out")[0]
+    assert set(kept.estimate(kept.start()).states) == {"A", "B"}
+    state = {**drive.state, "states": {**drive.state["states"], "names": ["A", "B"]}}
+    estimate = kept.estimate(state)
     assert set(estimate.states) == {"A", "B"}
     assert estimate.log_z is not None
-    assert "left out" in estimate.log_z.method
-    assert "A, B only" in estimate.log_z.method
+    assert estimate.log_z.method.endswith("of A, B only, what else there is left out")
+    whole = drive.strategy.estimate(drive.state)
+    assert whole.log_z is not None
+    assert "only" not in whole.log_z.method
 
 
 @pytest.mark.slow
