@@ -33,15 +33,20 @@ def _line(method: str, runs: list[Run]) -> str:
     moves = [r.acceptance.get("global", r.acceptance.get("local", float("nan"))) for r in runs]
     p = [r.probability for r in runs if r.probability is not None]
     spread = f" ± {np.std(p, ddof=1) / np.sqrt(len(p)):.3f}" if len(p) > 1 else ""
-    what = (
-        f"{np.mean(moves):.3f}",
+    # where nothing ever changed state, an effective size would be that of no estimate
+    moved = any(r.flips for r in runs)
+    mixing = (
         f"{np.mean([r.rate for r in runs]):.2f}",
         _count([r.per_sample for r in runs]),
         _count([r.per_sample_all for r in runs]),
         f"{np.mean([r.g for r in runs]):.0f}",
-        f"{np.mean([r.flips for r in runs]):.0f}",
+        f"{np.mean([r.flips for r in runs]):,.0f}",
         f"{max(r.r_hat for r in runs):.2f}",
-        f"{np.mean(p):.3f}{spread}" if p else "–",
+    )
+    what = (
+        f"{np.mean(moves):.3f}",
+        *(mixing if moved else ("none", "–", "–", "–", "0", "–")),
+        f"{np.mean(p):.3f}{spread if moved else ''}" if p else "–",
         f"{sum(r.converged for r in runs)}/{len(runs)}",
         f"{np.mean([r.cpu_s for r in runs]):.0f}",
     )
