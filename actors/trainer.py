@@ -87,7 +87,8 @@ def _refit(
     held = np.tile(rng.random(len(data) // repeats) < HELD_OUT, repeats)
     if "unit" in order.payload:
         unit = np.asarray(order.payload["unit"], dtype=np.int64)
-        held = (rng.random(unit.max() + 1) < HELD_OUT)[unit]
+        if len(known := np.unique(unit)) > 1:
+            held = np.isin(unit, rng.permutation(known)[: max(1, round(HELD_OUT * len(known)))])
         # unit after unit: what a fit itself holds out are stretches of rows
         rows = np.argsort(unit, kind="stable")
         data, weights, held = data[rows], weights[rows], held[rows]
