@@ -73,7 +73,7 @@ def steered(target: Target, seed: int, folder: Path) -> tuple[float, float]:
     spec = campaign(target, "steered", seed, 4e6)
     spec["strategy"] = {"kind": "steered", "local": {"kind": "hmc", "steps": 20}}
     spec["model"] = {"kind": "spline_flow"}
-    spec["converge"] = {"state_error": "0.05 kT", "surface_error": None}
+    spec["converge"] = {"state_error": "0.05 kT", "surface_error": "1 kT"}
     spec["replicas"] = 32
     given = folder / "steered.yaml"
     given.write_text(yaml.safe_dump(spec))
