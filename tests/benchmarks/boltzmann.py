@@ -1,9 +1,9 @@
 """Alanine dipeptide by models of the whole molecule, beside steered moves in the CVs.
 
 `make bench NAME=boltzmann [ARGS=seeds]`. A Boltzmann generator in internal coordinates, trained by
-the adaptive loop (`flow_mcmc`; its proposals by themselves, reweighted, tell the states too), BAR between
-the two φ basins with a flow each (`targeted`), and the `steered` demo, all from one structure to the
-same criteria, against the reference of `tests/references/`.
+the adaptive loop (`flow_mcmc`; its proposals by themselves, reweighted, tell the states too), BAR
+between the two φ basins with a flow each (`targeted`), and the `steered` demo, all from one
+structure to the same criteria, against the reference of `tests/references/`.
 """
 
 from __future__ import annotations
