@@ -223,7 +223,7 @@ def test_weights_count() -> None:
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_a_context_counts(name: str) -> None:
     """At a context, an angle, the density is that of the samples there."""
-    model = build({"kind": name, **QUICK[name], "epochs": 7}, 1, (False,), 1, (True,))
+    model = build({"kind": name, **QUICK[name], "epochs": 10}, 1, (False,), 1, (True,))
     angle = np.random.default_rng(1).uniform(-np.pi, np.pi, (1500, 1))
     y = 2 * np.cos(angle) + 0.3 * np.random.default_rng(2).standard_normal((1500, 1))
     model.fit(y, seed=0, context=angle)
