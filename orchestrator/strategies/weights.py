@@ -91,7 +91,7 @@ class Weights:
         if found is None or not np.isfinite(found.value):
             return None
         error = found.stderr if np.isfinite(found.stderr) else None
-        return LogZ(found.value, error, f"BAR between walkers and model{where}")
+        return LogZ(found.value, error, f"of what was visited, BAR of walkers and model{where}")
 
     def diagnostics(self, found: Difference | None) -> dict[str, Any]:
         """Share of effective draws, largest weight, Pareto k̂ and overlap with the walkers."""
