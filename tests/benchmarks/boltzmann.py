@@ -1,6 +1,6 @@
 """Alanine dipeptide by models of the whole molecule, beside steered moves in the CVs.
 
-`make bench NAME=boltzmann [ARGS=seeds]`. A Boltzmann generator in internal coordinates, trained by
+`make bench NAME=boltzmann [ARGS="seeds strategy…"]`. A Boltzmann generator in internal coordinates, trained by
 the adaptive loop (`flow_mcmc`; its proposals by themselves, reweighted, tell the states too), BAR
 between the two φ basins with a flow each (`targeted`), and the `steered` demo, all from one
 structure to the same criteria, against the reference of `tests/references/`.
@@ -114,9 +114,9 @@ def rows(kind: str, outcomes: list[Outcome]) -> list[Row]:
     return out
 
 
-def main(seeds: int) -> None:
+def main(seeds: int, kinds: list[str]) -> None:
     table: list[Row] = []
-    for kind in CAMPAIGNS:
+    for kind in kinds:
         outcomes = []
         for seed in range(1, seeds + 1):
             o = run(kind, seed)
@@ -124,7 +124,7 @@ def main(seeds: int) -> None:
             print(
                 f"{kind} seed {seed}: {o.status}, ΔF {o.delta_f:.3f} ± {o.stderr:.3f}, surface "
                 f"{o.rms:.3f}, {o.cost['energy_evaluations'] / 1e6:.2f} M, sampling "
-                f"{o.cost['sampling_s']:.0f} s, training {o.cost['training_s']:.0f} s {o.log_z}",
+                f"{o.cost['sampling_s']:.0f} s, training {o.cost['training_s']:.0f} s, ln Z {o.log_z}, {o.reweighted}",
                 flush=True,
             )
         table += rows(kind, outcomes)
@@ -132,4 +132,7 @@ def main(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    chosen = sys.argv[2:] or list(CAMPAIGNS)
+    if unknown := set(chosen) - set(CAMPAIGNS):
+        sys.exit(f"no such strategy here: {', '.join(unknown)}; there are {', '.join(CAMPAIGNS)}")
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3, chosen)
