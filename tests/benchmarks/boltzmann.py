@@ -1,9 +1,9 @@
 """Alanine dipeptide by models of the whole molecule, beside steered moves in the CVs.
 
-`make bench NAME=boltzmann [ARGS="seeds strategy…"]`. A Boltzmann generator in internal coordinates, trained by
-the adaptive loop (`flow_mcmc`; its proposals by themselves, reweighted, tell the states too), BAR
-between the two φ basins with a flow each (`targeted`), and the `steered` demo, all from one
-structure to the same criteria, against the reference of `tests/references/`.
+`make bench NAME=boltzmann [ARGS="seeds strategy…"]`. A Boltzmann generator in internal coordinates,
+trained by the adaptive loop (`flow_mcmc`; its proposals by themselves, reweighted, tell the states
+too), BAR between the two φ basins with a flow each (`targeted`), and the `steered` demo, all from
+one structure to the same criteria, against the reference of `tests/references/`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,8 @@ def main(seeds: int, kinds: list[str]) -> None:
             print(
                 f"{kind} seed {seed}: {o.status}, ΔF {o.delta_f:.3f} ± {o.stderr:.3f}, surface "
                 f"{o.rms:.3f}, {o.cost['energy_evaluations'] / 1e6:.2f} M, sampling "
-                f"{o.cost['sampling_s']:.0f} s, training {o.cost['training_s']:.0f} s, ln Z {o.log_z}, {o.reweighted}",
+                f"{o.cost['sampling_s']:.0f} s, training {o.cost['training_s']:.0f} s, "
+                f"ln Z {o.log_z}, {o.reweighted}",
                 flush=True,
             )
         table += rows(kind, outcomes)
