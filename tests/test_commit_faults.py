@@ -75,9 +75,9 @@ def test_cut_at_every_disk_operation(tmp_path: Path, whole: dict[str, object]) -
         look(path, whole)
         assert finish(path, rounds=ROUNDS) == whole, f"cut at call {at}, {disk.broke}"
     assert at > 100
-    assert seen >= {"create", "write", "fsync", "replace", "mkdir", "unlink"}
-    # once or twice a run, and threads decide when: it need not be the call that failed
-    assert "rmdir" in disk.calls
+    assert seen >= {"create", "write", "fsync", "replace", "mkdir"}
+    # a few times a run, and threads decide when: it need not be the call that failed
+    assert {"unlink", "rmdir"} <= set(disk.calls)
 
 
 def test_a_resume_can_be_cut_too(tmp_path: Path, whole: dict[str, object]) -> None:

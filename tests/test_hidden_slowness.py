@@ -26,8 +26,10 @@ HIDDEN = (
     "replicas=4",
     "seed=1",
 )
-STUCK = (
+STUCK = (  # one campaign of four like it: a barrier of 12 kT, and halves that happen to agree
     *HIDDEN,
+    "system={kind: evolving_double_well, a3: 0.4, slow_mass: 1}",
+    "seed=3",
     "strategy={kind: umbrella, windows: {z1: 12}, seeds: neighbour, exchange: off, relax: 200}",
     "strategy.local={kind: mala, steps: 100}",
 )

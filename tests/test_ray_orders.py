@@ -148,14 +148,12 @@ def test_not_finite_walkers_cost_the_worker(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_dead_worker_loses_only_what_it_was_busy_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    deaths = []
+    dead: list[int] = []  # the worker's thread: what waits behind the order dies with it
 
     def behave(order: WorkOrder) -> Segment:
-        if not deaths:
-            deaths.append(order)
-            raise ActorDiedError
-        if len(deaths) == 1:
-            deaths.append(order)
+        if not dead:
+            dead.append(threading.get_ident())
+        if threading.get_ident() in dead:
             raise ActorDiedError
         return segment(order)
 
