@@ -22,6 +22,7 @@ WINDOWS = "papers/crabtree_variable_barrier"
 DRAWS = "papers/gabrie_mode_collapse_adaptive"
 ANNEALED = "papers/gabrie_mode_collapse_annealed"
 PAIR = "papers/gabrie_free_energy_pair"
+FLOW = "papers/gabrie_mixture_16d"
 TEMPERING = "examples/double_well_tempering"
 HILLS = "examples/alanine_dipeptide_metadynamics"
 SMALL = {
@@ -59,6 +60,13 @@ SMALL[PAIR] = (
     "converge.state_error=0.0001 kT",
     "output.tensorboard=false",
 )
+SMALL[FLOW] = (
+    "replicas=12",
+    "strategy={kind: flow_mcmc, local: {kind: hmc, steps: 2}, global_steps: 5}",
+    "model={kind: copula_flow, transforms: 2, hidden: [8]}",
+    "converge.state_error=0.0001 kT",
+    "output.tensorboard=false",
+)
 SMALL[TEMPERING] = (
     "replicas=8",
     "strategy.local.steps=5",
@@ -79,6 +87,7 @@ PRODUCES = {
     DRAWS: "budget.rounds=10",
     ANNEALED: "budget.rounds=14",
     PAIR: "budget.rounds=13",
+    FLOW: "budget.rounds=26",
     TEMPERING: "budget.rounds=12",
     HILLS: "budget.rounds=24",
 }
@@ -146,6 +155,7 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
         pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
         pytest.param(DRAWS, 3, 20, 4, marks=pytest.mark.slow),
         pytest.param(PAIR, 3, 16, 5, marks=pytest.mark.slow),
+        pytest.param(FLOW, 4, 30, 8, marks=pytest.mark.slow),
         pytest.param(TEMPERING, 3, 20, 6, marks=pytest.mark.slow),
         pytest.param(HILLS, 6, 44, 7, marks=pytest.mark.slow),
         pytest.param(ANNEALED, 3, 20, 5, marks=pytest.mark.slow),
