@@ -50,9 +50,14 @@ SMALL = {
         "output.tensorboard=false",
     ),
 }
-_DRAWN = ("model={kind: realnvp, transforms: 2, hidden: [8], epochs: 3}", "strategy.draws=512")
-SMALL[DRAWS] = (*_DRAWN, "strategy.training.rounds=3", "output.tensorboard=false")
-SMALL[ANNEALED] = (*_DRAWN, "strategy.training.updates=80", "output.tensorboard=false")
+_DRAWN = (
+    "model={kind: realnvp, transforms: 2, hidden: [8], epochs: 3}",
+    "strategy.draws=512",
+    "converge.state_error=0.0001 kT",
+    "output.tensorboard=false",
+)
+SMALL[DRAWS] = (*_DRAWN, "strategy.training.rounds=3")
+SMALL[ANNEALED] = (*_DRAWN, "strategy.training.updates=80")
 SMALL[PAIR] = (
     "replicas=8",
     "strategy.local={kind: hmc, steps: 2, leapfrog: 3}",
@@ -153,12 +158,12 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
         ("double_well", 2, 20, 1),
         pytest.param("double_well", 20, 90, 2, marks=pytest.mark.slow),
         pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
-        pytest.param(DRAWS, 3, 20, 4, marks=pytest.mark.slow),
-        pytest.param(PAIR, 3, 16, 5, marks=pytest.mark.slow),
-        pytest.param(FLOW, 4, 30, 8, marks=pytest.mark.slow),
-        pytest.param(TEMPERING, 3, 20, 6, marks=pytest.mark.slow),
+        pytest.param(DRAWS, 3, 60, 4, marks=pytest.mark.slow),
+        pytest.param(PAIR, 3, 24, 5, marks=pytest.mark.slow),
+        pytest.param(FLOW, 4, 50, 8, marks=pytest.mark.slow),
+        pytest.param(TEMPERING, 3, 60, 6, marks=pytest.mark.slow),
         pytest.param(HILLS, 6, 44, 7, marks=pytest.mark.slow),
-        pytest.param(ANNEALED, 3, 20, 5, marks=pytest.mark.slow),
+        pytest.param(ANNEALED, 3, 60, 5, marks=pytest.mark.slow),
     ],
 )
 def test_killed_at_random_moments(
