@@ -170,7 +170,7 @@ def collective_cv(name: str, spec: Mapping[str, Any], system: System, field: Fie
     Parameters
     ----------
     spec : Mapping
-        By kind: ``mean_coordinate`` {indices}; ``pair_distances`` {statistic, r0};
+        By kind: ``mean_coordinate`` {indices, scale}; ``pair_distances`` {statistic, r0};
         ``potential_energy``.
 
     Raises
@@ -184,9 +184,9 @@ def collective_cv(name: str, spec: Mapping[str, Any], system: System, field: Fie
     if kind == "potential_energy":
         return PotentialEnergy(name, system)
     if kind == "mean_coordinate":
-        indices = spec.get("indices")
+        indices, scale = spec.get("indices"), float(spec.get("scale") or 1.0)
         if indices is None:
-            return MeanCoordinate(name)
+            return MeanCoordinate(name, scale=scale)
         whole = [i for i in indices if isinstance(i, int) and 0 <= i < system.n_dof]
         if len(whole) != len(indices) or not whole or len(set(whole)) != len(whole):
             raise SpecError(
@@ -195,7 +195,7 @@ def collective_cv(name: str, spec: Mapping[str, Any], system: System, field: Fie
                 "are no distinct coordinates",
                 f"Give each of 0 … {system.n_dof - 1} at most once",
             )
-        return MeanCoordinate(name, tuple(whole))
+        return MeanCoordinate(name, tuple(whole), scale)
     if not isinstance(system, Particles):
         raise SpecError(where, kind, "is for clusters of particles", "Use kind: mean_coordinate")
     statistic, r0 = spec.get("statistic") or "mean", spec.get("r0")

@@ -15,16 +15,21 @@ Statistic = Literal["mean", "rms", "smallest", "largest", "short"]
 
 @dataclass(frozen=True, eq=False)
 class MeanCoordinate:
-    """Mean of the coordinates `indices`; all of them where that is None."""
+    """`scale` times the mean of the coordinates `indices`; of all of them where that is None.
+
+    Of N coordinates √N times the mean is the first coefficient of their Haar transform.
+    """
 
     name: str
     indices: tuple[int, ...] | None = None
+    scale: float = 1.0
     periodic: bool = field(default=False, init=False)
     unit: str = field(default="1", init=False)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        return (x if self.indices is None else x[:, list(self.indices)]).mean(-1)
+        chosen = x if self.indices is None else x[:, list(self.indices)]
+        return self.scale * chosen.mean(-1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -215,6 +215,7 @@ def test_collective_cvs() -> None:
         "u": {"kind": "potential_energy"},
         "m": {"kind": "mean_coordinate"},
         "part": {"kind": "mean_coordinate", "indices": [0, 2]},
+        "haar": {"kind": "mean_coordinate", "scale": 8**0.5},
     }
     cvs = build_cvs(spec, dw, HERE)
     x = np.array([[0.0, 0, 2.5, 0, 2.5, 6.0, 0, 6.0]])
@@ -222,6 +223,7 @@ def test_collective_cvs() -> None:
     expected = [
         d.mean(), np.sqrt((d**2).mean()), 2.5, 6.5, (1 / (1 + (d / 4) ** 12)).sum(),
         dw.value(x)[0], x.mean(), 1.25,
+        x.sum() / 8**0.5,
     ]  # fmt: skip
     np.testing.assert_allclose(cvs(x)[0], expected, rtol=1e-12)
     value, gradient = cvs.value_and_gradient(x + 0.01 * np.arange(8))
@@ -230,7 +232,7 @@ def test_collective_cvs() -> None:
     up = cvs(x + 0.01 * np.arange(8) + h * e)
     down = cvs(x + 0.01 * np.arange(8) - h * e)
     np.testing.assert_allclose((up - down)[0] / (2 * h), gradient[0] @ e, rtol=1e-4, atol=1e-6)
-    assert value.shape == (1, 8)
+    assert value.shape == (1, len(spec))
     rg = np.sqrt(((x.reshape(4, 2) - x.reshape(4, 2).mean(0)) ** 2).sum() / 4)
     assert expected[1] == pytest.approx(np.sqrt(8 / 3) * rg)
 

@@ -150,6 +150,8 @@ class MeanCoordinate(_CV):
     kind: Literal["mean_coordinate"]
     indices: list[Annotated[int, Field(ge=0)]] | None = Field(default=None, min_length=1)
     """Which coordinates; by default all."""
+    scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """What the mean is multiplied by: √N makes it the first Haar coefficient."""
 
 
 class PairDistances(_CV):
