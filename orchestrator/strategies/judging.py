@@ -42,8 +42,11 @@ def judged(problem: Problem, state: Tree, production: Production, states: Partit
             acceptance["steered"] = totals.get("accepted", 0.0) / max(totals["paths"], 1.0)
     extra = {**_about(problem, state), "broken_paths": totals.get("broken", 0.0)}
     if not stratify and len(works):
-        extra["path_steps_per_crossing"] = totals["path_steps"] / max(totals["crossings"], 1e-9)
-        extra["steps_per_path"] = totals["path_steps"] / max(totals["paths"], 1.0)
+        paths, crossings = max(totals["paths"], 1.0), max(totals["crossings"], 1e-9)
+        extra["crossings"] = totals["crossings"]
+        for what in ("steps", "evaluations"):
+            extra[f"path_{what}_per_crossing"] = totals[f"path_{what}"] / crossings
+            extra[f"{what}_per_path"] = totals[f"path_{what}"] / paths
     return production.estimate(problem, states, stratify, acceptance, extra, state["missing"])
 
 
