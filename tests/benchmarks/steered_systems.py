@@ -28,6 +28,7 @@ ORDER = (
     "solvent",
     "speed",
     "profile",
+    "equal_cost",
 )
 HERE = Path(__file__).parent / "steered"
 

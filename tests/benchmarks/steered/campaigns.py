@@ -185,9 +185,23 @@ def runs(
 def note(one: Run, label: str, settings: Sequence[str]) -> None:
     """Keep what a campaign gave: long tables are not to be lost with the last of their rows."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    name = "".join(c if c.isalnum() else "_" for c in label)
     text = json.dumps({"label": label, "settings": list(settings), **asdict(one)}, indent=1)
-    (KEPT / f"{name}-{one.seed}.json").write_text(text + "\n")
+    (KEPT / f"{_plain(label)}-{one.seed}.json").write_text(text + "\n")
+
+
+def kept(label: str, seed: int) -> Run | None:
+    """What `note` has kept under a label, None if nothing."""
+    path = KEPT / f"{_plain(label)}-{seed}.json"
+    if not path.is_file():
+        return None
+    tree = json.loads(path.read_text())
+    states = {name: tuple(pair) for name, pair in tree["states"].items()}
+    about = {k: v for k, v in tree.items() if k not in ("label", "settings", "states")}
+    return Run(**about, states=states)
+
+
+def _plain(label: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in label)
 
 
 def describe(one: Run) -> str:
