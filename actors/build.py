@@ -67,7 +67,7 @@ def local_kernel(
 def build_engine(context: WorkerContext, step: float | None, masses: Array | None = None) -> Engine:
     """The engine for this worker; a molecule's is made once, since its Contexts are dear."""
     spec = context.setup["strategy"]["local"]
-    if context.setup["system"]["kind"] != "openmm":
+    if not context.molecular:
         kernel = local_kernel(spec, context.system, step, masses)
         return ArrayEngine(context.system, context.cvs, kernel, masses)
     if "engine" not in context.cache:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgen.actors.base import Tree
 from msgen.actors.shelf import Shelf
 from msgen.models.base import GenerativeModel, ModelState
+from msgen.systems.kinds import is_molecular
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
@@ -77,6 +78,11 @@ class WorkerContext:
     def base_dir(self) -> Path:
         """Folder that file names in the campaign are relative to."""
         return Path(self.setup.get("base_dir", "."))
+
+    @property
+    def molecular(self) -> bool:
+        """Whether OpenMM steps the campaign's system; known without building it."""
+        return is_molecular(self.setup["system"]["kind"])
 
     @cached_property
     def shelf(self) -> Shelf:

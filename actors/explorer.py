@@ -37,7 +37,7 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     xi = context.cvs(start.positions)
     pushed = engine.switch(Walkers(start.positions, None, start.box), xi, targets, schedule)
     ends, trails = [], []
-    for part in _batches(pushed.walkers, molecular=context.setup["system"]["kind"] == "openmm"):
+    for part in _batches(pushed.walkers, molecular=context.molecular):
         engine.load(part)
         n = len(part)
         free = np.zeros(n, dtype=bool)
@@ -81,7 +81,7 @@ def _batches(walkers: Walkers, molecular: bool) -> list[Walkers]:
 
 def flips(context: WorkerContext, positions: Array) -> list[list[str]]:
     """For each configuration, which peptide bonds and chiral centres differ from the start."""
-    if context.setup["system"]["kind"] != "openmm":
+    if not context.molecular:
         return [[] for _ in positions]
     return stereo_watch(context).names_flipped(positions)
 

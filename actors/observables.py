@@ -19,7 +19,7 @@ MOST_COORDINATES = 16
 
 def watched_names(context: WorkerContext) -> tuple[str, ...]:
     """Names of the columns of `watch`; a torsion has two, its cos and its sin."""
-    if context.setup["system"]["kind"] != "openmm":
+    if not context.molecular:
         return tuple(f"x{d}" for d in range(min(context.system.n_dof, MOST_COORDINATES)))
     names, _, _, centres = _molecule(context)
     return (*(f"{part} {n}" for n in names for part in ("cos", "sin")), *centres)
@@ -36,7 +36,7 @@ def watch(context: WorkerContext, positions: Array) -> Array:
     -------
     Array, shape (n, H)
     """
-    if context.setup["system"]["kind"] != "openmm":
+    if not context.molecular:
         return positions[:, :MOST_COORDINATES]
     # here: an analytic system needs no topology
     from msgen.systems.torsions import handedness, torsion_angles

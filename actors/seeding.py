@@ -59,7 +59,7 @@ class Judge:
     @classmethod
     def of(cls, context: WorkerContext, g: Conditional) -> Judge:
         """The judge of a campaign; the minimum under its start is found once per worker."""
-        if context.setup["system"]["kind"] != "openmm":
+        if not context.molecular:
             return cls(g)
         if "seed_ceiling" not in context.cache:
             system = molecule(context)
@@ -118,7 +118,7 @@ def settle(
     relax, steps : int
         Chunks of local dynamics under the restraint, and steps of each.
     """
-    molecular = context.setup["system"]["kind"] == "openmm"
+    molecular = context.molecular
     start = context.system.initial().box
     box = None if start is None else np.repeat(start, len(proposed), axis=0)
     walkers = Walkers(np.array(proposed, dtype=np.float64), None, box)

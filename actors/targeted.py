@@ -152,4 +152,4 @@ class _Isomers:
 
 
 def _isomers(context: WorkerContext) -> _Isomers | None:
-    return _Isomers(context) if context.setup["system"]["kind"] == "openmm" else None
+    return _Isomers(context) if context.molecular else None

@@ -86,7 +86,7 @@ def _engine(
     context: WorkerContext, order: WorkOrder, tau: Array, rng: np.random.Generator
 ) -> Heated:
     walkers = walkers_of(order.payload["walkers"], context)
-    if context.setup["system"]["kind"] != "openmm":
+    if not context.molecular:
         step = order.payload.get("step_size")
         sizes = None if step is None else np.asarray(step, dtype=np.float64)
         return HeatedArray(context, walkers, tau, sizes, rng)

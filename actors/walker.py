@@ -70,7 +70,7 @@ class _Run:
         coordinates = exact(context)
         step, masses = p.get("step_size"), p.get("masses")
         mover: Kernel | Engine
-        if context.setup["system"]["kind"] == "openmm":
+        if context.molecular:
             mover = build_engine(context, None)
             mover.begin(rng)
         else:
