@@ -9,6 +9,9 @@ import numpy as np
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Mask, Schedule, Switched, Tally
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget, Target
+from msgen.actors.kernels.exact_switching import switch
+from msgen.actors.kernels.flight import Rows
+from msgen.actors.kernels.level_sets import level_sets
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
 
@@ -50,6 +53,22 @@ class RestraintTarget:
         slope = np.where(self.on[:, None], self.g.slope(self.lam, xi), 0.0)
         value = np.where(self.on, -self.g.energy(self.lam, xi), 0.0)
         return value, -np.einsum("nc,ncd->nd", slope, dxi)
+
+
+@dataclass(frozen=True)
+class Potential:
+    """A system as the landscape of exactly moved CVs."""
+
+    system: System
+
+    def force(self, x: Array, rows: Rows) -> Array:
+        """−∇U, shape (n, D)."""
+        return self.system.energy_and_force(Walkers(x))[1]
+
+    def energy_and_force(self, x: Array, rows: Rows) -> tuple[Array, Array]:
+        """U/kT, shape (n,), and −∇U, shape (n, D)."""
+        u, f = self.system.energy_and_force(Walkers(x))
+        return u / self.system.kT, f
 
 
 class ArrayEngine:
@@ -135,6 +154,8 @@ class ArrayEngine:
         The half kick at λ₀ and the half kick at λ_N make the protocol read the same backwards, and
         the map between two refreshments preserves volume, so that its energy error is part of W.
         """
+        if schedule.exact:
+            return self._switch_exactly(walkers, start, stop, schedule)
         n = len(walkers)
         kT, mass, dt, rng = self.system.kT, self._path_masses(schedule), schedule.dt, self._rng
         g = schedule.g
@@ -184,3 +205,19 @@ class ArrayEngine:
         x[broken] = walkers.positions[broken]
         self.tally.evaluations += evaluations
         return Switched(Walkers(x), end_xi, work, evaluations, int(broken.sum()))
+
+    def _switch_exactly(
+        self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule
+    ) -> Switched:
+        ends = switch(
+            Potential(self.system),
+            level_sets(self.cvs, self.masses),
+            walkers.positions,
+            schedule.g.displacement(stop, start),
+            schedule,
+            self.system.kT,
+            self.masses,
+            self._rng,
+        )
+        self.tally.evaluations += ends.evaluations
+        return ends.switched(walkers, self.cvs(ends.x))

@@ -45,6 +45,12 @@ class Schedule:
         Shortest path.
     smooth : float
         w of `progress`: 1 starts and stops λ at rest, 0 moves it at one speed.
+    scheme : str
+        'extended': g pulls the CVs after λ. Others hold them exactly at λ, see
+        `msgen.actors.kernels.exact_switching`; g has no part in these.
+    metropolised : bool
+        Whether the steps between displacements of the CVs are tested; not for 'extended', 'moving'
+        and 'asymmetric'.
     """
 
     g: Conditional
@@ -57,6 +63,13 @@ class Schedule:
     overdamped: bool = False
     min_steps: int = 10
     smooth: float = 1.0
+    scheme: str = "extended"
+    metropolised: bool = False
+
+    @property
+    def exact(self) -> bool:
+        """Whether the CVs stand exactly at λ."""
+        return self.scheme != "extended"
 
     def levels(self, displacement: Array) -> NDArray[np.int64]:
         """L, the number of increments of λ, from Δλ, shape (n, C) → (n,). Even in Δλ."""
@@ -77,6 +90,11 @@ class Schedule:
         if self.overdamped:
             return 0.0
         return float(np.exp(-self.friction * self.refresh * self.stride * self.dt))
+
+    @property
+    def half_damping(self) -> float:
+        """c of the half refreshment at either side of a step at fixed λ."""
+        return 0.0 if self.overdamped else float(np.exp(-0.5 * self.friction * self.dt))
 
     def tree(self) -> Tree:
         """As a tree, for payloads and checkpoints; `from_tree` is the inverse."""
@@ -100,6 +118,8 @@ _SCALARS = (
     "overdamped",
     "min_steps",
     "smooth",
+    "scheme",
+    "metropolised",
 )
 
 
@@ -118,6 +138,8 @@ class Switched:
     evaluations : int
     broken : int
         Paths that met a non-finite energy or a failed constraint.
+    failures : int
+        Projections on the surface of the CVs that failed, see `flight.Ends`.
     """
 
     walkers: Walkers
@@ -125,6 +147,7 @@ class Switched:
     work: Array
     evaluations: int
     broken: int
+    failures: int = 0
 
 
 @dataclass

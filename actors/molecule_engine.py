@@ -9,6 +9,9 @@ import openmm as mm
 
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Mask, Schedule, Switched, Tally
+from msgen.actors.kernels.exact_switching import switch
+from msgen.actors.kernels.level_sets import level_sets
+from msgen.actors.molecule_landscape import MoleculeLandscape
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.engine import Engine as Stepper
 from msgen.systems.molecular import OpenMMSystem
@@ -177,6 +180,8 @@ class MoleculeEngine:
         """
         n = len(walkers)
         self._active = None
+        if schedule.exact:
+            return self._switch_exactly(walkers, start, stop, schedule)
         x = np.array(walkers.positions, dtype=np.float64)
         xi = np.full((n, len(self.cvs)), np.nan)
         work = np.full(n, np.inf)
@@ -199,6 +204,23 @@ class MoleculeEngine:
         broken = int(np.isinf(work).sum())
         evaluations = self.tally.evaluations - before
         return Switched(Walkers(x, None, walkers.box), xi, work, evaluations, broken)
+
+    def _switch_exactly(
+        self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule
+    ) -> Switched:
+        masses = self.system.masses
+        ends = switch(
+            MoleculeLandscape(self._free, walkers, self.system.kT),
+            level_sets(self.cvs, masses),
+            walkers.positions,
+            schedule.g.displacement(stop, start),
+            schedule,
+            self.system.kT,
+            masses,
+            self._rng,
+        )
+        self.tally.evaluations += ends.evaluations
+        return ends.switched(walkers, self.cvs(ends.x))
 
     def _drive(self, start: Array, delta: Array, levels: int, schedule: Schedule) -> float:
         """Drive the loaded walker; its work in kT.

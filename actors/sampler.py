@@ -149,6 +149,10 @@ def _frames(context: WorkerContext, walkers: Walkers) -> dict[str, Array]:
     return {"positions": walkers.positions}
 
 
+COUNTED = ("paths", "accepted", "path_evaluations", "broken", "constraint_failures")
+"""What is counted of the paths of an order."""
+
+
 class _Mover:
     """Launches the paths of one order."""
 
@@ -168,7 +172,7 @@ class _Mover:
         self._chain = p["mode"] == "chain"
         self._works = _Works([])
         self._starts: list[tuple[Walkers, Array, Labels, Labels, int]] = []
-        self.counts = {"paths": 0.0, "accepted": 0.0, "path_evaluations": 0.0, "broken": 0.0}
+        self.counts = dict.fromkeys(COUNTED, 0.0)
 
     def after_block(self, block: int, local: Tempered, replicas: Labels) -> None:
         """Take the walkers without λ, which are distributed as ρ*, as starting points."""
@@ -212,6 +216,7 @@ class _Mover:
         self.counts["paths"] += len(source)
         self.counts["path_evaluations"] += self._engine.tally.evaluations - before
         self.counts["broken"] += paths.broken
+        self.counts["constraint_failures"] += paths.failures
         steps = schedule.levels(schedule.g.displacement(paths.stop, paths.start)) * schedule.stride
         self._works.add(paths, replicas, which, steps)
         return paths

@@ -48,7 +48,8 @@ class Paths:
         Where the paths ended.
     walkers : Walkers
         Their last configurations.
-    evaluations, broken : int
+    evaluations, broken, failures : int
+        See `Switched`.
     """
 
     source: Labels
@@ -61,6 +62,7 @@ class Paths:
     walkers: Walkers
     evaluations: int
     broken: int
+    failures: int = 0
 
 
 def draw_start(
@@ -103,20 +105,19 @@ def steer(
 
     obeys Crooks' relation between the paths A → B started from ρ* in A and those B → A started
     from ρ* in B, with ΔF = −ln P(B)/P(A) (Crooks, Phys. Rev. E 60, 2721, 1999; extended variable:
-    design of this package). A path that ends outside B has w = ∞: its reverse cannot be generated.
+    design of this package). Where the schedule moves the CVs exactly g is a point mass: λ₀ = ξ(x₀),
+    λ_N = ξ(x_N), and the last term is 0. A path that ends outside B has w = ∞: its reverse cannot
+    be generated.
     """
     g = schedule.g
-    start = draw_start(xi, source, partition, g, rng)
+    start = xi.copy() if schedule.exact else draw_start(xi, source, partition, g, rng)
     stop = proposals.sample(target, rng)
     driven = engine.switch(walkers, start, stop, schedule)
     with np.errstate(divide="ignore", invalid="ignore"):
-        work = (
-            driven.work
-            + proposals.log_prob(stop, target)
-            - proposals.log_prob(start, source)
-            + np.log(partition.mass(driven.xi, g, target))
-            - np.log(partition.mass(xi, g, source))
-        )
+        work = driven.work + proposals.log_prob(stop, target) - proposals.log_prob(start, source)
+        if not schedule.exact:
+            work += np.log(partition.mass(driven.xi, g, target))
+            work -= np.log(partition.mass(xi, g, source))
     # −∞ too: a λ_N that the model drew and calls impossible must not be accepted
     lost = (partition.assign(driven.xi) != target) | ~np.isfinite(driven.work) | ~np.isfinite(work)
     work = np.where(lost, np.inf, work)
@@ -131,6 +132,7 @@ def steer(
         driven.walkers,
         driven.evaluations,
         driven.broken,
+        driven.failures,
     )
 
 
