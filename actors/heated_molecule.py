@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import openmm as mm
 from numpy.typing import NDArray
 
 from msgen.actors.build import molecule
@@ -56,7 +57,7 @@ class HeatedMolecule:
     def _heat(self, row: int) -> None:
         """The thermostat of a row."""
         integrator, tau = self._stepper.integrator, float(self._tau[row])
-        if self._start.lagging:
+        if isinstance(integrator, mm.LangevinMiddleIntegrator):
             integrator.setTemperature(self._system.temperature * tau)
         else:
             integrator.setGlobalVariableByName("kT", self._system.kT * tau)

@@ -25,6 +25,7 @@ from msgen.orchestrator.job import Job, Resources
 from msgen.orchestrator.limits import Limits
 from msgen.orchestrator.lock import RunLock
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.schema.baseline_rules import own_temperature
 from msgen.orchestrator.stop import StopFlag
 from msgen.orchestrator.validate import RESOLVED, Checked
 
@@ -199,7 +200,7 @@ def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
     molecular = campaign.is_molecular
     header = RunHeader(
         campaign=campaign.name,
-        temperature_K=campaign.spec_system()["temperature"] if molecular else None,
+        temperature_K=own_temperature(campaign),
         kT_kJ_per_mol=checked.system.kT if molecular else None,
         cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
         regions=campaign.spec_states() or {},

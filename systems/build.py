@@ -13,11 +13,12 @@ from msgen.systems.analytic import DoubleWell, MuellerBrown
 from msgen.systems.base import System
 from msgen.systems.build_targets import TARGET_KINDS, positive, target_system
 from msgen.systems.errors import SpecError
+from msgen.systems.kinds import MOLECULAR_KINDS, PARTICLE_KINDS
 from msgen.systems.mixtures import GaussianMixture, GaussianTunnel
 from msgen.systems.slow_fast import SLOW_MASS, EvolvingDoubleWell, SlowFast, VariableBarrier
 
 SYSTEM_KINDS = (
-    "openmm",
+    *MOLECULAR_KINDS,
     "python",
     "double_well",
     "mueller_brown",
@@ -129,8 +130,9 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
     ----------
     spec : Mapping
         The ``system:`` section, resolved. By kind: ``openmm`` (see
-        `build_molecular.openmm_system`);
-        ``python`` {factory, arguments}; ``double_well`` {kT, start: left | right};
+        `build_molecular.openmm_system`); ``dimer`` and ``polymer`` (see
+        `build_particles.particle_system`); ``python`` {factory, arguments};
+        ``double_well`` {kT, start: left | right};
         ``mueller_brown`` {kT, start: [x, y]}; ``gaussian_mixture`` {dim, means, scales, weights,
         kT, start: component}; ``gaussian_tunnel`` {start: 0 | 10}; ``evolving_double_well``
         {a3, range: [low, high], wall, slow_mass, start: left | right}; ``variable_barrier`` the
@@ -151,6 +153,10 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
         from msgen.systems.build_molecular import openmm_system
 
         return openmm_system(spec, base_dir, platform)
+    if kind in PARTICLE_KINDS:
+        from msgen.systems.build_particles import particle_system
+
+        return particle_system(spec, platform)
     if kind == "python":
         from msgen.systems.python import python_system
 

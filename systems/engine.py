@@ -65,6 +65,8 @@ class Engine:
         Whether the platform repeats itself bit for bit for a seed.
     recentre : bool
         Whether nothing changes if the system is moved as a whole.
+    free : bool array, shape (N, 3), optional
+        Degrees of freedom that have velocities; all by default.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Engine:
         restrained: bool,
         deterministic: bool,
         recentre: bool,
+        free: NDArray[np.bool_] | None = None,
     ) -> None:
         self.context = context
         self.integrator = integrator
@@ -92,6 +95,8 @@ class Engine:
         # massless particles are virtual sites: they have no velocity of their own
         inverse = np.divide(1.0, masses, out=np.zeros(n), where=masses > 0)
         self._sigma_v = np.sqrt(kT * inverse)[:, None]
+        if free is not None:
+            self._sigma_v = self._sigma_v * free
         self._kinetic_weight = masses
         self._x = np.full((n, 3), np.nan)
         system = context.getSystem()
@@ -252,6 +257,26 @@ class Engine:
         if self.failed:
             return np.full(len(self._lambda), np.nan), np.full_like(self._x, np.nan), None
         return np.array(xi), x, state
+
+    def force_at(self, x: Array) -> Array:
+        """−∇U of all forces at x, shape (N, 3); NaN where it cannot be evaluated."""
+        return self._evaluate_at(x, energy=False)[1]
+
+    def energy_and_force_at(self, x: Array) -> tuple[float, Array]:
+        """U in kJ/mol and −∇U, shape (N, 3), at x; NaN where they cannot be evaluated."""
+        return self._evaluate_at(x, energy=True)
+
+    def _evaluate_at(self, x: Array, energy: bool) -> tuple[float, Array]:
+        force = np.full_like(self._x, np.nan)
+        if not np.isfinite(x).all():
+            return float("nan"), force
+        self.context.setPositions(x)
+        try:
+            state = mm.Context.getState(self.context, forces=True, energy=energy)
+        except mm.OpenMMException:
+            return float("nan"), force
+        state._getVectorAsNumpy(mm.State.Forces, force)
+        return float(state.getPotentialEnergy()._value) if energy else 0.0, force
 
     def restraint_energy_kT(self, xi: Array | None = None) -> float:
         """The restraints' energy in kT, from ξ (read anew unless given)."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import openmm as mm
+from numpy.typing import NDArray
 
 CONSTRAINT_TOLERANCE = 1e-8
 """Relative; tight, because reversibility holds to this."""
@@ -43,6 +45,48 @@ def verlet(timestep: float) -> Any:
     return integrator
 
 
+def _noise(integrator: Any, free: NDArray[np.bool_] | None) -> str:
+    """What a standard normal number of each free degree of freedom is called; 0 in the others."""
+    if free is None or free.all():
+        return "gaussian"
+    integrator.addPerDofVariable("free", 0)
+    integrator.setPerDofVariableByName("free", [mm.Vec3(*map(float, row)) for row in free])
+    return "free*gaussian"
+
+
+def middle(kT: float, friction: float, timestep: float, free: NDArray[np.bool_]) -> Any:
+    """LFMiddle Langevin whose noise is in the free degrees of freedom only.
+
+    As OpenMM's LangevinMiddleIntegrator, velocities half a kick behind the positions included; what
+    is not free keeps its velocity but for the force. (Z. Zhang, X. Liu, K. Yan, M. E. Tuckerman and
+    J. Liu, J. Phys. Chem. A 123, 6056 (2019).) The temperature is the global variable ``kT``.
+
+    Parameters
+    ----------
+    kT, friction, timestep : float
+        kJ/mol, 1/ps, ps.
+    free : bool array, shape (N, 3)
+    """
+    a = math.exp(-friction * timestep)
+    integrator = mm.CustomIntegrator(timestep)
+    integrator.addGlobalVariable("kT", kT)
+    integrator.addGlobalVariable("a", a)
+    integrator.addGlobalVariable("b", math.sqrt(1 - a * a))
+    integrator.addPerDofVariable("x1", 0)
+    noise = _noise(integrator, free)
+    integrator.addUpdateContextState()
+    integrator.addComputePerDof("v", "v+dt*f/m")
+    integrator.addConstrainVelocities()
+    integrator.addComputePerDof("x", "x+0.5*dt*v")
+    integrator.addComputePerDof("v", f"a*v+b*sqrt(kT/m)*{noise}")
+    integrator.addComputePerDof("x", "x+0.5*dt*v")
+    integrator.addComputePerDof("x1", "x")
+    integrator.addConstrainPositions()
+    integrator.addComputePerDof("v", "v+(x-x1)/dt")
+    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+    return integrator
+
+
 def ghmc(
     kT: float,
     friction: float,
@@ -50,6 +94,7 @@ def ghmc(
     verlet_steps: int = 1,
     constrained: bool = True,
     metropolised: bool = True,
+    free: NDArray[np.bool_] | None = None,
 ) -> Any:
     """Generalised hybrid Monte Carlo: exact at any time step.
 
@@ -72,6 +117,8 @@ def ghmc(
     metropolised : bool
         Without the test it is a plain, biased Langevin integrator: the wrong twin of the test
         of exactness.
+    free : bool array, shape (N, 3), optional
+        Degrees of freedom that momenta are drawn in; all by default.
     """
     a = math.exp(-0.5 * friction * timestep * verlet_steps)
     integrator = mm.CustomIntegrator(timestep)
@@ -93,8 +140,9 @@ def ghmc(
         integrator.addGlobalVariable(name, 0)
     for name in ("x0", "v0", "x2", "x3"):
         integrator.addPerDofVariable(name, 0)
+    noise = _noise(integrator, free)
     integrator.addUpdateContextState()
-    integrator.addComputePerDof("v", "a*v+b*sqrt(kT/m)*gaussian")
+    integrator.addComputePerDof("v", f"a*v+b*sqrt(kT/m)*{noise}")
     integrator.addConstrainVelocities()
     integrator.addComputeSum("ke", "0.5*m*v*v")
     integrator.addComputeGlobal("before", "ke+energy")
@@ -118,7 +166,7 @@ def ghmc(
         integrator.addComputeGlobal("accept", "1")
     integrator.addComputeGlobal("n_tried", "n_tried+1")
     integrator.addComputeGlobal("n_accepted", "n_accepted+accept")
-    integrator.addComputePerDof("v", "a*v+b*sqrt(kT/m)*gaussian")
+    integrator.addComputePerDof("v", f"a*v+b*sqrt(kT/m)*{noise}")
     integrator.addConstrainVelocities()
     integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
     return integrator

@@ -19,7 +19,6 @@ from msgen.systems.bias_axis import BiasAxis
 from msgen.systems.cvs_openmm import can_express, cv_terms, value_force
 from msgen.systems.engine import openmm_seed
 from msgen.systems.errors import SpecError
-from msgen.systems.integrators import ghmc
 from msgen.systems.molecular import OpenMMSystem
 
 
@@ -71,11 +70,7 @@ class Biased:
         self._hills = app.Metadynamics(copy, variables, kelvin, bias_factor, height, frequency)
         self._axes, self._height, self._frequency = axes, height, frequency
         self._decay = (bias_factor - 1.0) * system.kT
-        if kind == "langevin":
-            integrator: Any = mm.LangevinMiddleIntegrator(system.temperature, friction, timestep)
-        else:
-            constrained = copy.getNumConstraints() > 0
-            integrator = ghmc(system.kT, friction, timestep, constrained=constrained)
+        integrator = system.thermostat(kind, friction, timestep)
         integrator.setRandomNumberSeed(openmm_seed(1))
         self.engine = system.engine(copy, integrator, cvs)
         self.engine.verify_seeding()

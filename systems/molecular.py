@@ -11,7 +11,7 @@ from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs_openmm import add_restraints, can_express
 from msgen.systems.engine import Engine, openmm_seed
 from msgen.systems.errors import SpecError
-from msgen.systems.integrators import CONSTRAINT_TOLERANCE, ghmc, verlet
+from msgen.systems.integrators import CONSTRAINT_TOLERANCE, ghmc, middle, verlet
 from msgen.systems.platforms import PlatformChoice, check_platform, choose_platform, make_context
 from msgen.systems.propagate import propagate
 from msgen.systems.restraint import Restraint
@@ -45,6 +45,8 @@ class OpenMMSystem:
     topology, openmm_topology : mdtraj.Topology, openmm.app.Topology
     openmm_system : openmm.System
     temperature, timestep, friction : float
+    free : bool array, shape (N, 3), or None
+        Degrees of freedom that ever move; None for all.
     platform_name : str
     platform_choice : PlatformChoice or None
         What was measured, where it was.
@@ -65,6 +67,7 @@ class OpenMMSystem:
         self.temperature = temperature
         self.timestep = timestep
         self.friction = friction
+        self.free = molecule.free
         self._box = molecule.box
         particles = range(molecule.system.getNumParticles())
         self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
@@ -110,8 +113,12 @@ class OpenMMSystem:
 
     @property
     def masses(self) -> Array:
-        """Mass of every degree of freedom, shape (3N,), g/mol; 0 for virtual sites."""
-        return np.repeat(self._atom_masses, 3)
+        """Mass of every degree of freedom, shape (3N,), g/mol; 0 where there is no velocity.
+
+        That is so of virtual sites and of what is not `free`.
+        """
+        mass = np.repeat(self._atom_masses, 3)
+        return mass if self.free is None else np.where(self.free.reshape(-1), mass, 0.0)
 
     @property
     def deterministic(self) -> bool:
@@ -196,15 +203,13 @@ class OpenMMSystem:
                         "Build it from dihedral, distance, … or use strategy: {kind: local}",
                     )
             add_restraints(system, cvs, self.kT)
-        if purpose == "langevin":
-            integrator: Any = mm.LangevinMiddleIntegrator(self.temperature, gamma, dt)
-        elif purpose == "verlet":
+        if purpose == "verlet":
             integrator = verlet(dt)
         elif purpose == "leapfrog":
             integrator = mm.VerletIntegrator(dt)
             integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
         else:
-            integrator = ghmc(self.kT, gamma, dt, verlet_steps, system.getNumConstraints() > 0)
+            integrator = self.thermostat(purpose, gamma, dt, verlet_steps)
         if purpose != "leapfrog":
             integrator.setRandomNumberSeed(openmm_seed(1))
         engine = self.engine(system, integrator, cvs, restrained)
@@ -212,6 +217,17 @@ class OpenMMSystem:
             engine.verify_seeding()
         self._engines[key] = engine
         return engine
+
+    def thermostat(
+        self, kind: Literal["langevin", "ghmc"], friction: float, dt: float, verlet_steps: int = 1
+    ) -> Any:
+        """An integrator that samples at the system's temperature; see `context`."""
+        if kind == "ghmc":
+            constrained = self.openmm_system.getNumConstraints() > 0
+            return ghmc(self.kT, friction, dt, verlet_steps, constrained, free=self.free)
+        if self.free is not None:
+            return middle(self.kT, friction, dt, self.free)
+        return mm.LangevinMiddleIntegrator(self.temperature, friction, dt)
 
     def engine(self, system: Any, integrator: Any, cvs: CVSet, restrained: bool = False) -> Engine:
         """An engine of any OpenMM System of these atoms, at the start."""
@@ -224,6 +240,7 @@ class OpenMMSystem:
             restrained,
             self.deterministic,
             self._movable,
+            self.free,
         )
         engine.load(self._start)
         return engine

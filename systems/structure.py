@@ -10,6 +10,7 @@ from typing import Any
 import mdtraj
 import numpy as np
 import openmm as mm
+from numpy.typing import NDArray
 from openmm import app, unit
 
 from msgen.systems.base import Array
@@ -35,6 +36,9 @@ class Molecule:
         nm.
     box : Array, shape (3, 3), or None
         nm; None unless the System uses periodic boundaries.
+    free : bool array, shape (N, 3), or None
+        Degrees of freedom that ever move: no force acts in the others, and none has a velocity.
+        None for all.
     """
 
     topology: Any
@@ -42,6 +46,7 @@ class Molecule:
     system: Any
     positions: Array
     box: Array | None
+    free: NDArray[np.bool_] | None = None
 
 
 def _structure(spec: Mapping[str, Any], base_dir: Path) -> Any:

@@ -17,6 +17,7 @@ from msgen.orchestrator import units
 from msgen.orchestrator.schema.baseline_rules import tempering_spec
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
+from msgen.orchestrator.schema.particles import DEFAULT_KT
 from msgen.orchestrator.schema.quantities import (
     AutoSteps,
     AutoWall,
@@ -33,7 +34,7 @@ from msgen.orchestrator.schema.strategies import (
     StrategySpec,
     Umbrella,
 )
-from msgen.orchestrator.schema.systems import OpenMMSystem, SystemSpec
+from msgen.orchestrator.schema.systems import MOLECULAR_KINDS, Molecular, SystemSpec
 
 REST = "rest"
 """The state that holds whatever no named state holds."""
@@ -177,7 +178,7 @@ class Campaign(Section):
             return data
         out = dict(data)
         if "local" not in strategy:
-            kind = "langevin" if system.get("kind") == "openmm" else "hmc"
+            kind = "langevin" if system.get("kind") in MOLECULAR_KINDS else "hmc"
             out["strategy"] = {**strategy, "local": {"kind": kind}}
         if strategy.get("kind") == "umbrella":
             out.setdefault("replicas", 4)
@@ -213,7 +214,8 @@ class Campaign(Section):
 
     @property
     def is_molecular(self) -> bool:
-        return isinstance(self.system, OpenMMSystem)
+        """Whether OpenMM steps the system."""
+        return isinstance(self.system, Molecular)
 
     @property
     def uses_model(self) -> bool:
@@ -276,7 +278,7 @@ class Campaign(Section):
         spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
         local, path = spec["local"], spec.get("path", {})
         own = (_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION)
-        if isinstance(self.system, OpenMMSystem):
+        if isinstance(self.system, Molecular):
             own = (self.system.timestep, self.system.friction)
             if path:
                 path["timestep"] = _or(path["timestep"], _or(local["timestep"], own[0]))
@@ -302,9 +304,14 @@ def _or(value: float | str, default: float) -> float:
 
 
 def _kT_of(tree: dict[str, Any]) -> float | None:
-    """kJ/mol per kT of a molecular system, before the tree is validated; None if unknown."""
+    """kJ/mol per kT of a system with units, before the tree is validated; None if unknown."""
     system = tree.get("system")
-    if not isinstance(system, dict) or system.get("kind") != "openmm":
+    if not isinstance(system, dict):
+        return None
+    if system.get("kind") in DEFAULT_KT:
+        value = system.get("kT", DEFAULT_KT[system["kind"]])
+        return float(value) if isinstance(value, int | float) and value > 0 else None
+    if system.get("kind") != "openmm":
         return None
     try:
         return units.GAS_CONSTANT * units.parse(system.get("temperature"), "temperature") or None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from msgen.orchestrator.schema.particles import Dimer, Polymer
 from msgen.orchestrator.schema.quantities import (
     Length,
     Mass,
@@ -227,8 +228,15 @@ class PythonSystem(Section):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
+Molecular = OpenMMSystem | Dimer | Polymer
+"""What OpenMM steps: those of `msgen.systems.kinds.MOLECULAR_KINDS`."""
+
+MOLECULAR_KINDS = tuple(get_args(c.model_fields["kind"].annotation)[0] for c in get_args(Molecular))
+
 SystemSpec = Annotated[
     OpenMMSystem
+    | Dimer
+    | Polymer
     | DoubleWell
     | MuellerBrown
     | GaussianTunnel
