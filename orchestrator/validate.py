@@ -137,6 +137,7 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
+    from msgen.orchestrator.path_problems import exact_path_problems
     from msgen.orchestrator.seed_problems import seed_problems
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
@@ -146,6 +147,7 @@ def check(
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
         problems += seed_problems(campaign, base_dir, system)
+        problems += exact_path_problems(campaign, system, cvs)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error

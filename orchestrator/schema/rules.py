@@ -15,6 +15,7 @@ from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_di
 from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.importance_rules import importance_problems
 from msgen.orchestrator.schema.model_rules import coordinate_problems, model_problems
+from msgen.orchestrator.schema.path import path_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import (
     GHMC,
@@ -200,6 +201,7 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         path: Path = ("strategy", "path")
         timed += [((*path, "timestep"), strategy.path.timestep, "time")]
         timed += [((*path, "friction"), strategy.path.friction, "rate")]
+        yield from path_problems(strategy.path, path)
         yield from width_problems(
             campaign.cvs, strategy.path.width, (*path, "width"), list(campaign.cvs)
         )

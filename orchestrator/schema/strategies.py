@@ -10,10 +10,9 @@ from msgen.orchestrator.schema.baselines import Metadynamics, ParallelTempering
 from msgen.orchestrator.schema.explore import Broad, ExploreSpec
 from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.local import GHMC, HMC, Langevin, LocalSpec
+from msgen.orchestrator.schema.path import PathSpec
 from msgen.orchestrator.schema.quantities import (
     AutoCount,
-    AutoQuantity,
-    AutoSteps,
     FreeEnergyOrZero,
     Section,
     Width,
@@ -36,21 +35,6 @@ __all__ = [
     "Targeted",
     "Umbrella",
 ]
-
-
-class PathSpec(Section):
-    """The switching path of a steered move."""
-
-    steps: AutoSteps = "auto"
-    """Steps of one path; auto: grows with the CV distance and is tuned for cost per crossing."""
-    friction: AutoQuantity = "auto"
-    """Friction on the path; auto: tuned."""
-    timestep: AutoQuantity = "auto"
-    """auto: that of the local sampling; tuned for an analytic system (no unit)."""
-    dynamics: Literal["inertial", "overdamped"] = "inertial"
-    """Weakly damped switching takes far fewer steps per crossing than overdamped."""
-    width: Width = "auto"
-    """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations."""
 
 
 class Steered(Section):

@@ -48,31 +48,37 @@ def tuner_of(problem: Problem, state: Tree) -> PathTuner:
     if state.get("tuner"):
         return PathTuner.from_tree(state["tuner"])
     path, molecular = problem.strategy["path"], problem.molecular
-    overdamped = path["dynamics"] == "overdamped"
+    overdamped, scheme = path["dynamics"] == "overdamped", path["scheme"]
+    exact = scheme != "extended"
     fixed = not isinstance(path["steps"], str)
     kappa = _kappa(problem, path["width"])
     friction = path["friction"]
     axes = {
         "steps": not fixed,
-        "kappa": isinstance(path["width"], str),
+        "kappa": isinstance(path["width"], str) and not exact,
         "smooth": True,
         "dt": isinstance(path["timestep"], str),
         "friction": isinstance(friction, str) and not overdamped,
     }
+    dt = path_step(problem, state, kappa)
     given = 0.5 if molecular else 0.0005
+    if scheme == "asymmetric":
+        given = 1.0 / dt  # the densities of its steps need noise
     per_unit = MOLECULAR_STEPS if molecular else ANALYTIC_STEPS
     first = Schedule(
         g=Conditional(kappa, problem.periodic),
-        dt=path_step(problem, state, kappa),
+        dt=dt,
         steps_per_unit=0.0 if fixed else per_unit,
         scale=problem.scale,
-        stride=2 if molecular else 1,
+        stride=2 if molecular and not exact else 1,
         friction=given if isinstance(friction, str) else float(friction),
-        refresh=50 if molecular else 5,
+        refresh=50 if molecular and not exact else 5,
         overdamped=overdamped,
         min_steps=int(path["steps"]) if fixed else 20,
         # where barriers dissipate one speed is better, where soft modes ring a smooth start is
         smooth=0.0 if molecular else 1.0,
+        scheme=scheme,
+        metropolised=path["inner"] == "metropolised",
     )
     wanted = tuple(axis for axis, tuned in axes.items() if tuned)
     turns = (2 if molecular else 3) * len(wanted)
@@ -113,9 +119,11 @@ def targets(strata: Partition, stratum: Array) -> Array:
 def describe(tuner: PathTuner) -> dict[str, Any]:
     """The path's settings, for the diagnostics."""
     best = tuner.best
+    sigma = {} if best.exact else {"sigma": [float(s) for s in 1.0 / np.sqrt(best.g.kappa)]}
     return {
+        "scheme": best.scheme,
         "steps_per_unit": best.steps_per_unit,
-        "sigma": [float(s) for s in 1.0 / np.sqrt(best.g.kappa)],
+        **sigma,
         "friction": best.friction,
         "timestep": best.dt,
         "smooth": best.smooth,

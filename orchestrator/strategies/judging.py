@@ -40,7 +40,8 @@ def judged(problem: Problem, state: Tree, production: Production, states: Partit
             acceptance["steered"] = float(chance.mean())
         else:
             acceptance["steered"] = totals.get("accepted", 0.0) / max(totals["paths"], 1.0)
-    extra = {**_about(problem, state), "broken_paths": totals.get("broken", 0.0)}
+    lost = {"broken_paths": "broken", "constraint_failures": "constraint_failures"}
+    extra = {**_about(problem, state), **{k: totals.get(v, 0.0) for k, v in lost.items()}}
     if not stratify and len(works):
         paths, crossings = max(totals["paths"], 1.0), max(totals["crossings"], 1e-9)
         extra["crossings"] = totals["crossings"]

@@ -1,0 +1,45 @@
+"""The `path:` part of a steered strategy: how the CVs are driven from λ₀ to λ_N."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgen.orchestrator.schema.problems import Path, Problem
+from msgen.orchestrator.schema.quantities import AutoQuantity, AutoSteps, Section, Width
+
+TESTED = ("symmetric", "coin_flip")
+"""Schemes whose steps at fixed λ may be Metropolised."""
+
+
+class PathSpec(Section):
+    """The switching path of a steered move."""
+
+    scheme: Literal["extended", "moving", "symmetric", "coin_flip", "asymmetric"] = "extended"
+    """extended: restraints pull the CVs after λ; the others hold them exactly at λ. moving: λ moves
+    during each step, one force a step. symmetric, coin_flip, asymmetric: it moves between steps."""
+    inner: Literal["unadjusted", "metropolised"] = "unadjusted"
+    """Whether steps between moves of λ are tested (symmetric, coin_flip) or their error is booked
+    as work."""
+    steps: AutoSteps = "auto"
+    """Steps of one path; auto: grows with the CV distance and is tuned for cost per crossing."""
+    friction: AutoQuantity = "auto"
+    """Friction on the path; auto: tuned."""
+    timestep: AutoQuantity = "auto"
+    """auto: that of the local sampling; tuned for an analytic system (no unit)."""
+    dynamics: Literal["inertial", "overdamped"] = "inertial"
+    """Weakly damped switching takes far fewer steps per crossing than overdamped."""
+    width: Width = "auto"
+    """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations. For the
+    scheme extended."""
+
+
+def path_problems(path: PathSpec, here: Path) -> Iterator[Problem]:
+    """Settings of a path that contradict each other."""
+    if path.inner == "metropolised" and path.scheme not in TESTED:
+        what = f"is not for the scheme {path.scheme}, which books the error of its steps as work"
+        remedy = "Write inner: unadjusted, or take scheme: symmetric or coin_flip"
+        yield Problem((*here, "inner"), path.inner, what, remedy)
+    if path.scheme != "extended" and path.width != "auto":
+        what = f"does nothing: the scheme {path.scheme} holds the CVs exactly at λ"
+        yield Problem((*here, "width"), str(path.width), what, "Remove it")
