@@ -21,14 +21,15 @@ def superposed(x: Array, reference: Array, by: NDArray[np.intp] | None = None) -
     Parameters
     ----------
     x : Array, shape (n, N, 3)
-    reference : Array, shape (N, 3)
+    reference : Array, shape (N, 3), or (n, N, 3) with one for each
     by : int array, or None
         Atoms that count, equally; None for all.
     """
     atoms = np.arange(x.shape[1]) if by is None else by
-    target = reference[atoms] - reference[atoms].mean(axis=0)
+    target = np.broadcast_to(reference, x.shape)[:, atoms]
+    target = target - target.mean(axis=1, keepdims=True)
     centred = x - x[:, atoms].mean(axis=1, keepdims=True)
-    u, _, vt = np.linalg.svd(np.einsum("nai,aj->nij", centred[:, atoms], target))
+    u, _, vt = np.linalg.svd(np.einsum("nai,naj->nij", centred[:, atoms], target))
     proper = np.ones((len(x), 3))
     proper[:, 2] = np.sign(np.linalg.det(u) * np.linalg.det(vt))
     turn = np.einsum("nik,nk,nkj->nij", u, proper, vt)
