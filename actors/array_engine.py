@@ -12,6 +12,7 @@ from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget, Target
 from msgen.actors.kernels.exact_switching import switch
 from msgen.actors.kernels.flight import Rows
 from msgen.actors.kernels.level_sets import level_sets
+from msgen.actors.kernels.waypoints import Waypoints
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
 
@@ -169,10 +170,12 @@ class ArrayEngine:
         v = rng.standard_normal(x.shape) * spread
         end_xi = np.full((n, len(self.cvs)), np.nan)
         work = np.full(n, np.inf)
+        seen = Waypoints(levels, schedule.readings, len(self.cvs))
         with np.errstate(all="ignore"):
-            energy, force, _ = self._forces(g, x, start)
+            energy, force, xi = self._forces(g, x, start)
             total = -(energy + 0.5 * np.sum(mass * v * v, axis=1) / kT)
             live = np.arange(n)
+            seen.note(live, np.zeros(n), xi, np.zeros(n))
             evaluations = n
             for k in range(1, int(last.max()) + 1):
                 level = np.minimum((k - 1) // schedule.stride + 1, levels[live])
@@ -183,6 +186,14 @@ class ArrayEngine:
                 force[live] = force_k
                 v[live] = vh + 0.5 * dt * force_k / mass
                 evaluations += len(live)
+                # the last kick is the one at λ_N, which begins and ends there
+                arriving, leaving = (k - 1) % schedule.stride == 0, k % schedule.stride == 0
+                read = seen.due(live, level, arriving, leaving | (last[live] == k))
+                if read.any():
+                    at = live[read]
+                    kinetic = 0.5 * np.sum(mass * v[at] ** 2, axis=1) / kT
+                    so_far = total[at] + energy_k[read] + kinetic
+                    seen.note(at, level[read], xi_k[read], so_far)
                 done = last[live] == k
                 if done.any():
                     at = live[done]
@@ -204,7 +215,8 @@ class ArrayEngine:
         work[broken] = np.inf
         x[broken] = walkers.positions[broken]
         self.tally.evaluations += evaluations
-        return Switched(Walkers(x), end_xi, work, evaluations, int(broken.sum()))
+        ends = Switched(Walkers(x), end_xi, work, evaluations, int(broken.sum()))
+        return ends.noted(seen)
 
     def _switch_exactly(
         self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule

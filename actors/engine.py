@@ -6,7 +6,7 @@ once) and `msgen.actors.molecule_engine` (OpenMM, one walker after another).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Tree
 from msgen.actors.conditional import Conditional
+from msgen.actors.kernels.waypoints import Waypoints, waypoint_levels
 from msgen.systems.base import Array, Walkers
 
 Mask = NDArray[np.bool_]
@@ -51,6 +52,8 @@ class Schedule:
     metropolised : bool
         Whether the steps between displacements of the CVs are tested; not for 'extended', 'moving'
         and 'asymmetric'.
+    readings : int
+        Points of a path, even, at which the CVs and the work so far are noted; 0 for none.
     """
 
     g: Conditional
@@ -65,6 +68,7 @@ class Schedule:
     smooth: float = 1.0
     scheme: str = "extended"
     metropolised: bool = False
+    readings: int = 0
 
     @property
     def exact(self) -> bool:
@@ -83,6 +87,13 @@ class Schedule:
         (1−w) s + w (s − sin(2πs)/2π): odd about the middle, so that it reads the same backwards.
         """
         return np.asarray(s - self.smooth * np.sin(2.0 * np.pi * s) / (2.0 * np.pi))
+
+    def read_at(self, start: Array, stop: Array) -> Array:
+        """λ at the readings of paths from start to stop, shape (n, C) → (n, M, C)."""
+        delta = self.g.displacement(stop, start)
+        levels = self.levels(delta)
+        done = self.progress(waypoint_levels(levels, self.readings) / levels[:, None])
+        return np.asarray(start[:, None] + delta[:, None] * done[..., None])
 
     @property
     def damping(self) -> float:
@@ -120,6 +131,7 @@ _SCALARS = (
     "smooth",
     "scheme",
     "metropolised",
+    "readings",
 )
 
 
@@ -140,6 +152,8 @@ class Switched:
         Paths that met a non-finite energy or a failed constraint.
     failures : int
         Projections on the surface of the CVs that failed, see `flight.Ends`.
+    profile_xi, profile_work : Array, shapes (n, M, C) and (n, M), or None
+        CVs and W_k/kT at the readings that the schedule asks for, see `Waypoints`.
     """
 
     walkers: Walkers
@@ -148,6 +162,12 @@ class Switched:
     evaluations: int
     broken: int
     failures: int = 0
+    profile_xi: Array | None = None
+    profile_work: Array | None = None
+
+    def noted(self, seen: Waypoints) -> Switched:
+        """With what was read on the way, if anything was asked for."""
+        return replace(self, profile_xi=seen.xi, profile_work=seen.work) if seen else self
 
 
 @dataclass

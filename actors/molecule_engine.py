@@ -11,6 +11,7 @@ from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Mask, Schedule, Switched, Tally
 from msgen.actors.kernels.exact_switching import switch
 from msgen.actors.kernels.level_sets import level_sets
+from msgen.actors.kernels.waypoints import Waypoints
 from msgen.actors.molecule_landscape import MoleculeLandscape
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.engine import Engine as Stepper
@@ -189,9 +190,11 @@ class MoleculeEngine:
         self._path.set_kappa(schedule.g.kappa)
         self._path.integrator.setStepSize(schedule.dt)
         levels = schedule.levels(delta)
+        seen = Waypoints(levels, schedule.readings, len(self.cvs))
         before = self.tally.evaluations
         for i in range(n):
             self._path.load(walkers.take([i]))
+            self._reader = _Reader(seen, i, self._path, self.system.kT)
             try:
                 w = self._drive(start[i], delta[i], int(levels[i]), schedule)
             except mm.OpenMMException:
@@ -203,7 +206,8 @@ class MoleculeEngine:
                 x[i], xi[i], work[i] = end, end_xi, w
         broken = int(np.isinf(work).sum())
         evaluations = self.tally.evaluations - before
-        return Switched(Walkers(x, None, walkers.box), xi, work, evaluations, broken)
+        ends = Switched(Walkers(x, None, walkers.box), xi, work, evaluations, broken)
+        return ends.noted(seen)
 
     def _switch_exactly(
         self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule
@@ -227,11 +231,12 @@ class MoleculeEngine:
 
         Kicks: half a one at λ₀, `stride` at each of λ₁ … λ_{L−1}, half a one at λ_L.
         """
-        path, half = self._path, 0.5 * schedule.dt
+        path, half, read = self._path, 0.5 * schedule.dt, self._reader
         stride = schedule.stride
         path.set_lambda(start)
         path.draw_velocities(self._rng)
         work = -(path.potential_energy() + path.kinetic_energy())
+        read.at(0, 0.0)
         path.context.setVelocities(path.velocities() - half * _forces(path) * self._inverse)
         self.tally.evaluations += (levels - 1) * stride + 2
         step, set_parameter = path.integrator.step, path.context.setParameter
@@ -246,16 +251,20 @@ class MoleculeEngine:
             for level in range(1, levels)
             if damping < 1.0 and 2 * level != levels and min(level, levels - level) % every == 0
         }
+        stops = refreshed | read.levels
         step(1)
         for level in range(1, levels):
             for name, value in zip(names, lams[level], strict=True):
                 set_parameter(name, value)
-            if level in refreshed:
+            if level in stops:
                 # at the first kick of a level on the way to the middle, at the last one after it,
-                # so that the reverse path refreshes at the same places
+                # so that the reverse path refreshes, and is read, at the same places
                 ahead = stride - 1 if 2 * level > levels else 0
                 step(ahead)
-                work -= self._refresh(damping, half)
+                if level in read.levels:
+                    read.at(level, work + self._energy(half))
+                if level in refreshed:
+                    work -= self._refresh(damping, half)
                 step(stride - ahead)
             else:
                 step(stride)
@@ -263,7 +272,20 @@ class MoleculeEngine:
         v = path.velocities() + half * _forces(path) * self._inverse
         _project(path, v)
         work += path.potential_energy() + path.kinetic_energy()
+        read.at(levels, work)
         return work / self.system.kT
+
+    def _energy(self, half: float) -> float:
+        """Total energy in kJ/mol with the velocities that belong to the positions."""
+        path = self._path
+        state = path.context.getState(forces=True, energy=True)
+        kick = half * np.asarray(state.getForces(asNumpy=True)._value) * self._inverse
+        lagging = path.velocities()
+        _project(path, lagging + kick)
+        energy = float(state.getPotentialEnergy()._value) + path.kinetic_energy()
+        path.context.setVelocities(lagging)
+        self.tally.evaluations += 1
+        return energy
 
     def _refresh(self, damping: float, half: float) -> float:
         """v ← c v + √(1−c²) ξ for the velocities that belong to the positions; heat taken up."""
@@ -278,6 +300,20 @@ class MoleculeEngine:
         path.context.setVelocities(new - kick)
         self.tally.evaluations += 1
         return heat
+
+
+class _Reader:
+    """Notes CVs and work of one path of a batch."""
+
+    def __init__(self, seen: Waypoints, row: int, stepper: Stepper, kT: float) -> None:
+        self._seen, self._row, self._stepper, self._kT = seen, np.array([row]), stepper, kT
+        self.levels = seen.between(row)
+
+    def at(self, level: int, work: float) -> None:
+        """Where the walker stands; `work` in kJ/mol."""
+        if self._seen:
+            xi = self._stepper.cvs()[None]
+            self._seen.note(self._row, np.array([level]), xi, np.array([work / self._kT]))
 
 
 class _Point:

@@ -91,7 +91,8 @@ class Moving(Flight):
                 trial = old + dt * (self.v[rows] + 0.5 * dt * push)
                 new, good = self.levels.drift(old, trial, self.lam(rows, np.full(len(rows), level)))
             arrived = self.last[rows] == level
-            force = self._forces(new, rows, arrived)
+            read = self.seen.due(rows, np.full(len(rows), level), arriving=True, leaving=True)
+            force = self._forces(new, rows, arrived | read)
             with np.errstate(all="ignore"):
                 push = force * self._inverse
                 v = self.levels.tangent(new, (new - old) / dt + 0.5 * dt * push)
@@ -102,6 +103,7 @@ class Moving(Flight):
             good &= all_finite(v)
             self.lose(rows[~good])
             self.x[rows], self.v[rows], self.f[rows] = new, v, force
+            self.read(rows[read], level, energy=True)
             there = rows[arrived & good]
             self.work[there] += self.u[there] + self.kinetic(self.v[there])
             # at equal distance from either end: the reverse path refreshes where this does
@@ -113,14 +115,14 @@ class Moving(Flight):
                 self.v[at] = v
         return self.ends()
 
-    def _forces(self, x: Array, rows: Rows, arrived: Mask) -> Array:
-        """Forces of all; energies only of those that have arrived."""
+    def _forces(self, x: Array, rows: Rows, wanted: Mask) -> Array:
+        """Forces of all; energies only where they are wanted."""
         force = np.empty_like(x)
-        if arrived.any():
-            self.u[rows[arrived]], force[arrived] = self.evaluate(x[arrived], rows[arrived])
-        if not arrived.all():
-            self.evaluations += int((~arrived).sum())
-            force[~arrived] = self.land.force(x[~arrived], rows[~arrived])
+        if wanted.any():
+            self.u[rows[wanted]], force[wanted] = self.evaluate(x[wanted], rows[wanted])
+        if not wanted.all():
+            self.evaluations += int((~wanted).sum())
+            force[~wanted] = self.land.force(x[~wanted], rows[~wanted])
         return force
 
 
@@ -182,7 +184,9 @@ class Symmetric(Stepwise):
         for level in range(1, int(self.last.max(initial=0)) + 1):
             rows = self.flying(level)
             self.perturb(rows, np.full(len(rows), level))
+            self.read(rows, level, leaving=False)
             self.propagate(rows[self.alive[rows] & (self.last[rows] > level)])
+            self.read(rows, level, arriving=False)
         return self.ends()
 
 
@@ -194,10 +198,16 @@ class CoinFlip(Stepwise):
         heads = self.rng.random(len(self.x)) < 0.5
         for level in range(1, int(self.last.max(initial=0)) + 1):
             rows = self.flying(level)
-            self.propagate(rows[~heads[rows]])
+            tails = rows[~heads[rows]]
+            self.propagate(tails)
+            self.read(tails, level - 1, arriving=False)
             rows = rows[self.alive[rows]]
             self.perturb(rows, np.full(len(rows), level))
-            self.propagate(rows[self.alive[rows] & heads[rows]])
+            # tails end where they arrive
+            self.read(rows, level, leaving=~heads[rows] & (self.last[rows] == level))
+            rows = rows[heads[rows]]
+            self.propagate(rows[self.alive[rows]])
+            self.read(rows, level, arriving=False)
         return self.ends()
 
 
@@ -228,6 +238,7 @@ class Asymmetric(Flight):
                 reverse = self._log_kernel(back, -self.v[rows], back_f, x, -v, f)
                 self.work[rows] += forward - reverse
             self.lose(rows[~np.isfinite(self.work[rows])])
+            self.read(rows, level, energy=True)
         self.work += self.u + self.kinetic(self.v)
         return self.ends()
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.engine import Schedule, Switched
-from msgen.actors.kernels.base import all_finite
+from msgen.actors.kernels.base import Mask, all_finite
 from msgen.actors.kernels.level_sets import LevelSets, inverse_masses
+from msgen.actors.kernels.waypoints import Waypoints
 from msgen.systems.base import Array, Walkers
 
 Rows = NDArray[np.intp]
@@ -42,17 +43,19 @@ class Ends:
     failures : int
         Projections without a solution, or whose reverse ends elsewhere. Between Metropolised steps
         each is a rejected step, otherwise the end of its path.
+    seen : Waypoints
     """
 
     x: Array
     work: Array
     evaluations: int
     failures: int
+    seen: Waypoints
 
     def switched(self, walkers: Walkers, xi: Array) -> Switched:
         """With the CVs at the ends, shape (n, C); whoever broke has none."""
         broken = np.isinf(self.work)
-        return Switched(
+        ends = Switched(
             Walkers(self.x, None, walkers.box),
             np.where(broken[:, None], np.nan, xi),
             self.work,
@@ -60,6 +63,7 @@ class Ends:
             int(broken.sum()),
             self.failures,
         )
+        return ends.noted(self.seen)
 
 
 class Flight:
@@ -90,6 +94,8 @@ class Flight:
         everyone = np.arange(n)
         self.v = levels.tangent(self.x, rng.standard_normal(self.x.shape) * self._spread)
         self.u, self.f = self.evaluate(self.x, everyone)
+        self.seen = Waypoints(self.last, schedule.readings, self._start.shape[1])
+        self.seen.note(everyone, np.zeros(n), self._start, np.zeros(n))
 
     # pieces
 
@@ -118,6 +124,34 @@ class Flight:
         """These paths are broken."""
         self.alive[rows] = False
 
+    def read(
+        self,
+        rows: Rows,
+        level: int,
+        *,
+        energy: bool = False,
+        arriving: bool = True,
+        leaving: bool | Mask = True,
+    ) -> None:
+        """Note CVs and work of whoever of these is alive and to be read here, see `Waypoints`.
+
+        With `energy` the work so far lacks the total energy at hand.
+        """
+        here = np.full(len(rows), level)
+        rows = rows[self.alive[rows] & self.seen.due(rows, here, arriving, leaving)]
+        if not len(rows):
+            return
+        with np.errstate(all="ignore"):
+            work = self.work[rows] + self._bulk(rows)
+            if energy:
+                work += self.u[rows] + self.kinetic(self.v[rows])
+        self.seen.note(rows, here[: len(rows)], self.levels.value(self.x[rows]), work)
+
+    def _bulk(self, rows: Rows) -> Array:
+        """What the measure of δ(ξ − λ) dx adds to the work so far, (n,); `Flight` is on areas."""
+        now, first = (self.levels.log_gram(x[rows]) for x in (self.x, self._initial))
+        return np.asarray(0.5 * (now - first))
+
     def flying(self, level: int) -> Rows:
         """Whoever is alive and not there yet before this level."""
         return np.flatnonzero(self.alive & (self.last >= level))
@@ -125,8 +159,9 @@ class Flight:
     def ends(self) -> Ends:
         """What has become of all."""
         with np.errstate(all="ignore"):
-            bulk = 0.5 * (self.levels.log_gram(self.x) - self.levels.log_gram(self._initial))
+            bulk = self._bulk(np.arange(len(self.x)))
             work = np.where(self.alive, self.work + bulk, np.inf)
         broken = ~(np.isfinite(work) & all_finite(self.x))
         x = np.where(broken[:, None], self._initial, self.x)
-        return Ends(x, np.where(broken, np.inf, work), self.evaluations, self.failures)
+        work = np.where(broken, np.inf, work)
+        return Ends(x, work, self.evaluations, self.failures, self.seen)

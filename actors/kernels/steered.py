@@ -50,6 +50,10 @@ class Paths:
         Their last configurations.
     evaluations, broken, failures : int
         See `Switched`.
+    profile_xi, profile_work : Array, shapes (n, M, C) and (n, M), or None
+        Readings on the way, see `Switched`.
+    profile_start : Array, shape (n,), or None
+        ln [c_A(ξ(x₀))/q_B(λ_N)], with which these count.
     """
 
     source: Labels
@@ -63,6 +67,9 @@ class Paths:
     evaluations: int
     broken: int
     failures: int = 0
+    profile_xi: Array | None = None
+    profile_work: Array | None = None
+    profile_start: Array | None = None
 
 
 def draw_start(
@@ -114,10 +121,13 @@ def steer(
     stop = proposals.sample(target, rng)
     driven = engine.switch(walkers, start, stop, schedule)
     with np.errstate(divide="ignore", invalid="ignore"):
-        work = driven.work + proposals.log_prob(stop, target) - proposals.log_prob(start, source)
+        log_start = -proposals.log_prob(stop, target)
+        work = driven.work - log_start - proposals.log_prob(start, source)
         if not schedule.exact:
+            held = np.log(partition.mass(xi, g, source))
             work += np.log(partition.mass(driven.xi, g, target))
-            work -= np.log(partition.mass(xi, g, source))
+            work -= held
+            log_start += held
     # −∞ too: a λ_N that the model drew and calls impossible must not be accepted
     lost = (partition.assign(driven.xi) != target) | ~np.isfinite(driven.work) | ~np.isfinite(work)
     work = np.where(lost, np.inf, work)
@@ -133,6 +143,9 @@ def steer(
         driven.evaluations,
         driven.broken,
         driven.failures,
+        driven.profile_xi,
+        driven.profile_work,
+        log_start if schedule.readings else None,
     )
 
 
