@@ -65,6 +65,8 @@ class _Works:
     rows: list[dict[str, Array]]
 
     def add(self, paths: Paths, replica: Labels, schedule: int, steps: Labels) -> None:
+        # what was computed for all together, by the length of each
+        share = paths.evaluations * steps / steps.sum()
         self.rows.append(
             {
                 "work": paths.work,
@@ -74,6 +76,7 @@ class _Works:
                 "path_replica": replica.astype(np.float64),
                 "schedule": np.full(len(paths.work), float(schedule)),
                 "path_steps": steps.astype(np.float64),
+                "path_evaluations": share,
                 "lambda_start": paths.start,
                 "lambda_stop": paths.stop,
                 "xi_stop": paths.xi,

@@ -214,7 +214,8 @@ class Steered:
         tuner = tuner_of(problem, state)
         if len(works):
             crossed = crossings(self.stratify, states, segments, works, f)
-            tuner = tuner.absorb(works["schedule"], works["path_steps"], crossed)
+            spent = [s.samples["path_evaluations"] for s in segments if "work" in s.samples]
+            tuner = tuner.absorb(works["schedule"], np.concatenate(spent), crossed)
         state["tuner"] = tuner.tree()
         ready = tuner.done or not can_bridge(problem, state)
         if state["adapt"] > max(self.fit_rounds) + 2 and (ready or state["adapt"] > MOST_ADAPT):
