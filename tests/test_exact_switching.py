@@ -218,22 +218,27 @@ def test_general_surfaces_do_what_spheres_do() -> None:
     assert np.median(np.abs(general.work - closed.work)[both]) < 1e-6
 
 
-def moved(name: str, schedule: Schedule, seed: int = 2) -> tuple[float, float]:
+def moved(
+    name: str,
+    schedule: Schedule,
+    make: Callable[[CVSet, Array], LevelSets] = level_sets,
+    n: int = MANY,
+) -> tuple[float, float]:
     """z of ⟨ξ⟩ and of the mean energy of what follows ξ, after one Metropolis move from ρ*."""
-    system, rng = SYSTEMS[name], np.random.default_rng(seed)
+    system, rng = SYSTEMS[name], np.random.default_rng(2)
     both = (A[0], B[1])
-    x = system.draw(both, rng, MANY)
-    delta = rng.uniform(*both, size=(MANY, 1)) - system.cvs(x)
-    levels = level_sets(system.cvs, system.masses)
+    x = system.draw(both, rng, n)
+    delta = rng.uniform(*both, size=(n, 1)) - system.cvs(x)
+    levels = make(system.cvs, system.masses)
     end = switch(Potential(system), levels, x, delta, schedule, 1.0, system.masses, rng)
-    accept = np.log1p(-rng.random(MANY)) < -end.work
+    accept = np.log1p(-rng.random(n)) < -end.work
     assert 0.05 < accept.mean() < 0.95
     new = np.where(accept[:, None], end.x, x)
     z = []
     for f in (lambda y: system.cvs(y)[:, 0], system.followers):
         # the same walkers before and after: only the change has an error
         change = f(new) - f(x)
-        z.append(float(change.mean() / change.std() * np.sqrt(MANY)))
+        z.append(float(change.mean() / change.std() * np.sqrt(n)))
     return z[0], z[1]
 
 
@@ -313,6 +318,22 @@ def test_volume_and_metric_count() -> None:
         return NoVolume(np.arange(3), np.arange(3, 6), masses)
 
     assert abs(run("trio", replace(BASIC, scheme="symmetric"), make)[0]) > 2 * SIGMAS
+
+
+def test_steps_that_would_not_come_back_are_refused() -> None:
+    """At a long step the projection of the reverse step often finds the other point."""
+
+    class OneWay(Spheres):
+        def returns(self, old: Array, trial: Array, new: Array, lam: Array) -> np.ndarray:
+            return np.ones(len(old), dtype=bool)
+
+    def make(cvs: CVSet, masses: Array) -> LevelSets:
+        return OneWay(np.arange(3), np.arange(3, 6), masses)
+
+    long = replace(SHORT, dt=0.5, overdamped=True)
+    assert run("trio", long)[3].failures > 50
+    assert np.abs(moved("trio", long, n=4 * MANY)).max() < SIGMAS
+    assert np.abs(moved("trio", long, make, n=4 * MANY)).max() > 1.5 * SIGMAS
 
 
 def test_schemes_that_do_not_fit_are_refused() -> None:
