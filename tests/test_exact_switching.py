@@ -20,7 +20,7 @@ from msgen.actors.kernels.flight import Ends
 from msgen.actors.kernels.level_sets import LevelSets, Planes, Spheres, Surfaces, level_sets
 from msgen.orchestrator.estimators.bar import bar
 from msgen.systems.base import Array, CVSet, Walkers
-from msgen.systems.cvs import Coordinate, Distance
+from msgen.systems.cvs import Coordinate, Distance, PythonCV
 
 N, MANY = 3000, 60_000
 A, B = (1.0, 2.0), (2.0, 3.2)
@@ -165,7 +165,7 @@ VARIANTS = {
 
 CASES = [
     (name, variant)
-    for name in SYSTEMS
+    for name in ("line", "trio")
     for variant in VARIANTS
     # asymmetric paths are for linear CVs
     if name == "line" or not variant.startswith("asymmetric")
@@ -176,13 +176,16 @@ def run(
     name: str,
     schedule: Schedule,
     make: Callable[[CVSet, Array], LevelSets] = level_sets,
-    seed: int = 1,
+    borders: tuple[float, float, float] = (*A, B[1]),
 ) -> tuple[float, float, float, Ends]:
-    """z of BAR's ΔF, its error, the mean acceptance; and the forward ends."""
-    system, rng = SYSTEMS[name], np.random.default_rng(seed)
+    """z of BAR's ΔF, its error, the mean acceptance; and the forward ends.
+
+    `borders` are those of A and B along the CV that is moved.
+    """
+    system, rng = SYSTEMS[name], np.random.default_rng(1)
     works, ends = [], []
-    for here, there in ((A, B), (B, A)):
-        x = system.draw(here, rng)
+    for start, here, there in ((A, borders[:2], borders[1:]), (B, borders[1:], borders[:2])):
+        x = system.draw(start, rng)
         stop = rng.uniform(*there, size=(N, 1))
         delta = stop - system.cvs(x)
         levels = make(system.cvs, system.masses)
@@ -248,6 +251,26 @@ SHORT = replace(BASIC, min_steps=3, dt=0.3)
 @pytest.mark.parametrize(("name", "variant"), CASES)
 def test_a_metropolis_move_leaves_the_density_as_it_is(name: str, variant: str) -> None:
     assert np.abs(moved(name, replace(SHORT, **VARIANTS[variant]))).max() < SIGMAS
+
+
+class Squared(Line):
+    """The same with the CV ξ = x₀², whose gradient is not constant."""
+
+    cvs = CVSet((PythonCV("s2", lambda x: x[:, 0] ** 2),))
+
+
+SYSTEMS["squared"] = Squared()
+
+
+def test_curved_surfaces_are_weighed_by_their_metric() -> None:
+    class Unweighed(Surfaces):
+        def log_gram(self, x: Array) -> Array:
+            return np.zeros(len(x))
+
+    z, error, *_ = run("squared", BASIC, borders=(1.0, 4.0, 10.24))
+    assert abs(z) < SIGMAS
+    assert error < 0.055
+    assert abs(run("squared", BASIC, Unweighed, borders=(1.0, 4.0, 10.24))[0]) > 2 * SIGMAS
 
 
 class _Coinless(CoinFlip):
