@@ -11,6 +11,7 @@ from scipy.integrate import quad
 
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.hmc import Hmc
+from msgen.actors.kernels.level_sets import level_sets
 from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems import Walkers, build_cvs, build_system
 from msgen.systems.analytic import TorchSystem
@@ -270,3 +271,14 @@ def test_campaigns_of_the_paper_build(path: Path) -> None:
     checked = check(load_campaign(path), path.parent)
     x = torch.as_tensor(checked.system.initial().positions)
     assert torch.isfinite(checked.cvs.torch(x)).all()
+
+
+def test_a_scaled_mean_is_moved_exactly_to_where_it_is_asked() -> None:
+    system = build({"kind": "phi4", "n": 8})
+    spec = {"haar": {"kind": "mean_coordinate", "scale": 8**0.5, "indices": [0, 2, 5]}}
+    cvs = build_cvs(spec, system, HERE)
+    surfaces = level_sets(cvs, np.linspace(1.0, 3.0, 8))
+    x = np.random.default_rng(3).normal(size=(5, 8))
+    np.testing.assert_allclose(surfaces.value(x), cvs(x), rtol=1e-12)
+    moved, _ = surfaces.displaced(x, cvs(x) + 0.7)
+    np.testing.assert_allclose(cvs(moved), cvs(x) + 0.7, rtol=1e-12)

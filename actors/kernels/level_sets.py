@@ -283,7 +283,7 @@ def linear_row(cv: CV, n_dof: int) -> tuple[Array, float] | None:
         return row, 0.0
     if isinstance(cv, MeanCoordinate):
         index = np.arange(n_dof) if cv.indices is None else np.array(cv.indices)
-        row[index] = 1.0 / len(index)
+        row[index] = cv.scale / len(index)
         return row, 0.0
     if isinstance(cv, LinearCombination):
         offset = cv.offset
