@@ -10,7 +10,8 @@ import openmm as mm
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Mask, Schedule, Switched, Tally
 from msgen.actors.kernels.exact_switching import switch
-from msgen.actors.kernels.level_sets import level_sets
+from msgen.actors.kernels.level_sets import Spheres, level_sets
+from msgen.actors.kernels.moving_pair import MovingPair
 from msgen.actors.kernels.waypoints import Waypoints
 from msgen.actors.molecule_landscape import MoleculeLandscape
 from msgen.systems.base import Array, CVSet, Walkers
@@ -212,17 +213,14 @@ class MoleculeEngine:
     def _switch_exactly(
         self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule
     ) -> Switched:
-        masses = self.system.masses
-        ends = switch(
-            MoleculeLandscape(self._free, walkers, self.system.kT),
-            level_sets(self.cvs, masses),
-            walkers.positions,
-            schedule.g.displacement(stop, start),
-            schedule,
-            self.system.kT,
-            masses,
-            self._rng,
-        )
+        masses, kT = self.system.masses, self.system.kT
+        land = MoleculeLandscape(self._free, walkers, kT)
+        delta = schedule.g.displacement(stop, start)
+        surfaces, x = level_sets(self.cvs, masses), walkers.positions
+        if schedule.scheme == "moving" and isinstance(surfaces, Spheres):
+            ends = MovingPair(land, surfaces, x, delta, schedule, kT, masses, self._rng).run()
+        else:
+            ends = switch(land, surfaces, x, delta, schedule, kT, masses, self._rng)
         self.tally.evaluations += ends.evaluations
         return ends.switched(walkers, self.cvs(ends.x))
 

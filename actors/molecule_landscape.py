@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from msgen.actors.kernels.flight import Rows
+from msgen.actors.kernels.moving_pair import SingleForce
 from msgen.systems.base import Array, Walkers
 from msgen.systems.engine import Engine as Stepper
 
@@ -41,6 +42,16 @@ class MoleculeLandscape:
             self._shape(row)
             out[k] = self._stepper.force_at(x[k].reshape(-1, 3)).reshape(-1)
         return out
+
+    def single(self, row: int) -> SingleForce:
+        """See `moving_pair.SingleLandscape`."""
+        self._shape(row)
+        evaluate, kT = self._stepper.evaluate_into, self._kT
+
+        def force(x: Array, out: Array, energy: bool) -> float:
+            return evaluate(x.reshape(-1, 3), out.reshape(-1, 3), energy) / kT
+
+        return force
 
     def energy_and_force(self, x: Array, rows: Rows) -> tuple[Array, Array]:
         """U/kT, shape (n,), and −∇U, shape (n, 3N)."""

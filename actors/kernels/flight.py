@@ -104,7 +104,7 @@ class Flight:
         self.evaluations += len(rows)
         return self.land.energy_and_force(x, rows)
 
-    def lam(self, rows: Rows, level: Array) -> Array:
+    def lam(self, rows: Rows, level: Array | NDArray[np.int64]) -> Array:
         """λ of rows at these levels, shape (len(rows), C)."""
         done = self.schedule.progress(level / self.last[rows])
         return np.asarray(self._start[rows] + self._delta[rows] * done[:, None])

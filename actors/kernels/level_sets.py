@@ -126,19 +126,24 @@ class Spheres:
     i, j : int array, shape (d,)
         Where the coordinates of the two particles stand; d is 2 for particles in a plane.
     masses : Array, shape (D,)
+
+    Attributes
+    ----------
+    i, j : int array, shape (d,)
+    of_i, of_j : float
+        What each takes of a change of r⃗, so that their centre of mass stays.
     """
 
     linear = False
     movable = True
 
     def __init__(self, i: NDArray[np.int64], j: NDArray[np.int64], masses: Array) -> None:
-        self._i, self._j = i, j
+        self.i, self.j = i, j
         m_i, m_j = float(masses[int(i[0])]), float(masses[int(j[0])])
-        # of a change of r⃗, what i and j take so that their centre of mass stays
-        self._of_i, self._of_j = -m_j / (m_i + m_j), m_i / (m_i + m_j)
+        self.of_i, self.of_j = -m_j / (m_i + m_j), m_i / (m_i + m_j)
 
     def _arrow(self, x: Array) -> Array:
-        return np.asarray(x[:, self._j] - x[:, self._i])
+        return np.asarray(x[:, self.j] - x[:, self.i])
 
     def _unit(self, x: Array) -> Array:
         r = self._arrow(x)
@@ -158,8 +163,8 @@ class Spheres:
     def _stretched(self, x: Array, change: Array) -> Array:
         """x with the change of r⃗ shared out between the two particles."""
         out = x.copy()
-        out[:, self._i] += self._of_i * change
-        out[:, self._j] += self._of_j * change
+        out[:, self.i] += self.of_i * change
+        out[:, self.j] += self.of_j * change
         return out
 
     def _step(self, e: Array, r: Array, lam: Array) -> tuple[Array, Mask]:
@@ -190,7 +195,7 @@ class Spheres:
         r = self._arrow(x)
         factor = lam[:, 0] / np.sqrt(np.einsum("nd,nd->n", r, r))
         with np.errstate(invalid="ignore", divide="ignore"):
-            volume = (len(self._i) - 1) * np.log(factor)
+            volume = (len(self.i) - 1) * np.log(factor)
         return self._stretched(x, (factor - 1.0)[:, None] * r), volume
 
     def log_gram(self, x: Array) -> Array:
