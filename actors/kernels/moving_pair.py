@@ -7,18 +7,22 @@ changes are the few numbers of two particles, which are plain floats.
 
 from __future__ import annotations
 
-from math import isfinite, sqrt
-from operator import mul
+from math import isfinite, nan, sqrt
 from typing import Protocol
 
 import numpy as np
 
 from msgen.actors.engine import Schedule
-from msgen.actors.kernels.flight import Ends, Flight, Landscape, Rows
+from msgen.actors.kernels.flight import Ends, Flight, Landscape
 from msgen.actors.kernels.level_sets import RETURN, Spheres
 from msgen.systems.base import Array
 
-Arrow = list[float]
+Arrow = tuple[float, float, float]
+
+
+def _view(x: Array) -> memoryview[float]:
+    """The numbers of a contiguous array."""
+    return x.data.cast("B").cast("d")
 
 
 class SingleForce(Protocol):
@@ -38,39 +42,53 @@ class SingleLandscape(Landscape, Protocol):
 
 
 class Pair:
-    """`Spheres` for one configuration, shape (D,); r⃗ is a list of d floats."""
+    """`Spheres` for one configuration, shape (D,), of particles with three coordinates each.
+
+    In a plane the third is 0 and stays it. Arrays come as memoryviews, whose single numbers are
+    read and written at a third of numpy's price.
+    """
 
     def __init__(self, spheres: Spheres) -> None:
-        self._d = len(spheres.i)
-        self._both = np.concatenate([spheres.i, spheres.j])
-        self._share = np.repeat([spheres.of_i, spheres.of_j], self._d)
+        self._i, self._j = int(spheres.i[0]), int(spheres.j[0])
+        self._of_i, self._of_j = spheres.of_i, spheres.of_j
 
-    def arrow(self, x: Array) -> Arrow:
+    def arrow(self, x: memoryview[float]) -> Arrow:
         """r⃗ = x_j − x_i."""
-        p, d = x.take(self._both).tolist(), self._d
-        return [p[d + k] - p[k] for k in range(d)]
+        i, j = self._i, self._j
+        return x[j] - x[i], x[j + 1] - x[i + 1], x[j + 2] - x[i + 2]
 
-    def stretch(self, x: Array, change: Arrow) -> None:
+    def stretch(self, x: memoryview[float], change: Arrow, times: float) -> None:
         """Share a change of r⃗ out between the two, in place."""
-        x[self._both] += self._share * (change + change)
+        i, j, (a, b, c) = self._i, self._j, change
+        of_i, of_j = self._of_i * times, self._of_j * times
+        x[i] += of_i * a
+        x[i + 1] += of_i * b
+        x[i + 2] += of_i * c
+        x[j] += of_j * a
+        x[j + 1] += of_j * b
+        x[j + 2] += of_j * c
+
+    def hold(self, v: memoryview[float], r: Arrow) -> Arrow:
+        """Take the part of a velocity along r⃗ away, in place; what is left of that of r⃗."""
+        d = self.arrow(v)
+        s = -_dot(d, r) / _dot(r, r)
+        self.stretch(v, r, s)
+        return d[0] + s * r[0], d[1] + s * r[1], d[2] + s * r[2]
 
 
 def _dot(a: Arrow, b: Arrow) -> float:
-    total: float = sum(map(mul, a, b))
-    return total
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def _correction(axis: Arrow, r: Arrow, lam: float) -> Arrow | None:
-    """s e of |r + s e| = λ with e along `axis`, the shorter one; None where there is none."""
-    length = sqrt(_dot(axis, axis))
-    b = _dot(r, axis) / length if length else 0.0
-    c = _dot(r, r) - lam * lam
-    if not b * b - c >= 0.0:
-        return None
-    root = sqrt(b * b - c)
+def _correction(axis: Arrow, r: Arrow, lam: float) -> float:
+    """The smaller s of |r + s axis| = λ; NaN where there is none."""
+    aa, b, c = _dot(axis, axis), _dot(r, axis), _dot(r, r) - lam * lam
+    disc = b * b - aa * c
+    if not disc >= 0.0:
+        return nan
     # c over the far root: no digits are lost where s is small
-    far = b - root if b < 0.0 else b + root
-    return [-c / far / length * a for a in axis] if far else None
+    far = b - sqrt(disc) if b < 0.0 else b + sqrt(disc)
+    return -c / far if far else nan
 
 
 class MovingPair(Flight):
@@ -92,7 +110,6 @@ class MovingPair(Flight):
     ) -> None:
         super().__init__(land, levels, x, delta, schedule, kT, masses, rng)
         self._single, self._pair = land.single, Pair(levels)
-        self._every = 1 if schedule.overdamped else schedule.refresh
 
     def run(self) -> Ends:
         """All walkers, to their ends."""
@@ -104,73 +121,74 @@ class MovingPair(Flight):
 
     def _fly(self, row: int) -> bool:
         """One walker, to its end; False where its path broke."""
-        last, dt, half, rows = int(self.last[row]), self.dt, 0.5 * self.dt, np.array([row])
+        last, dt, pair = int(self.last[row]), self.dt, self._pair
         lams = self.lam(np.full(last + 1, row), np.arange(last + 1))[:, 0].tolist()
-        stops = self._stops(row, last)
-        evaluate, pair, inverse = self._single(row), self._pair, self._inverse
-        x, v, f = self.x[row], self.v[row], self.f[row]
-        push, new = f * inverse, np.empty_like(x)
-        old = pair.arrow(x)
+        read, refreshed = self.seen.between(row) | {last}, self._refreshed(last)
+        evaluate, x, v, f = self._single(row), self.x[row], self.v[row], self.f[row]
+        weight = 0.5 * dt * self._inverse
+        kick, new = f * weight, np.empty_like(x)
+        of_v, of_kick, of_new = _view(v), _view(kick), _view(new)
+        old = pair.arrow(_view(x))
         for level in range(1, last + 1):
-            np.multiply(push, half, out=new)
-            new += v
-            new *= dt
+            v += kick
+            np.multiply(v, dt, out=new)
             new += x
-            r = pair.arrow(new)
-            change = _correction(old, r, lams[level])
-            if change is None:
+            r = pair.arrow(of_new)
+            s = _correction(old, r, lams[level])
+            if s != s:
                 self.failures += 1
                 return False
-            pair.stretch(new, change)
+            pair.stretch(of_new, old, s)
+            pair.stretch(of_v, old, s / dt)
+            now = r[0] + s * old[0], r[1] + s * old[1], r[2] + s * old[2]
             self.evaluations += 1
-            u = evaluate(new, f, level in stops)
+            u = evaluate(new, f, level in read)
             if not isfinite(u):
                 return False
-            np.multiply(f, inverse, out=push)
-            np.subtract(new, x, out=v)
-            v /= dt
-            # x is free until it becomes `new`
-            np.multiply(push, half, out=x)
-            v += x
-            now = [a + b for a, b in zip(r, change, strict=True)]
-            if not self._settled(v, push, now, old, lams[level - 1]):
+            np.multiply(f, weight, out=kick)
+            v += kick
+            left = pair.hold(of_v, now)
+            if not self._comes_back(now, left, pair.arrow(of_kick), old, lams[level - 1]):
+                self.failures += 1
                 return False
             x[:], old = new, now
-            if level in stops:
+            if level in read:
                 self.u[row] = u
-                self._stop(rows, level, last)
-        return isfinite(float(np.vdot(v, v)))
+                self.read(np.array([row]), level, energy=True)
+            if level in refreshed:
+                self.work[row] -= self._refreshed_heat(v, now)
+        self.work[row] += self.u[row] + self._kinetic(v)
+        return isfinite(self.work[row])
 
-    def _settled(self, v: Array, push: Array, now: Arrow, old: Arrow, before: float) -> bool:
-        """Take the velocity along r⃗ away; whether the reversed step ends where it began."""
-        pair, dt = self._pair, self.dt
-        dr = pair.arrow(v)
-        speed = _dot(dr, now) / _dot(now, now)
-        along = [-speed * a for a in now]
-        pair.stretch(v, along)
-        back = [
-            a - dt * (b + c) + 0.5 * dt * dt * p
-            for a, b, c, p in zip(now, dr, along, pair.arrow(push), strict=True)
-        ]
-        change = _correction(now, back, before)
-        good = change is not None and all(
-            abs(b + s - a) < RETURN for a, b, s in zip(old, back, change, strict=True)
-        )
-        self.failures += not good
-        return good
+    def _comes_back(self, now: Arrow, dr: Arrow, kick: Arrow, old: Arrow, lam: float) -> bool:
+        """Whether the step with the velocity reversed, drift and projection, ends at `old`."""
+        dt = self.dt
+        x = now[0] - dt * (dr[0] - kick[0])
+        y = now[1] - dt * (dr[1] - kick[1])
+        z = now[2] - dt * (dr[2] - kick[2])
+        s = _correction(now, (x, y, z), lam)
+        off = x + s * now[0] - old[0], y + s * now[1] - old[1], z + s * now[2] - old[2]
+        # NaN is no return
+        return abs(off[0]) < RETURN and abs(off[1]) < RETURN and abs(off[2]) < RETURN
 
-    def _stops(self, row: int, last: int) -> set[int]:
-        """Levels at which more is done than a step: readings, refreshments, the end."""
-        refreshed = {k for k in range(1, last) if min(k, last - k) % self._every == 0}
-        damped = self.schedule.damping < 1.0
-        return self.seen.between(row) | {last} | (refreshed if damped else set())
+    def _refreshed(self, last: int) -> set[int]:
+        """Levels at which velocities are refreshed, at equal distances from either end."""
+        if self.schedule.damping == 1.0:
+            return set()
+        every = 1 if self.schedule.overdamped else self.schedule.refresh
+        return {k for k in range(1, last) if min(k, last - k) % every == 0}
 
-    def _stop(self, rows: Rows, level: int, last: int) -> None:
-        """Read, refresh and book; u, x, v and f of the row are those at hand."""
-        self.read(rows, level, energy=True)
-        if level == last:
-            self.work[rows] += self.u[rows] + self.kinetic(self.v[rows])
-        elif self.schedule.damping < 1.0 and min(level, last - level) % self._every == 0:
-            v = self.refresh(self.x[rows], self.v[rows], self.schedule.damping)
-            self.work[rows] -= self.kinetic(v) - self.kinetic(self.v[rows])
-            self.v[rows] = v
+    def _refreshed_heat(self, v: Array, r: Arrow) -> float:
+        """Refresh a velocity in place; the kinetic energy that it took up, in kT."""
+        c, before = self.schedule.damping, self._kinetic(v)
+        noise = self.rng.standard_normal(len(v))
+        noise *= self._spread
+        self._pair.hold(_view(noise), r)
+        noise *= sqrt(1.0 - c * c)
+        v *= c
+        v += noise
+        return self._kinetic(v) - before
+
+    def _kinetic(self, v: Array) -> float:
+        """Of one walker, in kT."""
+        return float(0.5 * np.dot(v * v, self.masses) / self.kT)
