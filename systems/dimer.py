@@ -26,8 +26,8 @@ class Dimer:
 
     Everything but the pair 0–1 interacts by the Weeks–Chandler–Andersen potential
     4(r⁻¹² − r⁻⁶) + 1 up to r₀ = 2^(1/6), in a periodic square. The bond is between the two as they
-    stand: it knows no image, and neither should the CV r. (C. Schönle, D. Carbone, M. Gabrié, T. Lelièvre and
-    G. Stoltz, arXiv 2512.16812, whose sizes are the defaults.)
+    stand: it knows no image, and neither should the CV r. (C. Schönle, D. Carbone, M. Gabrié,
+    T. Lelièvre and G. Stoltz, arXiv 2512.16812, whose sizes are the defaults.)
 
     The discs move in the plane z = 0: all forces lie in it, and nothing has a velocity out of it.
 

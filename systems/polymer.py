@@ -43,8 +43,7 @@ class Polymer:
     Neighbours: ½·500(d−1)²; second neighbours: ½·500(d−1.63)². Lennard-Jones with ε = σ = 1,
     switched off from 2.0 to 2.5, acts between solvent and solvent, solvent and beads, and beads i
     and j ≥ i+3. The bare end-to-end term has minima at 4.62 ± √2 α and a barrier of k. (C. Schönle,
-    D. Carbone, M. Gabrié, T. Lelièvre and G. Stoltz, arXiv 2512.16812; their code divides its forces
-    by kT twice, these are −∇U.)
+    D. Carbone, M. Gabrié, T. Lelièvre and G. Stoltz, arXiv 2512.16812.)
 
     Beads see each other as they stand and solvent by its nearest image: at the published size a
     stretched polymer (5.75) would lie within a cutoff of its own image in the box of 7.469, which
