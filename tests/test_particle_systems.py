@@ -220,6 +220,13 @@ def test_the_plane_is_kept(dimer: OpenMMSystem) -> None:
     assert np.abs(loose.positions()[:, 2]).max() > 0.01
 
 
+def test_the_same_seed_gives_the_same_bits(dimer: OpenMMSystem) -> None:
+    cvs, start = cvs_of(dimer), dimer.initial()
+    once, again, other = (dimer.langevin(start, 60, s, cvs=cvs, every=20)[0] for s in (7, 7, 8))
+    np.testing.assert_array_equal(once.positions, again.positions)
+    assert not np.array_equal(once.positions, other.positions)
+
+
 def test_temperature_of_the_plane(dimer: OpenMMSystem) -> None:
     """½ m v² per degree of freedom is ½ kT, within 4σ of a χ² of so many independent ones."""
     cvs = cvs_of(dimer)

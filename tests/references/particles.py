@@ -42,7 +42,7 @@ END = {"dimer": 1, "polymer": 8}
 WALLS = {"dimer": (0.1, 6.8), "polymer": (2.95, 6.3)}
 """Where a soft wall begins in runs without the solute's own term."""
 
-RANGE = {"dimer": (0.2, 6.6), "polymer": (2.9, 6.35)}
+RANGE = {"dimer": (0.0, 6.8), "polymer": (2.9, 6.35)}
 WIDTH, BLOCKS = 0.05, 10
 """Of the bins, and blocks of one run."""
 
@@ -119,15 +119,23 @@ def read(kind: str, way: str) -> list[Floats]:
     return blocks
 
 
-def histogram(kind: str, way: str, block: Floats, h: Floats | None) -> tuple[Floats, float, float]:
-    """Weights by bin, and in the compact and the stretched state."""
+def histogram(
+    kind: str, way: str, block: Floats, own: dict[str, Any] | None
+) -> tuple[Floats, float, float]:
+    """Weights by bin, and in the compact and the stretched state; `own` of the solute's term.
+
+    Without one (None) the term is left out.
+    """
     low, high = RANGE[kind]
     edges = np.linspace(low, high, round((high - low) / WIDTH) + 1)
     if way == "plain":
         r, w = block, np.ones(len(block))
     else:
         r = block[:, 0]
-        w = np.exp(block[:, 1] - (0.0 if h is None else 1.0) * own_term(kind, r) / kT_of(kind))
+        w = np.exp(block[:, 1])
+        if own is not None:
+            # no term goes below −k; one shift for all blocks
+            w *= np.exp(-(own_term(kind, r, own) + own.get("k", 9.1)) / kT_of(kind))
     inside = (r >= low) & (r < high)
     r, w = r[inside], w[inside]
     counts = np.histogram(r, edges, weights=w)[0]
@@ -159,11 +167,10 @@ def correlation_time(blocks: list[Floats], stride: float) -> float:
     return float(np.mean(found))
 
 
-def profile(kind: str, way: str, bare: bool = False) -> dict[str, Any]:
+def profile(kind: str, way: str, own: dict[str, Any] | None) -> dict[str, Any]:
     """F of the bins against their least, of the states, and how it was found."""
     blocks = read(kind, way)
-    h = None if bare else np.ones(1)
-    parts = [histogram(kind, way, b, h) for b in blocks]
+    parts = [histogram(kind, way, b, own) for b in blocks]
     counts = np.array([p[0] for p in parts])
     states = np.array([p[1:] for p in parts])
     f, error = jackknife(counts / counts.sum())
@@ -189,6 +196,16 @@ def profile(kind: str, way: str, bare: bool = False) -> dict[str, Any]:
     }
 
 
+def states(kind: str) -> list[dict[str, float]]:
+    """ΔF = −ln P(stretched)/P(compact) for barriers from 2 to 10 ε, from the same runs."""
+    name, heights = ("h", (2, 4, 6, 8, 10)) if kind == "dimer" else ("k", (2.6, 5.2, 9.1, 13.0))
+    out = []
+    for height in heights:
+        p = profile(kind, "flat", {name: float(height)})
+        out.append({name: height, **{k: p[k] for k in ("delta_f_kT", "delta_f_stderr_kT")}})
+    return out
+
+
 def summarise(kind: str) -> None:
     """Write what all runs give together."""
     low, high = RANGE[kind]
@@ -200,11 +217,12 @@ def summarise(kind: str) -> None:
         "top": top(kind),
         "centres": [round(float(c), 4) for c in 0.5 * (edges[1:] + edges[:-1])],
         "timestep": TIMESTEP[kind],
-        "flat": profile(kind, "flat"),
-        "without_own_term": profile(kind, "flat", bare=True),
+        "flat": profile(kind, "flat", {}),
+        "without_own_term": profile(kind, "flat", None),
+        "states": states(kind),
     }
     if list(RUNS.glob(f"particles_{kind}_plain-*.npz")):
-        found["plain"] = profile(kind, "plain")
+        found["plain"] = profile(kind, "plain", {})
     path = HERE / f"{kind}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for way in ("flat", "plain"):
