@@ -49,7 +49,7 @@ class Pair:
     """
 
     def __init__(self, spheres: Spheres) -> None:
-        self._i, self._j = int(spheres.i[0]), int(spheres.j[0])
+        self._i, self._j = (3 * (int(k[0]) // 3) for k in (spheres.i, spheres.j))
         self._of_i, self._of_j = spheres.of_i, spheres.of_j
 
     def arrow(self, x: memoryview[float]) -> Arrow:
