@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,11 @@ from msgen.actors.conditional import Conditional
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.files import write_atomic
+from msgen.orchestrator.frames import write_frames
 from msgen.orchestrator.history import read_history
 from msgen.orchestrator.results import Result, committed_result, write_tables
 from msgen.orchestrator.store import Store
+from msgen.orchestrator.validate import RESOLVED, load_campaign
 
 
 def sample_weights(f_kT: Array, labels: NDArray[np.int64], log_bias: Array) -> Array:
@@ -185,7 +186,7 @@ def export(run_dir: Path) -> list[Path]:
     - ``results/samples.npz`` and ``results/samples.csv``, the local samples: round, replica,
       equilibrium weight (0 before the produce phase) and CVs in internal units;
     - ``trajectories/frames.dcd``, for molecules whose coordinates were stored, and beside it
-      ``frames.csv`` with the same columns, a row for each frame.
+      ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` for particles.
 
     Raises
     ------
@@ -210,7 +211,9 @@ def export(run_dir: Path) -> list[Path]:
         shown = {name: column[samples.frame_rows] for name, column in samples.columns.items()}
         total = shown["weight"].sum()
         shown["weight"] = shown["weight"] / total if total > 0 else shown["weight"]
-        written.append(_write_dcd(folder / "frames.dcd", samples.frames))
+        resolved = run_dir / RESOLVED
+        system = load_campaign(resolved).spec_system() if resolved.is_file() else {}
+        written += write_frames(folder, samples.frames, system)
         written.append(_write_csv(folder / "frames.csv", result, shown))
     return written
 
@@ -223,14 +226,4 @@ def _write_csv(path: Path, result: Result, columns: dict[str, Any]) -> Path:
     ):
         rows.append(",".join([str(rnd), str(replica), f"{weight:.9g}", *(f"{v:.9g}" for v in xi)]))
     write_atomic(path, "\n".join(rows) + "\n")
-    return path
-
-
-def _write_dcd(path: Path, frames: Array) -> Path:
-    from mdtraj.formats import DCDTrajectoryFile  # a second to import, needed here only
-
-    aside = path.with_suffix(".partial")
-    with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as out:
-        out.write(10.0 * frames.astype(np.float32).reshape(len(frames), -1, 3))  # in Å
-    os.replace(aside, path)
     return path
