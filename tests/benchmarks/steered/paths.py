@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Schedule
 from msgen.actors.kernels.steered import steer
 from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.actors.partition import Partition
+from msgen.actors.partition import Labels, Partition
 from msgen.actors.proposals import StratumProposals
 from msgen.models.mixture import Broad
 from msgen.models.tabulated import Tabulated
@@ -27,6 +29,7 @@ from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.dimer import Dimer
 from msgen.systems.molecular import OpenMMSystem
 from msgen.systems.reduced_units import WCA
+from steered.campaigns import KEPT
 
 LINEAR = np.array([False])
 RANGE, CELLS = (0.0, 6.6), 66
@@ -98,6 +101,19 @@ class Pool:
         walkers = Walkers(np.concatenate(found), None, boxes)
         return cls(particles, walkers, np.array(r), np.array(trail))
 
+    @classmethod
+    def kept(cls, particles: int, n: int = 300, every: int = 1000) -> Pool:
+        """The one that an earlier call has left in `KEPT`, or a new one."""
+        path = KEPT / f"pool-{particles}.npz"
+        if not path.is_file():
+            one = cls.sample(particles, n, every, seed=1)
+            box = np.zeros((0, 3, 3)) if one.walkers.box is None else one.walkers.box
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path, x=one.walkers.positions, box=box, r=one.r, trail=one.trail)
+        with np.load(path) as z:
+            box = z["box"] if len(z["box"]) else None
+            return cls(particles, Walkers(z["x"], None, box), z["r"], z["trail"])
+
     def weights(self, h: float, r: Array) -> Array:
         """Of configurations with these r at a barrier h, normalised."""
         change = Dimer(h=h).bond_energy(r) - Dimer(h=EASY).bond_energy(r)
@@ -122,21 +138,47 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Across:
+    """Proposals q of which only those on the other side of `TOP` are sent out.
+
+    Of a chain's paths those to the other state alone tell what a crossing costs; the density is q
+    all the same.
+    """
+
+    q: StratumProposals
+    compact: NDArray[np.bool_]
+
+    def sample(self, stratum: Labels, rng: np.random.Generator) -> Array:
+        """One λ in the other state for every walker."""
+        lam = self.q.sample(stratum, rng)
+        while (same := (lam[:, 0] < TOP) == self.compact).any():
+            lam[same] = self.q.sample(stratum[same], rng)
+        return lam
+
+    def log_prob(self, lam: Array, stratum: Labels) -> Array:
+        """ln q(λ)."""
+        return self.q.log_prob(lam, stratum)
+
+
+@dataclass(frozen=True)
 class Price:
-    """What n paths gave.
+    """What n paths gave; means with their errors.
 
     Attributes
     ----------
     acceptance : tuple of float
-        Mean of min(1, e^{−w}) and its error.
-    crossed : float
-        The same, of paths that end in the other state.
+        Mean of min(1, e^{−w}).
+    crossed : tuple of float
+        Chance of a path of the chain to be an accepted crossing.
     evaluations : float
         Of one path.
     failures : float
-        Share of paths that broke.
+        Share of paths that broke, every one of them a rejection.
     """
 
+    steps: int
+    dt: float
+    friction: float
     n: int
     acceptance: tuple[float, float]
     crossed: tuple[float, float]
@@ -145,21 +187,22 @@ class Price:
 
     @property
     def per_crossing(self) -> float:
-        """Evaluations an accepted crossing."""
+        """Evaluations of paths an accepted crossing."""
         return self.evaluations / self.crossed[0] if self.crossed[0] > 0 else float("inf")
 
 
 def schedule(
-    steps: int, scheme: str = "moving", dt: float = 0.02, friction: float = 0.5, **more: object
+    steps: int, dt: float = 0.02, friction: float = 0.1, scheme: str = "moving", **more: Any
 ) -> Schedule:
-    """A path of `steps` steps, λ at one speed, refreshed at every step."""
-    plain = Schedule(Conditional(np.array([100.0]), LINEAR), dt, 0.0, np.ones(1), smooth=0.0)
-    return replace(plain, min_steps=steps, friction=friction, refresh=5, scheme=scheme, **more)
+    """A path of `steps` steps."""
+    kappa = Conditional(np.array([100.0]), LINEAR)
+    plain = Schedule(kappa, dt, 0.0, np.ones(1), friction=friction, refresh=5, smooth=0.0)
+    return replace(plain, min_steps=steps, scheme=scheme, **more)
 
 
-def theirs(density: Array) -> Array:
-    """½N(0, 0.2²) + ½N(1, 0.2²) of (r − r₀)/2w in the same cells, as published."""
-    edges = np.linspace(*RANGE, len(density) + 1)
+def theirs() -> Array:
+    """½N(0, 0.2²) + ½N(1, 0.2²) of (r − r₀)/2w, as published, in the cells of a density."""
+    edges = np.linspace(*RANGE, CELLS + 1)
     z = (0.5 * (edges[1:] + edges[:-1]) - WCA) / 4.0
     return np.asarray(np.exp(-((z / 0.2) ** 2) / 2) + np.exp(-(((z - 1) / 0.2) ** 2) / 2))
 
@@ -170,28 +213,39 @@ def price(
     path: Schedule,
     n: int,
     seed: int,
+    *,
+    across: bool = False,
     mass: Array | None = None,
     broad: float = 0.1,
 ) -> Price:
-    """n paths from ρ* at a barrier h, to proposals of these cells' masses (by default ρ*'s own)."""
+    """n paths from ρ* at a barrier h; `across` sends all of them to the other state.
+
+    Parameters
+    ----------
+    mass : Array, shape (CELLS,), optional
+        The proposal; by default ρ* along r.
+    broad : float
+        Share of proposals that are uniform.
+    """
     system, cvs = dimer(h, pool.particles)
     rng = np.random.default_rng(seed)
     engine = MoleculeEngine(system, cvs)
     engine.begin(rng)
-    proposals = StratumProposals(
-        Tabulated(*RANGE, pool.density(h) if mass is None else mass),
-        Broad([False], lower=np.array(RANGE[:1]), upper=np.array(RANGE[1:])),
-        broad,
-        Partition.whole(LINEAR),
-        np.zeros(1),
-    )
+    whole = Partition.whole(LINEAR)
+    box = Broad([False], lower=np.array(RANGE[:1]), upper=np.array(RANGE[1:]))
+    own = Tabulated(*RANGE, pool.density(h) if mass is None else mass)
+    q = StratumProposals(own, box, broad, whole, np.zeros(1))
     starts, zero = pool.draw(h, n, rng), np.zeros(n, dtype=np.int64)
     xi = cvs(starts.positions)
-    whole = Partition.whole(LINEAR)
+    compact = xi[:, 0] < TOP
+    below = float(np.mean(q.sample(np.zeros(20_000, dtype=np.int64), rng) < TOP))
+    reach = np.where(compact, 1.0 - below, below)
+    proposals = Across(q, compact) if across else q
     paths = steer(engine, starts, xi, zero, zero, whole, proposals, path, rng)
     a = np.exp(-np.clip(paths.work, 0.0, None))
-    crossed = np.where((paths.stop[:, 0] < TOP) != (xi[:, 0] < TOP), a, 0.0)
-    return Price(n, _mean(a), _mean(crossed), paths.evaluations / n, paths.broken / n)
+    crossed = a * reach if across else np.where((paths.stop[:, 0] < TOP) != compact, a, 0.0)
+    each = (_mean(a), _mean(crossed), paths.evaluations / n, paths.broken / n)
+    return Price(path.min_steps, path.dt, path.friction, n, *each)
 
 
 def _mean(values: Array) -> tuple[float, float]:
