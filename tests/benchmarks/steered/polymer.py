@@ -207,7 +207,7 @@ def scan(seeds: Sequence[int], only_kept: bool) -> list[Row]:
     """Acceptance and cost against the length of the path."""
     rows = []
     for steps in SCAN:
-        settings = (f"strategy.path.steps={steps}", "replicas=4", SHORT)
+        settings = (f"strategy.path.steps={steps}", SHORT)
         found = several(f"polymer K {steps}", seeds, settings, only_kept)
         if not found:
             continue
@@ -258,7 +258,7 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
         1.2e6,
         {
             "MD": (f"strategy={{kind: local, {local}}}", "replicas=4"),
-            "chain": ("replicas=4",),
+            "chain": (),
             "BAR": ("strategy.stratify=on", "model={kind: spline_flow, transforms: 1}"),
             "umbrella": (windows, "replicas=2"),
         },
