@@ -68,12 +68,30 @@ class Pair:
         x[j + 1] += of_j * b
         x[j + 2] += of_j * c
 
-    def hold(self, v: memoryview[float], r: Arrow) -> Arrow:
-        """Take the part of a velocity along r⃗ away, in place; what is left of that of r⃗."""
-        d = self.arrow(v)
-        s = -_dot(d, r) / _dot(r, r)
-        self.stretch(v, r, s)
-        return d[0] + s * r[0], d[1] + s * r[1], d[2] + s * r[2]
+    def hold(self, v: memoryview[float], r: Arrow) -> None:
+        """Take the part of a velocity along r⃗ away, in place."""
+        self.stretch(v, r, -_dot(self.arrow(v), r) / _dot(r, r))
+
+    def settle(
+        self, w: memoryview[float], kick: memoryview[float], now: Arrow, old: Arrow, lam: float
+    ) -> bool:
+        """Make the velocity at `now`, w and half a kick, a tangent; whether the way back is the way.
+
+        Back is the step with the velocity reversed, onto {|r⃗| = lam}: it is to end at `old`.
+        """
+        (a, b, c), (p, q, r), (x, y, z) = self.arrow(w), self.arrow(kick), now
+        along = (a + 0.5 * p) * x + (b + 0.5 * q) * y + (c + 0.5 * r) * z
+        s = -along / _dot(now, now)
+        self.stretch(w, now, s)
+        # the kick that the reversed step begins with cancels the half of the tangent velocity
+        back = x - a - s * x, y - b - s * y, z - c - s * z
+        t = _correction(now, back, lam)
+        # NaN is no return
+        return (
+            abs(back[0] + t * x - old[0]) < RETURN
+            and abs(back[1] + t * y - old[1]) < RETURN
+            and abs(back[2] + t * z - old[2]) < RETURN
+        )
 
 
 def _dot(a: Arrow, b: Arrow) -> float:
@@ -120,56 +138,48 @@ class MovingPair(Flight):
         return self.ends()
 
     def _fly(self, row: int) -> bool:
-        """One walker, to its end; False where its path broke."""
-        last, dt, pair = int(self.last[row]), self.dt, self._pair
+        """One walker, to its end; False where its path broke.
+
+        w is what the walker moves in a step, Δt times its velocity half a step after x.
+        """
+        last, dt, pair, evaluate = int(self.last[row]), self.dt, self._pair, self._single(row)
         lams = self.lam(np.full(last + 1, row), np.arange(last + 1))[:, 0].tolist()
         read, refreshed = self.seen.between(row) | {last}, self._refreshed(last)
-        evaluate, x, v, f = self._single(row), self.x[row], self.v[row], self.f[row]
-        weight = 0.5 * dt * self._inverse
-        kick, new = f * weight, np.empty_like(x)
-        of_v, of_kick, of_new = _view(v), _view(kick), _view(new)
-        old = pair.arrow(_view(x))
+        stops, f, weight = read | refreshed, self.f[row], dt * dt * self._inverse
+        x, kick = self.x[row].copy(), f * weight
+        w, new = dt * self.v[row] + 0.5 * kick, np.empty_like(x)
+        of_w, of_kick, of_x, of_new = _view(w), _view(kick), _view(x), _view(new)
+        old = pair.arrow(of_x)
         for level in range(1, last + 1):
-            v += kick
-            np.multiply(v, dt, out=new)
-            new += x
+            np.add(x, w, out=new)
             r = pair.arrow(of_new)
             s = _correction(old, r, lams[level])
             if s != s:
                 self.failures += 1
                 return False
             pair.stretch(of_new, old, s)
-            pair.stretch(of_v, old, s / dt)
+            pair.stretch(of_w, old, s)
             now = r[0] + s * old[0], r[1] + s * old[1], r[2] + s * old[2]
             self.evaluations += 1
             u = evaluate(new, f, level in read)
             if not isfinite(u):
                 return False
             np.multiply(f, weight, out=kick)
-            v += kick
-            left = pair.hold(of_v, now)
-            if not self._comes_back(now, left, pair.arrow(of_kick), old, lams[level - 1]):
+            if not pair.settle(of_w, of_kick, now, old, lams[level - 1]):
                 self.failures += 1
                 return False
-            x[:], old = new, now
-            if level in read:
-                self.u[row] = u
-                self.read(np.array([row]), level, energy=True)
-            if level in refreshed:
-                self.work[row] -= self._refreshed_heat(v, now)
-        self.work[row] += self.u[row] + self._kinetic(v)
+            x, new, of_x, of_new, old = new, x, of_new, of_x, now
+            if level in stops:
+                self.x[row], self.u[row] = x, u
+                self.v[row] = (w + 0.5 * kick) / dt
+                if level in read:
+                    self.read(np.array([row]), level, energy=True)
+                if level in refreshed:
+                    self.work[row] -= self._refreshed_heat(self.v[row], now)
+                    w[:] = dt * self.v[row] - 0.5 * kick
+            w += kick
+        self.work[row] += self.u[row] + self._kinetic(self.v[row])
         return isfinite(self.work[row])
-
-    def _comes_back(self, now: Arrow, dr: Arrow, kick: Arrow, old: Arrow, lam: float) -> bool:
-        """Whether the step with the velocity reversed, drift and projection, ends at `old`."""
-        dt = self.dt
-        x = now[0] - dt * (dr[0] - kick[0])
-        y = now[1] - dt * (dr[1] - kick[1])
-        z = now[2] - dt * (dr[2] - kick[2])
-        s = _correction(now, (x, y, z), lam)
-        off = x + s * now[0] - old[0], y + s * now[1] - old[1], z + s * now[2] - old[2]
-        # NaN is no return
-        return abs(off[0]) < RETURN and abs(off[1]) < RETURN and abs(off[2]) < RETURN
 
     def _refreshed(self, last: int) -> set[int]:
         """Levels at which velocities are refreshed, at equal distances from either end."""
