@@ -4,10 +4,10 @@ Others (Schönle et al., arXiv 2512.16812, their code): K = 400, acceptance .138
 polymer's force is divided by kT once and not twice; proposals given by hand. An acceptance is over
 all proposals, most of which stay in their state; that of the crossings alone stands beside it.
 
-Arguments: `acceptance` (three seeds at K = 400, one of them also left to the tuner), `scan` (K from
-100 to 800), `cold` (from the compact state alone, with pushes and without), `equal` (ΔF by four
-methods at equal cost), all by default; numbers are seeds; `kept` tells what earlier runs have left
-in runs/benchmarks/steered and runs nothing.
+Every campaign starts from the compact state alone. Arguments: `acceptance` (K = 400), `tuned` (left
+to the tuner), `scan` (K from 100 to 800), `cold` (no pushes: nothing but the proposals finds the
+stretched state), `equal` (ΔF by four methods at equal cost), all by default; numbers are seeds;
+`kept` tells what earlier runs have left in runs/benchmarks/steered and runs nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rows import ROOT, Row
 from msgen.orchestrator.estimators.bar import bar
 from msgen.orchestrator.history import read_history
 from msgen.orchestrator.store import Store
-from steered.campaigns import Run, chi_squared, describe, kept, mean, note, pooled
+from steered.campaigns import NAN, Run, chi_squared, describe, kept, mean, note, pooled
 from steered.campaigns import run as campaign
 from steered.equal_cost import Case, compare, judged, tabled
 
@@ -34,6 +34,8 @@ CAMPAIGN, STATE, BORDER = "steered_polymer", "compact", 4.62
 SEEDS = (1, 2, 3)
 PARTS = ("acceptance", "scan", "cold", "equal")
 ASKED, LONGEST = 0.45, 400
+WAYS = {"counting": 4.0, "bidirectional": 7.0}
+"""How F(d) is told, and up to which height it is held against the reference, kT."""
 SCAN = (100, 200, 400, 800)
 SHORT = "budget={energy_evaluations: 7.0e+5, wall: 20 min}"
 """Of a scan: enough for an acceptance, not for a free energy."""
@@ -97,10 +99,10 @@ def told(label: str, seed: int, settings: Sequence[str] = (), again: bool = True
     with tempfile.TemporaryDirectory() as folder:
         one = campaign(CAMPAIGN, seed, settings, keep=Path(folder))
         done = Path(folder) / "run"
-        surface = json.loads((done / "results" / "free_energy.json").read_text())["surface"]
+        result = json.loads((done / "results" / "free_energy.json").read_text())
         # a stratified campaign has no crossings to accept
         about = figures(paths_of(done)) if np.isfinite(one.crossings) else {}
-    one = replace(one, diagnostics={**one.diagnostics, "figures": about, "surface": surface})
+    one = replace(one, diagnostics={**one.diagnostics, "figures": about, **surfaces(result)})
     print(f"{label} {describe(one)}, {time.perf_counter() - began:.0f} s", flush=True)
     note(one, label, settings)
     return one
@@ -126,21 +128,24 @@ def difference() -> tuple[float, float]:
     return -float(flat["delta_f_kT"]), float(flat["delta_f_stderr_kT"])
 
 
-def surface_error(one: Run, below: float = 6.0) -> tuple[float, float]:
+def surface_error(one: Run, way: str, below: float) -> tuple[float, float]:
     """RMS difference of F(d) from the reference below a height, kT, and what both errors say.
 
-    The constant between them is the mean difference, each bin as precise as it is.
+    The constant between them is the mean difference, each bin as precise as it is; NaN where a way
+    tells nothing.
     """
-    known, surface = reference(), one.diagnostics["surface"]
-    pair = np.array(known["flat"]["f_kT"], dtype=np.float64)
-    centres, error = np.array(known["centres"]), np.array(known["flat"]["stderr_kT"], dtype=float)
-    d = np.array(surface["axes"]["d"])
+    surface = one.diagnostics.get(way)
+    if surface is None:
+        return NAN, NAN
+    known = reference()
+    pair, error = (np.array(known["flat"][k], dtype=np.float64) for k in ("f_kT", "stderr_kT"))
+    centres, d = np.array(known["centres"]), np.array(surface["d"])
     f, own = (np.array(surface[k], dtype=np.float64) for k in ("f_kT", "stderr_kT"))
-    width = d[1] - d[0]
+    width, fine = d[1] - d[0], centres[1] - centres[0]
     exact, spread = np.full(len(d), np.nan), np.full(len(d), np.nan)
     for i, x in enumerate(d):
         mine = np.abs(centres - x) < 0.5 * width
-        if np.isfinite(pair[mine]).all() and mine.sum() == round(width / 0.05):
+        if mine.sum() == round(width / fine) and np.isfinite(pair[mine]).all():
             exact[i] = -np.log(np.exp(-pair[mine]).mean())
             spread[i] = error[mine].mean()
     low = (exact - np.nanmin(exact) < below) & np.isfinite(f) & np.isfinite(own) & (own > 0)
@@ -150,12 +155,34 @@ def surface_error(one: Run, below: float = 6.0) -> tuple[float, float]:
     return float(np.sqrt(np.mean(miss**2))), float(np.sqrt(np.mean(variance)))
 
 
+def surfaces(result: dict[str, Any]) -> dict[str, Any]:
+    """F(d) by counting, and from the works of the paths where the campaign tells it."""
+    ways = {"counting": result["surface"], **(result.get("profile") or {})}
+    d = result["surface"]["axes"]["d"]
+    return {
+        name: {"d": d, **{k: ways[name][k] for k in ("f_kT", "stderr_kT")}}
+        for name in WAYS
+        if name in ways
+    }
+
+
 def acceptance(seeds: Sequence[int], only_kept: bool) -> list[Row]:
-    """The campaign as it stands, and left to the tuner."""
+    """The campaign as it stands."""
     found = several("polymer", seeds, (), only_kept)
-    tuned = several("polymer self-tuned", seeds, TUNED, only_kept)
-    rows = _accepted("polymer, K = 400", found, asked=True) if found else []
-    return rows + (_accepted("polymer, self-tuned", tuned) if tuned else [])
+    return _accepted("polymer, K = 400", found, asked=True) if found else []
+
+
+def tuned(seeds: Sequence[int], only_kept: bool) -> list[Row]:
+    """Length and friction of the paths left to the tuner."""
+    settings = ("strategy.path.steps=auto", "strategy.path.friction=auto")
+    found = several("polymer self-tuned", seeds, settings, only_kept)
+    return _accepted("polymer, self-tuned", found) if found else []
+
+
+def cold(seeds: Sequence[int], only_kept: bool) -> list[Row]:
+    """From the compact state alone and nothing pushed out of it."""
+    found = several("polymer cold", seeds, ("strategy.explore.pushes=0",), only_kept)
+    return _accepted("polymer, without pushes", found) if found else []
 
 
 def _accepted(name: str, found: list[Run], asked: bool = False) -> list[Row]:
@@ -167,7 +194,6 @@ def _accepted(name: str, found: list[Run], asked: bool = False) -> list[Row]:
     value, said = pooled(miss)
     chi = chi_squared([(f, float(np.hypot(e, error))) for f, e in miss], exact)
     bars = [tuple(a["bar"]) for a in about]
-    surface = [surface_error(r) for r in found]
     spread = ", ".join(f"{v:.3f}" for v in each)
     steps = mean([r.steps_per_path for r in found])[0]
     return [
@@ -187,11 +213,21 @@ def _accepted(name: str, found: list[Run], asked: bool = False) -> list[Row]:
         Row(f"{name}: χ² over seeds", chi, "", f"{n} expected", f"< {n + 4 * np.sqrt(2 * n):.1f}",
             bool(chi < n + 4 * np.sqrt(2 * n))),
         Row(f"{name}: ΔF by BAR over the crossings", *_bar(bars)),
-        Row(f"{name}: F(d) below 6 kT, RMS off", mean([s[0] for s in surface])[0], "kT",
-            f"errors say {mean([s[1] for s in surface])[0]:.3f}"),
+        *_surface_rows(name, found),
         Row(f"{name}: evaluations of a campaign",
             mean([r.evaluations for r in found])[0] / 1e6, "M", "with adaptation"),
     ]  # fmt: skip
+
+
+def _surface_rows(name: str, found: list[Run]) -> list[Row]:
+    rows = []
+    for way, height in WAYS.items():
+        off = np.array([surface_error(r, way, height) for r in found])
+        if np.isfinite(off).all():
+            miss, said = np.sqrt((off**2).mean(axis=0))
+            what = f"{name}: F(d) by {way} below {height:g} kT, RMS off"
+            rows.append(Row(what, float(miss), "kT", f"errors say {said:.3f}"))
+    return rows
 
 
 def _with(value: tuple[float, float]) -> tuple[float, str, str]:
@@ -225,27 +261,6 @@ def scan(seeds: Sequence[int], only_kept: bool) -> list[Row]:
     return rows
 
 
-def cold(seeds: Sequence[int], only_kept: bool) -> list[Row]:
-    """From the compact state alone: right weights, whatever found the other one."""
-    rows = []
-    exact, error = difference()
-    for name, settings in COLD.items():
-        found = several(f"polymer cold {name}", seeds, settings, only_kept)
-        if not found:
-            continue
-        n = len(found)
-        values = [r.free_energy(STATE, "rest") for r in found]
-        chi = chi_squared([(f, float(np.hypot(e, error))) for f, e in values], exact)
-        value, said = pooled(values)
-        rows += [
-            Row(f"polymer from compact, {name}: ΔF", value, "kT",
-                f"± {said:.3f}; {exact:.3f} ± {error:.3f}"),
-            Row(f"polymer from compact, {name}: χ²", chi, "", f"{n} expected",
-                f"< {n + 4 * np.sqrt(2 * n):.1f}", bool(chi < n + 4 * np.sqrt(2 * n))),
-        ]  # fmt: skip
-    return rows
-
-
 def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
     """ΔF by counting, by BAR and by umbrella windows, at equal cost."""
     local = "local: {kind: langevin, steps: 500}"
@@ -255,7 +270,7 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
         CAMPAIGN,
         STATE,
         difference(),
-        1.2e6,
+        6e5,
         {
             "MD": (f"strategy={{kind: local, {local}}}", "replicas=4"),
             "chain": (),
@@ -270,6 +285,10 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
     return [row for m, some in found.items() if some for row in judged(case, m, some)]
 
 
-TUNED = ("strategy.path.steps=auto", "strategy.path.friction=auto")
-COLD = {"pushes": ()}
-ROWS = {"acceptance": acceptance, "scan": scan, "cold": cold, "equal": equal}
+ROWS = {
+    "acceptance": acceptance,
+    "tuned": tuned,
+    "scan": scan,
+    "cold": cold,
+    "equal": equal,
+}
