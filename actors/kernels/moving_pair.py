@@ -75,7 +75,7 @@ class Pair:
     def settle(
         self, w: memoryview[float], kick: memoryview[float], now: Arrow, old: Arrow, lam: float
     ) -> bool:
-        """Make the velocity at `now`, w and half a kick, a tangent; whether the way back is the way.
+        """Make the velocity at `now`, w and half a kick, a tangent; whether it leads back.
 
         Back is the step with the velocity reversed, onto {|r⃗| = lam}: it is to end at `old`.
         """
