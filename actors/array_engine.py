@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Mask, Schedule, Switched, Tally
@@ -149,6 +150,24 @@ class ArrayEngine:
                 mass[cv.index] = max(mass[cv.index], spring)
         return mass
 
+    def _carried(
+        self, schedule: Schedule, delta: Array, levels: NDArray[np.int64], level: NDArray[np.int64]
+    ) -> Array:
+        """Velocity at which λ carries the steered coordinates, shape (n, D).
+
+        Heavy as they are made, most of the work in the middle of a path is their motion. A reading
+        weighs velocities about this mean instead of about 0: whatever depends on λ₀, λ_N and the
+        level alone, and turns round with the path, leaves the positions' density as it is.
+        """
+        out = np.zeros((len(delta), self.system.n_dof))
+        s = level / levels
+        rate = schedule.speed(s) / (levels * schedule.stride * schedule.dt)
+        rate = np.where(level < levels, rate, 0.0)
+        for c, cv in enumerate(self.cvs.cvs):
+            if isinstance(cv, Coordinate):
+                out[:, cv.index] = delta[:, c] * rate
+        return out
+
     def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
         """Velocity Verlet with λ held over each kick; W = ΔH/kT − heat of the refreshments.
 
@@ -191,7 +210,8 @@ class ArrayEngine:
                 read = seen.due(live, level, arriving, leaving | (last[live] == k))
                 if read.any():
                     at = live[read]
-                    kinetic = 0.5 * np.sum(mass * v[at] ** 2, axis=1) / kT
+                    carried = self._carried(schedule, delta[at], levels[at], level[read])
+                    kinetic = 0.5 * np.sum(mass * (v[at] - carried) ** 2, axis=1) / kT
                     so_far = total[at] + energy_k[read] + kinetic
                     seen.note(at, level[read], xi_k[read], so_far)
                 done = last[live] == k

@@ -88,6 +88,10 @@ class Schedule:
         """
         return np.asarray(s - self.smooth * np.sin(2.0 * np.pi * s) / (2.0 * np.pi))
 
+    def speed(self, s: Array) -> Array:
+        """d progress/ds."""
+        return np.asarray(1.0 - self.smooth * np.cos(2.0 * np.pi * s))
+
     def read_at(self, start: Array, stop: Array) -> Array:
         """λ at the readings of paths from start to stop, shape (n, C) → (n, M, C)."""
         delta = self.g.displacement(stop, start)

@@ -80,6 +80,7 @@ class _Works:
                 "lambda_start": paths.start,
                 "lambda_stop": paths.stop,
                 "xi_stop": paths.xi,
+                **_profile(paths),
             }
         )
 
@@ -87,6 +88,17 @@ class _Works:
         if not self.rows:
             return {}
         return {name: np.concatenate([r[name] for r in self.rows]) for name in self.rows[0]}
+
+
+def _profile(paths: Paths) -> dict[str, Array]:
+    """Readings on the way, CV after CV, where the schedule asks for them."""
+    if paths.profile_xi is None or paths.profile_work is None or paths.profile_start is None:
+        return {}
+    return {
+        "profile_xi": paths.profile_xi.reshape(len(paths.work), -1),
+        "profile_work": paths.profile_work,
+        "profile_start": paths.profile_start,
+    }
 
 
 def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:

@@ -20,6 +20,7 @@ __all__ = [
     "LogZ",
     "OrderKey",
     "Phase",
+    "ProfileEstimate",
     "Reporter",
     "RoundInfo",
     "Segment",
@@ -93,6 +94,18 @@ class LogZ:
 
 
 @dataclass(frozen=True)
+class ProfileEstimate:
+    """F along the one CV from the work at intermediate λ of `paths` paths run both ways.
+
+    `f_kT` and `stderr_kT` are on the bins of the surface; lowest bin 0, NaN where unknown.
+    """
+
+    f_kT: Array
+    stderr_kT: Array
+    paths: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Free energies after a round.
 
@@ -109,6 +122,8 @@ class Estimate:
         Whether every criterion of `converge:` holds, and which do not, in words.
     log_z : LogZ or None
         Where the strategy has a proposal whose density is known.
+    profile : ProfileEstimate or None
+        Where steered paths were read on their way.
     """
 
     axes: Mapping[str, Array]
@@ -119,6 +134,7 @@ class Estimate:
     converged: bool
     unmet: tuple[str, ...]
     log_z: LogZ | None = None
+    profile: ProfileEstimate | None = None
 
 
 @dataclass(frozen=True)

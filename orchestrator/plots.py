@@ -20,7 +20,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MultipleLocator
 
 from msgen.actors.partition import Partition
-from msgen.orchestrator.base import Array
+from msgen.orchestrator.base import Array, ProfileEstimate
 from msgen.orchestrator.results import CVInfo, Result
 
 STATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -213,7 +213,10 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
     f, err = result.estimate.f_kT, result.estimate.stderr_kT
     cv = result.header.cvs[0]
     ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0, label="± 1 σ")
-    ax.plot(x, f, color=STATE_COLOURS[0], lw=1.6, label="F")
+    counted = "F" if result.estimate.profile is None else "F by counting"
+    ax.plot(x, f, color=STATE_COLOURS[0], lw=1.6, label=counted)
+    if result.estimate.profile is not None:
+        _paths_line(ax, x, f, result.estimate.profile)
     ax.set(xlabel=_label(cv), ylabel="F / kT", xlim=(_edges(x)[0], _edges(x)[-1]))
     ax.set_ylim(-0.5, _ceiling(f) * 1.12 + 0.5)
     _angle_ticks(ax.xaxis, cv)
@@ -230,7 +233,16 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
                 color=colour, fontweight="bold",
             )  # fmt: skip
     ax.grid(alpha=0.25)
-    ax.legend(loc="lower right", frameon=False)
+    ax.legend(loc="lower right" if result.estimate.profile is None else "best", frameon=False)
+
+
+def _paths_line(ax: Axes, x: Array, f: Array, told: ProfileEstimate) -> None:
+    """The profile by works of paths, shifted to the population of counting where both know it."""
+    p, err = told.f_kT, told.stderr_kT
+    both = np.isfinite(p) & np.isfinite(f)
+    if both.any():
+        p = p + np.log(np.exp(-p[both]).sum() / np.exp(-f[both]).sum())
+    ax.errorbar(x, p, err, fmt="ko", ms=3, lw=1, label="F by paths both ways, ± 1 σ")
 
 
 def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:

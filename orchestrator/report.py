@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.base import Estimate, ProfileEstimate
 from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.export import export
 from msgen.orchestrator.files import write_atomic
@@ -102,6 +102,14 @@ def _flat(tree: Any, name: str = "") -> list[tuple[str, str]]:
     return [(name, "not known" if tree is None else str(tree))]
 
 
+def _about_profile(told: ProfileEstimate) -> str:
+    """What the points in the figure are."""
+    return (
+        "Line: by counting; states sampled apart are joined by the works of paths. Points: from "
+        f"the work at intermediate λ of {told.paths:,} paths run both ways, without counting."
+    )
+
+
 def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
     header, estimate, cost = result.header, result.estimate, result.cost
     title = html.escape(header.campaign)
@@ -144,6 +152,8 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         parts.append(
             f'<h2>{titles[name]}</h2><img alt="{titles[name]}" src="data:image/png;base64,{code}">'
         )
+        if name == "free_energy.png" and estimate.profile is not None:
+            parts.append(f"<p>{html.escape(_about_profile(estimate.profile))}</p>")
     shown = {k: v for k, v in estimate.diagnostics.items() if k != "warnings"}
     parts.append("<h2>Diagnostics</h2>" + _table(_flat(shown)))
     spent = [

@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from msgen.orchestrator.base import Cost, Estimate, LogZ, StateEstimate
+from msgen.orchestrator.base import Cost, Estimate, LogZ, ProfileEstimate, StateEstimate
 from msgen.orchestrator.files import write_atomic
 from msgen.orchestrator.schema.problems import CampaignError, Problem
 
@@ -117,6 +117,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "stderr_kT": estimate.stderr_kT,
         },
         "states": states,
+        "profile": _profile(estimate),
         "log_z": None if estimate.log_z is None else asdict(estimate.log_z),
         "diagnostics": {
             **estimate.diagnostics,
@@ -126,6 +127,19 @@ def to_json(result: Result) -> dict[str, Any]:
         "cost": asdict(result.cost),
     }
     return cast("dict[str, Any]", jsonable(content))
+
+
+def _profile(estimate: Estimate) -> dict[str, Any] | None:
+    """F along the one CV from the works of paths, beside counting: the surface."""
+    p = estimate.profile
+    if p is None:
+        return None
+    return {
+        "axes": estimate.axes,
+        "bidirectional": {"f_kT": p.f_kT, "stderr_kT": p.stderr_kT},
+        "counting": {"f_kT": estimate.f_kT, "stderr_kT": estimate.stderr_kT},
+        "paths": p.paths,
+    }
 
 
 def write_result(run_dir: Path, result: Result) -> Path:
@@ -193,9 +207,20 @@ def read_result(run_dir: Path) -> Result:
             unmet=tuple(unmet),
             # results of before log Z was reported have no such key
             log_z=LogZ(**content["log_z"]) if content.get("log_z") else None,
+            profile=_read_profile(content.get("profile")),
         ),
         Cost(**content["cost"]),
     )
+
+
+def _read_profile(content: Mapping[str, Any] | None) -> ProfileEstimate | None:
+    if not content:
+        return None
+    f, err = (
+        np.asarray(content["bidirectional"][name], dtype=np.float64)
+        for name in ("f_kT", "stderr_kT")
+    )
+    return ProfileEstimate(f, err, int(content["paths"]))
 
 
 def _spec_error(field: tuple[str, ...], value: object, problem: str, remedy: str) -> Exception:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reporting import DISTANCE, KT, PHI, PSI, header, result
 
-from msgen.orchestrator.base import LogZ
+from msgen.orchestrator.base import LogZ, ProfileEstimate
 from msgen.orchestrator.plots import marginals, minimum_of
 from msgen.orchestrator.results import (
     CVInfo,
@@ -30,8 +30,9 @@ def test_json_has_exactly_the_documented_layout(tmp_path: Path) -> None:
     content = json.loads(write_result(tmp_path, result()).read_text())
     assert list(content) == [
         "schema_version", "campaign", "status", "reason", "temperature_K", "kT_kJ_per_mol", "cvs",
-        "surface", "states", "log_z", "diagnostics", "cost",
+        "surface", "states", "profile", "log_z", "diagnostics", "cost",
     ]  # fmt: skip
+    assert content["profile"] is None
     assert content["log_z"] is None
     assert content["cvs"][0] == {"name": "phi", "periodic": True, "unit": "rad"}
     assert set(content["surface"]) == {"axes", "f_kT", "stderr_kT"}
@@ -74,6 +75,28 @@ def test_the_partition_function_is_kept_and_older_results_have_none(tmp_path: Pa
     del content["log_z"]
     path.write_text(json.dumps(content))
     assert read_result(tmp_path).estimate.log_z is None
+
+
+def test_the_profile_stands_beside_counting_and_older_results_have_none(tmp_path: Path) -> None:
+    r = result((DISTANCE,))
+    f, err = r.estimate.f_kT + 0.5, np.full_like(r.estimate.f_kT, 0.1)
+    f[0] = err[0] = np.nan
+    told = replace(r, estimate=replace(r.estimate, profile=ProfileEstimate(f, err, 80)))
+    path = write_result(tmp_path, told)
+    content = json.loads(path.read_text())
+    profile = content["profile"]
+    assert list(profile) == ["axes", "bidirectional", "counting", "paths"]
+    assert profile["axes"] == content["surface"]["axes"]
+    assert profile["counting"]["f_kT"] == content["surface"]["f_kT"]
+    assert profile["bidirectional"]["f_kT"][0] is None
+    back = read_result(tmp_path).estimate.profile
+    assert back is not None
+    np.testing.assert_array_equal(back.f_kT, f)
+    np.testing.assert_array_equal(back.stderr_kT, err)
+    assert back.paths == 80
+    del content["profile"]
+    path.write_text(json.dumps(content))
+    assert read_result(tmp_path).estimate.profile is None
 
 
 def test_no_result_and_another_layout_say_so(tmp_path: Path) -> None:

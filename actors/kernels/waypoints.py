@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +57,7 @@ class Waypoints:
         return bool(self._at.shape[1])
 
     def due(
-        self, rows: Rows, level: Array, arriving: bool, leaving: bool | NDArray[np.bool_]
+        self, rows: Rows, level: NDArray[Any], arriving: bool, leaving: bool | NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
         """Which of these walkers are to be read, at these levels, as they arrive or leave."""
         if not self:
@@ -64,7 +66,7 @@ class Waypoints:
         now = np.where(early, arriving, leaving)
         return np.asarray(now & (self._at[rows] == level[:, None]).any(axis=1))
 
-    def note(self, rows: Rows, level: Array, xi: Array, work: Array) -> None:
+    def note(self, rows: Rows, level: NDArray[Any], xi: Array, work: Array) -> None:
         """Their CVs, shape (m, C), and works up to here."""
         one, point = np.nonzero(self._at[rows] == level[:, None])
         self.xi[rows[one], point] = xi[one]

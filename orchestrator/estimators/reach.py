@@ -65,12 +65,13 @@ class Fine:
         t = (x - self.low) / self.width - 0.5
         lower = np.floor(t)
         share = t - lower
-        first = lower.astype(np.int64)
-        second = first + 1
+        # in range before it is cast: a path that nearly blew up may have been anywhere
         if self.periodic:
-            return first % self.number, second % self.number, share
+            first = (lower % self.number).astype(np.int64)
+            return first, (first + 1) % self.number, share
+        first = np.clip(lower, -1, self.number).astype(np.int64)
         last = self.number - 1
-        return np.clip(first, 0, last), np.clip(second, 0, last), share
+        return np.clip(first, 0, last), np.clip(first + 1, 0, last), share
 
     def deposit(self, x: Array, weight: Array) -> Array:
         """Weight at x, shared between the nearest two cells; per unit of the CV, (number,)."""

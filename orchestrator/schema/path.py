@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Literal
 
 from msgen.orchestrator.schema.problems import Path, Problem
-from msgen.orchestrator.schema.quantities import AutoQuantity, AutoSteps, Section, Width
+from msgen.orchestrator.schema.quantities import (
+    AutoQuantity,
+    AutoSteps,
+    Readings,
+    Section,
+    Width,
+)
 
 TESTED = ("symmetric", "coin_flip")
 """Schemes whose steps at fixed λ may be Metropolised."""
@@ -32,9 +38,12 @@ class PathSpec(Section):
     width: Width = "auto"
     """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations. For the
     scheme extended."""
+    profile: Readings = "auto"
+    """Points of a path, an even number, where CV and work are read for F along the whole CV; auto:
+    16 where there is one CV; off: none."""
 
 
-def path_problems(path: PathSpec, here: Path) -> Iterator[Problem]:
+def path_problems(path: PathSpec, here: Path, n_cvs: int) -> Iterator[Problem]:
     """Settings of a path that contradict each other."""
     if path.inner == "metropolised" and path.scheme not in TESTED:
         what = f"is not for the scheme {path.scheme}, which books the error of its steps as work"
@@ -43,3 +52,6 @@ def path_problems(path: PathSpec, here: Path) -> Iterator[Problem]:
     if path.scheme != "extended" and path.width != "auto":
         what = f"does nothing: the scheme {path.scheme} holds the CVs exactly at λ"
         yield Problem((*here, "width"), str(path.width), what, "Remove it")
+    if path.profile not in ("auto", 0) and n_cvs > 1:
+        what = f"is for one CV, and there are {n_cvs}"
+        yield Problem((*here, "profile"), path.profile, what, "Write profile: off, or remove it")

@@ -253,6 +253,38 @@ def _auto_or(whole: bool, zero: bool = False) -> tuple[GetPydanticSchema, WithJs
     return _plain(read, {"anyOf": [{"const": "auto"}, number]})
 
 
+def _read_readings(value: object) -> object:
+    if value == "auto":
+        return value
+    if value in (False, "off"):  # YAML makes a boolean of `off`; 0 is its resolved form
+        return 0
+    most = f"Write auto, off, or an even number up to {MOST_READINGS}"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
+        raise problem("is no number of readings", most)
+    if value % 2:
+        raise problem("is odd: readings lie in pairs about the middle of a path", most)
+    if value > MOST_READINGS:
+        raise problem("is too many readings of one path", most)
+    return value
+
+
+MOST_READINGS = 128
+"""Of one path; each is kept in the store."""
+
+Readings = Annotated[
+    int | Literal["auto"],
+    *_plain(
+        _read_readings,
+        {
+            "anyOf": [
+                {"enum": ["auto", "off", False, 0]},
+                {"type": "integer", "minimum": 2, "maximum": MOST_READINGS, "multipleOf": 2},
+            ]
+        },
+    ),
+]
+"""`auto`, `off` (0 when resolved) or an even number."""
+
 AutoSteps = Annotated[int | Literal["auto"], *_auto_or(True)]
 AutoCount = Annotated[int | Literal["auto"], *_auto_or(True, zero=True)]
 AutoNumber = Annotated[float | Literal["auto"], *_auto_or(False)]

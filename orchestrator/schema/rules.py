@@ -201,7 +201,7 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
         path: Path = ("strategy", "path")
         timed += [((*path, "timestep"), strategy.path.timestep, "time")]
         timed += [((*path, "friction"), strategy.path.friction, "rate")]
-        yield from path_problems(strategy.path, path)
+        yield from path_problems(strategy.path, path, len(campaign.cvs))
         yield from width_problems(
             campaign.cvs, strategy.path.width, (*path, "width"), list(campaign.cvs)
         )

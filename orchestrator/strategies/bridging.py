@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,17 @@ ANALYTIC_STEPS = 10.0
 
 PRECONDITIONED_STEP = 0.75
 """Time step with which it begins once every free coordinate has the period 2π."""
+
+POINTS = 16
+"""Readings of a path along one CV where the campaign leaves their number open."""
+
+
+def points(problem: Problem) -> int:
+    """Readings of each path in production; 0 for none."""
+    wanted = problem.strategy["path"]["profile"]
+    if isinstance(wanted, str):
+        return POINTS if problem.dim == 1 else 0
+    return int(wanted)
 
 
 def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> float:
@@ -88,7 +100,9 @@ def tuner_of(problem: Problem, state: Tree) -> PathTuner:
 def schedules(problem: Problem, state: Tree) -> tuple[Schedule, ...]:
     """The settings in use: candidates while tuning, the best one in production."""
     tuner = tuner_of(problem, state)
-    return (tuner.best,) if state["phase"] == "produce" else tuner.candidates
+    if state["phase"] != "produce":
+        return tuner.candidates
+    return (replace(tuner.best, readings=points(problem)),)
 
 
 def crossings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ import numpy as np
 from msgen.actors.base import Tree
 from msgen.actors.partition import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.estimators.network import solve_network
 from msgen.orchestrator.strategies.bridging import describe, tuner_of
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.production import Production, young_estimate
+from msgen.orchestrator.strategies.profiling import profile_of
 from msgen.orchestrator.strategies.works import Works
 
 SHARES = (0.5, 8.0)
@@ -48,7 +51,11 @@ def judged(problem: Problem, state: Tree, production: Production, states: Partit
         for what in ("steps", "evaluations"):
             extra[f"path_{what}_per_crossing"] = totals[f"path_{what}"] / crossings
             extra[f"{what}_per_path"] = totals[f"path_{what}"] / paths
-    return production.estimate(problem, states, stratify, acceptance, extra, state["missing"])
+    out = production.estimate(problem, states, stratify, acceptance, extra, state["missing"])
+    network = solve_network(1, [])
+    if stratify:
+        network = works.network(len(states), production.block)
+    return replace(out, profile=profile_of(problem, state, production, network))
 
 
 def young(problem: Problem, state: Tree) -> Estimate:

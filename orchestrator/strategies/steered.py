@@ -22,6 +22,7 @@ from msgen.orchestrator.strategies.judging import balance, judged, production_of
 from msgen.orchestrator.strategies.learning import areas, fit_order, see
 from msgen.orchestrator.strategies.orders import can_bridge, sampling_orders
 from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.profiling import begin_profile, see_profile
 from msgen.orchestrator.strategies.relook import MOST_RELOOKS, go_back, look_again
 from msgen.orchestrator.strategies.roster import at_work, counted, resize, settle
 from msgen.orchestrator.strategies.stepping import (
@@ -240,6 +241,7 @@ class Steered:
             produced={},
             totals={},
         )
+        begin_profile(self.problem, state, strata)
         for key in ("flatteners", "fit_data"):
             state[key] = {}
 
@@ -251,6 +253,7 @@ class Steered:
         production = production_of(self.problem, state, states)
         stratum = np.asarray(state["stratum"])
         production.grow(stratum)
+        see_profile(self.problem, state, segments, production, counted(state, stratum))
         production.absorb(self.problem, states, segments, counted(state, stratum))
         settle(state)
         state["produced"] = production.tree()
