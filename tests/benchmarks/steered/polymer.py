@@ -12,253 +12,28 @@ stretched state), `equal` (ΔF by four methods at equal cost), all by default; n
 
 from __future__ import annotations
 
-import json
-import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-from rows import ROOT, Row
+from rows import Row
 
-from msgen.orchestrator.estimators.bar import bar
-from msgen.orchestrator.history import read_history
-from msgen.orchestrator.store import Store
-from steered.campaigns import NAN, Run, chi_squared, describe, kept, mean, note, pooled
-from steered.campaigns import run as campaign
-from steered.equal_cost import Case, compare, judged, tabled
+from steered.chains import Chain, at_equal_cost, parts
+from steered.equal_cost import Case
 
-CAMPAIGN, STATE, BORDER = "steered_polymer", "compact", 4.62
 SEEDS = (1, 2, 3)
-PARTS = ("acceptance", "scan", "cold", "equal")
-ASKED, LONGEST = 0.45, 400
-WAYS = {"counting": 4.0, "bidirectional": 7.0}
-"""How F(d) is told, and up to which height it is held against the reference, kT."""
 SCAN = (100, 200, 400, 800)
-SHORT = "budget={energy_evaluations: 7.0e+5, wall: 20 min}"
-"""Of a scan: enough for an acceptance, not for a free energy."""
-
-
-def run(arguments: list[str]) -> list[Row]:
-    """See the module."""
-    seeds = [int(a) for a in arguments if a.isdigit()] or list(SEEDS)
-    chosen = [a for a in arguments if a in ROWS] or list(ROWS)
-    return [row for part in chosen for row in ROWS[part](seeds, "kept" in arguments)]
-
-
-def paths_of(folder: Path) -> dict[str, np.ndarray]:
-    """Columns of all paths of production, of a run directory."""
-    store = Store(folder / "store.zarr")
-    # the first round of production lets the walkers forget the adaptation
-    produced = [p.round for p in read_history(folder) if p.phase == "produce"][1:]
-    wanted = ("work", "protocol_work", "lambda_start", "lambda_stop", "path_replica")
-    return {name: store.read(f"sample/{name}", produced[0]) for name in wanted}
-
-
-def figures(paths: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Acceptance of all paths, of those that stay and of those that cross, and BAR over these.
-
-    BAR takes every path from a state, those that stay with infinite work: so their number needs no
-    mass of q inside each state.
-    """
-    chance = np.exp(-np.clip(paths["work"], 0.0, None))
-    begin, end = (paths[k].reshape(-1) < BORDER for k in ("lambda_start", "lambda_stop"))
-    cross = begin != end
-    w = np.where(cross, paths["work"], np.inf)
-    blocks = paths["path_replica"].astype(np.int64)
-    found = bar(w[begin], w[~begin], forward_blocks=blocks[begin], reverse_blocks=blocks[~begin])
-
-    def told(which: np.ndarray) -> list[float]:
-        n = int(which.sum())
-        spread = float(chance[which].std() / np.sqrt(max(n, 1)))
-        return [float(chance[which].mean()), spread, n]
-
-    finite = np.isfinite(paths["work"])
-    return {
-        "all": told(np.ones(len(chance), dtype=bool)),
-        "stays": told(~cross),
-        "crosses": told(cross),
-        "up": told(begin & ~end),
-        "down": told(~begin & end),
-        "dissipated": [
-            float(paths["protocol_work"][finite & a & b].mean())
-            for a, b in ((begin, ~end), (~begin, end))
-        ],
-        # F(compact) − F(rest)
-        "bar": [-found.delta_f, found.stderr],
-    }
-
-
-def told(label: str, seed: int, settings: Sequence[str] = (), again: bool = True) -> Run | None:
-    """A campaign with the figures of its paths among its diagnostics; the one that is kept."""
-    if not again:
-        return kept(label, seed)
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        one = campaign(CAMPAIGN, seed, settings, keep=Path(folder))
-        done = Path(folder) / "run"
-        result = json.loads((done / "results" / "free_energy.json").read_text())
-        # a stratified campaign has no crossings to accept
-        about = figures(paths_of(done)) if np.isfinite(one.crossings) else {}
-    one = replace(one, diagnostics={**one.diagnostics, "figures": about, **surfaces(result)})
-    print(f"{label} {describe(one)}, {time.perf_counter() - began:.0f} s", flush=True)
-    note(one, label, settings)
-    return one
-
-
-def several(
-    label: str, seeds: Sequence[int], settings: Sequence[str], only_kept: bool
-) -> list[Run]:
-    """Over seeds; those that are kept if no more is wanted."""
-    runs = (told(label, seed, settings, not only_kept) for seed in seeds)
-    return [one for one in runs if one is not None]
-
-
-def reference() -> dict[str, Any]:
-    """The long runs of tests/references/particles.py."""
-    found: dict[str, Any] = json.loads((ROOT / "tests/references/polymer.json").read_text())
-    return found
-
-
-def difference() -> tuple[float, float]:
-    """F(compact) − F(stretched) of the reference and its error, kT."""
-    flat = reference()["flat"]
-    return -float(flat["delta_f_kT"]), float(flat["delta_f_stderr_kT"])
-
-
-def surface_error(one: Run, way: str, below: float) -> tuple[float, float]:
-    """RMS difference of F(d) from the reference below a height, kT, and what both errors say.
-
-    The constant between them is the mean difference, each bin as precise as it is; NaN where a way
-    tells nothing.
-    """
-    surface = one.diagnostics.get(way)
-    if surface is None:
-        return NAN, NAN
-    known = reference()
-    pair, error = (np.array(known["flat"][k], dtype=np.float64) for k in ("f_kT", "stderr_kT"))
-    centres, d = np.array(known["centres"]), np.array(surface["d"])
-    f, own = (np.array(surface[k], dtype=np.float64) for k in ("f_kT", "stderr_kT"))
-    width, fine = d[1] - d[0], centres[1] - centres[0]
-    exact, spread = np.full(len(d), np.nan), np.full(len(d), np.nan)
-    for i, x in enumerate(d):
-        mine = np.abs(centres - x) < 0.5 * width
-        if mine.sum() == round(width / fine) and np.isfinite(pair[mine]).all():
-            exact[i] = -np.log(np.exp(-pair[mine]).mean())
-            spread[i] = error[mine].mean()
-    low = (exact - np.nanmin(exact) < below) & np.isfinite(f) & np.isfinite(own) & (own > 0)
-    variance = own[low] ** 2 + spread[low] ** 2
-    miss = f[low] - exact[low]
-    miss = miss - np.sum(miss / variance) / np.sum(1.0 / variance)
-    return float(np.sqrt(np.mean(miss**2))), float(np.sqrt(np.mean(variance)))
-
-
-def surfaces(result: dict[str, Any]) -> dict[str, Any]:
-    """F(d) by counting, and from the works of the paths where the campaign tells it."""
-    ways = {"counting": result["surface"], **(result.get("profile") or {})}
-    d = result["surface"]["axes"]["d"]
-    return {
-        name: {"d": d, **{k: ways[name][k] for k in ("f_kT", "stderr_kT")}}
-        for name in WAYS
-        if name in ways
-    }
-
-
-def acceptance(seeds: Sequence[int], only_kept: bool) -> list[Row]:
-    """The campaign as it stands."""
-    found = several("polymer", seeds, (), only_kept)
-    return _accepted("polymer, K = 400", found, asked=True) if found else []
-
-
-def tuned(seeds: Sequence[int], only_kept: bool) -> list[Row]:
-    """Length and friction of the paths left to the tuner."""
-    settings = ("strategy.path.steps=auto", "strategy.path.friction=auto")
-    found = several("polymer self-tuned", seeds, settings, only_kept)
-    return _accepted("polymer, self-tuned", found) if found else []
-
-
-def cold(seeds: Sequence[int], only_kept: bool) -> list[Row]:
-    """From the compact state alone and nothing pushed out of it."""
-    found = several("polymer cold", seeds, ("strategy.explore.pushes=0",), only_kept)
-    return _accepted("polymer, without pushes", found) if found else []
-
-
-def _accepted(name: str, found: list[Run], asked: bool = False) -> list[Row]:
-    n = len(found)
-    about = [r.diagnostics["figures"] for r in found]
-    each = [a["all"][0] for a in about]
-    exact, error = difference()
-    miss = [(r.free_energy(STATE, "rest")) for r in found]
-    value, said = pooled(miss)
-    chi = chi_squared([(f, float(np.hypot(e, error))) for f, e in miss], exact)
-    bars = [tuple(a["bar"]) for a in about]
-    spread = ", ".join(f"{v:.3f}" for v in each)
-    steps = mean([r.steps_per_path for r in found])[0]
-    return [
-        Row(f"{name}: acceptance of all proposals", mean(each)[0], "", f"seeds {spread}",
-            f"≥ {ASKED}" if asked else "", min(each) >= ASKED if asked else None),
-        Row(f"{name}: of those that stay", mean([a["stays"][0] for a in about])[0]),
-        Row(f"{name}: of those that cross", mean([a["crosses"][0] for a in about])[0], "",
-            f"± {mean([a['crosses'][1] for a in about])[0]:.3f} each seed"),
-        Row(f"{name}: steps of a path", steps, "", "others 400",
-            f"≤ {LONGEST}" if asked else "", steps <= LONGEST if asked else None),
-        Row(f"{name}: steps per crossing", *_with(mean([r.steps_per_crossing for r in found]))),
-        Row(f"{name}: path evaluations per crossing",
-            *_with(mean([r.evaluations_per_crossing for r in found]))),
-        Row(f"{name}: paths that broke", 100 * mean([r.failures for r in found])[0], "%"),
-        Row(f"{name}: converged", sum(r.status == "converged" for r in found), "", f"of {n}"),
-        Row(f"{name}: ΔF by counting", value, "kT", f"± {said:.3f}; {exact:.3f} ± {error:.3f}"),
-        Row(f"{name}: χ² over seeds", chi, "", f"{n} expected", f"< {n + 4 * np.sqrt(2 * n):.1f}",
-            bool(chi < n + 4 * np.sqrt(2 * n))),
-        Row(f"{name}: ΔF by BAR over the crossings", *_bar(bars)),
-        *_surface_rows(name, found),
-        Row(f"{name}: evaluations of a campaign",
-            mean([r.evaluations for r in found])[0] / 1e6, "M", "with adaptation"),
-    ]  # fmt: skip
-
-
-def _surface_rows(name: str, found: list[Run]) -> list[Row]:
-    rows = []
-    for way, height in WAYS.items():
-        off = np.array([surface_error(r, way, height) for r in found])
-        if np.isfinite(off).all():
-            miss, said = np.sqrt((off**2).mean(axis=0))
-            what = f"{name}: F(d) by {way} below {height:g} kT, RMS off"
-            rows.append(Row(what, float(miss), "kT", f"errors say {said:.3f}"))
-    return rows
-
-
-def _with(value: tuple[float, float]) -> tuple[float, str, str]:
-    return value[0], "", f"± {value[1]:.0f}"
-
-
-def _bar(values: Sequence[tuple[float, float]]) -> tuple[float, str, str]:
-    value, error = pooled(values)
-    return value, "kT", f"± {error:.3f}"
+POLYMER = Chain(
+    "polymer",
+    "steered_polymer",
+    "d",
+    "compact",
+    4.62,
+    {"acceptance": 0.45, "steps": 400},
+)
 
 
 def scan(seeds: Sequence[int], only_kept: bool) -> list[Row]:
     """Acceptance and cost against the length of the path."""
-    rows = []
-    for steps in SCAN:
-        settings = (f"strategy.path.steps={steps}", SHORT)
-        found = several(f"polymer K {steps}", seeds, settings, only_kept)
-        if not found:
-            continue
-        about = [r.diagnostics["figures"] for r in found]
-        name = f"polymer, K = {steps}"
-        values = [mean([a[k][0] for a in about]) for k in ("all", "crosses")]
-        cost = mean([r.evaluations_per_crossing for r in found])
-        up, down = (np.mean([a["dissipated"][k] for a in about]) for k in (0, 1))
-        rows += [
-            Row(f"{name}: acceptance", values[0][0], "", f"± {values[0][1]:.3f}"),
-            Row(f"{name}: of those that cross", values[1][0], "", f"± {values[1][1]:.3f}"),
-            Row(f"{name}: dissipated up and down, mean", 0.5 * float(up + down), "kT"),
-            Row(f"{name}: path evaluations per crossing", cost[0], "", f"± {cost[1]:.0f}"),
-        ]
-    return rows
+    return POLYMER.scan(SCAN, seeds, only_kept)
 
 
 def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
@@ -267,9 +42,9 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
     windows = f"strategy={{kind: umbrella, seeds: neighbour, windows: {{d: 14}}, {local}}}"
     case = Case(
         "polymer",
-        CAMPAIGN,
-        STATE,
-        difference(),
+        POLYMER.campaign,
+        POLYMER.state,
+        POLYMER.difference(),
         6e5,
         {
             "MD": (f"strategy={{kind: local, {local}}}", "replicas=4"),
@@ -278,17 +53,18 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
             "umbrella": (windows, "replicas=2"),
         },
     )
-    if not only_kept:
-        return compare(case, seeds)
-    print(tabled(case, seeds), flush=True)
-    found = {m: [r for s in seeds if (r := kept(case.label(m), s))] for m in case.settings}
-    return [row for m, some in found.items() if some for row in judged(case, m, some)]
+    return at_equal_cost(case, seeds, only_kept)
 
 
 ROWS = {
-    "acceptance": acceptance,
-    "tuned": tuned,
+    "acceptance": POLYMER.acceptance,
+    "tuned": POLYMER.tuned,
     "scan": scan,
-    "cold": cold,
+    "cold": POLYMER.cold,
     "equal": equal,
 }
+
+
+def run(arguments: list[str]) -> list[Row]:
+    """See the module."""
+    return parts(arguments, ROWS, SEEDS)
