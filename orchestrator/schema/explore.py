@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from msgen.orchestrator.schema.problems import Path, Problem
 from msgen.orchestrator.schema.quantities import Section
 
 Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -15,11 +17,20 @@ Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 class ExploreSpec(Section):
     """The search for states nobody has seen, before any move is tested."""
 
-    pushes: int = Field(default=64, ge=1)
-    """Short hard pushes to targets spread over the CV range."""
+    pushes: int = Field(default=64, ge=0)
+    """Short hard pushes to targets spread over the CV range. 0 for a steered chain (stratify: off)
+    that finds its states by itself, through its broad proposals."""
     push_steps: int = Field(default=250, ge=1)
     """Steps of one push."""
     relax_steps: int = Field(default=500, ge=0)
     """Free steps after it."""
     isomers: Literal["exclude", "include"] = "exclude"
     """Whether seeds with a flipped peptide bond or chiral centre count as states."""
+
+
+def explore_problems(explore: ExploreSpec, chain: bool, here: Path) -> Iterator[Problem]:
+    """Without pushes only a chain finds other states than the one it starts in."""
+    if explore.pushes == 0 and not chain:
+        what = "leaves every replica in the state of the start structure"
+        remedy = "Give 64, or take strategy: {kind: steered, stratify: off}: its moves find states"
+        yield Problem((*here, "pushes"), 0, what, remedy)

@@ -12,6 +12,7 @@ from msgen.orchestrator import units
 from msgen.orchestrator.schema.baseline_rules import metadynamics_problems, tempering_problems
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
+from msgen.orchestrator.schema.explore import explore_problems
 from msgen.orchestrator.schema.importance import Importance
 from msgen.orchestrator.schema.importance_rules import importance_problems
 from msgen.orchestrator.schema.model_rules import coordinate_problems, model_problems
@@ -210,6 +211,9 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
             if campaign.first_replicas < n:
                 what = f"too few for {n} states (the rest is one) with strategy.stratify on"
                 yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
+    if isinstance(strategy, Steered | FlowMCMC | Targeted):
+        chain = isinstance(strategy, Steered) and not strategy.stratify
+        yield from explore_problems(strategy.explore, chain, ("strategy", "explore"))
     if isinstance(strategy, FlowMCMC):
         yield from coordinate_problems(campaign, strategy.coordinates)
     if isinstance(strategy, Umbrella):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree
 from msgen.actors.conditional import Conditional
@@ -27,6 +28,12 @@ ANALYTIC_STEPS = 10.0
 
 PRECONDITIONED_STEP = 0.75
 """Time step with which it begins once every free coordinate has the period 2π."""
+
+RELAXATIONS = 0.2
+"""Relaxations of the velocities on a path with which tuning begins: it is felt whether more of them
+or less would be better."""
+MOST_TURNS = 40
+"""Rounds of tuning of a chain; most searches end by themselves in half of that."""
 
 POINTS = 16
 """Readings of a path along one CV where the campaign leaves their number open."""
@@ -73,7 +80,11 @@ def tuner_of(problem: Problem, state: Tree) -> PathTuner:
         "friction": isinstance(friction, str) and not overdamped,
     }
     dt = path_step(problem, state, kappa)
-    given = 0.5 if molecular else 0.0005
+    given = 0.5
+    if exact or not molecular:
+        # of a path across half the range, or of as many steps as the campaign says
+        length = float(path["steps"]) if fixed else ANALYTIC_STEPS * np.pi
+        given = RELAXATIONS / (length * dt)
     if scheme == "asymmetric":
         given = 1.0 / dt  # the densities of its steps need noise
     per_unit = MOLECULAR_STEPS if molecular else ANALYTIC_STEPS
@@ -93,8 +104,9 @@ def tuner_of(problem: Problem, state: Tree) -> PathTuner:
         metropolised=path["inner"] == "metropolised",
     )
     wanted = tuple(axis for axis, tuned in axes.items() if tuned)
-    turns = (2 if molecular else 3) * len(wanted)
-    return PathTuner(first, wanted, turns=turns, bridging=bool(problem.strategy["stratify"]))
+    bridging = bool(problem.strategy["stratify"])
+    turns = (2 if molecular else 3) * len(wanted) if bridging else MOST_TURNS
+    return PathTuner(first, wanted, turns=turns, bridging=bridging)
 
 
 def schedules(problem: Problem, state: Tree) -> tuple[Schedule, ...]:
@@ -111,12 +123,58 @@ def crossings(
     """How much of a crossing each path was, in [0, 1]; see `PathTuner`."""
     if stratified:
         return works.crossing(f)
-    ends = [
-        np.concatenate([s.samples[name] for s in segments if name in s.samples])
-        for name in ("lambda_start", "xi_stop")
-    ]
-    moved = states.assign(ends[0]) != states.assign(np.nan_to_num(ends[1], nan=np.inf))
-    return np.where(moved, np.exp(-np.clip(works["work"], 0.0, None)), 0.0)
+    source, target = ends_of(states, segments)
+    return np.where(source != target, np.exp(-np.clip(works["work"], 0.0, None)), 0.0)
+
+
+def ends_of(
+    states: Partition, segments: Sequence[Segment]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """State in which each path began, and in which it ended; −1 for what is nowhere, shape (n,)."""
+    out = []
+    for name in ("lambda_start", "xi_stop"):
+        out.append(states.assign(_column(segments, name)))
+    return out[0], out[1]
+
+
+def aimed(states: Partition, segments: Sequence[Segment]) -> NDArray[np.bool_]:
+    """Which paths were to end in another state than they began in, shape (n,)."""
+    start, stop = (_column(segments, name) for name in ("lambda_start", "lambda_stop"))
+    return np.asarray(states.assign(start) != states.assign(stop))
+
+
+def _column(segments: Sequence[Segment], name: str) -> Array:
+    return np.concatenate([s.samples[name] for s in segments if name in s.samples])
+
+
+def tried(
+    stratified: bool, states: Partition, segments: Sequence[Segment], works: Works, f: Array
+) -> Array:
+    """w of the paths that tried to cross, kT; NaN for the others."""
+    if stratified:
+        delta = f[works["target"].astype(int)] - f[works["source"].astype(int)]
+        return np.asarray(works["work"] - np.nan_to_num(delta))
+    return np.where(aimed(states, segments), works["work"], np.nan)
+
+
+def tuned(
+    problem: Problem,
+    state: Tree,
+    states: Partition,
+    segments: Sequence[Segment],
+    works: Works,
+    f: Array,
+) -> PathTuner:
+    """The tuner after a round's paths, if there were any."""
+    tuner, stratified = tuner_of(problem, state), bool(problem.strategy["stratify"])
+    if not len(works):
+        return tuner
+    return tuner.absorb(
+        works["schedule"],
+        _column(segments, "path_evaluations"),
+        crossings(stratified, states, segments, works, f),
+        tried(stratified, states, segments, works, f),
+    )
 
 
 def targets(strata: Partition, stratum: Array) -> Array:

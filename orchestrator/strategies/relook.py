@@ -45,3 +45,8 @@ def go_back(state: Tree, found: Partition) -> None:
         relooks=int(state["relooks"]) + 1,
         produced={},
     )
+
+
+def adapt_again(state: Tree, adapted: int) -> None:
+    """Back to adapting a chain, after `adapted` rounds of it; nothing counted so far is kept."""
+    state.update(phase="adapt", adapt=adapted, relooks=int(state["relooks"]) + 1, produced={})

@@ -17,7 +17,17 @@ from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies import explore
 from msgen.orchestrator.strategies.allocation import allocate, groups
 from msgen.orchestrator.strategies.basins import find_basins
-from msgen.orchestrator.strategies.bridging import crossings, path_step, tuner_of
+from msgen.orchestrator.strategies.bridging import crossings, path_step, tuned, tuner_of
+from msgen.orchestrator.strategies.discovery import (
+    MOST_COLD,
+    cold,
+    first_states,
+    forget_traffic,
+    found_late,
+    known_at_first,
+    settling,
+    unvisited,
+)
 from msgen.orchestrator.strategies.judging import balance, judged, production_of, young
 from msgen.orchestrator.strategies.learning import areas, fit_order, see
 from msgen.orchestrator.strategies.orders import can_bridge, sampling_orders
@@ -71,7 +81,7 @@ class Steered:
         """See `Strategy`."""
         problem = self.problem
         pool: Tree = {**first(problem), "xi": problem.start_xi[None]}
-        return {
+        state: Tree = {
             "round": 0,
             "phase": "explore",
             "attempt": 0,
@@ -80,6 +90,11 @@ class Steered:
             "relooks": 0,
             "step": first_step(problem),
         }
+        if cold(problem):
+            states = first_states(problem)
+            state.update(states=states.tree(), missing=[])
+            self._begin_adapt(state, states)
+        return state
 
     def decide(self, state: Tree) -> StepPlan:
         """See `Strategy`."""
@@ -92,7 +107,9 @@ class Steered:
         version = int(state["version"])
         models = {version: state["model"]} if version >= 0 else {}
         fits: tuple[WorkOrder, ...] = ()
-        due = phase == "adapt" and int(state["adapt"]) in self.fit_rounds
+        due = phase == "adapt" and (
+            int(state["adapt"]) in self.fit_rounds or bool(state.get("unsettled"))
+        )
         if due and can_bridge(self.problem, state):
             fits = (fit_order(self.problem, state, tuner_of(self.problem, state).best.g),)
         return StepPlan(phase, sampling_orders(self.problem, state), fits, models)
@@ -169,6 +186,7 @@ class Steered:
             works=Works.empty().tree(),
             version=-1,
             model={},
+            **known_at_first(self.problem, len(states), where),
             log_mass=np.zeros(len(strata)),
             fit_data={},
             tuner={},
@@ -182,6 +200,7 @@ class Steered:
             return
         state["version"] = int(state["version"]) + 1
         state["model"] = fit.carry["model"]
+        forget_traffic(state)
         state["log_mass"] = np.asarray(fit.carry["log_mass"])
 
     def _keep_walkers(self, state: Tree, segments: list[Segment]) -> None:
@@ -212,14 +231,13 @@ class Steered:
         state["adapt"] = int(state["adapt"]) + 1
         if state["adapt"] < self.young:
             return state
-        tuner = tuner_of(problem, state)
-        if len(works):
-            crossed = crossings(self.stratify, states, segments, works, f)
-            spent = [s.samples["path_evaluations"] for s in segments if "work" in s.samples]
-            tuner = tuner.absorb(works["schedule"], np.concatenate(spent), crossed)
+        tuner = tuned(problem, state, states, segments, works, f)
         state["tuner"] = tuner.tree()
-        ready = tuner.done or not can_bridge(problem, state)
-        if state["adapt"] > max(self.fit_rounds) + 2 and (ready or state["adapt"] > MOST_ADAPT):
+        ready, most = tuner.done or not can_bridge(problem, state), MOST_ADAPT
+        if not self.stratify:
+            settled = settling(problem, state, segments, works, max(self.fit_rounds))
+            ready, most = settled and ready and tuner_of(problem, state).done, MOST_COLD
+        if state["adapt"] > max(self.fit_rounds) + 2 and (ready or state["adapt"] > most):
             self._begin_produce(state, strata)
         return state
 
@@ -231,6 +249,8 @@ class Steered:
         if len(np.unique(seed)) < len(seed):
             # copies of one walker part ways from different velocities
             walkers = bare(walkers)
+        if not self.stratify:
+            state["missing"] = unvisited(state)
         state.update(
             phase="produce",
             stratum=stratum,
@@ -258,6 +278,10 @@ class Steered:
         settle(state)
         state["produced"] = production.tree()
         state["produced_rounds"] = production.rounds
+        if not self.stratify:
+            reached = production.states.sum(axis=0) > 0
+            if any(states.names[k] in state["missing"] for k in np.flatnonzero(reached)):
+                return found_late(self.problem, state, states, self.young)
         works = Works.of(segments)
         crossed = 0.0
         if len(works) and not self.stratify:
@@ -272,6 +296,8 @@ class Steered:
             balance(self.problem, state, estimate)
             if self.problem.boxes is None and int(state["relooks"]) < MOST_RELOOKS:
                 more = look_again(self.problem, estimate, states)
+                if more is not None and cold(self.problem):
+                    return found_late(self.problem, state, more, self.young)
                 if more is not None:
                     go_back(state, more)
         return state

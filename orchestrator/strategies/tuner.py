@@ -24,10 +24,11 @@ BLIND = 0.5
 """Relative error of the crossings beyond which they say nothing: fewer than four count."""
 VAGUE, PATIENCE = 0.2, 4
 """Relative error of a comparison that is waited for to become less, and rounds of waiting."""
-HOPELESS = 1e-3
-"""Crossings of all candidates together below which waiting for more is vain."""
+MOST_WORK = 1e6
+"""kT; what a path that broke is taken for."""
 WORTH = 0.1
 """Gain in ln cost along one axis, late in the search, after which the others are tried again."""
+_NOTHING = np.zeros((0, 7))
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class PathTuner:
     be an accepted crossing; a path that breaks has cost evaluations and crosses nothing. Where
     paths only bridge states it is what their error costs: with a = ⟨1/(1 + e^{w−ΔF})⟩, BAR's
     variance from m paths goes as (1/a − 2)/m (Bennett, J. Comput. Phys. 22, 245, 1976), so that
-    n·(1/a − 2) is error² × evaluations; the two agree where crossings are rare.
+    n·(1/a − 2) is error² × evaluations; the two agree where crossings are rare. As long as nothing
+    crosses the mean of ln(1 + w) over paths that tried to takes the place of the cost.
 
     Attributes
     ----------
@@ -66,8 +68,9 @@ class PathTuner:
         How often each axis was found at rest; none yet where empty.
     gained : float
         ln cost gained along the axis of this turn.
-    seen : Array, shape (candidates, 4)
-        Of this turn: paths, evaluations, crossings and their squares; empty before its first round.
+    seen : Array, shape (candidates, 7)
+        Of this turn: paths, evaluations, crossings and their squares, tries and their ln(1 + w) and
+        the squares of that; empty before its first round.
     held : int
         Rounds of this turn.
     """
@@ -82,7 +85,7 @@ class PathTuner:
     heading: int = 0
     settled: tuple[int, ...] = ()
     gained: float = 0.0
-    seen: Array = field(default_factory=lambda: np.zeros((0, 4)))
+    seen: Array = field(default_factory=lambda: _NOTHING)
     held: int = 0
 
     @property
@@ -107,7 +110,9 @@ class PathTuner:
     def _rest(self) -> tuple[int, ...]:
         return self.settled or (0,) * len(self.axes)
 
-    def absorb(self, schedule: Array, evaluations: Array, chance: Array) -> PathTuner:
+    def absorb(
+        self, schedule: Array, evaluations: Array, chance: Array, work: Array | None = None
+    ) -> PathTuner:
         """After a round: the next turn, or the same one where more paths are needed.
 
         Parameters
@@ -117,11 +122,16 @@ class PathTuner:
         evaluations : Array, shape (n,)
         chance : Array, shape (n,)
             Of each path to be a crossing, in [0, 1].
+        work : Array, shape (n,), optional
+            w of the paths that tried to cross, kT; NaN for the others.
         """
         if self.done:
             return self
         tried = self.candidates
-        columns = (np.ones_like(chance), evaluations, chance, chance**2)
+        ones, none = np.ones_like(chance), np.full_like(chance, np.nan)
+        hard = np.log1p(np.clip(none if work is None else work, 0.0, MOST_WORK))
+        tries, hard = np.where(np.isnan(hard), 0.0, ones), np.nan_to_num(hard)
+        columns = (ones, evaluations, chance, chance**2, tries, hard, hard**2)
         number = schedule.astype(np.int64)
         sums = np.stack([np.bincount(number, c, len(tried)) for c in columns], axis=1)
         new = np.asarray(sums, dtype=np.float64)
@@ -134,8 +144,9 @@ class PathTuner:
         costs, spread = now._costs()
         telling = spread <= BLIND
         if not telling.any():
-            wait = now.held < PATIENCE and now.seen[:, 2].sum() > HOPELESS
-            return now if wait else now._lengthened()
+            few = work is not None and now.seen[:, 4].min() < FEWEST
+            # nobody tried: there is nothing to tune yet, or not to be told from so few
+            return replace(now, turn=self.turn) if few else now._groped(tried)
         if not telling[0]:
             k = int(np.argmin(np.where(telling, costs, np.inf)))
             return now._moved(tried[k], k, float(costs[k]), WORTH)
@@ -152,7 +163,7 @@ class PathTuner:
 
     def _costs(self) -> tuple[Array, Array]:
         """Cost of each candidate and its relative error; infinite where unknown."""
-        n, evaluations, hits, squares = self.seen.T
+        n, evaluations, hits, squares = self.seen.T[:4]
         known = (n >= FEWEST) & (hits > 0)
         a = np.where(known, hits, 1.0) / np.maximum(n, 1.0)
         per_crossing = 1.0 / a - (2.0 if self.bridging else 0.0)
@@ -162,7 +173,7 @@ class PathTuner:
         return np.where(known, costs, np.inf), np.where(known, spread, np.inf)
 
     def _next_turn(self) -> PathTuner:
-        return replace(self, seen=np.zeros((0, 4)), held=0)
+        return replace(self, seen=_NOTHING, held=0)
 
     def _moved(self, best: Schedule, k: int, cost: float, gain: float) -> PathTuner:
         gained = self.gained + gain
@@ -173,7 +184,8 @@ class PathTuner:
 
     def _at_rest(self, cost: float) -> PathTuner:
         rest = list(self._rest)
-        rest[self.at] += 1
+        # what rests where nothing crosses has to be looked at again
+        rest[self.at] = rest[self.at] + 1 if np.isfinite(cost) else min(1, rest[self.at] + 1)
         if self.gained >= WORTH and rest[self.at] >= PASSES:
             rest = [n if i == self.at else min(n, PASSES - 1) for i, n in enumerate(rest)]
         order = [(self.at + i) % len(rest) for i in range(1, len(rest) + 1)]
@@ -186,18 +198,25 @@ class PathTuner:
             at=min(order, key=lambda i: (rest[i], order.index(i))),
         )
 
-    def _lengthened(self) -> PathTuner:
-        """Nothing crosses: longer paths and a smaller time step in turn, whichever may be tuned."""
-        remedies = [a for a in ("steps", "dt") if a in self.axes]
-        if not remedies:
+    def _groped(self, tried: tuple[Schedule, ...]) -> PathTuner:
+        """Nothing crosses: on to where the work is less, and to longer paths."""
+        tries, hard, squares = self.seen.T[4:]
+        if tries.min() >= FEWEST:
+            score = hard / tries
+            error = np.sqrt(np.maximum(squares / tries - score**2, 0.0) / tries)
+            k = int(np.argmin(score))
+            if score[0] - score[k] > max(WORTH, float(np.hypot(error[0], error[k]))):
+                return self._moved(tried[k], k, float("nan"), WORTH)
+        if self.axes[self.at] != "steps" and "steps" in self.axes:
             return self._at_rest(float("nan"))
-        axis = remedies[self.turn % len(remedies)]
-        factor = FACTORS[axis] ** 2 if axis == "steps" else 1.0 / FACTORS[axis]
-        best = _varied(self.best, axis, factor)
-        if axis == "steps" and "friction" in self.axes:
+        longer = self._at_rest(float("nan"))
+        if "steps" not in self.axes:
+            return longer
+        best = _varied(self.best, "steps", FACTORS["steps"] ** 2)
+        if "friction" in self.axes:
             # as many relaxations on the way as before
-            best = replace(best, friction=best.friction / factor)
-        return replace(self._next_turn(), best=best, heading=0)
+            best = replace(best, friction=best.friction / FACTORS["steps"] ** 2)
+        return replace(longer, best=best)
 
     def again(self) -> PathTuner:
         """The search anew from what it has found: where paths go to a state not known before."""
@@ -234,7 +253,7 @@ class PathTuner:
             int(tree.get("heading", 0)),
             tuple(int(n) for n in tree.get("settled", ())),
             float(tree.get("gained", 0.0)),
-            np.asarray(tree.get("seen", ()), dtype=np.float64).reshape(-1, 4),
+            np.asarray(tree.get("seen", ()), dtype=np.float64).reshape(-1, 7),
             int(tree.get("held", 0)),
         )
 

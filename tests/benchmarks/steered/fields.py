@@ -74,8 +74,11 @@ class Case:
         """Unit of distance along the CV: its range over 2π, as in a campaign."""
         return np.array([(self.range[1] - self.range[0]) / (2.0 * np.pi)])
 
-    def measure(self, schedule: Schedule, n: int, seed: int) -> tuple[float, Array]:
-        """Evaluations of one path on average, and the chance of each to be a crossing."""
+    def measure(self, schedule: Schedule, n: int, seed: int) -> tuple[float, Array, Array]:
+        """Evaluations of one path on average, the chance of each to be a crossing, and its work.
+
+        The work is NaN where a path did not try to cross.
+        """
         rng = np.random.default_rng(seed)
         walkers = Walkers(self.draws[rng.integers(len(self.draws), size=n)])
         engine = ArrayEngine(
@@ -92,7 +95,8 @@ class Case:
         paths = steer(engine, walkers, xi, zero, zero, whole, proposals, schedule, rng)
         moved = (paths.start[:, 0] > self.border) != (paths.xi[:, 0] > self.border)
         chance = np.where(moved, np.exp(-np.clip(paths.work, 0.0, None)), 0.0)
-        return paths.evaluations / n, chance
+        tried = (paths.start[:, 0] > self.border) != (paths.stop[:, 0] > self.border)
+        return paths.evaluations / n, chance, np.where(tried, paths.work, np.nan)
 
 
 def tunnel(seed: int = 1) -> Case:
