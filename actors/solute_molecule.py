@@ -35,23 +35,16 @@ class MoleculeDriver:
     Raises
     ------
     SpecError
-        If an atom of the solute is constrained or a virtual site: not all of its coordinates are
-        then free to be moved.
+        See `check_free`.
     """
 
     def __init__(
         self, system: OpenMMSystem, cvs: CVSet, atoms: NDArray[np.intp], route: Route
     ) -> None:
         self.system, self.atoms, self.route = system, atoms, route
+        check_free(system, atoms)
         copy = mm.XmlSerializer.clone(system.openmm_system)
         mass = system.masses.reshape(-1, 3).copy()
-        if (mass[atoms] == 0).any() or _constrained(copy, atoms):
-            raise SpecError(
-                ("strategy", "solute"),
-                atoms.tolist(),
-                "has constraints or virtual sites, so that its coordinates are not free",
-                "Write constraints: none",
-            )
         for i in atoms.tolist():
             copy.setParticleMass(i, HEAVY)
         for k in reversed(range(copy.getNumForces())):
@@ -137,7 +130,21 @@ class MoleculeDriver:
         return self._path.velocities()
 
 
-def _constrained(system: mm.System, atoms: NDArray[np.intp]) -> bool:
-    mine = set(atoms.tolist())
-    bonds = (system.getConstraintParameters(k)[:2] for k in range(system.getNumConstraints()))
-    return any(i in mine or j in mine for i, j in bonds)
+def check_free(system: OpenMMSystem, atoms: NDArray[np.intp]) -> None:
+    """Whether every coordinate of the atoms may be moved.
+
+    Raises
+    ------
+    SpecError
+        If one of them is constrained or a virtual site.
+    """
+    model, mine = system.openmm_system, set(atoms.tolist())
+    bonds = (model.getConstraintParameters(k)[:2] for k in range(model.getNumConstraints()))
+    held = any(i in mine or j in mine for i, j in bonds)
+    if held or (system.masses.reshape(-1, 3)[atoms] == 0).any():
+        raise SpecError(
+            ("strategy", "solute"),
+            atoms.tolist(),
+            "has constraints or virtual sites, so that its coordinates are not free",
+            "Write constraints: none",
+        )

@@ -27,13 +27,13 @@ class Route:
     friction : float
         Of the Ornstein–Uhlenbeck refreshments, in 1/time.
     smooth : float
-        1 starts and stops the solute at rest, 0 moves it at one speed.
+        1 starts and stops the solute at rest, 0 moves it at one speed, which dissipates less.
     """
 
     steps: int
     dt: float
     friction: float
-    smooth: float = 1.0
+    smooth: float = 0.0
 
     @property
     def legs(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from msgen.actors.kernels.independence import Independence
 from msgen.actors.sampler import tree_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
-from msgen.systems.representation import Exact
+from msgen.systems.representation import Encoding
 
 
 def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -38,7 +39,13 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     ln q at proposals and at the walkers after their local steps. The carry holds 'walkers' and
     'recent', with the replica of each in 'recent_replica'.
     """
-    run = _Run.begin(context, order, rng)
+    made: type[Run] = WholeRun
+    if context.setup["strategy"].get("solute"):
+        # here: it is seldom asked for
+        from msgen.actors.solute_walker import SoluteRun
+
+        made = SoluteRun
+    run = made.begin(context, order, rng)
     for _ in range(int(order.payload["blocks"])):
         run.local()
         run.propose()
@@ -46,28 +53,26 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
 
 
 @dataclass
-class _Run:
+class Run:
     """One order as it goes along; frames are of all its replicas, in the order of time."""
 
     context: WorkerContext
     order: WorkOrder
     rng: np.random.Generator
-    coordinates: Exact
+    coordinates: Encoding
     walkers: Walkers
     mover: Kernel | Engine
-    proposal: Independence | None
+    q: Defended | None
     xi: list[Array] = field(default_factory=list)
     seen: list[Array] = field(default_factory=list)
-    draws: list[Array] = field(default_factory=list)
-    proposed: list[Array] = field(default_factory=list)
-    started: list[Array] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
     evaluations: int = 0
 
     @classmethod
-    def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> _Run:
+    def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Self:
+        """Walkers, mover and proposal as the order has them."""
         p = order.payload
-        coordinates = exact(context)
+        coordinates = cls.encoding(context)
         step, masses = p.get("step_size"), p.get("masses")
         mover: Kernel | Engine
         if context.molecular:
@@ -76,14 +81,13 @@ class _Run:
         else:
             spec = context.setup["strategy"]["local"]
             mover = local_kernel(spec, context.system, step, masses)
-        proposal = None
+        q = None
         if order.model_version >= 0 and int(p["global_steps"]):
             mean, std = (np.asarray(p["broad"][name]) for name in ("mean", "std"))
             broad = Broad(coordinates.periodic, mean=mean, std=std)
-            model = context.models[order.model_version]
-            proposal = Independence(Defended(model, broad, float(p["epsilon"])))
+            q = Defended(context.models[order.model_version], broad, float(p["epsilon"]))
         walkers = walkers_of(p["walkers"], context)
-        made = cls(context, order, rng, coordinates, walkers, mover, proposal)
+        made = cls(context, order, rng, coordinates, walkers, mover, q)
         names = ("local_proposed", "local_accepted", "global_proposed", "global_accepted")
         made.counts = dict.fromkeys((*names, "nonfinite"), 0.0)
         return made
@@ -102,10 +106,10 @@ class _Run:
             n_steps=steps,
             record_every=every,
         )
-        self._count("local", steps, float(done.accepted.sum()), done.nonfinite)
+        self.tell("local", steps, float(done.accepted.sum()), done.nonfinite)
         self.evaluations += done.evaluations
         assert done.trajectory is not None
-        self._note(done.trajectory)
+        self.note(done.trajectory)
         self.walkers = done.walkers
 
     def _molecular(self, engine: Engine, chunks: int, steps: int) -> None:
@@ -130,50 +134,29 @@ class _Run:
         self.counts["nonfinite"] += tally.nonfinite - nonfinite
         self.evaluations += tally.evaluations - evaluations
 
-    def propose(self) -> None:
-        """Independence moves in the model's coordinates; what was not accepted stays untouched."""
-        if self.proposal is None:
-            return
-        steps = int(self.order.payload["global_steps"])
-        target = InCoordinates(self.context.system, self.coordinates)
-        before = self.coordinates.encode(self.walkers.positions)
-        done = self.proposal(target, Walkers(before), self.rng, n_steps=steps, record_every=1)
-        self._count("global", steps, float(done.accepted.sum()), done.nonfinite)
-        self.evaluations += done.evaluations
-        self.draws.append(done.draws)
-        self.proposed.append(done.proposed)
-        self.started.append(done.started)
-        assert done.trajectory is not None
-        frames = done.trajectory
-        placed = target.placed(frames.reshape(-1, frames.shape[2]))
-        # of a molecule most frames are the one before again: the last tells a fit as much
-        fresh = frames if isinstance(self.mover, Kernel) else frames[-1:]
-        self._note(placed.reshape(*frames.shape[:2], -1), fresh)
-        moved = (done.walkers.positions != before).any(axis=1)
-        x = np.where(moved[:, None], placed[-len(before) :], self.walkers.positions)
-        # what moved has no velocity yet: all are drawn anew, which leaves their density as it is
-        self.walkers = Walkers(x, None, self.walkers.box)
+    @classmethod
+    def encoding(cls, context: WorkerContext) -> Encoding:
+        """What the model sees of a configuration."""
+        raise NotImplementedError
 
-    def _note(self, x: Array, y: Array | None = None) -> None:
+    def propose(self) -> None:
+        """Global moves; `walkers` are then where they stand after them."""
+        raise NotImplementedError
+
+    def weights(self) -> dict[str, Array]:
+        """Samples of the proposals, beside those of the walkers."""
+        return {}
+
+    def note(self, x: Array, y: Array | None = None) -> None:
         """CVs of configurations (m, n, D), and what the model sees of them."""
         xi = self.context.cvs(x.reshape(-1, x.shape[2]))
         self.xi.append(xi.reshape(*x.shape[:2], -1))
         self.seen.append(self._encoded(x) if y is None else y)
 
-    def _cvs_of(self, y: Array) -> Array:
-        """CVs of draws, shape (n, C); NaN where a draw is no configuration."""
-        target = InCoordinates(self.context.system, self.coordinates)
-        finite = np.isfinite(y).all(axis=1)
-        out = np.full((len(y), len(self.context.cvs)), np.nan)
-        if finite.any():
-            with np.errstate(all="ignore"):
-                out[finite] = self.context.cvs(target.placed(y[finite]))
-        return out
-
     def _encoded(self, x: Array) -> Array:
         return self.coordinates.encode(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
 
-    def _count(self, move: str, steps: int, accepted: float, nonfinite: int) -> None:
+    def tell(self, move: str, steps: int, accepted: float, nonfinite: int) -> None:
         self.counts[f"{move}_proposed"] += len(self.walkers) * steps
         self.counts[f"{move}_accepted"] += accepted * steps
         self.counts["nonfinite"] += nonfinite
@@ -188,16 +171,7 @@ class _Run:
             "cvs": xi.reshape(-1, xi.shape[2]),
             "replica": np.repeat(replicas, xi.shape[1]),
         }
-        if self.proposed:
-            most = int(p["weights"])
-            kept = _thinned(np.concatenate(self.proposed), most)
-            drawn = _thinned(np.concatenate(self.draws), most).swapaxes(0, 1)
-            started = np.array(self.started)
-            samples["proposal_cvs"] = self._cvs_of(drawn.reshape(-1, drawn.shape[2]))
-            samples["proposal_log_weight"] = kept.T.reshape(-1)
-            samples["proposal_replica"] = np.repeat(replicas, len(kept))
-            samples["walker_log_weight"] = started.T.reshape(-1)
-            samples["walker_replica"] = np.repeat(replicas, len(started))
+        samples.update(self.weights())
         seen = _thinned(np.concatenate(self.seen), int(p["recent"]))
         return Segment(
             self.order.key,
@@ -211,6 +185,75 @@ class _Run:
             evaluations=self.evaluations,
             model_version=self.order.model_version,
         )
+
+
+@dataclass
+class WholeRun(Run):
+    """Independence moves of the whole configuration, in the campaign's coordinates."""
+
+    draws: list[Array] = field(default_factory=list)
+    proposed: list[Array] = field(default_factory=list)
+    started: list[Array] = field(default_factory=list)
+
+    @classmethod
+    def encoding(cls, context: WorkerContext) -> Encoding:
+        """All of a configuration but how it lies."""
+        return exact(context)
+
+    def _target(self) -> InCoordinates:
+        return InCoordinates(self.context.system, exact(self.context))
+
+    def propose(self) -> None:
+        """Independence moves in the model's coordinates; what was not accepted stays untouched."""
+        if self.q is None:
+            return
+        steps = int(self.order.payload["global_steps"])
+        target = self._target()
+        before = self.coordinates.encode(self.walkers.positions)
+        kernel = Independence(self.q)
+        done = kernel(target, Walkers(before), self.rng, n_steps=steps, record_every=1)
+        self.tell("global", steps, float(done.accepted.sum()), done.nonfinite)
+        self.evaluations += done.evaluations
+        self.draws.append(done.draws)
+        self.proposed.append(done.proposed)
+        self.started.append(done.started)
+        assert done.trajectory is not None
+        frames = done.trajectory
+        placed = target.placed(frames.reshape(-1, frames.shape[2]))
+        # of a molecule most frames are the one before again: the last tells a fit as much
+        fresh = frames if isinstance(self.mover, Kernel) else frames[-1:]
+        self.note(placed.reshape(*frames.shape[:2], -1), fresh)
+        moved = (done.walkers.positions != before).any(axis=1)
+        x = np.where(moved[:, None], placed[-len(before) :], self.walkers.positions)
+        # what moved has no velocity yet: all are drawn anew, which leaves their density as it is
+        self.walkers = Walkers(x, None, self.walkers.box)
+
+    def weights(self) -> dict[str, Array]:
+        """ln ρ* − ln q at the proposals, and at the walkers after their local steps."""
+        if not self.proposed:
+            return {}
+        p = self.order.payload
+        replicas, most = np.asarray(p["replicas"], dtype=np.float64), int(p["weights"])
+        out: dict[str, Array] = {}
+        kept = _thinned(np.concatenate(self.proposed), most)
+        drawn = _thinned(np.concatenate(self.draws), most).swapaxes(0, 1)
+        started = np.array(self.started)
+        out["proposal_cvs"] = self._cvs_of(drawn.reshape(-1, drawn.shape[2]))
+        out["proposal_log_weight"] = kept.T.reshape(-1)
+        out["proposal_replica"] = np.repeat(replicas, len(kept))
+        out["walker_log_weight"] = started.T.reshape(-1)
+        out["walker_replica"] = np.repeat(replicas, len(started))
+        return out
+
+    def _cvs_of(self, y: Array) -> Array:
+        """CVs of draws, shape (n, C); NaN where a draw is no configuration."""
+        target = self._target()
+        finite = np.isfinite(y).all(axis=1)
+        out = np.full((len(y), len(self.context.cvs)), np.nan)
+        if finite.any():
+            with np.errstate(all="ignore"):
+                out[finite] = self.context.cvs(target.placed(y[finite]))
+        return out
 
 
 def _thinned(rows: NDArray[np.float64], most: int) -> Array:

@@ -127,7 +127,9 @@ def _cost(campaign: Campaign) -> str:
     if isinstance(strategy, Importance):
         return f"{strategy.draws:,} energy evaluations of draws, and {text}"
     if isinstance(strategy, FlowMCMC):
-        return f"{text} and {campaign.first_replicas * strategy.global_steps:,} of global moves"
+        each = 1 + (strategy.path.steps if strategy.path else 0)
+        moves = campaign.first_replicas * strategy.global_steps
+        return f"{text} and {moves * each:,} of global moves"
     if isinstance(strategy, Targeted):
         draws = 10 * campaign.first_replicas * strategy.draws
         return f"10 times {text}, and {draws:,} draws of the models"

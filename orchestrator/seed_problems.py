@@ -21,6 +21,9 @@ def seed_problems(campaign: Campaign, base_dir: Path, system: System) -> list[Pr
         For a molecule that these coordinates do not suit.
     """
     strategy = campaign.strategy
+    if isinstance(strategy, FlowMCMC) and strategy.solute is not None:
+        _check_solute(campaign, system)
+        return []
     if isinstance(strategy, FlowMCMC):
         return _whole(strategy.kind, strategy.coordinates, system)
     if not isinstance(strategy, Umbrella) or strategy.seeds != "model":
@@ -44,6 +47,19 @@ def _whole(strategy: str, coordinates: str, system: System) -> list[Problem]:
         return [Problem(("strategy", "kind"), strategy, what, remedy)]
     exact_coordinates(coordinates, system)
     return []
+
+
+def _check_solute(campaign: Campaign, system: System) -> None:
+    """Its atoms, and whether they can be driven."""
+    from msgen.actors.solute import SoluteCoordinates
+
+    atoms = SoluteCoordinates.of(campaign.spec_strategy(), system).atoms
+    if campaign.is_molecular:
+        from msgen.actors.solute_molecule import check_free
+        from msgen.systems.molecular import OpenMMSystem
+
+        assert isinstance(system, OpenMMSystem)
+        check_free(system, atoms)
 
 
 def _check_coordinates(kind: str, system: System) -> None:

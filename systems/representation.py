@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 KINDS = ("cartesian", "internal", "aligned", "aligned_heavy")
 
 
-class Representation(Protocol):
-    """A map between configurations and the variables of a model."""
+class Encoding(Protocol):
+    """What a model sees of a configuration."""
 
     @property
     def dim(self) -> int:
@@ -32,6 +32,10 @@ class Representation(Protocol):
     def encode(self, positions: Array) -> Array:
         """Shape (n, D) → (n, dim)."""
         ...
+
+
+class Representation(Encoding, Protocol):
+    """A map between configurations and the variables of a model."""
 
     def decode(self, y: Array, rng: np.random.Generator) -> Array:
         """Shape (n, dim) → (n, D); what the variables leave open is drawn."""

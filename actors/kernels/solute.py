@@ -6,6 +6,7 @@ them exactly along a line and propagates the solvent needs no constraint.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -21,6 +22,8 @@ from msgen.systems.internal_coordinates import rotations
 from msgen.systems.solute_placement import Placement
 
 Orientation = Literal["kept", "random"]
+BATCH = 64
+"""Draws that are made at a time where they are screened."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,36 @@ class Driver(Protocol):
     def drive(self, walkers: Walkers, stop: Array, rng: np.random.Generator) -> Driven:
         """Drive the solute to `stop`, shape (n, M, 3); the solvent is propagated."""
         ...
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Thins draws by a cheap guess of what will become of them, before any path is begun.
+
+    A draw with positions x is kept with probability min(1, e^{f(x) − ln q(x) + level}), f = −U/kT
+    of the solute alone: kept draws have a density proportional to min(q, e^{f + level}), whose
+    normaliser is no function of x and cancels in the ratio. Exact for any f and level that do not
+    change while they are used.
+
+    Attributes
+    ----------
+    energy : callable
+        U/kT of positions (n, M, 3) → (n,).
+    level : float
+        High, and all draws are kept; low, and they are distributed as e^f.
+    tries : int
+        Draws at most for one move; with none kept it is a rejection, wherever the walker stands.
+    """
+
+    energy: Callable[[Array], Array]
+    level: float
+    tries: int = 400
+
+    def log_kept(self, x: Array, log_q: Array) -> Array:
+        """ln of the probability to keep each draw, shape (n,); −∞ where anything is not finite."""
+        with np.errstate(invalid="ignore"):
+            log_a = np.minimum(0.0, self.level - self.energy(x) - log_q)
+        return np.where(np.isfinite(log_a) & np.isfinite(log_q), log_a, -np.inf)
 
 
 @dataclass(frozen=True)
@@ -109,11 +142,23 @@ class SoluteMove:
     proposal: Drawn
     driver: Driver
     orientation: Orientation = "kept"
+    screen: Screen | None = None
 
-    def log_density(self, y: Array) -> Array:
-        """ln q of positions about a fixed centre whose internal coordinates are y, shape (n,)."""
+    def log_density(self, solute: Array) -> Array:
+        """ln of the density of proposals at positions (n, M, 3), up to a constant, shape (n,)."""
+        y = self.placement.encode(solute)
         with np.errstate(invalid="ignore"):
-            return np.asarray(self.proposal.log_prob(y)) - self.placement.log_volume(y)
+            log_q = np.asarray(self.proposal.log_prob(y)) - self.placement.log_volume(y)
+        if self.screen is None:
+            return log_q
+        return log_q + self.screen.log_kept(solute, log_q)
+
+    def draw_shapes(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """n shapes (n, M, 3), each its own draw, and their ln q; NaN where not to be placed."""
+        y, log_q = draw(self.proposal, n, rng)
+        x = self.placement.place(y, self.placement.draw_sides(n, rng))
+        with np.errstate(invalid="ignore"):
+            return x, np.asarray(log_q) - self.placement.log_volume(y)
 
     def solute(self, x: Array) -> Array:
         """The solute's positions (n, M, 3) of configurations (n, D)."""
@@ -122,10 +167,8 @@ class SoluteMove:
     def propose(self, x: Array, rng: np.random.Generator) -> tuple[Array, Array]:
         """λ_N for each walker, shape (n, M, 3), NaN where refused; and ln q(λ₀)/q(λ_N)."""
         old = self.solute(x)
-        y, log_q = draw(self.proposal, len(x), rng)
-        sides = self.placement.draw_sides(len(x), rng)
+        new, there = self._kept(len(x), rng)
         turns = rotations(len(x), rng)
-        new = self.placement.place(y, sides)
         centre = old.mean(axis=1, keepdims=True)
         new = new - new.mean(axis=1, keepdims=True)
         if self.orientation == "random":
@@ -134,9 +177,28 @@ class SoluteMove:
             good = np.isfinite(new).all(axis=(1, 2))
             new[good] = superposed(new[good], old[good])
         with np.errstate(invalid="ignore"):
-            there = np.asarray(log_q) - self.placement.log_volume(y)
-            ratio = self.log_density(self.placement.encode(old)) - there
-        return new + centre, ratio
+            return new + centre, self.log_density(old) - there
+
+    def _kept(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]:
+        """n shapes that passed the screen, NaN where none did, and ln of their density."""
+        if self.screen is None:
+            return self.draw_shapes(n, rng)
+        shapes, density = np.full((n, self.placement.n, 3), np.nan), np.full(n, -np.inf)
+        left, tries = np.arange(n), self.screen.tries
+        while len(left) and tries > 0:
+            # several for each at once: one call of a model costs about as much as a hundred draws
+            m = min(tries, max(1, BATCH // len(left)))
+            tries -= m
+            x, log_q = self.draw_shapes(m * len(left), rng)
+            log_a = self.screen.log_kept(x, log_q)
+            kept = (log_uniform(rng, len(x)) < log_a).reshape(len(left), m)
+            first = kept.argmax(axis=1) + m * np.arange(len(left))
+            found = kept.any(axis=1)
+            shapes[left[found]] = x[first[found]]
+            at = first[found]
+            density[left[found]] = log_q[at] + log_a[at]
+            left = left[~found]
+        return shapes, density
 
     def __call__(self, walkers: Walkers, rng: np.random.Generator) -> SoluteMoved:
         """One move of every walker; velocities are drawn by the driver and not kept."""

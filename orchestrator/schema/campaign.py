@@ -28,6 +28,7 @@ from msgen.orchestrator.schema.quantities import (
     problem,
 )
 from msgen.orchestrator.schema.strategies import (
+    FlowMCMC,
     Local,
     Metadynamics,
     ParallelTempering,
@@ -273,10 +274,10 @@ class Campaign(Section):
         `local.timestep` and `local.friction` are floats, never 'auto': those of the system, or 0.02
         and 1 for an analytic one; so is a molecule's `path.timestep`. `path.width` is 'auto' or one
         float per CV; `path.steps`, `path.friction`, `local.step_size` and an analytic system's
-        `path.timestep` may be 'auto'.
+        `path.timestep` may be 'auto'. The path of a solute is `solute_path`, floats throughout.
         """
         spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
-        local, path = spec["local"], spec.get("path", {})
+        local, path = spec["local"], spec.get("path") or {}
         own = (_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION)
         if isinstance(self.system, Molecular):
             own = (self.system.timestep, self.system.friction)
@@ -285,6 +286,12 @@ class Campaign(Section):
         if "timestep" in local:
             local["timestep"] = _or(local["timestep"], own[0])
             local["friction"] = _or(local["friction"], own[1])
+        if isinstance(self.strategy, FlowMCMC):
+            # by another name: the pushes of `explore` are no such paths
+            spec["solute_path"] = spec.pop("path")
+            for key, default in zip(("timestep", "friction"), own, strict=True):
+                if path:
+                    path[key] = _or(path[key], local.get(key, default))
         for section in (path, spec):
             if isinstance(section.get("width"), float):
                 section["width"] = dict.fromkeys(self.cvs, section["width"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema.models import EquivariantFlow, FlowMatching, Score
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.schema.strategies import Steered, Umbrella
+from msgen.orchestrator.schema.solute import solute_problems
+from msgen.orchestrator.schema.strategies import FlowMCMC, Steered, Umbrella
 from msgen.orchestrator.schema.targets import DW4, LJ13
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def model_problems(campaign: Campaign) -> Iterator[Problem]:
         yield Problem(("model", "kind"), model.kind, what, "Take spline_flow, or stratify: off")
     if isinstance(model, Score):
         yield from _score(campaign, model)
-    if isinstance(model, EquivariantFlow):
+    solute = isinstance(strategy, FlowMCMC) and strategy.solute is not None
+    if isinstance(model, EquivariantFlow) and not solute:
         yield from _equivariant(campaign, model)
     if isinstance(model, FlowMatching) and model.coupling == "optimal_transport":
         labelled = isinstance(strategy, Umbrella) and strategy.seeds == "model"
@@ -80,6 +82,10 @@ def _score(campaign: Campaign, model: Score) -> Iterator[Problem]:
 def coordinate_problems(campaign: Campaign, coordinates: str) -> Iterator[Problem]:
     """Of a model of whole configurations: what it sees of them, and whether it can."""
     where, model = ("strategy", "coordinates"), campaign.model
+    if isinstance(campaign.strategy, FlowMCMC):
+        yield from solute_problems(campaign, campaign.strategy)
+        if campaign.strategy.solute is not None:
+            return
     if coordinates == "cartesian" and campaign.is_molecular:
         what = "of a molecule depend on how it lies"
         yield Problem(where, "cartesian", what, "Take internal")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from msgen.orchestrator.schema.baselines import Metadynamics, ParallelTempering
 from msgen.orchestrator.schema.explore import Broad, ExploreSpec
@@ -18,6 +18,7 @@ from msgen.orchestrator.schema.quantities import (
     Width,
     WindowsSpec,
 )
+from msgen.orchestrator.schema.solute import SolutePath
 from msgen.orchestrator.schema.targeted import Targeted
 
 __all__ = [
@@ -65,11 +66,25 @@ class FlowMCMC(Section):
     """Global proposals of one replica after each stretch of local steps."""
     broad: Broad = 0.1
     """Share of broad proposals."""
-    coordinates: Literal["auto", "cartesian", "internal"] = "auto"
-    """What the model sees of a configuration; auto: internal for molecules, else cartesian."""
+    coordinates: Literal["auto", "cartesian", "internal", "torsions", "distances"] = "auto"
+    """What the model sees of a configuration; auto: internal for molecules, else cartesian. Of a
+    solute torsions or distances beside those of neighbours and next ones in it; auto: torsions."""
+    solute: list[int | str] | str | None = None
+    """Atoms of a solute, in the order of a chain: the model proposes their coordinates alone, and
+    the rest is driven after them."""
+    path: SolutePath | None = None
+    """How a solute is driven to where the model proposes."""
     lag: int = Field(default=1, ge=1, le=100)
     """Round r proposes with the model fitted on rounds up to r − lag."""
     explore: ExploreSpec = Field(default_factory=ExploreSpec)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _driven(cls, data: Any) -> Any:
+        """A solute has a path."""
+        if isinstance(data, dict) and data.get("solute") is not None:
+            return {"path": {}, **data}
+        return data
 
 
 class SeedTraining(Section):

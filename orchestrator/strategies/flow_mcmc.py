@@ -6,7 +6,7 @@ e2109420119, 2022), and frozen before anything counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.coordinates import exact_coordinates
 from msgen.actors.partition import Partition
+from msgen.actors.solute import SoluteCoordinates
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies import explore
 from msgen.orchestrator.strategies.bridging import path_step
@@ -24,6 +25,7 @@ from msgen.orchestrator.strategies.stepping import step_of
 from msgen.orchestrator.strategies.walkers import bare, rows
 from msgen.orchestrator.strategies.weights import Weights
 from msgen.systems.base import Array, System
+from msgen.systems.representation import Encoding
 
 RECENT = 50
 """Times in a round at which every replica hands a configuration to the next fit."""
@@ -56,7 +58,12 @@ class FlowMcmc(Local):
 
     def __init__(self, problem: Problem, system: System) -> None:
         super().__init__(problem)
-        self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
+        self._solute = bool(self.spec.get("solute"))
+        self._coordinates: Encoding
+        if self._solute:
+            self._coordinates = SoluteCoordinates.of(self.spec, system)
+        else:
+            self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
         self._keep, self._recent = KEEP, RECENT
         self._enough, self._record = 1, problem.stride
         if problem.molecular:
@@ -107,6 +114,7 @@ class FlowMcmc(Local):
                     "recent": self._recent if adapting else 0,
                     "weights": WEIGHTS,
                     "broad": state["broad"],
+                    "states": self._known(state).tree(),
                 },
                 model_version=version,
                 cost_hint=float(BLOCKS * steps * len(group)),
@@ -162,6 +170,8 @@ class FlowMcmc(Local):
     def estimate(self, state: Tree) -> Estimate:
         """See `Strategy`; also ln Z, from the weights of the frozen model."""
         found = super().estimate(state)
+        if self._solute and state["totals"]:
+            return replace(found, diagnostics={**found.diagnostics, **crossings(state["totals"])})
         weights = Weights.from_tree(state["weights"])
         difference = weights.difference()
         if difference is None:
@@ -214,5 +224,28 @@ class FlowMcmc(Local):
         state["phase"] = "adapt"
         return state
 
+    def _known(self, state: Tree) -> Partition:
+        """The states, as far as they are known: those of a solute's moves are told by them."""
+        if "states" in state:
+            return Partition.from_tree(state["states"])
+        return self.problem.states() or Partition.whole(self.problem.periodic)
+
     def _data(self, state: Tree) -> Array:
         return np.concatenate(state["recent"]) if len(state["recent"]) else np.zeros((0, 1))
+
+
+def crossings(totals: Mapping[str, float]) -> Tree:
+    """How a solute's moves went: by direction, what was refused, and what a crossing costs."""
+    crossed = totals.get("between_accepted", 0.0)
+    return {
+        "solute": {
+            **{
+                f"acceptance_{name}": totals[f"{name}_accepted"] / totals[f"{name}_proposed"]
+                for name in ("within", "between")
+                if totals.get(f"{name}_proposed")
+            },
+            "refused": totals.get("refused", 0.0) / max(1.0, totals.get("global_proposed", 0.0)),
+            "crossings": crossed,
+            "evaluations_per_crossing": totals["global_evaluations"] / crossed if crossed else None,
+        }
+    }
