@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from steering import CVS, LINEAR, WELL, Case, Normals
 
+from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Schedule
 from msgen.actors.kernels.steered import steer
@@ -40,6 +42,7 @@ CASE = replace(
     WELL, border=0.1, schedule=SCHEDULE, model=Normals((0.92, -1.05), 0.3, ((1.0, 0.0), (0.0, 1.0)))
 )
 EXACT = replace(CASE, schedule=replace(SCHEDULE, scheme="moving"))
+Ints = NDArray[np.int64]
 Change = Callable[[Readings], Readings]
 
 
@@ -199,6 +202,35 @@ def test_twin_with_forward_paths_alone_is_caught(bridged: Sample) -> None:
         bridged, lambda r: replace(r, log_start=np.where(r.source == 0, r.log_start, -np.inf))
     )
     assert np.abs(off).max() > WRONG
+
+
+class AboutRest(ArrayEngine):
+    """Readings that weigh the velocity of a steered coordinate about 0."""
+
+    def _carried(self, schedule: Schedule, delta: Array, levels: Ints, level: Ints) -> Array:
+        return np.zeros((len(delta), self.system.n_dof))
+
+
+def test_short_stiff_paths_are_read_about_the_motion_of_their_restraint() -> None:
+    """A path of 20 steps, its coordinate as heavy as 500: right, and useless about rest."""
+    stiff = replace(
+        SCHEDULE,
+        g=Conditional(np.array([800.0]), LINEAR),
+        dt=0.75,
+        steps_per_unit=10.0,
+        friction=0.0,
+    )
+    errors = []
+    for engine in (ArrayEngine, AboutRest):
+        s = sample(replace(CASE, schedule=stiff, engine=engine), 600, 20, 100)
+        found, _ = estimate(s)
+        exact = truth(CASE)
+        off = found.f[LOOKED] - exact[LOOKED]
+        errors.append(float(np.std(off)))
+        if engine is ArrayEngine:
+            assert np.abs(deviations(s)).max() < RIGHT
+    assert errors[0] < 0.25
+    assert errors[1] > 3 * errors[0]
 
 
 def part(s: Sample, which: int, of: int) -> Sample:
