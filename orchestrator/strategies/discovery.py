@@ -32,6 +32,8 @@ HARDLY = 0.02
 """Share of the samples below which a state need not be gone to by steered moves."""
 OFF = 3.0
 """Standard errors by which the moves to and fro between two states may differ."""
+KEPT = 2.0
+"""Standard errors up to which moves balance well enough to be counted on under new proposals."""
 FIT_EVERY = 4
 """Rounds between two fits while the chain has not settled."""
 MOST_COLD = 80
@@ -40,7 +42,7 @@ MOST_COLD = 80
 
 @dataclass
 class Traffic:
-    """Moves between states since the present proposals came into use.
+    """Moves between states since they began to balance, or the present proposals came into use.
 
     Attributes
     ----------
@@ -86,9 +88,12 @@ class Traffic:
         flow = self.flow - np.diag(np.diag(self.flow))
         through = np.minimum(flow.sum(axis=0), flow.sum(axis=1))
         busy = through[self.visits >= HARDLY * self.visits.sum()] >= LEAST
+        return bool(busy.all() and self.balances(OFF) and flow.sum() >= 2.0 * LEAST)
+
+    def balances(self, off: float) -> bool:
+        """Whether moves to and fro differ by at most so many standard errors."""
         error = np.sqrt(self.square + self.square.T)
-        balanced = np.abs(flow - flow.T) <= OFF * error
-        return bool(busy.all() and balanced.all() and flow.sum() >= 2.0 * LEAST)
+        return bool((np.abs(self.flow - self.flow.T) <= off * error).all())
 
     def tree(self) -> Tree:
         """As it goes into a checkpoint; `from_tree` is the inverse."""
@@ -135,8 +140,13 @@ def known_at_first(problem: Problem, states: int, where: NDArray[np.int64]) -> T
 
 
 def forget_traffic(state: Tree) -> None:
-    """Count anew, in place: a new version of the proposals is in use."""
-    state["traffic"] = Traffic.none(len(state["traffic"]["visits"])).tree()
+    """Count anew, in place: a new version of the proposals is in use.
+
+    Not where moves balance so far: moves are reversible under any version, and a chain whose
+    crossings are dear would be asked for them again with every fit.
+    """
+    if not Traffic.from_tree(state["traffic"]).balances(KEPT):
+        state["traffic"] = Traffic.none(len(state["traffic"]["visits"])).tree()
 
 
 def unvisited(state: Tree) -> list[str]:
