@@ -129,8 +129,9 @@ def draw(
     for k, (steps, _) in enumerate(LENGTHS):
         a = np.array([found[k].acceptance for found, _ in known.values()])
         left.errorbar(h, a[:, 0], a[:, 1], marker="o", ms=4, capsize=2, label=f"K = {steps:,}")
-    left.set(xlabel="barrier h / kT", ylabel="accepted share of paths to the other state", ylim=0)
-    left.legend(frameon=False, fontsize=8)
+    left.set(xlabel="barrier h / kT", ylabel="accepted share of paths to the other state")
+    left.set_ylim(0, 0.6)
+    left.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
     best = [cheapest(found) for found, _ in known.values()]
     cost = np.array([p.per_crossing for p in best])
     spread = cost * np.array([p.crossed[1] / p.crossed[0] for p in best])

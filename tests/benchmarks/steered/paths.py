@@ -192,7 +192,7 @@ class Price:
 
 
 def schedule(
-    steps: int, dt: float = 0.02, friction: float = 0.1, scheme: str = "moving", **more: Any
+    steps: int, dt: float = 0.02, friction: float = 0.001, scheme: str = "moving", **more: Any
 ) -> Schedule:
     """A path of `steps` steps."""
     kappa = Conditional(np.array([100.0]), LINEAR)

@@ -59,8 +59,8 @@ def draw(known: dict[int, tuple[list[Price], Crossings | None]]) -> None:
         about = f"K = {steps}, step {dt:g} τ"
         left.errorbar(n, a[:, 0], a[:, 1], marker="o", ms=4, capsize=2, label=about)
     left.set(xscale="log", xlabel="discs", ylabel="accepted share of paths to the other state")
-    left.set_ylim(0)
-    left.legend(frameon=False, fontsize=8)
+    left.set_ylim(0, 0.6)
+    left.legend(frameon=False, fontsize=8, ncols=2, loc="upper left")
     best = [cheapest(found) for found, _ in known.values()]
     cost = np.array([p.per_crossing for p in best])
     spread = cost * np.array([p.crossed[1] / p.crossed[0] for p in best])
