@@ -32,17 +32,21 @@ ENDLESS = ("converge.state_error=0.0001 kT", "budget.wall=60 min")
 
 @dataclass(frozen=True)
 class Case:
-    """A campaign of configs/papers with so many evaluations, and what makes it one with strata."""
+    """A campaign of configs/papers with so many evaluations, its paths fixed: nothing is tuned."""
 
     campaign: str
     evaluations: float
+    path: str
+    width: str
     more: tuple[str, ...] = ()
 
 
 CASES = {
-    "tunnel": Case("steered_tunnel", 8e6),
-    "phi4": Case("steered_phi4", 1.2e7),
-    "dimer": Case("steered_dimer", 2e6),
+    "tunnel": Case("steered_tunnel", 3e6, "steps: 100, friction: 0.003, timestep: 0.7", "0.1"),
+    "phi4": Case("steered_phi4", 4e6, "steps: 200, friction: 0.001, timestep: 0.5", "0.1"),
+    "dimer": Case(
+        "steered_dimer", 1e6, "steps: 400, friction: 0.05 /ps, timestep: 0.01 ps", "0.05 nm"
+    ),
 }
 SCHEMES = ("extended", "moving")
 WAYS = {"chain": ("strategy.stratify=off",), "strata": ("strategy.stratify=on",)}
@@ -55,10 +59,12 @@ def run_one(name: str, scheme: str, way: str, seed: int) -> dict[str, Any]:
     if path.is_file():
         kept: dict[str, Any] = json.loads(path.read_text())
         return kept
+    width = f", width: {case.width}" if scheme == "extended" else ""
     settings = (
         *ENDLESS,
+        "model={kind: spline_flow, transforms: 2, hidden: [16], epochs: 10}",
         f"budget.energy_evaluations={case.evaluations}",
-        f"strategy.path.scheme={scheme}",
+        f"strategy.path={{scheme: {scheme}, {case.path}{width}}}",
         *WAYS[way],
         *case.more,
     )

@@ -3,7 +3,7 @@
 Bare: `integrator.step(K)` of OpenMM's own Langevin and Verlet integrators on the same System, K
 steps a call. Steered: `MoleculeEngine.switch` of a batch of walkers between the two states, from
 their arrays to the arrays of where they end, all that a campaign's path does: velocities drawn,
-refreshments, work, CVs at the ends. One force is one step on either side. The ways take turns, in
+refreshments, work, CVs at the ends. A step is one of Verlet on either side, whatever else a path asks for. The ways take turns, in
 CPU seconds of the one thread; what else a machine does only slows them, so that the best round of
 each counts. The range beside it is of the ratios of rounds.
 """
@@ -68,7 +68,7 @@ def _steered(system: OpenMMSystem, cvs: CVSet, scheme: str) -> Callable[[], int]
     def go() -> int:
         done = engine.switch(now, xi, target, schedule)
         assert done.broken == 0
-        return done.evaluations
+        return WALKERS * STEPS
 
     return go
 
