@@ -24,7 +24,7 @@ HEIGHTS = (2.0, 4.0, 6.0, 8.0, 10.0)
 MD_STEPS = {2.0: 400_000, 4.0: 600_000, 6.0: 600_000}
 """Of the heights that MD is run at."""
 LENGTHS = ((100, 0.02), (200, 0.02), (400, 0.02), (800, 0.02), (1600, 0.02))
-PATHS, SEED = 120, 11
+PATHS, SEED, FRICTION = 120, 11, 0.1
 PICTURES = ROOT / "docs" / "papers" / "figures"
 
 
@@ -32,7 +32,7 @@ def prices(pool: Pool, h: float, lengths: Sequence[tuple[int, float]], n: int) -
     """Paths to the other state of each length, told as they come."""
     out = []
     for steps, dt in lengths:
-        one = price(pool, h, schedule(steps, dt), n, SEED, across=True)
+        one = price(pool, h, schedule(steps, dt, FRICTION), n, SEED, across=True)
         print(
             f"{pool.particles} discs, h = {h:g}, K = {steps}, dt = {dt:g}: accepted "
             f"{one.acceptance[0]:.3f} ± {one.acceptance[1]:.3f} of the paths to the other state, "
