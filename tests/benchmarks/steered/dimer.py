@@ -86,7 +86,7 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
         DIMER.campaign,
         DIMER.state,
         DIMER.difference(),
-        1.5e6,
+        8e5,
         {
             "MD": (f"strategy={{kind: local, {local}}}", "replicas=4"),
             "chain": (),
