@@ -29,7 +29,7 @@ from steered.paths import TOP, Pool, Price, price, schedule, theirs
 
 SEEDS = (1, 2, 3)
 LENGTHS = (100, 200, 400, 800, 1600)
-PATHS, HEIGHT = 200, 2.0
+PATHS, EACH_WAY, HEIGHT = 200, 100, 2.0
 DIMER = Chain(
     "dimer", "steered_dimer", "r", "compact", TOP, {"acceptance": 0.31, "failures": 0.016}
 )
@@ -136,7 +136,7 @@ def _bridged(name: str, settings: dict[str, Any], seed: int, only_kept: bool) ->
     path = KEPT / f"dimer-variant-{name.replace(' ', '_')}-{seed}.json"
     if only_kept:
         return json.loads(path.read_text()) if path.is_file() else None
-    one = bridge(Pool.kept(100), HEIGHT, schedule(400, **settings), PATHS, seed)
+    one = bridge(Pool.kept(100), HEIGHT, schedule(400, **settings), EACH_WAY, seed)
     tree = {
         "delta_f": one.result.delta_f,
         "stderr": one.result.stderr,
