@@ -18,8 +18,9 @@ from msgen.systems.representation import Encoding
 class SoluteRun(Run):
     """Moves of the solute to where the model proposes; the payload also holds 'states'.
 
-    Counts beside those of `Run`: 'refused' draws, 'global_evaluations', and the placed proposals
-    and what was accepted of them 'within' a state and 'between' two, by where their paths ended.
+    Counts beside those of `Run`: 'refused' draws, 'broken' paths, 'global_evaluations', and of the
+    paths 'within' a state and 'between' two, by where they ended, the '_proposed', '_accepted' and
+    '_expected', Σ min(1, e^r).
     """
 
     @classmethod
@@ -40,12 +41,15 @@ class SoluteRun(Run):
             self.evaluations += done.evaluations
             self._add("global_evaluations", done.evaluations)
             self._add("refused", float(done.refused.sum()))
+            self._add("broken", float(done.broken.sum()))
             there = np.flatnonzero(~(done.refused | done.broken))
             after = states.assign(self.context.cvs(done.ends[there]))
             stays = after == before[there]
             for name, mine in (("within", there[stays]), ("between", there[~stays])):
                 self._add(f"{name}_proposed", len(mine))
                 self._add(f"{name}_accepted", float(done.accepted[mine].sum()))
+                chance = np.exp(np.minimum(done.log_ratio[mine], 0.0))
+                self._add(f"{name}_expected", float(chance.sum()))
             # velocities are drawn anew on both outcomes, which leaves their density as it is
             self.walkers = Walkers(done.walkers.positions, None, self.walkers.box)
             self.note(self.walkers.positions[None])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from msgen.systems.analytic import TorchSystem
 from msgen.systems.base import Array
 from msgen.systems.internal_coordinates import rotations
+from msgen.systems.python import TorchPotential
 
 BOND, BEND, SPRING = 60.0, 40.0, 8.0
 BARRIER, MIDDLE, HALF = 2.0, 2.0, 0.55
@@ -86,3 +89,14 @@ def draw_all(n: int, seed: int) -> Array:
     x = x + rng.standard_normal((n, 1, 3))
     solvent = x + rng.standard_normal(x.shape) / np.sqrt(SPRING)
     return np.concatenate([x, solvent], axis=1).reshape(n, -1)
+
+
+def potential() -> TorchPotential:
+    """`Springs` as a campaign's ``kind: python`` system."""
+    system = Springs()
+    return TorchPotential(system.torch_energy, system.initial().positions[0].tolist(), 1.0)
+
+
+def ends() -> Callable[[torch.Tensor], torch.Tensor]:
+    """The distance of the ends, as a campaign's CV."""
+    return lambda x: torch.linalg.norm(x[:, 9:12] - x[:, :3], dim=1)

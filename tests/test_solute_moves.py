@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import cast
 
 import mdtraj
@@ -13,15 +14,16 @@ import pytest
 from openmm import app
 from solute_systems import SPRING, Springs, distances, draw_all, weighted_chains
 
-from msgen.actors.kernels.solute import Orientation, SoluteMove
+from msgen.actors.kernels.solute import Orientation, Screen, SoluteMove
 from msgen.actors.solute_molecule import MoleculeDriver
 from msgen.actors.solute_paths import REFRESH, ArrayDriver, Route
 from msgen.models import Broad
-from msgen.systems import CVSet
+from msgen.systems import CVSet, build_system
 from msgen.systems.base import Array, Walkers
 from msgen.systems.cvs import Distance
 from msgen.systems.errors import SpecError
 from msgen.systems.molecular import OpenMMSystem
+from msgen.systems.solute_alone import SoluteAlone
 from msgen.systems.solute_placement import KINDS, Kind, Placement
 from msgen.systems.structure import Molecule
 
@@ -207,6 +209,53 @@ class Plain(Springs):
     def value(self, x: Array) -> Array:
         """U."""
         return self.value_and_gradient(x)[0]
+
+
+def guess(x: Array) -> Array:
+    """A poor guess of the solute's energy: its springs alone."""
+    near, next_, _ = distances(x)
+    return np.asarray(30.0 * ((near - 1.0) ** 2).sum(1) + 20.0 * ((next_ - 1.6) ** 2).sum(1))
+
+
+class Forgetful(SoluteMove):
+    """The wrong twin: draws are thinned, and the density of where walkers stand does not know."""
+
+    def log_density(self, solute: Array) -> Array:
+        """That of all draws."""
+        return SoluteMove(self.atoms, self.placement, self.proposal, self.driver).log_density(
+            solute
+        )
+
+
+def test_screened_draws_are_exact_and_accepted_more_often() -> None:
+    right = move(Placement(4), "kept")
+    x, log_q = right.draw_shapes(2000, np.random.default_rng(1))
+    good = np.isfinite(log_q)
+    level = -float(np.quantile(-guess(x[good]) - log_q[good], 0.9))
+    screened = replace(right, screen=Screen(guess, level))
+    got = found(screened)
+    assert got.accepted > 1.5 * found(right).accepted
+    assert got.refused == 0
+    assert max(got.shape, got.side, got.spring) < 4
+    # few tries, and the moves without a draw are rejections wherever they start
+    few = found(replace(right, screen=Screen(guess, level, tries=1)))
+    assert few.refused > 0.3
+    assert max(few.shape, few.side, few.spring) < 4
+    wrong = Forgetful(ATOMS, right.placement, right.proposal, right.driver, "kept", screened.screen)
+    assert found(wrong).shape > 6
+
+
+def test_the_solute_alone_has_the_energy_of_a_solute_without_solvent() -> None:
+    spec = {"kind": "polymer", "box": 8.0, "platform": "Reference"}
+    bare = cast(OpenMMSystem, build_system({**spec, "solvent": 0}, Path()))
+    full = cast(OpenMMSystem, build_system({**spec, "solvent": 20}, Path()))
+    beads = np.arange(9)
+    rng = np.random.default_rng(1)
+    x = bare.initial().positions + 0.02 * rng.standard_normal((4, 27))
+    energy = SoluteAlone(full.openmm_system, beads, full.kT)(x.reshape(4, 9, 3))
+    box = np.repeat(bare.initial().box, 4, axis=0)  # type: ignore[arg-type]
+    np.testing.assert_allclose(energy, bare.energy(Walkers(x, None, box)) / bare.kT, rtol=1e-9)
+    assert np.isnan(SoluteAlone(full.openmm_system, beads, 1.0)(np.full((1, 9, 3), np.nan)))
 
 
 def test_openmm_goes_the_same_way_as_the_array() -> None:

@@ -6,7 +6,7 @@ e2109420119, 2022), and frozen before anything counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from msgen.orchestrator.strategies.bridging import path_step
 from msgen.orchestrator.strategies.free import BLOCKS, Local
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.roster import counted
+from msgen.orchestrator.strategies.solute import told
 from msgen.orchestrator.strategies.stepping import step_of
 from msgen.orchestrator.strategies.walkers import bare, rows
 from msgen.orchestrator.strategies.weights import Weights
@@ -170,8 +171,9 @@ class FlowMcmc(Local):
     def estimate(self, state: Tree) -> Estimate:
         """See `Strategy`; also ln Z, from the weights of the frozen model."""
         found = super().estimate(state)
-        if self._solute and state["totals"]:
-            return replace(found, diagnostics={**found.diagnostics, **crossings(state["totals"])})
+        if self._solute:
+            steps = int(self.spec["solute_path"]["steps"])
+            return replace(found, diagnostics=told(found.diagnostics, state["totals"], steps))
         weights = Weights.from_tree(state["weights"])
         difference = weights.difference()
         if difference is None:
@@ -232,20 +234,3 @@ class FlowMcmc(Local):
 
     def _data(self, state: Tree) -> Array:
         return np.concatenate(state["recent"]) if len(state["recent"]) else np.zeros((0, 1))
-
-
-def crossings(totals: Mapping[str, float]) -> Tree:
-    """How a solute's moves went: by direction, what was refused, and what a crossing costs."""
-    crossed = totals.get("between_accepted", 0.0)
-    return {
-        "solute": {
-            **{
-                f"acceptance_{name}": totals[f"{name}_accepted"] / totals[f"{name}_proposed"]
-                for name in ("within", "between")
-                if totals.get(f"{name}_proposed")
-            },
-            "refused": totals.get("refused", 0.0) / max(1.0, totals.get("global_proposed", 0.0)),
-            "crossings": crossed,
-            "evaluations_per_crossing": totals["global_evaluations"] / crossed if crossed else None,
-        }
-    }
