@@ -18,9 +18,6 @@ from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.engine import Engine as Stepper
 from msgen.systems.molecular import OpenMMSystem
 
-TOLERANCE = 1e-8
-"""Relative tolerance of velocity constraints (RATTLE)."""
-
 
 class MoleculeEngine:
     """Langevin (LFMiddle) or GHMC locally; driven velocity Verlet (RATTLE) on switching paths.
@@ -100,7 +97,7 @@ class MoleculeEngine:
                 self._free.draw_velocities(self._rng)
                 v = self._free.velocities()
                 if self.kind == "langevin":
-                    v = v - 0.5 * self._timestep * _forces(self._free) * self._inverse
+                    v = v - 0.5 * self._timestep * self._free.forces() * self._inverse
                     self.tally.evaluations += 1
                 one = one.with_positions(one.positions, v.reshape(1, -1))
             self._now.append(_Point.of(one))
@@ -149,8 +146,8 @@ class MoleculeEngine:
                 self._put(stepper, point)
                 if self._on[i]:
                     stepper.set_lambda(self._lam[i])
-                v = v - self._timestep * _forces(stepper) * self._inverse
-                v = _project(stepper, v)
+                v = v - self._timestep * stepper.forces() * self._inverse
+                v = stepper.projected(v)
                 self.tally.evaluations += 1
             self._now[i] = _Point(point.x, v, point.box)
             self._active = None
@@ -232,10 +229,11 @@ class MoleculeEngine:
         path, half, read = self._path, 0.5 * schedule.dt, self._reader
         stride = schedule.stride
         path.set_lambda(start)
-        path.draw_velocities(self._rng)
-        work = -(path.potential_energy() + path.kinetic_energy())
+        v = path.drawn_velocities(self._rng)
+        energy, force = path.energy_and_forces()
+        work = -(energy + path.kinetic_energy(v))
         read.at(0, 0.0)
-        path.context.setVelocities(path.velocities() - half * _forces(path) * self._inverse)
+        path.context.setVelocities(v - half * force * self._inverse)
         self.tally.evaluations += (levels - 1) * stride + 2
         step, set_parameter = path.integrator.step, path.context.setParameter
         names = [f"lambda_{c}" for c in range(len(delta))]
@@ -267,37 +265,31 @@ class MoleculeEngine:
             else:
                 step(stride)
         path.set_lambda(start + delta)
-        v = path.velocities() + half * _forces(path) * self._inverse
-        _project(path, v)
-        work += path.potential_energy() + path.kinetic_energy()
+        energy, force = path.energy_and_forces()
+        v = path.projected(path.velocities() + half * force * self._inverse)
+        work += energy + path.kinetic_energy(v)
         read.at(levels, work)
         return work / self.system.kT
 
     def _energy(self, half: float) -> float:
         """Total energy in kJ/mol with the velocities that belong to the positions."""
         path = self._path
-        state = path.context.getState(forces=True, energy=True)
-        kick = half * np.asarray(state.getForces(asNumpy=True)._value) * self._inverse
         lagging = path.velocities()
-        _project(path, lagging + kick)
-        energy = float(state.getPotentialEnergy()._value) + path.kinetic_energy()
+        energy, force = path.energy_and_forces()
+        v = path.projected(lagging + half * force * self._inverse)
         path.context.setVelocities(lagging)
         self.tally.evaluations += 1
-        return energy
+        return energy + path.kinetic_energy(v)
 
     def _refresh(self, damping: float, half: float) -> float:
         """v ← c v + √(1−c²) ξ for the velocities that belong to the positions; heat taken up."""
         path = self._path
-        kick = half * _forces(path) * self._inverse
-        old = _project(path, path.velocities() + kick)
-        before = path.kinetic_energy()
-        path.draw_velocities(self._rng)
-        new = damping * old + np.sqrt(1.0 - damping**2) * path.velocities()
-        path.context.setVelocities(new)
-        heat = path.kinetic_energy() - before
+        kick = half * path.forces() * self._inverse
+        old = path.projected(path.velocities() + kick)
+        new = damping * old + np.sqrt(1.0 - damping**2) * path.drawn_velocities(self._rng)
         path.context.setVelocities(new - kick)
         self.tally.evaluations += 1
-        return heat
+        return path.kinetic_energy(new) - path.kinetic_energy(old)
 
 
 class _Reader:
@@ -336,15 +328,3 @@ class _Point:
     def walker(self) -> Walkers:
         box = None if self.box is None else self.box[None]
         return Walkers(self.x.reshape(1, -1), self.v.reshape(1, -1), box)
-
-
-def _forces(stepper: Stepper) -> Array:
-    state = stepper.context.getState(forces=True)
-    return np.asarray(state.getForces(asNumpy=True)._value, dtype=np.float64)
-
-
-def _project(stepper: Stepper, v: Array) -> Array:
-    """Put in velocities with the constrained part removed, and return them."""
-    stepper.context.setVelocities(np.ascontiguousarray(v))
-    stepper.context.applyVelocityConstraints(TOLERANCE)
-    return stepper.velocities()

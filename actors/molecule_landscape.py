@@ -37,10 +37,10 @@ class MoleculeLandscape:
 
     def force(self, x: Array, rows: Rows) -> Array:
         """−∇U, shape (n, 3N); NaN where it cannot be evaluated."""
-        out = np.empty_like(x)
+        out = np.full_like(x, np.nan)
         for k, row in enumerate(rows.tolist()):
             self._shape(row)
-            out[k] = self._stepper.force_at(x[k].reshape(-1, 3)).reshape(-1)
+            self._stepper.evaluate_into(x[k].reshape(-1, 3), out[k].reshape(-1, 3), False)
         return out
 
     def single(self, row: int) -> SingleForce:

@@ -6,7 +6,6 @@ import numpy as np
 
 from msgen.actors.build import molecule
 from msgen.actors.context import WorkerContext
-from msgen.actors.molecule_engine import TOLERANCE
 from msgen.systems.base import Array, Walkers
 from msgen.systems.engine import Engine as Stepper
 
@@ -51,7 +50,7 @@ class Starter:
         self._stepper.draw_velocities(self._rng)
         v = np.sqrt(tau) * self._stepper.velocities()
         if self.lagging:
-            v = self._constrained(v - self._half * self._forces())
+            v = self._stepper.projected(v - self._half * self._forces())
         return one.with_positions(one.positions, v.reshape(1, -1))
 
     def rescaled(self, one: Walkers, scale: float) -> Walkers:
@@ -60,7 +59,7 @@ class Starter:
         v = scale * one.velocities[0].reshape(-1, 3)
         if self.lagging:
             self._stepper.load(one)
-            v = self._constrained(v + (scale - 1.0) * self._half * self._forces())
+            v = self._stepper.projected(v + (scale - 1.0) * self._half * self._forces())
         return one.with_positions(one.positions, v.reshape(1, -1))
 
     def metropolis(self) -> tuple[float, float, float]:
@@ -76,10 +75,4 @@ class Starter:
 
     def _forces(self) -> Array:
         self.evaluations += 1
-        state = self._stepper.context.getState(forces=True)
-        return np.asarray(state.getForces(asNumpy=True)._value, dtype=np.float64)
-
-    def _constrained(self, v: Array) -> Array:
-        self._stepper.context.setVelocities(np.ascontiguousarray(v))
-        self._stepper.context.applyVelocityConstraints(TOLERANCE)
-        return self._stepper.velocities()
+        return self._stepper.forces()

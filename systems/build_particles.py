@@ -12,10 +12,10 @@ import openmm as mm
 from msgen.systems.base import Array
 from msgen.systems.build_targets import positive
 from msgen.systems.dimer import Dimer
-from msgen.systems.engine import openmm_seed
 from msgen.systems.errors import SpecError
 from msgen.systems.integrators import middle
 from msgen.systems.molecular import BOLTZMANN, OpenMMSystem
+from msgen.systems.openmm_seed import openmm_seed
 from msgen.systems.platforms import check_platform, quick_platform
 from msgen.systems.polymer import SOLVENT, Polymer, default_box
 from msgen.systems.structure import Molecule

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs_single import single_evaluator
+from msgen.systems.integrators import CONSTRAINT_TOLERANCE
+from msgen.systems.openmm_seed import FastSeed, openmm_seed
 from msgen.systems.restraint import Restraint
 
 _POSITIONS = mm.State.Positions
@@ -21,29 +23,6 @@ _MAX_DISTANCE = 2.0
 
 _VIOLATION = 1e-3
 """Relative; a constraint that is off by more was given up by the solver."""
-
-
-def openmm_seed(seed: int) -> int:
-    """A seed as OpenMM takes it: 32 bits, and 0 would mean 'anything'."""
-    return seed % (2**31 - 2) + 1
-
-
-class _FastSeed:
-    """Reseeds the Reference platform's random stream in 40 µs instead of 300.
-
-    That platform has one stream for the whole process, which any new Context seeds; so a Context
-    of a single particle does. `Engine.verify_seeding` sees whether it works.
-    """
-
-    def __init__(self) -> None:
-        self._system = mm.System()
-        self._system.addParticle(1.0)
-        self._platform = mm.Platform.getPlatformByName("Reference")
-
-    def __call__(self, seed: int) -> None:
-        integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, 0.001)
-        integrator.setRandomNumberSeed(seed)
-        mm.Context(self._system, integrator, self._platform)
 
 
 class Engine:
@@ -107,7 +86,7 @@ class Engine:
         self._lambda = np.zeros(len(cvs))
         self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
         self._kappa = np.zeros(len(cvs))
-        self._fast_seed = _FastSeed() if deterministic else None
+        self._fast_seed = FastSeed() if deterministic else None
 
     def reseed(self, seed: int) -> None:
         """Start the random stream anew.
@@ -258,17 +237,10 @@ class Engine:
             return np.full(len(self._lambda), np.nan), np.full_like(self._x, np.nan), None
         return np.array(xi), x, state
 
-    def force_at(self, x: Array) -> Array:
-        """−∇U of all forces at x, shape (N, 3); NaN where it cannot be evaluated."""
-        return self._evaluate_at(x, energy=False)[1]
-
     def energy_and_force_at(self, x: Array) -> tuple[float, Array]:
         """U in kJ/mol and −∇U, shape (N, 3), at x; NaN where they cannot be evaluated."""
-        return self._evaluate_at(x, energy=True)
-
-    def _evaluate_at(self, x: Array, energy: bool) -> tuple[float, Array]:
         force = np.full_like(self._x, np.nan)
-        return self.evaluate_into(x, force, energy), force
+        return self.evaluate_into(x, force, True), force
 
     def evaluate_into(self, x: Array, force: Array, energy: bool) -> float:
         """U at x in kJ/mol if `energy`, else 0; −∇U is written to `force`; both shape (N, 3).
@@ -301,28 +273,53 @@ class Engine:
             self.failed = True
             return float("nan")
 
-    def kinetic_energy(self) -> float:
-        """Σ m v²/2 of the velocities as they stand, kJ/mol; NaN after a failure.
+    def kinetic_energy(self, v: Array | None = None) -> float:
+        """Σ m v²/2 of velocities (N, 3), by default as they stand, kJ/mol; NaN after a failure.
 
         Of a Langevin (LFMiddle) engine these belong to half a step before the positions.
         """
-        v = self.velocities()
-        return float(0.5 * (self._kinetic_weight * (v * v).sum(1)).sum())
+        v = self.velocities() if v is None else v
+        return float(0.5 * np.dot(self._kinetic_weight, np.einsum("nd,nd->n", v, v)))
 
     def draw_velocities(self, rng: np.random.Generator) -> None:
-        """Maxwell–Boltzmann velocities, projected on the constraints.
+        """Put in Maxwell–Boltzmann velocities; see `drawn_velocities`."""
+        v = self.drawn_velocities(rng)
+        if not self.failed:
+            self.context.setVelocities(v)
+
+    def drawn_velocities(self, rng: np.random.Generator) -> Array:
+        """Maxwell–Boltzmann velocities, projected on the constraints, shape (N, 3).
 
         The projection is orthogonal in the mass metric, so the projected draw has exactly the
         constrained Maxwell–Boltzmann distribution.
         """
-        v = rng.standard_normal(self._x.shape) * self._sigma_v
-        if self.failed:
-            return
-        self.context.setVelocities(v)
+        return self.projected(rng.standard_normal(self._x.shape) * self._sigma_v)
+
+    def projected(self, v: Array) -> Array:
+        """Velocities (N, 3) without what the constraints at the positions forbid.
+
+        With constraints it leaves them in the Context; NaN, and `failed`, where they do not
+        converge.
+        """
+        if not len(self._pairs) or self.failed:
+            return v
+        self.context.setVelocities(np.ascontiguousarray(v))
         try:
-            self.context.applyVelocityConstraints(1e-8)
+            self.context.applyVelocityConstraints(CONSTRAINT_TOLERANCE)
         except mm.OpenMMException:
             self.failed = True
+        return self.velocities()
+
+    def forces(self) -> Array:
+        """−∇U of all forces as the walker stands, kJ/(mol nm), shape (N, 3)."""
+        return self.energy_and_forces(False)[1]
+
+    def energy_and_forces(self, energy: bool = True) -> tuple[float, Array]:
+        """U of all forces as the walker stands, kJ/mol if `energy`, else 0, and `forces`."""
+        out = np.empty_like(self._x)
+        state = mm.Context.getState(self.context, forces=True, energy=energy)
+        state._getVectorAsNumpy(mm.State.Forces, out)
+        return (float(state.getPotentialEnergy()._value) if energy else 0.0), out
 
     def metropolis_counts(self) -> dict[str, int]:
         """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite.

@@ -17,9 +17,9 @@ from openmm import app, unit
 from msgen.systems.base import CV, Array, CVSet
 from msgen.systems.bias_axis import BiasAxis
 from msgen.systems.cvs_openmm import can_express, cv_terms, value_force
-from msgen.systems.engine import openmm_seed
 from msgen.systems.errors import SpecError
 from msgen.systems.molecular import OpenMMSystem
+from msgen.systems.openmm_seed import openmm_seed
 
 
 class Biased:

@@ -9,9 +9,10 @@ import openmm as mm
 
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs_openmm import add_restraints, can_express
-from msgen.systems.engine import Engine, openmm_seed
+from msgen.systems.engine import Engine
 from msgen.systems.errors import SpecError
 from msgen.systems.integrators import CONSTRAINT_TOLERANCE, ghmc, middle, verlet
+from msgen.systems.openmm_seed import openmm_seed
 from msgen.systems.platforms import PlatformChoice, check_platform, choose_platform, make_context
 from msgen.systems.propagate import propagate
 from msgen.systems.restraint import Restraint

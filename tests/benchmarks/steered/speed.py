@@ -3,9 +3,9 @@
 Bare: `integrator.step(K)` of OpenMM's own Langevin and Verlet integrators on the same System, K
 steps a call. Steered: `MoleculeEngine.switch` of a batch of walkers between the two states, from
 their arrays to the arrays of where they end, all that a campaign's path does: velocities drawn,
-refreshments, work, CVs at the ends. A step is one of Verlet on either side, whatever else a path asks for. The ways take turns, in
-CPU seconds of the one thread; what else a machine does only slows them, so that the best round of
-each counts. The range beside it is of the ratios of rounds.
+refreshments, work, CVs at the ends. A step is one of Verlet on either side, whatever else a path
+asks for. The ways take turns, in CPU seconds of the one thread; what else a machine does only slows
+them, so that the best round of each counts. The range beside it is of the ratios of rounds.
 """
 
 from __future__ import annotations
