@@ -5,9 +5,10 @@ polymer's force is divided by kT once and not twice; proposals given by hand. An
 all proposals, most of which stay in their state; that of the crossings alone stands beside it.
 
 Every campaign starts from the compact state alone. Arguments: `acceptance` (K = 400), `tuned` (left
-to the tuner), `scan` (K from 100 to 800), `cold` (no pushes: nothing but the proposals finds the
-stretched state), `equal` (ΔF by four methods at equal cost), all by default; numbers are seeds;
-`kept` tells what earlier runs have left in runs/benchmarks/steered and runs nothing.
+to the tuner), `paths` (paths alone, to the published proposals), `cold` (no pushes: nothing but the
+proposals finds the stretched state), `equal` (ΔF by four methods at equal cost), all by default;
+numbers are seeds; `kept` tells what earlier runs have left in runs/benchmarks/steered and runs
+nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from rows import Row
 
 from steered.chains import Chain, at_equal_cost, parts
 from steered.equal_cost import Case
+from steered.polymer_paths import scan
 
 SEEDS = (1, 2, 3)
-SCAN = (100, 200, 400, 800)
 POLYMER = Chain(
     "polymer",
     "steered_polymer",
@@ -29,11 +30,6 @@ POLYMER = Chain(
     4.62,
     {"acceptance": 0.45, "steps": 400},
 )
-
-
-def scan(seeds: Sequence[int], only_kept: bool) -> list[Row]:
-    """Acceptance and cost against the length of the path."""
-    return POLYMER.scan(SCAN, seeds, only_kept)
 
 
 def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
@@ -59,7 +55,7 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
 ROWS = {
     "acceptance": POLYMER.acceptance,
     "tuned": POLYMER.tuned,
-    "scan": scan,
+    "paths": scan,
     "cold": POLYMER.cold,
     "equal": equal,
 }
