@@ -13,6 +13,7 @@ from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.langevin import Ghmc, Langevin
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.overdamped import Overdamped
+from msgen.actors.preconditioned import PreconditionedEngine
 from msgen.systems.base import Array, System
 from msgen.systems.errors import SpecError
 
@@ -68,6 +69,10 @@ def build_engine(context: WorkerContext, step: float | None, masses: Array | Non
     """The engine for this worker; a molecule's is made once, since its Contexts are dear."""
     spec = context.setup["strategy"]["local"]
     if not context.molecular:
+        if masses is not None and masses.ndim == 2:
+            return PreconditionedEngine(
+                context.system, context.cvs, lambda s: local_kernel(spec, s, step), masses
+            )
         kernel = local_kernel(spec, context.system, step, masses)
         return ArrayEngine(context.system, context.cvs, kernel, masses)
     if "engine" not in context.cache:

@@ -13,6 +13,7 @@ from msgen.actors.engine import Engine, Schedule
 from msgen.actors.kernels.steered import Paths, accept, steer
 from msgen.actors.kernels.tempered import Ladder, Tempered, Visits
 from msgen.actors.partition import Labels, Partition
+from msgen.actors.preconditioned import curvature
 from msgen.actors.proposals import StratumProposals
 from msgen.actors.shelf import NAME as SHELF
 from msgen.models.mixture import Broad
@@ -107,7 +108,8 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     Payload: 'walkers', 'replicas' (ids), 'stratum', 'partition', 'ladder', 'blocks', 'chunks',
     'steps' (of a chunk), 'step_size'; for paths also 'schedules' (used in turn), 'targets'
     (probability of each target, K × K), 'proposals', 'mode': 'strata' (works only) or 'chain' (one
-    stratum; an accepted path moves the walker).
+    stratum; an accepted path moves the walker). With 'curvature' the carry tells the mean of ∇∇U
+    over the last configurations.
     """
     p = order.payload
     partition, ladder = Partition.from_tree(p["partition"]), Ladder.from_tree(p["ladder"])
@@ -124,13 +126,16 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         if mover is not None:
             mover.after_block(block, local, replicas)
     last = engine.walkers()
-    carry = {"walkers": tree_of(last, context, order)}
+    carry: Tree = {"walkers": tree_of(last, context, order)}
     counts: dict[str, float] = {
         "local_proposed": engine.tally.proposals,
         "local_accepted": engine.tally.accepted,
         "local_evaluations": float(engine.tally.evaluations),
         "reverted": float(sum(v.reverted for v in visits)),
     }
+    if p.get("curvature"):
+        carry["curvature"], spent = curvature(context.system, last.positions)
+        engine.tally.evaluations += spent
     works: dict[str, Array] = {}
     if mover is not None:
         works = mover.finish()

@@ -15,6 +15,7 @@ from msgen.actors.kernels.base import Mask
 from msgen.systems.base import CV, Array, CVSet
 from msgen.systems.cvs import Coordinate, Distance, LinearCombination
 from msgen.systems.cvs_collective import MeanCoordinate
+from msgen.systems.sheared import LinearForm
 
 RETURN = 1e-6
 """How far, in units of the coordinates, a reversed step may end from where the step began."""
@@ -290,6 +291,8 @@ def linear_row(cv: CV, n_dof: int) -> tuple[Array, float] | None:
         index = np.arange(n_dof) if cv.indices is None else np.array(cv.indices)
         row[index] = cv.scale / len(index)
         return row, 0.0
+    if isinstance(cv, LinearForm):
+        return cv.weights, cv.offset
     if isinstance(cv, LinearCombination):
         offset = cv.offset
         for factor, part in zip(cv.coefficients, cv.components, strict=True):

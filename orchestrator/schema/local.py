@@ -53,6 +53,9 @@ class HMC(Section):
     """auto: tuned for acceptance during explore and adapt."""
     leapfrog: int = Field(default=10, ge=1)
     """Leapfrog steps of one trajectory."""
+    metric: Literal["diagonal", "dense"] = "diagonal"
+    """Masses of trajectories and steered paths, tuned during adapt: diagonal, from variances;
+    dense, from the curvature of U, where stiff directions lie along no axis. steered only."""
 
 
 class Overdamped(Section):

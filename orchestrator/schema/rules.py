@@ -20,6 +20,7 @@ from msgen.orchestrator.schema.path import path_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import (
     GHMC,
+    HMC,
     FlowMCMC,
     Langevin,
     Metadynamics,
@@ -194,6 +195,13 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
     if campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
         what, remedy = "is for analytic systems", "Take langevin or ghmc"
         yield Problem((*here, "kind"), local.kind, what, remedy)
+    if isinstance(local, HMC) and local.metric == "dense":
+        if not isinstance(strategy, Steered):
+            what, remedy = "is for the steered strategy", "Write metric: diagonal"
+            yield Problem((*here, "metric"), local.metric, what, remedy)
+        elif local.step_size != "auto":
+            what, remedy = "cannot be given with metric: dense, which sets the scale", "Remove it"
+            yield Problem((*here, "step_size"), local.step_size, what, remedy)
     timed: list[tuple[Path, object, Dimension]] = []
     if isinstance(local, Langevin | GHMC):
         timed += [((*here, "timestep"), local.timestep, "time")]

@@ -56,8 +56,12 @@ def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> floa
     longest = 0.1 if step is None else step
     if masses is not None:
         longest = PRECONDITIONED_STEP
-        if problem.coordinates and kappa is not None:
-            return longest  # the engine makes a steered coordinate as heavy as this step needs
+        exact = kappa is not None and problem.strategy["path"]["scheme"] != "extended"
+        heavy = problem.coordinates and kappa is not None and masses.ndim == 1
+        if exact or heavy:
+            return longest  # no restraint, or a steered coordinate as heavy as this step needs
+        if masses.ndim == 2:
+            masses = np.full(len(masses), np.linalg.eigvalsh(masses)[0])
     stiffness = push_schedule(problem, 1.0).g.kappa if kappa is None else kappa
     return min(longest, problem.stable_step(stiffness, masses))
 

@@ -10,7 +10,7 @@ from msgen.orchestrator.strategies.allocation import groups
 from msgen.orchestrator.strategies.bridging import schedules, targets
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.roster import at_work
-from msgen.orchestrator.strategies.stepping import masses_of, step_of
+from msgen.orchestrator.strategies.stepping import masses_of, step_of, wants_curvature
 from msgen.orchestrator.strategies.walkers import rows
 
 BLOCKS = 8
@@ -46,6 +46,8 @@ def sampling_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
         "step_size": step_of(state),
         "masses": masses_of(state),
     }
+    if wants_curvature(problem, state):
+        common["curvature"] = True
     if version >= 0:
         common.update(
             mode="strata" if spec["stratify"] else "chain",

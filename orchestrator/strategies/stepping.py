@@ -17,6 +17,8 @@ MASS_ROUNDS = 3
 """Rounds of the adaptation after which the masses are fixed."""
 MALA_GAIN = 5.0
 """The acceptance of MALA falls by a fifth per e-fold of its step, that of HMC much faster."""
+SOFTEST = 0.01
+"""Least eigenvalue of a mass matrix, against the median of all."""
 PRIOR = 10.0
 """Configurations that the system's own scale counts for against what was seen."""
 
@@ -49,6 +51,28 @@ def masses_of(state: Tree) -> Array | None:
     return np.asarray(state["masses"]) if "masses" in state else None
 
 
+def dense(problem: Problem) -> bool:
+    """Whether masses are a matrix."""
+    return bool(problem.strategy["local"].get("metric") == "dense")
+
+
+def wants_curvature(problem: Problem, state: Tree) -> bool:
+    """Whether a round of the adaptation is to tell the curvature of U: when walkers have spread."""
+    young = state["phase"] == "adapt" and int(state["adapt"]) in (0, MASS_ROUNDS - 1)
+    return young and dense(problem)
+
+
+def positive(curvature: Array) -> Array:
+    """A symmetric matrix with the moduli of its eigenvalues, none of them next to nothing.
+
+    A direction along which U falls off is as fast as one along which it rises (SoftAbs: M.
+    Betancourt, arXiv 1212.4693, 2013).
+    """
+    value, vector = np.linalg.eigh(curvature)
+    size = np.abs(value)
+    return np.asarray((vector * np.maximum(size, SOFTEST * np.median(size))) @ vector.T)
+
+
 def tune_masses(
     problem: Problem, state: Tree, states: Partition, segments: Sequence[Segment]
 ) -> None:
@@ -59,6 +83,11 @@ def tune_masses(
     system's own mass.
     """
     if problem.molecular or not state["step"] or int(state["adapt"]) >= MASS_ROUNDS:
+        return
+    if dense(problem):
+        seen = [s.carry["curvature"] for s in segments if "curvature" in s.carry]
+        if seen:
+            state["masses"] = positive(np.mean(seen, axis=0))
         return
     x, xi = [], []
     for s in segments:
