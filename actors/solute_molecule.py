@@ -146,5 +146,5 @@ def check_free(system: OpenMMSystem, atoms: NDArray[np.intp]) -> None:
             ("strategy", "solute"),
             atoms.tolist(),
             "has constraints or virtual sites, so that its coordinates are not free",
-            "Write constraints: none",
+            "Write constraints: None",
         )
