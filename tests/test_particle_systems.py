@@ -1,4 +1,4 @@
-"""The dimer and the polymer: forces, bare curves, the plane, temperature, images, campaigns."""
+"""The dimer and the polymer: forces, bare curves, the plane, temperature, images."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mdtraj
 import numpy as np
 import openmm as mm
 import pytest
@@ -14,16 +13,10 @@ import pytest
 from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Schedule
 from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.orchestrator.cli import main_run
-from msgen.orchestrator.export import export
-from msgen.orchestrator.schema import Campaign
-from msgen.orchestrator.schema import systems as schema
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.build import build_system
 from msgen.systems.build_cvs import build_cvs
 from msgen.systems.dimer import Dimer
-from msgen.systems.errors import SpecError
-from msgen.systems.kinds import MOLECULAR_KINDS
 from msgen.systems.molecular import OpenMMSystem
 from msgen.systems.polymer import BEADS, Polymer, default_box
 from msgen.systems.reduced_units import WCA
@@ -280,71 +273,3 @@ def test_a_thousand_solvent_particles_run() -> None:
     assert walkers.box[0, 0, 0] == pytest.approx(7.469 * (1009 / 209) ** (1 / 3))
     assert np.isfinite(xi).all()
     assert np.isfinite(system.energy(walkers)).all()
-
-
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"kind": "dimer", "particles": 1}, "particles"),
-        ({"kind": "dimer", "particles": 400}, "particles"),
-        ({"kind": "dimer", "box": 2.0}, "box"),
-        ({"kind": "dimer", "start": "folded"}, "start"),
-        ({"kind": "dimer", "kT": 0.0}, "kT"),
-        ({"kind": "polymer", "solvent": 50}, "box"),
-        ({"kind": "polymer", "box": 5.5}, "solvent"),
-        ({"kind": "polymer", "alpha": -1.0}, "alpha"),
-    ],
-)
-def test_what_cannot_be_built_is_refused(change: dict[str, Any], field: str) -> None:
-    with pytest.raises(SpecError) as error:
-        build({"platform": "Reference", **change})
-    assert tuple(error.value.field) == ("system", field)
-    assert error.value.remedy
-
-
-def test_the_schema_and_the_builder_know_the_same_kinds() -> None:
-    assert set(schema.MOLECULAR_KINDS) == set(MOLECULAR_KINDS)
-    for kind in ("dimer", "polymer"):
-        tree = {
-            "system": {"kind": kind, "kT": 2.0, "timestep": "4 fs"},
-            "cvs": {"r": {"kind": "distance", "atoms": [0, 1], "range": ["0.5 nm", "6 nm"]}},
-            "strategy": {"kind": "steered"},
-            "converge": {"state_error": "0.5 kJ/mol"},
-        }
-        campaign = Campaign.parse(tree)
-        assert campaign.is_molecular
-        assert campaign.converge.state_error == pytest.approx(0.25)
-        assert campaign.strategy.local.kind == "langevin"
-        assert campaign.spec_strategy()["path"]["timestep"] == pytest.approx(0.004)
-        assert Campaign.parse(campaign.to_dict()) == campaign
-        built = build({**campaign.spec_system(), "platform": "Reference"})
-        assert built.kT == pytest.approx(2.0)
-        assert built.timestep == pytest.approx(0.004)
-
-
-@pytest.mark.filterwarnings("ignore:All-NaN slice")  # nothing counts yet in so short a run
-@pytest.mark.parametrize(
-    "strategy",
-    [
-        "{kind: local, local: {kind: ghmc, steps: 20}}",
-        "{kind: parallel_tempering, temperatures: 2, local: {kind: langevin, steps: 20}}",
-        "{kind: metadynamics, local: {kind: langevin, steps: 20}, width: 0.2 nm}",
-    ],
-)
-def test_campaigns_keep_the_plane(strategy: str, tmp_path: Path) -> None:
-    path = tmp_path / "flat.yaml"
-    path.write_text(
-        "seed: 2\nexecutor: inline\n"
-        "system: {kind: dimer, particles: 20, box: 6.7, platform: Reference}\n"
-        "cvs: {r: {kind: distance, atoms: [0, 1], range: [0.5 nm, 6 nm]}}\n"
-        "states: {stretched: {r: [3.1225 nm, 6 nm]}}\n"
-        f"strategy: {strategy}\nreplicas: 2\nbudget: {{energy_evaluations: 2.0e+4, rounds: 6}}\n"
-        "output: {trajectory: dcd, tensorboard: false}\n"
-    )
-    assert main_run([str(path), "--output-dir", str(tmp_path)]) == 3
-    written = export(tmp_path / "flat")
-    dcd = next(p for p in written if p.suffix == ".dcd")
-    frames = mdtraj.load(str(dcd), top=build(SMALL).topology).xyz
-    assert len(frames) > 4
-    assert (frames[:, :, 2] == 0).all()
-    assert np.ptp(frames[:, :, 0], axis=0).min() > 0
