@@ -122,16 +122,17 @@ def test_the_reference_knows_the_bare_term(kind: str) -> None:
     assert kind == "dimer" or np.ptp(twin) > 0.4, "kT divided by twice went unnoticed"
 
 
-def test_two_ways_to_the_reference_of_the_dimer_agree() -> None:
-    """Long plain MD, and MD without the bond that is added afterwards; within 4σ."""
-    known = reference("dimer")
-    flat, plain = known["flat"], known["plain"]
+@pytest.mark.parametrize("kind", ["dimer"])
+def test_two_ways_to_the_reference_agree(kind: str) -> None:
+    """Long plain MD, and MD without the own term, which is added afterwards; within 4σ."""
+    known = reference(kind)
+    flat, plain = known["flat_as_plain"], known["plain"]
     sigma = np.hypot(flat["delta_f_stderr_kT"], plain["delta_f_stderr_kT"])
-    assert sigma < 0.15
+    assert sigma < 0.2
     assert abs(flat["delta_f_kT"] - plain["delta_f_kT"]) < 4 * sigma
     a, b, e, g = (np.array(p[k], dtype=float) for p in (flat, plain) for k in ("f_kT", "stderr_kT"))
     # each is against its own least bin: the mean difference is theirs
     near = np.isfinite(a) & np.isfinite(e) & (b < 0.3) & (g < 0.3)
     off = (a - e)[near] - np.average((a - e)[near], weights=1 / (b**2 + g**2)[near])
-    assert near.sum() > 50
+    assert near.sum() > 30
     assert (np.abs(off) < 4.5 * np.hypot(b, g)[near]).all()

@@ -3,7 +3,8 @@
 What the solute's own double well does to F is known: U_b depends on the distance alone, so that
 F(r) = F₀(r) + U_b(r) with F₀ of the same system without it. ``flat`` samples F₀, which has no
 barrier, between soft walls; the bond is added afterwards, for any height. ``plain`` is long MD of
-the system as it is, which for the dimer crosses often enough to tell, and holds against the other::
+the system at a barrier that it crosses often enough to tell (the dimer's own 2 kT, and a polymer of
+k = 2.6, 2 kT), and is held against the other::
 
     python tests/references/particles.py dimer flat --seed 1     # runs/particles_dimer_flat-1.npz
     python tests/references/particles.py dimer plain --seed 1
@@ -38,6 +39,9 @@ RUNS = HERE.parents[1] / "runs"
 FRICTION, EVERY = 0.5, 10
 TIMESTEP = {"dimer": 0.01, "polymer": 0.005}
 STEPS = {"dimer": 1_500_000, "polymer": 600_000}
+PLAIN: dict[str, dict[str, Any]] = {"dimer": {"h": 2.0}, "polymer": {"k": 2.6}}
+"""The solute's own term in plain runs."""
+
 END = {"dimer": 1, "polymer": 8}
 WALLS = {"dimer": (0.1, 6.8), "polymer": (2.95, 6.3)}
 """Where a soft wall begins in runs without the solute's own term."""
@@ -67,7 +71,7 @@ def top(kind: str) -> float:
 def run(kind: str, way: str, seed: int, steps: int) -> None:
     """One run, its distances written as they come."""
     state = "compact" if seed % 2 else "stretched"
-    built = particle_system({"kind": kind, "start": state}, "CPU")
+    built = particle_system({"kind": kind, "start": state, **PLAIN[kind]}, "CPU")
     system = mm.XmlSerializer.clone(built.openmm_system)
     if way == "flat":
         names = [system.getForce(k).getName() for k in range(system.getNumForces())]
@@ -213,7 +217,7 @@ def summarise(kind: str) -> None:
     found: dict[str, Any] = {
         "schema_version": 1,
         "system": {"kind": kind, "kT": kT_of(kind)},
-        "delta_f": "−ln P(stretched)/P(compact), parted at `top`",
+        "delta_f": "−ln P(stretched)/P(compact), parted at `top`; above all ways, weighted",
         "top": top(kind),
         "centres": [round(float(c), 4) for c in 0.5 * (edges[1:] + edges[:-1])],
         "timestep": TIMESTEP[kind],
@@ -222,10 +226,16 @@ def summarise(kind: str) -> None:
         "states": states(kind),
     }
     if list(RUNS.glob(f"particles_{kind}_plain-*.npz")):
-        found["plain"] = profile(kind, "plain", {})
+        found["plain"] = {"own": PLAIN[kind], **profile(kind, "plain", {})}
+        found["flat_as_plain"] = profile(kind, "flat", PLAIN[kind])
+    ways = ["flat", *(["plain"] if "plain" in found and kind == "dimer" else [])]
+    precision = np.array([found[w]["delta_f_stderr_kT"] ** -2 for w in ways])
+    values = np.array([found[w]["delta_f_kT"] for w in ways])
+    found["delta_f_kT"] = float(values @ precision / precision.sum())
+    found["delta_f_stderr_kT"] = float(precision.sum() ** -0.5)
     path = HERE / f"{kind}.json"
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    for way in ("flat", "plain"):
+    for way in ("flat", "flat_as_plain", "plain"):
         if way in found:
             p = found[way]
             print(
