@@ -21,7 +21,7 @@ from msgen.systems.polymer import SOLVENT, Polymer, default_box
 from msgen.systems.structure import Molecule
 
 TIMESTEP, FRICTION = 0.005, 1.0
-"""Verlet keeps the energy of the published sizes to 0.01 kT (dimer) and 0.03 kT (polymer) with it."""
+"""With it Verlet keeps the energy of the published dimer to 0.01 kT, of the polymer to 0.03 kT."""
 
 _SEED = 1
 _STEPS, _DT = 400, 0.002
