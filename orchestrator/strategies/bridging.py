@@ -32,6 +32,8 @@ PRECONDITIONED_STEP = 0.75
 RELAXATIONS = 0.2
 """Relaxations of the velocities on a path with which tuning begins: it is felt whether more of them
 or less would be better."""
+SHORTEST = {"pulled": 20, "exact": 4}
+"""Steps of the shortest path: a CV that is pulled takes a while to follow."""
 MOST_TURNS = 40
 """Rounds of tuning of a chain; most searches end by themselves in half of that."""
 
@@ -101,7 +103,7 @@ def tuner_of(problem: Problem, state: Tree) -> PathTuner:
         friction=given if isinstance(friction, str) else float(friction),
         refresh=50 if molecular and not exact else 5,
         overdamped=overdamped,
-        min_steps=int(path["steps"]) if fixed else 20,
+        min_steps=int(path["steps"]) if fixed else SHORTEST["exact" if exact else "pulled"],
         # where barriers dissipate one speed is better, where soft modes ring a smooth start is
         smooth=0.0 if molecular else 1.0,
         scheme=scheme,

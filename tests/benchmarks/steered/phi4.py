@@ -11,7 +11,7 @@ from rows import Row
 
 from steered.campaigns import Run, chi_squared, mean, pooled, runs
 
-SEEDS = (1, 2, 3, 4)
+SEEDS = (1, 2, 3)
 OTHERS, ASKED = 5580.0, 5000.0
 
 

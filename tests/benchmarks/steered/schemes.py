@@ -38,7 +38,7 @@ class System:
 
 
 SYSTEMS = {
-    "tunnel": System("steered_tunnel", "ten", "rest", float(np.log(0.7 / 0.3)), (1, 2, 3)),
+    "tunnel": System("steered_tunnel", "ten", "rest", float(np.log(0.7 / 0.3)), (1, 2)),
     "phi4": System(
         "steered_phi4",
         "positive",
