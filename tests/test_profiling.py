@@ -22,7 +22,7 @@ from msgen.systems.exact import exact_probabilities
 SIGMAS = 4.5
 SMALL = (
     "replicas=24",
-    "strategy.local.steps=10",
+    "strategy.local.steps=3",
     "model={kind: spline_flow, transforms: 1, hidden: [16], epochs: 4}",
     "cvs.x.bins=40",
 )
@@ -54,7 +54,7 @@ def misses(drive: Drive, estimate: Estimate) -> Array:
     return ((f - exact) / told.stderr_kT[known])[low]
 
 
-@pytest.mark.parametrize("road", ["strata", "chain", "exact"])
+@pytest.mark.parametrize("road", ["strata", pytest.param("chain", marks=pytest.mark.slow), "exact"])
 def test_the_profile_is_the_integral(road: str) -> None:
     off = misses(*well(road))
     assert np.abs(off).max() < SIGMAS

@@ -38,11 +38,17 @@ class Case:
     evaluations: float
     path: str
     width: str
-    more: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ("chain",)
 
 
 CASES = {
-    "tunnel": Case("steered_tunnel", 3e6, "steps: 100, friction: 0.003, timestep: 0.7", "0.1"),
+    "tunnel": Case(
+        "steered_tunnel",
+        3e6,
+        "steps: 100, friction: 0.003, timestep: 0.7",
+        "0.1",
+        ("chain", "strata"),
+    ),
     "phi4": Case("steered_phi4", 4e6, "steps: 200, friction: 0.001, timestep: 0.5", "0.1"),
     "dimer": Case(
         "steered_dimer", 1e6, "steps: 400, friction: 0.05 /ps, timestep: 0.01 ps", "0.05 nm"
@@ -62,11 +68,11 @@ def run_one(name: str, scheme: str, way: str, seed: int) -> dict[str, Any]:
     width = f", width: {case.width}" if scheme == "extended" else ""
     settings = (
         *ENDLESS,
+        "replicas=16",
         "model={kind: spline_flow, transforms: 2, hidden: [16], epochs: 10}",
         f"budget.energy_evaluations={case.evaluations}",
         f"strategy.path={{scheme: {scheme}, {case.path}{width}}}",
         *WAYS[way],
-        *case.more,
     )
     with tempfile.TemporaryDirectory() as folder:
         one = campaigns.run(case.campaign, seed, settings, keep=Path(folder))
@@ -78,6 +84,8 @@ def run_one(name: str, scheme: str, way: str, seed: int) -> dict[str, Any]:
         "acceptance": one.acceptance,
         "path": one.path,
     }
+    if found["profile"] is None:
+        raise RuntimeError(f"{name}, {scheme}, {way}, seed {seed}: too few evaluations to produce")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found) + "\n")
     return found
@@ -151,6 +159,6 @@ def run(arguments: list[str]) -> list[Row]:
         row
         for name in names
         for scheme in SCHEMES
-        for way in WAYS
+        for way in CASES[name].ways
         for row in run_part(name, scheme, way, seeds)
     ]
