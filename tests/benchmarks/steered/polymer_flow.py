@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from rows import Row
+from rows import ROOT, Row
 
 from msgen.actors.kernels.solute import Orientation, Screen, SoluteMove
 from msgen.actors.solute_molecule import MoleculeDriver
 from msgen.actors.solute_paths import Route
-from msgen.models import Broad, Defended, build
+from msgen.models import Broad, Defended, build, load
+from msgen.models.base import ModelState
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, Walkers
 from msgen.systems.molecular import OpenMMSystem
@@ -74,7 +75,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.system = _system("compact")
-        self.cvs = build_cvs({"d": {"kind": "distance", "atoms": [0, 8]}}, self.system)
+        self.cvs = build_cvs({"d": {"kind": "distance", "atoms": [0, 8]}}, self.system, ROOT)
         self.box = self.system.initial().box
         self._models: dict[Kind, Defended] = {}
 
@@ -98,14 +99,21 @@ class Bench:
         return np.concatenate(found[-ROUNDS:])
 
     def model(self, kind: Kind) -> Defended:
-        """Fitted to all samples."""
+        """Fitted to all samples; kept when once made."""
         if kind not in self._models:
             placement = Placement(9, kind)
             y = placement.encode(self.samples()[:, :27].reshape(-1, 9, 3))
-            model = build({"kind": "spline_flow"}, placement.dim, placement.periodic)
-            model.fit(y[np.random.default_rng(0).permutation(len(y))], seed=1)
+            path = KEPT / f"polymer_flow_{kind}.npz"
+            if not path.is_file():
+                new = build({"kind": "spline_flow"}, placement.dim, placement.periodic)
+                new.fit(y[np.random.default_rng(0).permutation(len(y))], seed=1)
+                state = new.state()
+                config = np.array(json.dumps(dict(state.config)))
+                np.savez(path, **dict(state.arrays), config=config)
+            arrays = dict(np.load(path))
+            config = json.loads(str(arrays.pop("config")))
             broad = Broad.around(y, placement.periodic)
-            self._models[kind] = Defended(model, broad, 0.02)
+            self._models[kind] = Defended(load(ModelState(config, arrays)), broad, 0.02)
         return self._models[kind]
 
     def measured(self, way: Way, seed: int) -> dict[str, float]:
@@ -156,7 +164,7 @@ def _system(start: str) -> OpenMMSystem:
         "timestep": 0.005,
         "friction": 1.0,
     }
-    return cast(OpenMMSystem, build_system(spec))
+    return cast(OpenMMSystem, build_system(spec, ROOT))
 
 
 def _ends(x: Array) -> Array:
