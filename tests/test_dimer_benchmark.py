@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
+from driving import Drive
 from steered import campaigns
 from steered.campaigns import Run, kept, note
 from steered.crossings import BOTTOMS, count, passage
@@ -97,3 +98,15 @@ def test_paths_across_are_proposed_by_the_same_density() -> None:
     lam = Across(q, compact).sample(zero, np.random.default_rng(5))
     assert ((lam[:, 0] < TOP) == ~compact).all()
     assert np.array_equal(Across(q, compact).log_prob(lam, zero), q.log_prob(lam, zero))
+
+
+def test_windows_without_a_model_hold_a_solute_in_its_solvent() -> None:
+    """Whose particles are no one molecule, and have no coordinates for a model."""
+    drive = Drive.of(
+        "papers/steered_dimer",
+        "system={kind: dimer, particles: 20, box: 6.7, timestep: 0.01 ps, platform: CPU}",
+        "strategy={kind: umbrella, seeds: neighbour, windows: {r: 4}, relax: 50, "
+        "local: {kind: langevin, steps: 50}}",
+        "replicas=2",
+    ).produce(2)
+    assert drive.strategy.estimate(drive.state).states["compact"].f_kT is not None

@@ -75,6 +75,8 @@ def window_orders(
     if state["phase"] == "produce":
         rounds = int(state["produced"].get("rounds", 0))
         blocks *= min(LONGEST, 1 + rounds // GROWTH)
+    # particles in a box have no coordinates for a model, and without one need none
+    taught = state["phase"] == "adapt" and problem.strategy["seeds"] == "model"
     out: list[WorkOrder] = []
     for begin in range(0, ladders, together):
         some = np.arange(begin, min(begin + together, ladders))
@@ -90,7 +92,7 @@ def window_orders(
                     window=slots % n,
                     on=True,
                     blocks=blocks,
-                    recent=RECENT if state["phase"] == "adapt" else 0,
+                    recent=RECENT if taught else 0,
                     pairs=_pairs_of(slots, pairs, n),
                     shares=shares[slots % n],
                 )
