@@ -29,7 +29,7 @@ from msgen.systems.structure import Molecule
 
 ATOMS = np.arange(4)
 ROUTE = Route(steps=20, dt=0.1, friction=0.5)
-N, MOVES = 3000, 12
+N, MOVES = 2500, 8
 
 
 @cache

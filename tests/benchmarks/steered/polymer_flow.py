@@ -26,6 +26,7 @@ from msgen.actors.solute_paths import Route
 from msgen.models import Broad, Defended, build, load
 from msgen.models.base import ModelState
 from msgen.systems import build_cvs, build_system
+from msgen.systems.alignment import superposed
 from msgen.systems.base import Array, Walkers
 from msgen.systems.molecular import OpenMMSystem
 from msgen.systems.solute_alone import SoluteAlone
@@ -50,6 +51,7 @@ class Way:
     kind: Kind = "torsions"
     orientation: Orientation = "kept"
     screen: bool = True
+    line: str = "straight"
     timestep: float = 0.0125
     friction: float = 0.3
     paths: int = 150
@@ -58,7 +60,8 @@ class Way:
     def label(self) -> str:
         """Of its rows."""
         thinned = "" if self.screen else ", not screened"
-        return f"{self.kind}, turned {self.orientation}{thinned}, K = {self.steps}"
+        way = "" if self.line == "straight" else f", by {self.line}"
+        return f"{self.kind}, turned {self.orientation}{thinned}{way}, K = {self.steps}"
 
 
 WAYS = (
@@ -67,7 +70,27 @@ WAYS = (
     Way(screen=False),
     Way(kind="distances", screen=False),
     Way(orientation="random"),
+    Way(line="shape"),
 )
+
+
+@dataclass(frozen=True)
+class ByShape(Route):
+    """Internal coordinates go along a line, torsions the short way round.
+
+    Each shape is laid on the straight line between the ends, so that the path reads the same
+    backwards.
+    """
+
+    def stops(self, start: Array, stop: Array) -> Array:
+        """Shape (legs + 1, 9, 3)."""
+        placement = Placement(len(start))
+        straight = super().stops(start, stop)
+        a, b = placement.encode(np.array([start, stop]))
+        step = np.where(placement.periodic, (b - a + np.pi) % (2 * np.pi) - np.pi, b - a)
+        y = a + np.linspace(0.0, 1.0, len(straight))[:, None] * step
+        sides = np.ones((len(y), placement.n - 3))
+        return superposed(placement.place(y, sides), straight) + start.mean(axis=0)
 
 
 class Bench:
@@ -118,7 +141,8 @@ class Bench:
 
     def measured(self, way: Way, seed: int) -> dict[str, float]:
         """Paths from samples drawn anew: acceptance by direction, and what a crossing costs."""
-        route = Route(way.steps, way.timestep, way.friction)
+        made = Route if way.line == "straight" else ByShape
+        route = made(way.steps, way.timestep, way.friction)
         driver = MoleculeDriver(self.system, self.cvs, BEADS, route)
         placement = Placement(9, way.kind)
         move = SoluteMove(BEADS, placement, self.model(way.kind), driver, way.orientation)
