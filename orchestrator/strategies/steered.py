@@ -110,7 +110,8 @@ class Steered:
         due = phase == "adapt" and (
             int(state["adapt"]) in self.fit_rounds or bool(state.get("unsettled"))
         )
-        if due and can_bridge(self.problem, state):
+        # nothing was seen yet where production has just sent the chain back
+        if due and state["fit_data"] and can_bridge(self.problem, state):
             fits = (fit_order(self.problem, state, tuner_of(self.problem, state).best.g),)
         return StepPlan(phase, sampling_orders(self.problem, state), fits, models)
 
