@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from driving import Drive, same
+from driving import Drive, same, setup_of
 from solute_systems import distances, weighted_chains
 
+from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.partition import Partition
 from msgen.actors.solute import SoluteCoordinates
+from msgen.actors.worker import Worker
+from msgen.models import Broad
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.seed_problems import seed_problems
 from msgen.orchestrator.validate import load_campaign
@@ -104,3 +109,53 @@ def test_a_solute_is_named_and_has_a_path() -> None:
     well = build_system({"kind": "double_well"}, CONFIGS)
     with pytest.raises(SpecError, match="three each"):
         SoluteCoordinates.of({"solute": [0, 1, 2]}, well)
+
+
+def walked(**path: Any) -> Segment:
+    """Two walkers of the polymer in little solvent, proposed narrow shapes about their own."""
+    changes = [f"strategy.path.{k}={v}" for k, v in path.items()]
+    changes += ["system.solvent=20", "system.box=8", "system.platform=Reference"]
+    _, setup, system, _ = setup_of("papers/steered_polymer_flow", *changes)
+    coordinates = SoluteCoordinates.of(setup["strategy"], system)
+    start = system.initial()
+    seen = coordinates.encode(start.positions)
+    near = Broad(coordinates.periodic, mean=seen[0], std=np.full(21, 0.02)).state()
+    assert start.box is not None
+    payload = {
+        "walkers": {
+            "positions": np.repeat(start.positions, 2, axis=0),
+            "box": np.repeat(start.box, 2, axis=0),
+        },
+        "replicas": np.array([4, 5]),
+        "blocks": 2,
+        "local_steps": 20,
+        "record": 10,
+        "step_size": None,
+        "global_steps": 3,
+        "epsilon": 0.05,
+        "recent": 5,
+        "weights": 20,
+        "broad": {"mean": seen[0], "std": np.full(21, 0.02)},
+        "states": Partition.whole((False,)).tree(),
+    }
+    worker = Worker(setup)
+    worker.publish(0, {"config": dict(near.config), "arrays": dict(near.arrays)})
+    return worker.execute(WorkOrder(3, "walk", 0, payload, model_version=0))
+
+
+def test_a_molecules_solute_moves_and_the_order_repeats() -> None:
+    one, two = walked(steps=30), walked(steps=30)
+    assert same(dict(one.samples), dict(two.samples))
+    assert same(one.carry, two.carry)
+    # 2 blocks of 2 readings of the local moves and 3 of the solute's, of 2 walkers
+    assert one.samples["cvs"].shape == (2 * 2 * (2 + 3), 1)
+    assert one.carry["recent"].shape[1] == 21
+    assert one.counts["global_proposed"] == 12
+    paths = 12 - one.counts["refused"]
+    # the first force, one a step, and once more where each leg ends
+    assert one.counts["global_evaluations"] == paths * (30 + 1 + 2)
+    assert one.counts["between_proposed"] == 0  # there is one state
+    assert one.counts["within_proposed"] == paths - one.counts["broken"] > 0
+    # no path: two energies each
+    still = walked(steps=0)
+    assert still.counts["global_evaluations"] == 2 * (12 - still.counts["refused"])
