@@ -4,7 +4,7 @@
 2512.16812) and Tamagnone, Laio and Gabrié (arXiv 2406.01524); see docs/papers/steered_systems.md.
 Every part is a module of `steered` with `run(arguments) -> list[Row]`; PART:ARGUMENT,ARGUMENT…
 hands it arguments. All parts by default, which takes hours; each campaign's figures are kept in
-runs/benchmarks/steered as it ends.
+runs/benchmarks/steered as it ends, and STEERED=kept in the environment tells what is there again.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -169,16 +170,20 @@ def runs(
 ) -> list[Run]:
     """One campaign over seeds, told as they come and kept as runs/benchmarks/steered/*.json.
 
-    `label` tells runs of one campaign with other settings apart.
+    `label` tells runs of one campaign with other settings apart. With STEERED=kept in the
+    environment what was kept is told again, and only the rest is run.
     """
-    out = []
+    out, name = [], label or Path(campaign).stem
     for seed in seeds:
+        if os.environ.get("STEERED") == "kept" and (old := kept(name, seed)) is not None:
+            out.append(old)
+            continue
         began = time.perf_counter()
         one = run(campaign, seed, settings)
         out.append(one)
         took = time.perf_counter() - began
-        print(f"{label or one.campaign} {describe(one)}, {took:.0f} s", flush=True)
-        note(one, label or one.campaign, settings)
+        print(f"{name} {describe(one)}, {took:.0f} s", flush=True)
+        note(one, name, settings)
     return out
 
 

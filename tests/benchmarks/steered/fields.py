@@ -16,14 +16,16 @@ from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.steered import steer
 from msgen.actors.partition import Partition
+from msgen.actors.preconditioned import curvature, sheared
 from msgen.actors.proposals import StratumProposals
 from msgen.models.mixture import Broad
-from msgen.systems.analytic import TorchSystem
-from msgen.systems.base import Array, CVSet, Walkers
+from msgen.orchestrator.strategies.stepping import positive
+from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
 from msgen.systems.cvs_collective import MeanCoordinate
 from msgen.systems.mixtures import GaussianTunnel
 from msgen.systems.phi4 import Phi4
+from msgen.systems.sheared import Sheared
 
 BROAD = 0.05
 LINEAR = np.array([False])
@@ -61,7 +63,7 @@ class Case:
     """
 
     name: str
-    system: TorchSystem
+    system: System
     cvs: CVSet
     model: Normals
     range: tuple[float, float]
@@ -120,11 +122,15 @@ def phi4(seed: int = 1) -> Case:
         done = kernel(BoltzmannTarget(system), start, rng, n_steps=40)
         start = Walkers(done.walkers.positions)
         masses = system.kT / start.positions.var(axis=0)
+    # with the mass matrix that a campaign with `metric: dense` finds
+    matrix = positive(curvature(system, start.positions[:64])[0])
+    moved = Sheared(system, matrix)
     # both signs alike
-    x = start.positions * rng.choice([-1.0, 1.0], size=(len(start), 1))
-    cvs = CVSet((MeanCoordinate("haar", scale=8.0),))
+    x = moved.inside(start.positions * rng.choice([-1.0, 1.0], size=(len(start), 1)))
+    cvs = CVSet((sheared(MeanCoordinate("haar", scale=8.0), moved.matrix, system.n_dof),))
     model = Normals(np.array([0.5, 0.5]), np.array([-6.2836, 6.2836]), 0.4785)
-    return Case("φ⁴", system, cvs, model, (-11.2, 11.2), 0.0, x, masses)
+    ones = np.ones(system.n_dof)
+    return Case("φ⁴", moved, cvs, model, (-11.2, 11.2), 0.0, x, ones)
 
 
 CASES = {"tunnel": tunnel, "phi4": phi4}
