@@ -135,6 +135,8 @@ class SoluteMove:
         'random': uniform on SO(3). 'kept': the new shape is superposed on the old with least RMSD.
         For two shapes the rotation between them is then a function of both, and of their exchange
         its inverse, so that the uniform measure of orientations is kept and the ratio is the same.
+    screen : Screen, optional
+        q is then that of the draws it keeps.
     """
 
     atoms: NDArray[np.intp]
