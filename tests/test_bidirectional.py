@@ -5,6 +5,7 @@ Right is within 4.5 σ of every bin looked at, wrong beyond 6 σ for at least on
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
@@ -18,6 +19,7 @@ from msgen.actors.conditional import Conditional
 from msgen.actors.engine import Schedule
 from msgen.actors.kernels.steered import steer
 from msgen.actors.partition import Partition
+from msgen.actors.proposals import StratumProposals, log_masses
 from msgen.orchestrator.estimators.bidirectional import Readings, log_weights, profile
 from msgen.orchestrator.estimators.histogram import Grid, block_sums
 from msgen.orchestrator.estimators.network import NetworkResult, PairWorks, solve_network
@@ -110,10 +112,11 @@ def estimate(
     """The profile on `GRID`, ΔF from the same paths."""
     k, blocks = len(s.partition), int(s.block.max()) + 1
     r = change(s.readings)
-    forward, pairs = r.source == 0, []
-    if k == 2:
-        f, b = (r.work[m] for m in (forward, ~forward))
-        pairs = [PairWorks(0, 1, f, b, s.block[forward], s.block[~forward])]
+    pairs = []
+    for a, b in itertools.combinations(range(k), 2):
+        there, back = ((r.source == i) & (r.target == j) for i, j in ((a, b), (b, a)))
+        works = (r.work[there], r.work[back], s.block[there], s.block[back])
+        pairs.append(PairWorks(a, b, *works))
     network = solve_network(k, pairs)
     reach = s.reach if density is None else replace(s.reach, density=density)
     weights = np.exp(log_weights(r, network.f, np.zeros((k, k))) - reach.log_at(r.xi))
@@ -202,6 +205,51 @@ def test_twin_with_forward_paths_alone_is_caught(bridged: Sample) -> None:
         bridged, lambda r: replace(r, log_start=np.where(r.source == 0, r.log_start, -np.inf))
     )
     assert np.abs(off).max() > WRONG
+
+
+def test_three_strata_pairs_weighed_unevenly() -> None:
+    """The barrier a state of its own; wrong if pairs are weighed otherwise than M says."""
+    boxes = {"left": {"x": (-np.inf, -0.5)}, "top": {"x": (-0.5, 0.45)}}
+    partition = Partition.from_boxes(boxes, ["x"], LINEAR)
+    model = Normals((-1.05, 0.0, 0.92), 0.3, ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)))
+    case, rng, n, blocks = replace(EXACT, model=model), np.random.default_rng(31), 4000, 40
+    broad = case.proposals().broad
+    mass, _ = log_masses(model, broad, 0.1, partition, rng)
+    proposals = StratumProposals(model, broad, 0.1, partition, mass)
+    fine = Fine.of(GRID.edges[0], False)
+    lam = fine.centres[:, None]
+    h = np.array([np.exp(proposals.log_prob(lam, np.full(len(lam), k))) for k in range(3)])
+    weight = np.array([[0.0, 1.0, 0.2], [1.0, 0.0, 3.0], [0.2, 3.0, 0.0]])
+    reach = Reach.of(fine, h, partition, case.schedule.read_at, weight, None)
+    parts, ids = [], []
+    for k in range(3):
+        walkers = case.draws(n if k != 1 else 1_200_000, rng, {0: 1, 1: None, 2: 0}[k])
+        xi = CVS(walkers.positions)
+        mine = np.flatnonzero(partition.assign(xi) == k)
+        walkers, xi = walkers.take(mine), xi[mine]
+        source = np.full(len(mine), k)
+        target = (source + 1 + (rng.random(len(mine)) < 0.5)) % 3
+        paths = steer(
+            case.make(rng), walkers, xi, source, target, partition, proposals, case.schedule, rng
+        )
+        assert paths.profile_xi is not None
+        assert paths.profile_work is not None
+        assert paths.profile_start is not None
+        start = paths.profile_start + reach.log_ends(
+            paths.start[:, 0], paths.stop[:, 0], source, target
+        )
+        read = (paths.profile_xi[..., 0], paths.profile_work, start)
+        parts.append(Readings(source, target, paths.work, *read))
+        ids.append(k * blocks + np.arange(len(mine)) % blocks)
+    names = [f.name for f in fields(Readings)]
+    joined = Readings(*(np.concatenate([getattr(r, name) for r in parts]) for name in names))
+    s = Sample(case, partition, reach, joined, np.concatenate(ids))
+    off = deviations(s)
+    assert np.abs(off).max() < RIGHT
+    assert np.sqrt(np.mean(off**2)) < 2.0
+    even = replace(s, reach=replace(reach, weight=1.0 - np.eye(3)))
+    start = joined.log_start - np.log(weight[joined.source, joined.target])
+    assert np.abs(deviations(even, lambda r: replace(r, log_start=start))).max() > WRONG
 
 
 class AboutRest(ArrayEngine):
