@@ -14,6 +14,7 @@ from msgen.actors.kernels.level_sets import Spheres, level_sets
 from msgen.actors.kernels.moving_pair import MovingPair
 from msgen.actors.kernels.waypoints import Waypoints
 from msgen.actors.molecule_landscape import MoleculeLandscape
+from msgen.actors.molecule_point import Point, Reader
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.engine import Engine as Stepper
 from msgen.systems.molecular import OpenMMSystem
@@ -55,8 +56,8 @@ class MoleculeEngine:
             1.0, self._mass, out=np.zeros_like(self._mass), where=self._mass > 0
         )
         self._rng = np.random.default_rng(0)
-        self._now: list[_Point] = []
-        self._before: list[_Point] = []
+        self._now: list[Point] = []
+        self._before: list[Point] = []
         self._active: Stepper | None = None
         self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
         self.tally = Tally()
@@ -73,13 +74,13 @@ class MoleculeEngine:
             if self.kind == "ghmc":
                 stepper.metropolis_counts()  # what was counted before is not of this order
 
-    def _read(self, point: _Point) -> Array:
+    def _read(self, point: Point) -> Array:
         """ξ of a point, through the engine's fast evaluator."""
         self._put(self._free, point)
         self._active = None
         return self._free.cvs()
 
-    def _put(self, stepper: Stepper, point: _Point) -> None:
+    def _put(self, stepper: Stepper, point: Point) -> None:
         stepper.load(point.walker())
 
     # the local kernel
@@ -100,7 +101,7 @@ class MoleculeEngine:
                     v = v - 0.5 * self._timestep * self._free.forces() * self._inverse
                     self.tally.evaluations += 1
                 one = one.with_positions(one.positions, v.reshape(1, -1))
-            self._now.append(_Point.of(one))
+            self._now.append(Point.of(one))
         self._before = list(self._now)
         return np.array([self._read(p) for p in self._now])
 
@@ -121,7 +122,7 @@ class MoleculeEngine:
             xi[i], x, state = stepper.look()
             if not stepper.failed:
                 # velocities stay in OpenMM's State until they are asked for
-                self._now[i] = _Point(x, None, point.box, state)
+                self._now[i] = Point(x, None, point.box, state)
             self.tally.evaluations += n_steps
             if stepper.failed:
                 self.tally.nonfinite += 1
@@ -149,7 +150,7 @@ class MoleculeEngine:
                 v = v - self._timestep * stepper.forces() * self._inverse
                 v = stepper.projected(v)
                 self.tally.evaluations += 1
-            self._now[i] = _Point(point.x, v, point.box)
+            self._now[i] = Point(point.x, v, point.box)
             self._active = None
 
     def walkers(self) -> Walkers:
@@ -192,7 +193,7 @@ class MoleculeEngine:
         before = self.tally.evaluations
         for i in range(n):
             self._path.load(walkers.take([i]))
-            self._reader = _Reader(seen, i, self._path, self.system.kT)
+            self._reader = Reader(seen, i, self._path, self.system.kT)
             try:
                 w = self._drive(start[i], delta[i], int(levels[i]), schedule)
             except mm.OpenMMException:
@@ -290,41 +291,3 @@ class MoleculeEngine:
         path.context.setVelocities(new - kick)
         self.tally.evaluations += 1
         return path.kinetic_energy(new) - path.kinetic_energy(old)
-
-
-class _Reader:
-    """Notes CVs and work of one path of a batch."""
-
-    def __init__(self, seen: Waypoints, row: int, stepper: Stepper, kT: float) -> None:
-        self._seen, self._row, self._stepper, self._kT = seen, np.array([row]), stepper, kT
-        self.levels = seen.between(row)
-
-    def at(self, level: int, work: float) -> None:
-        """Where the walker stands; `work` in kJ/mol."""
-        if self._seen:
-            xi = self._stepper.cvs()[None]
-            self._seen.note(self._row, np.array([level]), xi, np.array([work / self._kT]))
-
-
-class _Point:
-    """One walker's positions and velocities (N, 3) and box; velocities are read when asked for."""
-
-    def __init__(self, x: Array, v: Array | None, box: Array | None, state: Any = None) -> None:
-        self.x, self._v, self.box, self._state = x, v, box, state
-
-    @classmethod
-    def of(cls, one: Walkers) -> _Point:
-        v = None if one.velocities is None else one.velocities[0].reshape(-1, 3)
-        box = None if one.box is None else one.box[0]
-        return cls(one.positions[0].reshape(-1, 3), v, box)
-
-    @property
-    def v(self) -> Array:
-        if self._v is None:
-            value = self._state.getVelocities(asNumpy=True)._value
-            self._v = np.array(value, dtype=np.float64)
-        return self._v
-
-    def walker(self) -> Walkers:
-        box = None if self.box is None else self.box[None]
-        return Walkers(self.x.reshape(1, -1), self.v.reshape(1, -1), box)
