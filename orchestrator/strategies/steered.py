@@ -237,7 +237,8 @@ class Steered:
         ready, most = tuner.done or not can_bridge(problem, state), MOST_ADAPT
         if not self.stratify:
             settled = settling(problem, state, segments, works, max(self.fit_rounds))
-            ready, most = settled and ready and tuner_of(problem, state).done, MOST_COLD
+            ready = settled and ready and tuner_of(problem, state).done
+            most = MOST_COLD if cold(problem) else MOST_ADAPT
         if state["adapt"] > max(self.fit_rounds) + 2 and (ready or state["adapt"] > most):
             self._begin_produce(state, strata)
         return state
