@@ -122,7 +122,7 @@ def test_the_reference_knows_the_bare_term(kind: str) -> None:
     assert kind == "dimer" or np.ptp(twin) > 0.4, "kT divided by twice went unnoticed"
 
 
-@pytest.mark.parametrize("kind", ["dimer"])
+@pytest.mark.parametrize("kind", ["dimer", "polymer"])
 def test_two_ways_to_the_reference_agree(kind: str) -> None:
     """Long plain MD, and MD without the own term, which is added afterwards; within 4σ."""
     known = reference(kind)
