@@ -37,8 +37,9 @@ class Case:
     campaign: str
     evaluations: float
     path: str
-    width: str
+    width: str = "auto"
     ways: tuple[str, ...] = ("chain",)
+    schemes: tuple[str, ...] = ("moving",)
 
 
 CASES = {
@@ -48,13 +49,11 @@ CASES = {
         "steps: 100, friction: 0.003, timestep: 0.7",
         "0.1",
         ("chain", "strata"),
+        ("moving", "extended"),
     ),
-    "phi4": Case("steered_phi4", 4e6, "steps: 200, friction: 0.001, timestep: 0.5", "0.1"),
-    "dimer": Case(
-        "steered_dimer", 1e6, "steps: 400, friction: 0.05 /ps, timestep: 0.01 ps", "0.05 nm"
-    ),
+    "phi4": Case("steered_phi4", 4e6, "steps: 200, friction: 0.001, timestep: 0.5"),
+    "dimer": Case("steered_dimer", 1e6, "steps: 400, friction: 0.05 /ps, timestep: 0.01 ps"),
 }
-SCHEMES = ("extended", "moving")
 WAYS = {"chain": ("strategy.stratify=off",), "strata": ("strategy.stratify=on",)}
 
 
@@ -158,7 +157,7 @@ def run(arguments: list[str]) -> list[Row]:
     return [
         row
         for name in names
-        for scheme in SCHEMES
+        for scheme in CASES[name].schemes
         for way in CASES[name].ways
         for row in run_part(name, scheme, way, seeds)
     ]
