@@ -14,11 +14,12 @@ from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.engine import Schedule
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.hmc import Hmc
-from msgen.actors.kernels.steered import steer
+from msgen.actors.kernels.steered import Paths, steer
 from msgen.actors.partition import Partition
 from msgen.actors.preconditioned import curvature, sheared
 from msgen.actors.proposals import StratumProposals
 from msgen.models.mixture import Broad
+from msgen.orchestrator.estimators.bar import BarResult, bar
 from msgen.orchestrator.strategies.stepping import positive
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
@@ -82,7 +83,26 @@ class Case:
         The work is NaN where a path did not try to cross.
         """
         rng = np.random.default_rng(seed)
-        walkers = Walkers(self.draws[rng.integers(len(self.draws), size=n)])
+        start = self.draws[rng.integers(len(self.draws), size=n)]
+        paths = self.paths(schedule, start, rng)
+        above = paths.start[:, 0] > self.border
+        moved = above != (paths.xi[:, 0] > self.border)
+        chance = np.where(moved, np.exp(-np.clip(paths.work, 0.0, None)), 0.0)
+        tried = above != (paths.stop[:, 0] > self.border)
+        return paths.evaluations / n, chance, np.where(tried, paths.work, np.nan)
+
+    def difference(self, schedule: Schedule, seed: int) -> tuple[BarResult, float]:
+        """F(below) − F(above the border) by BAR from one path of each draw; its evaluations."""
+        paths = self.paths(schedule, self.draws, np.random.default_rng(seed))
+        above, ends = paths.start[:, 0] > self.border, paths.xi[:, 0] > self.border
+        # a path that stays, or breaks, has crossed nothing
+        down = np.where(ends, np.inf, paths.work)[above]
+        up = np.where(ends, paths.work, np.inf)[~above]
+        return bar(down, up), paths.evaluations / len(self.draws)
+
+    def paths(self, schedule: Schedule, start: Array, rng: np.random.Generator) -> Paths:
+        """One path of every start, which is a draw of the density."""
+        walkers, n = Walkers(start), len(start)
         engine = ArrayEngine(
             self.system, self.cvs, Hmc(0.1, 5, self.masses, self.system.kT), self.masses
         )
@@ -94,11 +114,7 @@ class Case:
         )
         zero = np.zeros(n, dtype=np.int64)
         xi = self.cvs(walkers.positions)
-        paths = steer(engine, walkers, xi, zero, zero, whole, proposals, schedule, rng)
-        moved = (paths.start[:, 0] > self.border) != (paths.xi[:, 0] > self.border)
-        chance = np.where(moved, np.exp(-np.clip(paths.work, 0.0, None)), 0.0)
-        tried = (paths.start[:, 0] > self.border) != (paths.stop[:, 0] > self.border)
-        return paths.evaluations / n, chance, np.where(tried, paths.work, np.nan)
+        return steer(engine, walkers, xi, zero, zero, whole, proposals, schedule, rng)
 
 
 def tunnel(seed: int = 1) -> Case:
