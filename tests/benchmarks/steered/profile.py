@@ -40,6 +40,7 @@ class Case:
     width: str = "auto"
     ways: tuple[str, ...] = ("chain",)
     schemes: tuple[str, ...] = ("moving",)
+    replicas: int = 16
 
 
 CASES = {
@@ -52,7 +53,13 @@ CASES = {
         ("moving", "extended"),
     ),
     "phi4": Case("steered_phi4", 4e6, "steps: 200, friction: 0.001, timestep: 0.5"),
-    "dimer": Case("steered_dimer", 1e6, "steps: 400, friction: 0.05 /ps, timestep: 0.01 ps"),
+    "dimer": Case(
+        "steered_dimer",
+        7e5,
+        "steps: 400, friction: 0.05 /ps, timestep: 0.01 ps",
+        ways=("strata",),
+        replicas=8,
+    ),
 }
 WAYS = {"chain": ("strategy.stratify=off",), "strata": ("strategy.stratify=on",)}
 
@@ -67,7 +74,7 @@ def run_one(name: str, scheme: str, way: str, seed: int) -> dict[str, Any]:
     width = f", width: {case.width}" if scheme == "extended" else ""
     settings = (
         *ENDLESS,
-        "replicas=16",
+        f"replicas={case.replicas}",
         "model={kind: spline_flow, transforms: 2, hidden: [16], epochs: 10}",
         f"budget.energy_evaluations={case.evaluations}",
         f"strategy.path={{scheme: {scheme}, {case.path}{width}}}",
