@@ -71,6 +71,8 @@ WAYS = (
     Way(kind="distances", screen=False),
     Way(orientation="random"),
     Way(line="shape"),
+    # as published, as far as that can be read
+    Way(kind="distances", orientation="random", screen=False),
 )
 
 
@@ -221,7 +223,10 @@ def _told(ways: Sequence[Way], seeds: Sequence[int], only_kept: bool) -> list[Ro
             Row(f"{way.label}: within a state", mean([f["within"] for f in found])[0]),
             Row(f"{way.label}: between states", mean([f["between"] for f in found])[0]),
             Row(f"{way.label}: draws refused", 100 * mean([f["refused"] for f in found])[0], "%"),
-            Row(f"{way.label}: path evaluations per crossing", spent / crossed if crossed else NAN),
+            Row(
+                f"{way.label}: path evaluations per crossing",
+                spent / crossed if crossed > 1 else NAN,
+            ),
         ]
     return rows
 
