@@ -183,6 +183,20 @@ def tuned(
     )
 
 
+def totals_after(
+    state: Tree, states: Partition, segments: Sequence[Segment], stratified: bool
+) -> dict[str, float]:
+    """What was done in production, with this round's counts, crossings and steps of paths."""
+    works, crossed = Works.of(segments), 0.0
+    if len(works) and not stratified:
+        crossed = float(crossings(False, states, segments, works, np.zeros(1)).sum())
+    seen = {**state["counts"], "crossings": crossed, "path_steps": works["path_steps"].sum()}
+    totals = dict(state["totals"])
+    for name, value in seen.items():
+        totals[name] = totals.get(name, 0.0) + float(value)
+    return totals
+
+
 def targets(strata: Partition, stratum: Array) -> Array:
     """Chance of each target given the source, (K, K): every other inhabited stratum alike."""
     n = len(strata)

@@ -17,7 +17,7 @@ from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies import explore
 from msgen.orchestrator.strategies.allocation import allocate, groups
 from msgen.orchestrator.strategies.basins import find_basins
-from msgen.orchestrator.strategies.bridging import crossings, path_step, tuned, tuner_of
+from msgen.orchestrator.strategies.bridging import path_step, totals_after, tuned, tuner_of
 from msgen.orchestrator.strategies.discovery import (
     MOST_COLD,
     cold,
@@ -284,15 +284,7 @@ class Steered:
             reached = production.states.sum(axis=0) > 0
             if any(states.names[k] in state["missing"] for k in np.flatnonzero(reached)):
                 return found_late(self.problem, state, states, self.young)
-        works = Works.of(segments)
-        crossed = 0.0
-        if len(works) and not self.stratify:
-            crossed = float(crossings(False, states, segments, works, np.zeros(1)).sum())
-        seen = {**state["counts"], "crossings": crossed, "path_steps": works["path_steps"].sum()}
-        totals = dict(state["totals"])
-        for name, value in seen.items():
-            totals[name] = totals.get(name, 0.0) + float(value)
-        state["totals"] = totals
+        state["totals"] = totals_after(state, states, segments, self.stratify)
         if production.rounds % BALANCE_EVERY == 0:
             estimate = judged(self.problem, state, production, states)
             balance(self.problem, state, estimate)
