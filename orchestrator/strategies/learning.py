@@ -55,7 +55,9 @@ def see(
         )
         flatteners[name] = seen.tree()
         every = max(1, len(xi) // (2 * FIT_SIZE))
-        data[name] = {"xi": xi[::every], "log_weight": -log_bias[::every]}
+        data[name] = {"xi": xi[::every], "log_weight": -log_bias[::every], "seen": len(xi)}
+        if flatten == 0 and len(xi) < FIT_SIZE and name in state["fit_data"]:
+            data[name] = _longer(state["fit_data"][name], data[name])
         p = seen.populations()
         bottoms[k] = (p, float(f[k]) - float(np.log(p.max())))
     known = [b for _, b in bottoms.values() if np.isfinite(b)]
@@ -66,6 +68,17 @@ def see(
             ladder = make_ladder(p, height, k, strata, problem.grid, problem.local_g)
             ladders[str(k)] = ladder.tree()
     state.update(flatteners=flatteners, ladders=ladders, fit_data=data)
+
+
+def _longer(before: Tree, now: Tree) -> Tree:
+    """Samples of the later half of all rounds: one round of a few walkers weighs no states.
+
+    For plain sampling alone, whose rounds have one density.
+    """
+    total = int(before.get("seen", len(before["xi"]))) + int(now["seen"])
+    keep = max(int(now["seen"]), min(FIT_SIZE, total // 2))
+    joined = {k: np.concatenate([before[k], now[k]])[-keep:] for k in ("xi", "log_weight")}
+    return {**joined, "seen": total}
 
 
 def areas(problem: Problem, state: Tree, n_strata: int, flatten: float) -> Array:
