@@ -104,7 +104,14 @@ class PathTuner:
             return (self.best, *others)
         f = FACTORS[axis] if self._rest[self.at] == 0 else FACTORS[axis] ** 0.5
         strides = (1.0 / f, f) if not self.heading else (f**self.heading, f ** (2 * self.heading))
-        return (self.best, *(_varied(self.best, axis, s) for s in strides))
+        return (self.best, *(self._varied(axis, s) for s in strides))
+
+    def _varied(self, axis: str, factor: float) -> Schedule:
+        """`best` with one setting changed; a path of other length has as many relaxations."""
+        new = _varied(self.best, axis, factor)
+        if axis == "steps" and "friction" in self.axes:
+            return replace(new, friction=new.friction / factor)
+        return new
 
     @property
     def _rest(self) -> tuple[int, ...]:
@@ -212,11 +219,7 @@ class PathTuner:
         longer = self._at_rest(float("nan"))
         if "steps" not in self.axes:
             return longer
-        best = _varied(self.best, "steps", FACTORS["steps"] ** 2)
-        if "friction" in self.axes:
-            # as many relaxations on the way as before
-            best = replace(best, friction=best.friction / FACTORS["steps"] ** 2)
-        return replace(longer, best=best)
+        return replace(longer, best=self._varied("steps", FACTORS["steps"] ** 2))
 
     def again(self) -> PathTuner:
         """The search anew from what it has found: where paths go to a state not known before."""
