@@ -215,10 +215,11 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
     ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0, label="± 1 σ")
     counted = "F" if result.estimate.profile is None else "F by counting"
     ax.plot(x, f, color=STATE_COLOURS[0], lw=1.6, label=counted)
+    top = _ceiling(f)
     if result.estimate.profile is not None:
-        _paths_line(ax, x, f, result.estimate.profile)
+        top = max(top, _ceiling(_paths_line(ax, x, f, result.estimate.profile)))
     ax.set(xlabel=_label(cv), ylabel="F / kT", xlim=(_edges(x)[0], _edges(x)[-1]))
-    ax.set_ylim(-0.5, _ceiling(f) * 1.12 + 0.5)
+    ax.set_ylim(-0.5, top * 1.12 + 0.5)
     _angle_ticks(ax.xaxis, cv)
     for i, name in enumerate(result.estimate.states):
         colour = STATE_COLOURS[(i + 1) % len(STATE_COLOURS)]
@@ -233,16 +234,21 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
                 color=colour, fontweight="bold",
             )  # fmt: skip
     ax.grid(alpha=0.25)
-    ax.legend(loc="lower right" if result.estimate.profile is None else "best", frameon=False)
+    if result.estimate.profile is None:
+        ax.legend(loc="lower right", frameon=False)
+    else:
+        # three entries cover what they stand on
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
 
 
-def _paths_line(ax: Axes, x: Array, f: Array, told: ProfileEstimate) -> None:
+def _paths_line(ax: Axes, x: Array, f: Array, told: ProfileEstimate) -> Array:
     """The profile by works of paths, shifted to the population of counting where both know it."""
     p, err = told.f_kT, told.stderr_kT
     both = np.isfinite(p) & np.isfinite(f)
     if both.any():
         p = p + np.log(np.exp(-p[both]).sum() / np.exp(-f[both]).sum())
     ax.errorbar(x, p, err, fmt="ko", ms=3, lw=1, label="F by paths both ways, ± 1 σ")
+    return p
 
 
 def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:
