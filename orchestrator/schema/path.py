@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgen.orchestrator.schema.problems import Path, Problem
 from msgen.orchestrator.schema.quantities import (
+    AutoOrZero,
     AutoQuantity,
     AutoSteps,
     Readings,
@@ -29,8 +30,8 @@ class PathSpec(Section):
     as work."""
     steps: AutoSteps = "auto"
     """Steps of one path; auto: grows with the CV distance and is tuned for cost per crossing."""
-    friction: AutoQuantity = "auto"
-    """Friction on the path; auto: tuned."""
+    friction: AutoOrZero = "auto"
+    """Friction on the path, 0 for none; auto: tuned."""
     timestep: AutoQuantity = "auto"
     """auto: that of the local sampling; tuned for an analytic system (no unit)."""
     dynamics: Literal["inertial", "overdamped"] = "inertial"
@@ -52,6 +53,10 @@ def path_problems(path: PathSpec, here: Path, n_cvs: int) -> Iterator[Problem]:
     if path.scheme != "extended" and path.width != "auto":
         what = f"does nothing: the scheme {path.scheme} holds the CVs exactly at λ"
         yield Problem((*here, "width"), str(path.width), what, "Remove it")
+    bare = path.friction != "auto" and path.friction.value == 0.0
+    if path.scheme == "asymmetric" and bare and path.dynamics == "inertial":
+        what = "is too little for the scheme asymmetric, whose steps need a density"
+        yield Problem((*here, "friction"), 0.0, what, "Give one above 0, or dynamics: overdamped")
     if path.profile not in ("auto", 0) and n_cvs > 1:
         what = f"is for one CV, and there are {n_cvs}"
         yield Problem((*here, "profile"), path.profile, what, "Write profile: off, or remove it")

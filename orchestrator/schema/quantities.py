@@ -135,6 +135,15 @@ def _read_auto(value: object) -> object:
     return value if value == "auto" else _read_positive(value)
 
 
+def _read_auto_or_zero(value: object) -> object:
+    if value == "auto":
+        return value
+    quantity = _read_quantity(value)
+    if quantity.value < 0:
+        raise problem("is negative", "Write auto, 0 or a positive value")
+    return quantity
+
+
 def _read_width(value: object) -> object:
     if not isinstance(value, dict):
         return _read_auto(value)
@@ -188,6 +197,12 @@ AutoQuantity = Annotated[
     *_plain(_read_auto, {**_ONE, "examples": ["auto", "2 fs", 0.01]}),
 ]
 """`auto`, or a positive value whose dimension depends on the system; checked in `rules`."""
+
+AutoOrZero = Annotated[
+    Literal["auto"] | Quantity,
+    *_plain(_read_auto_or_zero, {**_ONE, "examples": ["auto", "1 /ps", 0]}),
+]
+"""As `AutoQuantity`, or 0."""
 
 Width = Annotated[
     Literal["auto"] | Quantity | dict[str, Quantity],
