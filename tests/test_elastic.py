@@ -148,9 +148,10 @@ def test_many_replicas_share_blocks_of_their_stratum(monkeypatch: pytest.MonkeyP
     more = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1, 1, 1, 0]), few)
     assert more.tolist() == [*few, 5, 3, 2]
     together = producing("strata")
-    together.state = {**together.state, "produced": {}}
+    # the profile along the paths keeps the blocks that it began with
+    together.state = {**together.state, "produced": {}, "profile": {}}
     for step in together.steps[-4:]:
-        before = {**step.before, "produced": together.state["produced"]}
+        before = {**step.before, "produced": together.state["produced"], "profile": {}}
         together.state = together.strategy.absorb(before, step.absorbed)
     folded = together.state["produced"]
     assert folded["bins"].shape[0] == 6
