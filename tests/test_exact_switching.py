@@ -359,6 +359,19 @@ def test_steps_that_would_not_come_back_are_refused() -> None:
     assert np.abs(moved("trio", long, make, n=4 * MANY)).max() > 1.5 * SIGMAS
 
 
+@pytest.mark.parametrize("scheme", ["moving", "symmetric"])
+def test_no_distance_is_negative(scheme: str) -> None:
+    """A proposal below 0 is refused: |r⃗| = |λ| would be another place than was proposed."""
+    trio, rng = SYSTEMS["trio"], np.random.default_rng(4)
+    x = trio.draw(A, rng, 200)
+    delta = -0.9 - trio.cvs(x)
+    schedule = replace(BASIC, scheme=scheme, dt=0.01)
+    levels = level_sets(trio.cvs, trio.masses)
+    end = switch(Potential(trio), levels, x, delta, schedule, 1.0, trio.masses, rng)
+    assert np.isinf(end.work).all()
+    assert np.array_equal(end.x, x)
+
+
 def test_schemes_that_do_not_fit_are_refused() -> None:
     x = np.ones((1, 9))
     x[0, 3:] = 2.0

@@ -86,6 +86,13 @@ def test_the_same_failures() -> None:
         np.testing.assert_array_equal(fast.x, general.x)
 
 
+def test_no_distance_is_negative() -> None:
+    """From 1.1 to −0.5, past 0 between two levels: there is no such distance to be at."""
+    for end in both(DIMER, -1.6, dt=1e-3, friction=0.0, min_steps=40):
+        assert np.isinf(end.work).all()
+        assert end.failures == 1
+
+
 def test_a_path_and_its_reverse_end_where_they_began() -> None:
     """The map is an involution under v → −v: without friction the way back is the way."""
     system, cvs, walkers = built(DIMER)

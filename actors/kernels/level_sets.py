@@ -176,7 +176,8 @@ class Spheres:
             root = np.sqrt(b * b - c)
             # c over the far root: no digits are lost where s is small
             s = -c / (b + np.where(b < 0.0, -root, root))
-        return s, np.isfinite(s)
+        # |r⃗| = |λ| would be met where λ is negative, and nothing drives back from there
+        return s, np.isfinite(s) & (lam[:, 0] > 0.0)
 
     def drift(self, old: Array, trial: Array, lam: Array) -> tuple[Array, Mask]:
         """See `LevelSets`."""

@@ -102,7 +102,7 @@ def _correction(axis: Arrow, r: Arrow, lam: float) -> float:
     """The smaller s of |r + s axis| = λ; NaN where there is none."""
     aa, b, c = _dot(axis, axis), _dot(r, axis), _dot(r, r) - lam * lam
     disc = b * b - aa * c
-    if not disc >= 0.0:
+    if not disc >= 0.0 or not lam > 0.0:
         return nan
     # c over the far root: no digits are lost where s is small
     far = b - sqrt(disc) if b < 0.0 else b + sqrt(disc)
