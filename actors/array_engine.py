@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask, Schedule, Switched, Tally
-from msgen.actors.kernels.base import BoltzmannTarget, Kernel, SumTarget, Target
+from msgen.actors.engine import Switched, Tally
+from msgen.actors.kernels.base import BoltzmannTarget, Kernel, Mask, SumTarget, Target
 from msgen.actors.kernels.exact_switching import switch
 from msgen.actors.kernels.flight import Rows
 from msgen.actors.kernels.level_sets import level_sets
 from msgen.actors.kernels.waypoints import Waypoints
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs import Coordinate
 

@@ -9,8 +9,8 @@ import numpy as np
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.build import build_engine, molecule
 from msgen.actors.context import WorkerContext
-from msgen.actors.engine import Schedule
 from msgen.actors.sampler import concatenate, tree_of, walkers_of
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array, Walkers
 
 if TYPE_CHECKING:

@@ -8,13 +8,15 @@ import numpy as np
 import openmm as mm
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask, Schedule, Switched, Tally
+from msgen.actors.engine import Switched, Tally
+from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.exact_switching import switch
 from msgen.actors.kernels.level_sets import Spheres, level_sets
 from msgen.actors.kernels.moving_pair import MovingPair
 from msgen.actors.kernels.waypoints import Waypoints
 from msgen.actors.molecule_landscape import MoleculeLandscape
 from msgen.actors.molecule_point import Point, Reader
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.engine import Engine as Stepper
 from msgen.systems.molecular import OpenMMSystem

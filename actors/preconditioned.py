@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from msgen.actors.array_engine import ArrayEngine
-from msgen.actors.engine import Schedule, Switched
+from msgen.actors.engine import Switched
 from msgen.actors.kernels.base import Kernel
-from msgen.actors.kernels.level_sets import linear_row
+from msgen.actors.kernels.planes import linear_row
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import CV, Array, CVSet, System, Walkers
 from msgen.systems.sheared import LinearForm, Sheared, ShearedCV
 

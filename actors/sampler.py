@@ -9,12 +9,13 @@ import numpy as np
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.build import build_engine
 from msgen.actors.context import WorkerContext
-from msgen.actors.engine import Engine, Schedule
+from msgen.actors.engine import Engine
 from msgen.actors.kernels.steered import Paths, accept, steer
 from msgen.actors.kernels.tempered import Ladder, Tempered, Visits
 from msgen.actors.partition import Labels, Partition
 from msgen.actors.preconditioned import curvature
 from msgen.actors.proposals import StratumProposals
+from msgen.actors.schedule import Schedule
 from msgen.actors.shelf import NAME as SHELF
 from msgen.models.mixture import Broad
 from msgen.systems.base import Array, Walkers

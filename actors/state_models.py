@@ -15,15 +15,13 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from msgen.actors.kernels.base import Mask
 from msgen.actors.partition import Labels, Partition
 from msgen.models.base import Bijective, GenerativeModel
 from msgen.models.transport import Transport
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.representation import Exact
-
-Mask = NDArray[np.bool_]
 
 
 class Watch(Protocol):

@@ -10,11 +10,13 @@ from scipy.stats import norm
 
 from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask, Schedule, Switched
+from msgen.actors.engine import Switched
+from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.steered import Paths, accept, steer
 from msgen.actors.partition import Labels, Partition
 from msgen.actors.proposals import StratumProposals
+from msgen.actors.schedule import Schedule
 from msgen.models.mixture import Broad
 from msgen.orchestrator.estimators.bar import bar
 from msgen.systems.analytic import DoubleWell

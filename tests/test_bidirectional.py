@@ -16,10 +16,10 @@ from steering import CVS, LINEAR, WELL, Case, Normals
 
 from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.steered import steer
 from msgen.actors.partition import Partition
 from msgen.actors.proposals import StratumProposals, log_masses
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.estimators.bidirectional import Readings, log_weights, profile
 from msgen.orchestrator.estimators.histogram import Grid, block_sums
 from msgen.orchestrator.estimators.network import NetworkResult, PairWorks, solve_network

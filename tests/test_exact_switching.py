@@ -13,11 +13,12 @@ import pytest
 
 from msgen.actors.array_engine import Potential
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels import exact_switching
 from msgen.actors.kernels.exact_switching import SCHEMES, Asymmetric, CoinFlip, Symmetric, switch
 from msgen.actors.kernels.flight import Ends
-from msgen.actors.kernels.level_sets import LevelSets, Planes, Spheres, Surfaces, level_sets
+from msgen.actors.kernels.level_sets import LevelSets, Spheres, Surfaces, level_sets
+from msgen.actors.kernels.planes import Planes
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.estimators.bar import bar
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs import Coordinate, Distance, PythonCV

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.exact_switching import switch
 from msgen.actors.kernels.flight import Ends
 from msgen.actors.kernels.level_sets import Spheres, level_sets
 from msgen.actors.kernels.moving_pair import MovingPair
 from msgen.actors.molecule_engine import MoleculeEngine
 from msgen.actors.molecule_landscape import MoleculeLandscape
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import CVSet, Walkers
 from msgen.systems.build import build_system
 from msgen.systems.build_cvs import build_cvs

@@ -11,8 +11,8 @@ import openmm as mm
 import pytest
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.molecule_engine import MoleculeEngine
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.build import build_system
 from msgen.systems.build_cvs import build_cvs

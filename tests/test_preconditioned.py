@@ -8,13 +8,14 @@ from steering import LINEAR
 
 from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.hmc import Hmc
-from msgen.actors.kernels.level_sets import Planes, level_sets
+from msgen.actors.kernels.level_sets import level_sets
+from msgen.actors.kernels.planes import Planes
 from msgen.actors.kernels.steered import accept, steer
 from msgen.actors.partition import Partition
 from msgen.actors.preconditioned import PreconditionedEngine, curvature, sheared
 from msgen.actors.proposals import StratumProposals
+from msgen.actors.schedule import Schedule
 from msgen.models.mixture import Broad
 from msgen.orchestrator.strategies.stepping import positive
 from msgen.systems.base import Array, CVSet, System, Walkers

@@ -253,7 +253,9 @@ def test_the_solute_alone_has_the_energy_of_a_solute_without_solvent() -> None:
     rng = np.random.default_rng(1)
     x = bare.initial().positions + 0.02 * rng.standard_normal((4, 27))
     energy = SoluteAlone(full.openmm_system, beads, full.kT)(x.reshape(4, 9, 3))
-    box = np.repeat(bare.initial().box, 4, axis=0)  # type: ignore[arg-type]
+    one = bare.initial().box
+    assert one is not None
+    box = np.repeat(one, 4, axis=0)
     np.testing.assert_allclose(energy, bare.energy(Walkers(x, None, box)) / bare.kT, rtol=1e-9)
     assert np.isnan(SoluteAlone(full.openmm_system, beads, 1.0)(np.full((1, 9, 3), np.nan)))
 

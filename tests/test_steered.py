@@ -25,11 +25,12 @@ from steering import (
 )
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask, Schedule
 from msgen.actors.kernels import steered
+from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.steered import Paths, accept
 from msgen.actors.partition import Labels, Partition
 from msgen.actors.proposals import log_masses
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array
 
 RIGHT, WRONG = 4.5, 6.0

@@ -16,9 +16,10 @@ from steering import CVS, LINEAR, WELL, LambdaFirst
 
 from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule, Switched
+from msgen.actors.engine import Switched
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.molecule_engine import MoleculeEngine
+from msgen.actors.schedule import Schedule
 from msgen.systems.analytic import DoubleWell
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.build import build_system

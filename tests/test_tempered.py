@@ -15,8 +15,7 @@ from steering import CVS, LINEAR, WELL
 
 from msgen.actors.array_engine import ArrayEngine
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask
-from msgen.actors.kernels.base import Kernel
+from msgen.actors.kernels.base import Kernel, Mask
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.langevin import Ghmc
 from msgen.actors.kernels.mala import Mala

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Mask
+from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.tempered import Ladder, Tempered
 from msgen.actors.molecule_engine import MoleculeEngine
 from msgen.actors.partition import Partition

@@ -10,7 +10,7 @@ import pytest
 from driving import same
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.strategies.tuner import (
     FACTORS,
     FEWEST,

@@ -11,13 +11,13 @@ from test_steered_reversible import SPRINGS, molecule, schedule_of
 
 from msgen.actors.array_engine import ArrayEngine, Potential
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.exact_switching import switch
 from msgen.actors.kernels.level_sets import level_sets
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.waypoints import waypoint_levels
 from msgen.actors.molecule_engine import MoleculeEngine
 from msgen.actors.partition import Partition
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.estimators.bidirectional import Readings, log_weights, profile
 from msgen.orchestrator.estimators.histogram import Grid, block_sums
 from msgen.orchestrator.estimators.network import PairWorks, solve_network

@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.base import Mask, all_finite, log_uniform
 from msgen.actors.kernels.flight import Ends, Flight, Landscape, Rows
 from msgen.actors.kernels.level_sets import LevelSets
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array
 
 

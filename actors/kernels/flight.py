@@ -8,10 +8,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.engine import Schedule, Switched
+from msgen.actors.engine import Switched
 from msgen.actors.kernels.base import Mask, all_finite
-from msgen.actors.kernels.level_sets import LevelSets, inverse_masses
+from msgen.actors.kernels.level_sets import LevelSets
+from msgen.actors.kernels.planes import inverse_masses
 from msgen.actors.kernels.waypoints import Waypoints
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array, Walkers
 
 Rows = NDArray[np.intp]

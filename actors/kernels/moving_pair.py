@@ -12,9 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.flight import Ends, Flight, Landscape
 from msgen.actors.kernels.level_sets import RETURN, Spheres
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array
 
 Arrow = tuple[float, float, float]

@@ -8,9 +8,10 @@ from typing import Protocol
 import numpy as np
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Engine, Mask, Schedule
-from msgen.actors.kernels.base import log_uniform
+from msgen.actors.engine import Engine
+from msgen.actors.kernels.base import Mask, log_uniform
 from msgen.actors.partition import Labels, Partition
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array, Walkers
 
 MAX_DRAWS = 10_000

@@ -11,7 +11,8 @@ import numpy as np
 
 from msgen.actors.base import Tree
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Engine, Mask
+from msgen.actors.engine import Engine
+from msgen.actors.kernels.base import Mask
 from msgen.actors.partition import Labels, Partition
 from msgen.systems.base import Array, Walkers
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.partition import Partition
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.strategies.explore import push_schedule
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.stepping import masses_of, step_of

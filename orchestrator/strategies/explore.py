@@ -7,7 +7,7 @@ from scipy.stats import qmc
 
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.strategies.problem import Problem
 from msgen.orchestrator.strategies.walkers import bare, joined, rows
 from msgen.systems.base import Array

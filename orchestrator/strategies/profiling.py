@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree
-from msgen.actors.engine import Schedule
 from msgen.actors.partition import Partition
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.base import ProfileEstimate
 from msgen.orchestrator.estimators.bidirectional import Readings, log_weights, profile
 from msgen.orchestrator.estimators.histogram import block_sums
@@ -204,8 +204,6 @@ def profile_of(
     problem: Problem, state: Tree, production: Production, network: NetworkResult
 ) -> ProfileEstimate | None:
     """The profile as far as it is known; `network` joins the strata."""
-    if not state.get("profile"):
-        return None
     owner = np.zeros(len(production.bins), dtype=np.int64)
     owner[production.block] = production.stratum
     return Profiling.from_tree(state["profile"]).estimate(problem, network, owner)

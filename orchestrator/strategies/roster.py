@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Tree
+from msgen.actors.kernels.base import Mask
 from msgen.orchestrator.strategies.walkers import rows
 
 Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 SETTLE_ROUNDS = 2
 """Rounds of a new replica that do not count: it starts as a copy of another."""

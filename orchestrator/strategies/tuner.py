@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from msgen.actors.base import Tree
-from msgen.actors.engine import Schedule
+from msgen.actors.schedule import Schedule
 from msgen.systems.base import Array
 
 AXES = ("steps", "kappa", "smooth", "friction", "dt")

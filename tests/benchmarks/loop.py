@@ -13,10 +13,10 @@ import numpy as np
 from rows import ROOT, Row, publish
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.tempered import Ladder, Tempered
 from msgen.actors.molecule_engine import MoleculeEngine
 from msgen.actors.partition import Partition
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.validate import load
 from msgen.systems import build_cvs, build_system

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.steered import steer
 from msgen.actors.molecule_engine import MoleculeEngine
 from msgen.actors.partition import Labels, Partition
+from msgen.actors.schedule import Schedule
 from msgen.models.tabulated import Tabulated
 from msgen.orchestrator.estimators.bar import BarResult, bar
 from msgen.systems.base import Array

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from msgen.actors.array_engine import ArrayEngine
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.steered import Paths, steer
 from msgen.actors.partition import Partition
 from msgen.actors.preconditioned import curvature, sheared
 from msgen.actors.proposals import StratumProposals
+from msgen.actors.schedule import Schedule
 from msgen.models.mixture import Broad
 from msgen.orchestrator.estimators.bar import BarResult, bar
 from msgen.orchestrator.strategies.stepping import positive

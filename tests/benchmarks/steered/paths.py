@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.kernels.steered import steer
 from msgen.actors.molecule_engine import MoleculeEngine
 from msgen.actors.partition import Labels, Partition
 from msgen.actors.proposals import StratumProposals
+from msgen.actors.schedule import Schedule
 from msgen.models.mixture import Broad
 from msgen.models.tabulated import Tabulated
 from msgen.systems import build_cvs, build_system

@@ -16,7 +16,7 @@ import yaml
 from rows import Row
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
+from msgen.actors.schedule import Schedule
 from steered.campaigns import Run, chi_squared, mean, pooled, runs
 from steered.fields import CASES, LINEAR, Case
 

@@ -19,8 +19,8 @@ import numpy as np
 from rows import Row
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
 from msgen.actors.molecule_engine import MoleculeEngine
+from msgen.actors.schedule import Schedule
 from msgen.systems import CVSet, Walkers, build_cvs, build_system
 from msgen.systems.molecular import OpenMMSystem
 

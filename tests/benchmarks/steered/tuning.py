@@ -13,7 +13,7 @@ import numpy as np
 from rows import Row
 
 from msgen.actors.conditional import Conditional
-from msgen.actors.engine import Schedule
+from msgen.actors.schedule import Schedule
 from msgen.orchestrator.strategies.bridging import ANALYTIC_STEPS, MOST_TURNS, RELAXATIONS
 from msgen.orchestrator.strategies.tuner import PathTuner
 from steered.fields import CASES, LINEAR, Case
