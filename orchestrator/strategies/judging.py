@@ -52,6 +52,8 @@ def judged(problem: Problem, state: Tree, production: Production, states: Partit
             extra[f"path_{what}_per_crossing"] = totals[f"path_{what}"] / crossings
             extra[f"{what}_per_path"] = totals[f"path_{what}"] / paths
     out = production.estimate(problem, states, stratify, acceptance, extra, state["missing"])
+    if not state.get("profile"):
+        return out
     network = solve_network(1, [])
     if stratify:
         network = works.network(len(states), production.block)

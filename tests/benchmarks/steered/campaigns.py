@@ -78,9 +78,8 @@ class Run:
         f, error = zip(*(self.states[name] for name in (state, against)), strict=True)
         if None in f:
             return NAN, NAN
-        # the first state is what errors are against: it has none of its own
-        told = [0.0 if e is None else e for e in error]
-        return float(f[0]) - float(f[1]), float(np.hypot(*told))
+        # the first state is told with an error of 0: None is unknown
+        return float(f[0]) - float(f[1]), float(np.hypot(*(NAN if e is None else e for e in error)))
 
     def probability(self, state: str) -> tuple[float, float]:
         """P(state) and its error, by ΔF against the rest; of two states."""
