@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
 
 from driving import Drive
 from steered import campaigns
-from steered.campaigns import Run, kept, note
+from steered.campaigns import Run, kept, note, spared
 from steered.crossings import BOTTOMS, count, passage
 from steered.equal_cost import Case, judged, table
 from steered.paths import CELLS, LINEAR, RANGE, TOP, Across, Pool
@@ -53,6 +53,10 @@ def test_what_was_kept_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     note(one, "a label", ["x=1"])
     assert kept("a label", 4) == one
     assert kept("a label", 5) is None
+    assert spared("a label", 4, ["x=1"]) is None, "nothing is spared unless it is asked for"
+    monkeypatch.setenv("STEERED", "kept")
+    assert spared("a label", 4, ["x=1"]) == one
+    assert spared("a label", 4, ["x=2"]) is None
 
 
 def test_a_crossing_goes_from_core_to_core() -> None:

@@ -64,6 +64,9 @@ def test_the_schema_and_the_builder_know_the_same_kinds() -> None:
         assert campaign.converge.state_error == pytest.approx(0.25)
         assert campaign.strategy.local.kind == "langevin"
         assert campaign.spec_strategy()["path"]["timestep"] == pytest.approx(0.004)
+        tree["strategy"]["path"] = {"scheme": "moving"}
+        # free of restraints a path may take longer steps than the local moves: that is tuned
+        assert Campaign.parse(tree).spec_strategy()["path"]["timestep"] == "auto"
         assert Campaign.parse(campaign.to_dict()) == campaign
         built = build({**campaign.spec_system(), "platform": "Reference"})
         assert built.kT == pytest.approx(2.0)

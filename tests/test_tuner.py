@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import same
+from driving import same, setup_of
 
 from msgen.actors.conditional import Conditional
 from msgen.actors.schedule import Schedule
+from msgen.orchestrator.strategies.bridging import tuner_of
+from msgen.orchestrator.strategies.steered import Steered
 from msgen.orchestrator.strategies.tuner import (
     FACTORS,
     FEWEST,
@@ -27,6 +29,7 @@ FIRST = Schedule(
     scale=np.array([1.0]),
     friction=0.5,
 )
+SMALL = "system={kind: dimer, particles: 20, box: 6.7, timestep: 0.01 ps, platform: Reference}"
 ALL = ("steps", "kappa", "smooth", "friction", "dt")
 
 
@@ -243,3 +246,16 @@ def test_a_tuner_survives_the_disk(tmp_path: Path) -> None:
         assert same(back.cost, now.cost)
         again = paths((100, 0.3), (90, 0.2), (10, 0.1))
         assert same(back.absorb(*again).tree(), now.absorb(*again).tree())
+
+
+@pytest.mark.parametrize(("scheme", "searched"), [("moving", True), ("extended", False)])
+def test_the_time_step_of_a_molecule_is_searched_where_nothing_pulls(
+    scheme: str, searched: bool
+) -> None:
+    path = f"strategy.path={{scheme: {scheme}, steps: 100}}"
+    strategy = setup_of("papers/steered_dimer", SMALL, path)[0]
+    assert isinstance(strategy, Steered)
+    tuner = tuner_of(strategy.problem, strategy.start())
+    assert ("dt" in tuner.axes) is searched
+    # from that of the local moves
+    assert tuner.best.dt == pytest.approx(0.01)

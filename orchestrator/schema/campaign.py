@@ -272,16 +272,17 @@ class Campaign(Section):
         """The strategy, floats in internal units.
 
         `local.timestep` and `local.friction` are floats, never 'auto': those of the system, or 0.02
-        and 1 for an analytic one; so is a molecule's `path.timestep`. `path.width` is 'auto' or one
-        float per CV; `path.steps`, `path.friction`, `local.step_size` and an analytic system's
-        `path.timestep` may be 'auto'. The path of a solute is `solute_path`, floats throughout.
+        and 1 for an analytic one; so is the `path.timestep` of a molecule whose CVs are pulled.
+        `path.width` is 'auto' or one float per CV; `path.steps`, `path.friction`, `local.step_size`
+        and any other `path.timestep` may be 'auto'. The path of a solute is `solute_path`, floats
+        throughout.
         """
         spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
         local, path = spec["local"], spec.get("path") or {}
         own = (_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION)
         if isinstance(self.system, Molecular):
             own = (self.system.timestep, self.system.friction)
-            if path:
+            if path.get("scheme") == "extended":
                 path["timestep"] = _or(path["timestep"], _or(local["timestep"], own[0]))
         if "timestep" in local:
             local["timestep"] = _or(local["timestep"], own[0])

@@ -33,7 +33,8 @@ class PathSpec(Section):
     friction: AutoOrZero = "auto"
     """Friction on the path, 0 for none; auto: tuned."""
     timestep: AutoQuantity = "auto"
-    """auto: that of the local sampling; tuned for an analytic system (no unit)."""
+    """auto: tuned; for a molecule with the scheme extended that of the local sampling. Without a
+    unit for an analytic system."""
     dynamics: Literal["inertial", "overdamped"] = "inertial"
     """Weakly damped switching takes far fewer steps per crossing than overdamped."""
     width: Width = "auto"

@@ -54,6 +54,8 @@ def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> floa
     given = problem.strategy["path"]["timestep"] if "path" in problem.strategy else "auto"
     if not isinstance(given, str):
         return float(given)
+    if problem.molecular and "path" in problem.strategy:
+        return float(problem.strategy["local"]["timestep"])
     masses, step = masses_of(state), step_of(state)
     longest = 0.1 if step is None else step
     if masses is not None:

@@ -14,10 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -28,6 +30,7 @@ KEPT = ROOT / "runs" / "benchmarks" / "steered"
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
 QUIET = ("output.tensorboard=false", "name=run")
 NAN = float("nan")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ def run(
         command += ["--output-dir", str(where), "--resume", "never"]
         for text in (*QUIET, f"seed={seed}", *settings):
             command += ["--set", text]
-        done = subprocess.run(command, capture_output=True, text=True)
+        alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, env=alone)
         if done.returncode not in (0, 3):
             said = (done.stdout + done.stderr)[-2000:]
             raise RuntimeError(f"{file.name}, seed {seed}, {list(settings)}:\n{said}")
@@ -169,21 +173,29 @@ def runs(
 ) -> list[Run]:
     """One campaign over seeds, told as they come and kept as runs/benchmarks/steered/*.json.
 
-    `label` tells runs of one campaign with other settings apart. With STEERED=kept in the
-    environment what was kept is told again, and only the rest is run.
+    `label` tells runs of one campaign with other settings apart. See `spared`.
     """
-    out, name = [], label or Path(campaign).stem
-    for seed in seeds:
-        if os.environ.get("STEERED") == "kept" and (old := kept(name, seed)) is not None:
-            out.append(old)
-            continue
-        began = time.perf_counter()
-        one = run(campaign, seed, settings)
-        out.append(one)
-        took = time.perf_counter() - began
-        print(f"{name} {describe(one)}, {took:.0f} s", flush=True)
-        note(one, name, settings)
-    return out
+    name = label or Path(campaign).stem
+    return together([partial(_told, campaign, seed, settings, name) for seed in seeds])
+
+
+def _told(campaign: str | Path, seed: int, settings: Sequence[str], name: str) -> Run:
+    if again := spared(name, seed, settings):
+        return again
+    began = time.perf_counter()
+    one = run(campaign, seed, settings)
+    print(f"{name} {describe(one)}, {time.perf_counter() - began:.0f} s", flush=True)
+    note(one, name, settings)
+    return one
+
+
+def together(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """What they return, in order; as many at once as there are cores.
+
+    For campaigns, each a process of one thread whose figures are counts and not times.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda job: job(), jobs))
 
 
 def note(one: Run, label: str, settings: Sequence[str]) -> None:
@@ -202,6 +214,15 @@ def kept(label: str, seed: int) -> Run | None:
     states = {name: tuple(pair) for name, pair in tree["states"].items()}
     about = {k: v for k, v in tree.items() if k not in ("label", "settings", "states")}
     return Run(**about, states=states)
+
+
+def spared(label: str, seed: int, settings: Sequence[str]) -> Run | None:
+    """What need not be run again: with STEERED=kept, what is kept if it had the same settings."""
+    path = KEPT / f"{_plain(label)}-{seed}.json"
+    if os.environ.get("STEERED") != "kept" or not path.is_file():
+        return None
+    same = json.loads(path.read_text())["settings"] == list(settings)
+    return kept(label, seed) if same else None
 
 
 def _plain(label: str) -> str:

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,18 @@ from rows import ROOT, Row
 from msgen.orchestrator.estimators.bar import bar
 from msgen.orchestrator.history import read_history
 from msgen.orchestrator.store import Store
-from steered.campaigns import NAN, Run, chi_squared, describe, kept, mean, note, pooled
+from steered.campaigns import (
+    NAN,
+    Run,
+    chi_squared,
+    describe,
+    kept,
+    mean,
+    note,
+    pooled,
+    spared,
+    together,
+)
 from steered.campaigns import run as campaign
 from steered.equal_cost import Case, compare, judged, tabled
 
@@ -100,9 +112,11 @@ class Chain:
     def told(
         self, label: str, seed: int, settings: Sequence[str] = (), again: bool = True
     ) -> Run | None:
-        """A campaign with the figures of its paths among its diagnostics; the one that is kept."""
+        """A campaign with the figures of its paths among its diagnostics; else what is kept."""
         if not again:
             return kept(label, seed)
+        if old := spared(label, seed, settings):
+            return old
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             one = campaign(self.campaign, seed, settings, keep=Path(folder))
@@ -120,8 +134,8 @@ class Chain:
         self, label: str, seeds: Sequence[int], settings: Sequence[str], only_kept: bool
     ) -> list[Run]:
         """Over seeds; those that are kept if no more is wanted."""
-        runs = (self.told(label, seed, settings, not only_kept) for seed in seeds)
-        return [one for one in runs if one is not None]
+        told = [partial(self.told, label, seed, settings, not only_kept) for seed in seeds]
+        return [one for one in together(told) if one is not None]
 
     def reference(self) -> dict[str, Any]:
         """The long runs of tests/references/particles.py."""
@@ -171,16 +185,10 @@ class Chain:
         }
 
     def accepted(self, name: str, found: list[Run], asked: bool = False) -> list[Row]:
-        n = len(found)
         about = [r.diagnostics["figures"] for r in found]
         each = [a["all"][0] for a in about]
-        exact, error = self.difference()
-        miss = [(r.free_energy(self.state, "rest")) for r in found]
-        value, said = pooled(miss)
-        chi = chi_squared([(f, float(np.hypot(e, error))) for f, e in miss], exact)
         bars = [tuple(a["bar"]) for a in about]
         spread = ", ".join(f"{v:.3f}" for v in each)
-        bound = n + 4 * np.sqrt(2 * n)
         steps = mean([r.steps_per_path for r in found])[0]
         broke = mean([r.failures for r in found])[0]
         failed = sum(r.diagnostics.get("constraint_failures", 0.0) for r in found)
@@ -201,11 +209,22 @@ class Chain:
             Row(f"{name}: paths that broke, each a rejection", 100 * broke, "%", f"{failed:.0f} "
                 "projections", f"≤ {100 * most:g} %" if most else "",
                 broke <= most if most else None),
+            *self.judged(name, found),
+            Row(f"{name}: ΔF by BAR over the crossings", *_bar(bars)),
+        ]  # fmt: skip
+
+    def judged(self, name: str, found: list[Run]) -> list[Row]:
+        """What campaigns give for ΔF and F along the CV, against the reference."""
+        n, (exact, error) = len(found), self.difference()
+        miss = [(r.free_energy(self.state, "rest")) for r in found]
+        value, said = pooled(miss)
+        chi = chi_squared([(f, float(np.hypot(e, error))) for f, e in miss], exact)
+        bound = n + 4 * np.sqrt(2 * n)
+        return [
             Row(f"{name}: converged", sum(r.status == "converged" for r in found), "", f"of {n}"),
-            Row(f"{name}: ΔF by counting", value, "kT", f"± {said:.3f}; {exact:.3f} ± {error:.3f}"),
+            Row(f"{name}: ΔF", value, "kT", f"± {said:.3f}; {exact:.3f} ± {error:.3f}"),
             Row(f"{name}: χ² over seeds", chi, "", f"{n} expected", f"< {bound:.1f}",
                 bool(chi < bound)),
-            Row(f"{name}: ΔF by BAR over the crossings", *_bar(bars)),
             *self._surface_rows(name, found),
             Row(f"{name}: evaluations of a campaign",
                 mean([r.evaluations for r in found])[0] / 1e6, "M", "with adaptation"),
@@ -227,8 +246,8 @@ class Chain:
         return self.accepted(f"{self.name}, K = 400", found, asked=True) if found else []
 
     def tuned(self, seeds: Sequence[int], only_kept: bool) -> list[Row]:
-        """Length and friction of the paths left to the tuner."""
-        settings = ("strategy.path.steps=auto", "strategy.path.friction=auto")
+        """Length, time step and friction of the paths left to the tuner."""
+        settings = tuple(f"strategy.path.{k}=auto" for k in ("steps", "timestep", "friction"))
         found = self.several(f"{self.name} self-tuned", seeds, settings, only_kept)
         return self.accepted(f"{self.name}, self-tuned", found) if found else []
 

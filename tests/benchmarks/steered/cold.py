@@ -56,14 +56,14 @@ CASES = {
 
 
 def run(arguments: list[str]) -> list[Row]:
-    """Rows; arguments are names of `CASES`."""
-    out = []
-    for name in arguments or CASES:
+    """Rows; arguments are names of `CASES` and seeds."""
+    out, seeds = [], tuple(int(a) for a in arguments if a.isdigit())
+    for name in [a for a in arguments if not a.isdigit()] or CASES:
         case = CASES[name]
         for how, settings in (("cold", WITHOUT), ("with pushes", ())):
             found = runs(
                 case.campaign,
-                case.seeds,
+                seeds or case.seeds,
                 (*case.settings, *settings),
                 label=f"{name}, {how}",
             )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from msgen.systems.analytic import DoubleWell
 from msgen.systems.base import CVSet
 from msgen.systems.cvs import Coordinate
 from msgen.systems.exact import exact_state_probability
-from steered.campaigns import Run, kept, runs
+from steered.campaigns import Run, kept, runs, together
 
 NEVER = "converge={state_error: 1.0e-6 kT, surface_error: 1.0e-6 kT}"
 """Nothing stops before its budget."""
@@ -129,12 +130,15 @@ def table(case: Case, found: Mapping[str, Sequence[Run]]) -> str:
 
 def compare(case: Case, seeds: Sequence[int], methods: Sequence[str] = tuple(METHODS)) -> list[Row]:
     """All methods over all seeds, told and kept as they come, and the table of them."""
-    found: dict[str, list[Run]] = {}
-    for seed in seeds:
-        for method in (m for m in methods if m in case.settings):
-            settings = case.all_settings(method)
-            one = runs(case.campaign, [seed], settings, label=case.label(method))
-            found.setdefault(method, []).extend(one)
+    chosen = [m for m in methods if m in case.settings]
+    each = [(case.all_settings(m), case.label(m)) for m in chosen]
+    jobs = [
+        partial(runs, case.campaign, [seed], settings, label=label)
+        for settings, label in each
+        for seed in seeds
+    ]
+    done = [one for some in together(jobs) for one in some]
+    found = {m: done[k * len(seeds) : (k + 1) * len(seeds)] for k, m in enumerate(chosen)}
     print(table(case, found), flush=True)
     return [row for method, some in found.items() for row in judged(case, method, some)]
 

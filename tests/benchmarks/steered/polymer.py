@@ -4,16 +4,17 @@ Others (Schönle et al., arXiv 2512.16812, their code): K = 400, acceptance .138
 polymer's force is divided by kT once and not twice; proposals given by hand. An acceptance is over
 all proposals, most of which stay in their state; that of the crossings alone stands beside it.
 
-Every campaign starts from the compact state alone. Arguments: `acceptance` (K = 400), `tuned` (left
-to the tuner), `paths` (paths alone, to the published proposals), `cold` (no pushes: nothing but the
-proposals finds the stretched state), `equal` (ΔF by four methods at equal cost), all by default;
-numbers are seeds; `kept` tells what earlier runs have left in runs/benchmarks/steered and runs
-nothing.
+Every campaign starts from the compact state alone. Arguments: `acceptance` (K = 400), `strata`
+(walkers kept in their states, joined by BAR over all paths), `tuned` (left to the tuner), `paths`
+(paths alone, to the published proposals), `cold` (no pushes: nothing but the proposals finds the
+stretched state), `equal` (ΔF by four methods at equal cost), all by default; numbers are seeds;
+`kept` tells what earlier runs have left in runs/benchmarks/steered and runs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rows import Row
 
@@ -30,6 +31,13 @@ POLYMER = Chain(
     4.62,
     {"acceptance": 0.45, "steps": 400},
 )
+
+
+def strata(seeds: Sequence[int], only_kept: bool) -> list[Row]:
+    """F(d) to its criteria, by BAR over all paths."""
+    chain = replace(POLYMER, campaign="steered_polymer_strata")
+    found = chain.several("polymer strata", seeds, (), only_kept)
+    return chain.judged("polymer, strata", found) if found else []
 
 
 def case() -> Case:
@@ -58,6 +66,7 @@ def equal(seeds: Sequence[int], only_kept: bool) -> list[Row]:
 
 ROWS = {
     "acceptance": POLYMER.acceptance,
+    "strata": strata,
     "tuned": POLYMER.tuned,
     "paths": scan,
     "cold": POLYMER.cold,
