@@ -36,8 +36,9 @@ TABLE = (
     "tunnel:1,2,3,4",
     "phi4:1,2",
     "dimer:acceptance,equal,1,2,3",
-    "polymer:acceptance,strata,equal,1,2,3",
-    "polymer_flow:chain,1,2",
+    "polymer:acceptance,1,2",
+    "polymer:strata,equal,1,2,3",
+    "polymer_flow:chain,1",
 )
 """A line of the table each, the last two columns of some: seeds are numbers."""
 HERE = Path(__file__).parent / "steered"
