@@ -235,12 +235,25 @@ def describe(one: Run) -> str:
         f"{name} {f:.3f} ± {error or 0.0:.3f}" if f is not None else f"{name} unknown"
         for name, (f, error) in one.states.items()
     )
-    return (
-        f"seed {one.seed}: {one.status}; {states}; acceptance {one.acceptance:.3f}, "
-        f"{one.steps_per_path:.0f} steps a path, {one.steps_per_crossing:.0f} steps and "
-        f"{one.evaluations_per_crossing:.0f} evaluations a crossing, {one.crossings:.0f} crossings,"
-        f" {one.failures:.2%} broke; {one.evaluations / 1e6:.2f} M evaluations"
+    of_paths = (
+        (one.acceptance, f"acceptance {one.acceptance:.3f}"),
+        (one.steps_per_path, f"{one.steps_per_path:.0f} steps a path"),
+        (one.steps_per_crossing, f"{one.steps_per_crossing:.0f} steps a crossing"),
+        (
+            one.evaluations_per_crossing,
+            f"{one.evaluations_per_crossing:.0f} evaluations a crossing",
+        ),
+        (one.crossings, f"{one.crossings:.0f} crossings"),
+        (one.failures, f"{one.failures:.2%} broke"),
     )
+    known = ", ".join(text for value, text in of_paths if math.isfinite(value))
+    told = (
+        f"seed {one.seed}: {one.status}",
+        states,
+        known,
+        f"{one.evaluations / 1e6:.2f} M evaluations",
+    )
+    return "; ".join(part for part in told if part)
 
 
 def mean(values: Sequence[float]) -> tuple[float, float]:
