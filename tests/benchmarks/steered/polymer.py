@@ -53,7 +53,12 @@ def case() -> Case:
         {
             "MD": (f"strategy={{kind: local, {local}}}", "replicas=4"),
             "chain": (),
-            "BAR": ("strategy.stratify=on", "model={kind: spline_flow, transforms: 1}"),
+            # as in steered_polymer_strata.yaml: four walkers in each state to tell the error by
+            "BAR": (
+                "strategy.stratify=on",
+                "model={kind: spline_flow, transforms: 1}",
+                "replicas=8",
+            ),
             "umbrella": (windows, "replicas=2"),
         },
     )
