@@ -34,7 +34,7 @@ ORDER = (
 )
 TABLE = (
     "tunnel:1,2,3,4",
-    "phi4:1,2",
+    "phi4:1,2,3",
     "dimer:acceptance,equal,1,2,3",
     "polymer:acceptance,1,2",
     "polymer:strata,equal,1,2,3",
