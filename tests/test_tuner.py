@@ -11,7 +11,9 @@ from driving import same, setup_of
 
 from msgen.actors.conditional import Conditional
 from msgen.actors.schedule import Schedule
-from msgen.orchestrator.strategies.bridging import tuner_of
+from msgen.orchestrator.strategies.bridging import path_step, tuner_of
+from msgen.orchestrator.strategies.explore import push_schedule
+from msgen.orchestrator.strategies.flow_mcmc import FlowMcmc
 from msgen.orchestrator.strategies.steered import Steered
 from msgen.orchestrator.strategies.tuner import (
     FACTORS,
@@ -259,3 +261,12 @@ def test_the_time_step_of_a_molecule_is_searched_where_nothing_pulls(
     assert ("dt" in tuner.axes) is searched
     # from that of the local moves
     assert tuner.best.dt == pytest.approx(0.01)
+
+
+def test_pushes_of_a_molecule_take_the_step_of_its_local_moves() -> None:
+    """Which knows of its bonds; the restraint alone would allow three times as much."""
+    strategy = setup_of("papers/steered_polymer_flow", "system.solvent=54", "system.box=5.1")[0]
+    assert isinstance(strategy, FlowMcmc)
+    assert path_step(strategy.problem, strategy.start()) == pytest.approx(0.005)
+    push = push_schedule(strategy.problem, 1.0).g.kappa
+    assert strategy.problem.stable_step(push, None) > 0.01

@@ -50,11 +50,14 @@ def points(problem: Problem) -> int:
 
 
 def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> float:
-    """Time step of the paths: as given, or one that system and restraint are stable at."""
+    """Time step of the paths: as given, or one that system and restraint are stable at.
+
+    A molecule's stiffest bonds know nothing of the restraint: there it is that of the local moves.
+    """
     given = problem.strategy["path"]["timestep"] if "path" in problem.strategy else "auto"
     if not isinstance(given, str):
         return float(given)
-    if problem.molecular and "path" in problem.strategy:
+    if problem.molecular:
         return float(problem.strategy["local"]["timestep"])
     masses, step = masses_of(state), step_of(state)
     longest = 0.1 if step is None else step
