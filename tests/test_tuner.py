@@ -127,16 +127,37 @@ def test_where_nothing_crosses_paths_grow() -> None:
 
 
 def test_and_follow_what_costs_less_work() -> None:
-    number, cost, chance = paths((100, 0.0), (50, 0.0), (200, 0.0))
+    number, cost, chance = paths((100, 0.0), (141, 0.0), (71, 0.0))
     tuner = PathTuner(FIRST, ("dt", "friction"), turns=20)
     work = np.array([300.0, 100.0, np.inf])[number]  # the longer time step breaks
     finer = tuner.absorb(number, cost, chance, work)
     assert finer.best.dt == pytest.approx(FIRST.dt / FACTORS["dt"])
     assert finer.heading == -1
-    # a work of 300 kT in every way says nothing of the time step
-    other = tuner.absorb(number, cost, chance, np.full(len(number), 300.0))
+    # a work of 300 kT in every way says nothing of the friction
+    other = replace(tuner, at=1).absorb(number, cost, chance, np.full(len(number), 300.0))
     assert other.best == FIRST
-    assert other.at == 1
+    assert other.at == 0
+
+
+def test_a_shorter_step_has_to_be_worth_its_evaluations() -> None:
+    number, cost, chance = paths((100, 0.0), (141, 0.0), (71, 0.0))
+    tuner = PathTuner(FIRST, ("dt", "friction"), turns=20)
+    # a tenth less work for two fifths more evaluations, and a tenth more for a third less
+    after = tuner.absorb(number, cost, chance, np.array([30.0, 27.0, 33.0])[number])
+    assert after.best.dt == pytest.approx(FIRST.dt * FACTORS["dt"])
+
+
+def test_what_crosses_now_and_then_is_not_lengthened() -> None:
+    """One path in twenty: forty of each candidate cannot tell them apart, more can."""
+    now_and_then = np.where(np.arange(120) % 20 == 0, 1.0, 0.0)
+    number, cost, _ = paths((100, 0.0), (50, 0.0), (200, 0.0))
+    tuner = PathTuner(FIRST, ("steps",))
+    after = tuner.absorb(number, cost, now_and_then)
+    assert (after.best, after.held, after.candidates) == (FIRST, 1, tuner.candidates)
+    for _ in range(PATIENCE - 1):
+        after = after.absorb(number, cost, now_and_then)
+    # as many crossings for half the evaluations
+    assert after.best.steps_per_unit < FIRST.steps_per_unit
 
 
 def test_where_nobody_tried_nothing_is_learnt() -> None:

@@ -22,6 +22,9 @@ PASSES = 2
 """Times that every axis must be found at rest, the second time with the root of its factor."""
 BLIND = 0.5
 """Relative error of the crossings beyond which they say nothing: fewer than four count."""
+IN_SIGHT = 2.0
+"""Crossings of all candidates together from which on more paths are waited for to tell them apart:
+a path of a length that crosses now and then is not to be taken for one that never does."""
 VAGUE, PATIENCE = 0.2, 4
 """Relative error of a comparison that is waited for to become less, and rounds of waiting."""
 MOST_WORK = 1e6
@@ -46,7 +49,8 @@ class PathTuner:
     paths only bridge states it is what their error costs: with a = ⟨1/(1 + e^{w−ΔF})⟩, BAR's
     variance from m paths goes as (1/a − 2)/m (Bennett, J. Comput. Phys. 22, 245, 1976), so that
     n·(1/a − 2) is error² × evaluations; the two agree where crossings are rare. As long as nothing
-    crosses the mean of ln(1 + w) over paths that tried to takes the place of the cost.
+    crosses the mean of ln(1 + w) over paths that tried to takes the place of the cost, and that of
+    ln(1 + w) + ln n between time steps.
 
     Attributes
     ----------
@@ -151,9 +155,11 @@ class PathTuner:
         costs, spread = now._costs()
         telling = spread <= BLIND
         if not telling.any():
-            few = work is not None and now.seen[:, 4].min() < FEWEST
-            # nobody tried: there is nothing to tune yet, or not to be told from so few
-            return replace(now, turn=self.turn) if few else now._groped(tried)
+            if work is not None and now.seen[:, 4].min() < FEWEST:
+                # nobody tried: there is nothing to tune yet, or not to be told from so few
+                return replace(now, turn=self.turn)
+            waits = now.seen[:, 2].sum() >= IN_SIGHT and now.held < PATIENCE
+            return now if waits else now._groped(tried)
         if not telling[0]:
             k = int(np.argmin(np.where(telling, costs, np.inf)))
             return now._moved(tried[k], k, float(costs[k]), WORTH)
@@ -207,10 +213,14 @@ class PathTuner:
 
     def _groped(self, tried: tuple[Schedule, ...]) -> PathTuner:
         """Nothing crosses: on to where the work is less, and to longer paths."""
+        n, evaluations = self.seen.T[:2]
         tries, hard, squares = self.seen.T[4:]
         if tries.min() >= FEWEST:
             score = hard / tries
             error = np.sqrt(np.maximum(squares / tries - score**2, 0.0) / tries)
+            if self.axes[self.at] == "dt":
+                # what a shorter step spares has to be worth its evaluations: w goes as 1/length
+                score = score + np.log(evaluations / n)
             k = int(np.argmin(score))
             if score[0] - score[k] > max(WORTH, float(np.hypot(error[0], error[k]))):
                 return self._moved(tried[k], k, float("nan"), WORTH)
