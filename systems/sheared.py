@@ -110,4 +110,5 @@ class Sheared:
     def energy_and_force(self, walkers: Walkers) -> tuple[Array, Array]:
         """U, shape (n,), and −∂U/∂y, shape (n, D)."""
         u, f = self._system.energy_and_force(Walkers(self.outside(walkers.positions)))
-        return u, np.asarray(f @ self.matrix)
+        with np.errstate(invalid="ignore"):  # of a configuration that is lost already
+            return u, np.asarray(f @ self.matrix)
