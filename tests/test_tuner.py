@@ -205,7 +205,7 @@ def test_the_second_pass_is_finer_and_the_search_ends_when_all_is_at_rest() -> N
         assert first == FIRST
         widths.append(high.steps_per_unit / low.steps_per_unit)
         tuner = tuner.absorb(*flat)
-    assert widths == pytest.approx([4.0, 0.5, 1.0, 2.0, 2.0**-0.5, 1.0])
+    assert widths == pytest.approx([4.0, 0.25, 1.0, 2.0, 0.5, 1.0])
     assert tuner.settled == (PASSES,) * 3
     assert tuner.best == FIRST
 

@@ -71,7 +71,9 @@ def switch(
         raise ValueError(f"these CVs cannot be displaced in closed form: {schedule.scheme}")
     if schedule.scheme == "asymmetric" and (schedule.metropolised or not levels.linear):
         raise ValueError("asymmetric paths are for linear CVs and steps without a test")
-    return SCHEMES[schedule.scheme](land, levels, x, delta, schedule, kT, masses, rng).run()
+    paths = SCHEMES[schedule.scheme](land, levels, x, delta, schedule, kT, masses, rng)
+    with np.errstate(all="ignore"):  # a path that breaks is lost, and counted
+        return paths.run()
 
 
 class Moving(Flight):
@@ -87,18 +89,16 @@ class Moving(Flight):
             if not len(rows):
                 break
             old, push = self.x[rows], self.f[rows] * self._inverse
-            with np.errstate(all="ignore"):
-                trial = old + dt * (self.v[rows] + 0.5 * dt * push)
-                new, good = self.levels.drift(old, trial, self.lam(rows, np.full(len(rows), level)))
+            trial = old + dt * (self.v[rows] + 0.5 * dt * push)
+            new, good = self.levels.drift(old, trial, self.lam(rows, np.full(len(rows), level)))
             arrived = self.last[rows] == level
             read = self.seen.due(rows, np.full(len(rows), level), arriving=True, leaving=True)
             force = self._forces(new, rows, arrived | read)
-            with np.errstate(all="ignore"):
-                push = force * self._inverse
-                v = self.levels.tangent(new, (new - old) / dt + 0.5 * dt * push)
-                back = new - dt * v + 0.5 * dt * dt * push
-                before = self.lam(rows, np.full(len(rows), level - 1))
-                good &= self.levels.returns(old, back, new, before)
+            push = force * self._inverse
+            v = self.levels.tangent(new, (new - old) / dt + 0.5 * dt * push)
+            back = new - dt * v + 0.5 * dt * dt * push
+            before = self.lam(rows, np.full(len(rows), level - 1))
+            good &= self.levels.returns(old, back, new, before)
             self.failures += int((~good).sum())
             good &= all_finite(v)
             self.lose(rows[~good])
@@ -131,10 +131,9 @@ class Stepwise(Flight):
 
     def perturb(self, rows: Rows, level: Array) -> None:
         """Displace to these levels; w takes the change of energy less that of volume."""
-        with np.errstate(all="ignore"):
-            x, volume = self.levels.displaced(self.x[rows], self.lam(rows, level))
-            u, f = self.evaluate(x, rows)
-            self.work[rows] += u - self.u[rows] - volume
+        x, volume = self.levels.displaced(self.x[rows], self.lam(rows, level))
+        u, f = self.evaluate(x, rows)
+        self.work[rows] += u - self.u[rows] - volume
         good = np.isfinite(self.work[rows]) & all_finite(f)
         self.lose(rows[~good])
         self.x[rows], self.u[rows], self.f[rows] = x, u, f
@@ -154,15 +153,14 @@ class Stepwise(Flight):
     def _verlet(self, rows: Rows) -> None:
         dt, lam = self.dt, self.levels.value(self.x[rows])
         old, v = self.x[rows], self.v[rows]
-        with np.errstate(all="ignore"):
-            trial = old + dt * (v + 0.5 * dt * self.f[rows] * self._inverse)
-            new, good = self.levels.drift(old, trial, lam)
-            u, f = self.evaluate(new, rows)
-            push = f * self._inverse
-            w = self.levels.tangent(new, (new - old) / dt + 0.5 * dt * push)
-            good &= self.levels.returns(old, new - dt * w + 0.5 * dt * dt * push, new, lam)
-            self.failures += int((~good).sum())
-            change = u - self.u[rows] + self.kinetic(w) - self.kinetic(v)
+        trial = old + dt * (v + 0.5 * dt * self.f[rows] * self._inverse)
+        new, good = self.levels.drift(old, trial, lam)
+        u, f = self.evaluate(new, rows)
+        push = f * self._inverse
+        w = self.levels.tangent(new, (new - old) / dt + 0.5 * dt * push)
+        good &= self.levels.returns(old, new - dt * w + 0.5 * dt * dt * push, new, lam)
+        self.failures += int((~good).sum())
+        change = u - self.u[rows] + self.kinetic(w) - self.kinetic(v)
         good &= np.isfinite(change) & all_finite(w)
         if self.schedule.metropolised:
             accept = good & (log_uniform(self.rng, len(rows)) < np.where(good, -change, -np.inf))
@@ -231,12 +229,11 @@ class Asymmetric(Flight):
             self._verlet_between(rows)
             back = self.levels.displaced(self.x[rows], self.levels.value(x))[0]
             _, back_f = self.evaluate(back, rows)
-            with np.errstate(all="ignore"):
-                forward = self._log_kernel(
-                    displaced, v, there_f, self.x[rows], self.v[rows], self.f[rows]
-                )
-                reverse = self._log_kernel(back, -self.v[rows], back_f, x, -v, f)
-                self.work[rows] += forward - reverse
+            forward = self._log_kernel(
+                displaced, v, there_f, self.x[rows], self.v[rows], self.f[rows]
+            )
+            reverse = self._log_kernel(back, -self.v[rows], back_f, x, -v, f)
+            self.work[rows] += forward - reverse
             self.lose(rows[~np.isfinite(self.work[rows])])
             self.read(rows, level, energy=True)
         self.work += self.u + self.kinetic(self.v)
@@ -245,12 +242,11 @@ class Asymmetric(Flight):
     def _verlet_between(self, rows: Rows) -> None:
         """One OU–Verlet–OU, no work booked."""
         half, dt = self.schedule.half_damping, self.dt
-        with np.errstate(all="ignore"):
-            v = self.refresh(self.x[rows], self.v[rows], half)
-            v = v + 0.5 * dt * self.levels.tangent(self.x[rows], self.f[rows] * self._inverse)
-            x = self.x[rows] + dt * v
-            self.u[rows], f = self.evaluate(x, rows)
-            v = v + 0.5 * dt * self.levels.tangent(x, f * self._inverse)
+        v = self.refresh(self.x[rows], self.v[rows], half)
+        v = v + 0.5 * dt * self.levels.tangent(self.x[rows], self.f[rows] * self._inverse)
+        x = self.x[rows] + dt * v
+        self.u[rows], f = self.evaluate(x, rows)
+        v = v + 0.5 * dt * self.levels.tangent(x, f * self._inverse)
         self.x[rows], self.f[rows] = x, f
         self.v[rows] = self.refresh(x, v, half)
 

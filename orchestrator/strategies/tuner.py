@@ -12,7 +12,7 @@ from msgen.systems.base import Array
 
 AXES = ("steps", "kappa", "smooth", "friction", "dt")
 """What can be tuned."""
-FACTORS = {"steps": 2.0, "kappa": 2.0, "friction": 8.0, "dt": 2.0**0.5}
+FACTORS = {"steps": 2.0, "kappa": 2.0, "friction": 8.0, "dt": 2.0}
 """Between neighbouring candidates; friction reaches from inertial to overdamped in few turns."""
 SMOOTH = (0.0, 0.5, 1.0)
 """Candidates of `Schedule.smooth`."""
