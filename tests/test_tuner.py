@@ -181,6 +181,21 @@ def test_a_candidate_that_crosses_wins_over_a_setting_that_never_does() -> None:
     assert after.best.steps_per_unit == pytest.approx(32.0)
 
 
+def test_luck_does_not_beat_what_had_none_yet() -> None:
+    """Two of twenty cross by the present setting and five by one that costs twice as much."""
+    number, cost, _ = paths((100, 0.0), (50, 0.0), (200, 0.0), n=20)
+    hits = np.zeros(60)
+    hits[[0, 1, *range(40, 45)]] = 1.0
+    tuner = PathTuner(FIRST, ("steps",))
+    after = tuner.absorb(number, cost, hits)
+    assert (after.best, after.held) == (FIRST, 1)
+    # what it was: now every candidate crosses one time in ten
+    for _ in range(PATIENCE - 1):
+        hits = np.where(np.arange(60) % 10 == 0, 1.0, 0.0)
+        after = after.absorb(number, cost, hits)
+    assert after.best.steps_per_unit <= FIRST.steps_per_unit
+
+
 def test_an_axis_is_followed_while_it_pays() -> None:
     tuner = PathTuner(FIRST, ("steps", "friction"))
     better = tuner.absorb(*paths((100, 0.1), (50, 0.01), (200, 0.4)))

@@ -154,19 +154,21 @@ class PathTuner:
         )
         costs, spread = now._costs()
         telling = spread <= BLIND
+        waits = now.seen[:, 2].sum() >= IN_SIGHT and now.held < PATIENCE
         if not telling.any():
             if work is not None and now.seen[:, 4].min() < FEWEST:
                 # nobody tried: there is nothing to tune yet, or not to be told from so few
                 return replace(now, turn=self.turn)
-            waits = now.seen[:, 2].sum() >= IN_SIGHT and now.held < PATIENCE
             return now if waits else now._groped(tried)
-        if not telling[0]:
-            k = int(np.argmin(np.where(telling, costs, np.inf)))
-            return now._moved(tried[k], k, float(costs[k]), WORTH)
+        if not telling[0] and waits:
+            # a lucky candidate beats what has had no luck yet
+            return now
         # the best of the others, and by how much it is better in ln cost
         k = 1 + int(np.argmin(np.where(telling, costs, np.inf)[1:]))
         if not telling[k]:
             return now._at_rest(float(costs[0]))
+        if not np.isfinite(costs[0]):
+            return now._moved(tried[k], k, float(costs[k]), WORTH)
         gain, noise = float(np.log(costs[0] / costs[k])), float(np.hypot(spread[0], spread[k]))
         if noise > max(VAGUE, abs(gain)) and now.held < PATIENCE:
             return now
