@@ -2,7 +2,7 @@
 
 `make bench NAME=steered_systems [ARGS="part…"]`, after Schönle et al. (arXiv 2405.18160,
 2512.16812) and Tamagnone, Laio and Gabrié (arXiv 2406.01524); see docs/papers/steered_systems.md.
-By default it runs the table of others' figures and ours, some two hours on two cores; `all` runs
+By default it runs the table of others' figures and ours, about an hour on two cores; `all` runs
 every part. A part is a module of `steered` with `run(arguments) -> list[Row]`;
 PART:ARGUMENT,ARGUMENT… hands it arguments. Each campaign's figures are kept in
 runs/benchmarks/steered as it ends; with STEERED=kept in the environment what is kept there with

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from rows import ROOT, Row
 
-from steered.campaigns import Run, mean, pooled, runs
+from steered.campaigns import Run, chi_squared, mean, pooled, runs
 
 WITHOUT = ("strategy.explore={pushes: 0}",)
 
@@ -74,14 +74,19 @@ def run(arguments: list[str]) -> list[Row]:
 def rows(case: Cold, name: str, found: list[Run]) -> list[Row]:
     """Of one case over its seeds."""
     n = len(found)
-    value, error = pooled([r.free_energy(case.other, case.state) for r in found])
+    f = [r.free_energy(case.other, case.state) for r in found]
+    value, error = pooled(f)
+    chi = chi_squared([(v, float(np.hypot(e, case.error))) for v, e in f], case.exact)
+    bound = 4.0 * np.sqrt(2.0 * n)
     told = f"± {error:.3f}; known {case.exact:.3f}" + (f" ± {case.error:.3f}" * bool(case.error))
     z = (value - case.exact) / float(np.hypot(error, case.error))
     return [
         Row(f"{name}: converged", sum(r.status == "converged" for r in found), "", f"of {n}"),
         Row(f"{name}: F({case.other}) − F({case.state})", value, "kT", told),
         Row(f"{name}: z of that", z, "", "", "|z| < 4", bool(abs(z) < 4.0)),
+        Row(f"{name}: χ² over seeds", chi, "", f"{n} expected", f"± 4·√{2 * n}",
+            bool(abs(chi - n) < bound)),
         Row(f"{name}: rounds", mean([r.rounds for r in found])[0]),
         Row(f"{name}: evaluations", mean([r.evaluations for r in found])[0] / 1e6, "M"),
         Row(f"{name}: steps per crossing", mean([r.steps_per_crossing for r in found])[0]),
-    ]
+    ]  # fmt: skip
