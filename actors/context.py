@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgen.actors.base import Tree
-from msgen.actors.shelf import Shelf
+from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
 from msgen.systems.kinds import is_molecular
 

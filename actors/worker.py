@@ -14,7 +14,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree, stream
 from msgen.actors.context import WorkerContext
-from msgen.actors.roles import ROLES, Role
+from msgen.actors.roles.registry import ROLES, Role
 
 
 class Worker:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from msgen.models.fitting import Training
+    from msgen.models.training.fitting import Training
 
 Array = NDArray[np.float64]
 
@@ -116,7 +116,7 @@ class GenerativeModel(Protocol):
 class Reparametrised(Protocol):
     """A model whose draws are a differentiable function x = T_θ(z) of base noise.
 
-    What `msgen.models.reverse_kl` needs to train it on an energy instead of on samples.
+    What `msgen.models.training.reverse_kl` needs to train it on an energy instead of on samples.
     """
 
     @property

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy.special import i0e, logsumexp
 
 from msgen.models.base import Array, FitReport, ModelState
-from msgen.models.checks import check_rows, check_weights
 from msgen.models.kinds import Kind, Space
 from msgen.models.settings import Whole
+from msgen.models.validation import check_rows, check_weights
 
 FACTORS = (0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
 _CHUNK = 2048

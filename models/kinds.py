@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from msgen.models.base import GenerativeModel, ModelState
-from msgen.models.fitting import Training
 from msgen.models.settings import TRAINING, Setting
+from msgen.models.training.fitting import Training
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgen.models import (
-    cnf,
-    copula_flow,
-    equivariant_flow,
-    flow_matching,
-    kde,
-    realnvp,
-    score,
-    spline_flow,
-)
+from msgen.models import kde
 from msgen.models.base import GenerativeModel, ModelState
-from msgen.models.flow import SCHEMA_VERSION
+from msgen.models.continuous import cnf, equivariant_flow, flow_matching
+from msgen.models.coupling import copula_flow, realnvp, spline_flow
+from msgen.models.coupling.flow import SCHEMA_VERSION
+from msgen.models.defensive_mixture import Broad, Defended
 from msgen.models.kinds import Kind, Space
-from msgen.models.mixture import Broad, Defended
+from msgen.models.score import model as score
 from msgen.models.tabulated import Tabulated
 from msgen.systems.errors import SpecError
 

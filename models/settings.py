@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from msgen.models.whitening import TRANSFORMS
+from msgen.models.training.whitening import TRANSFORMS
 from msgen.systems.errors import SpecError
 
 
@@ -85,7 +85,7 @@ SHARE = Number(lambda v: 0 <= v < 1, "lie in [0, 1)", "0.1, or 0 for none")
 AT_LEAST_0 = Number(lambda v: 0 <= v < math.inf, "be a number of at least 0", "40, or 0 for none")
 
 TRANSFORM = Choice(tuple(TRANSFORMS), "transform of the data")
-"""What becomes of linear columns before a network sees them; see `msgen.models.whitening`."""
+"""What becomes of linear columns before a network sees them: `msgen.models.training.whitening`."""
 
 TRAINING: Mapping[str, Setting] = {
     "learning_rate": Number(lambda v: 0 < v < 1, "lie between 0 and 1", "5.0e-3"),
@@ -95,7 +95,7 @@ TRAINING: Mapping[str, Setting] = {
     "ema": Number(lambda v: 0 <= v < 1, "lie in [0, 1)", "0.98, or 0 for none"),
     "device": Choice(("cpu", "cuda", "auto"), "device"),
 }
-"""How a network is fitted: fields of `msgen.models.fitting.Training`."""
+"""How a network is fitted: fields of `msgen.models.training.fitting.Training`."""
 
 
 def _refused(key: str, value: Any, problem: str, remedy: str) -> SpecError:

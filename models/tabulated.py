@@ -13,7 +13,7 @@ import time
 import numpy as np
 
 from msgen.models.base import Array, FitReport, GenerativeModel, ModelState
-from msgen.models.checks import check_rows, check_weights
+from msgen.models.validation import check_rows, check_weights
 
 
 class Tabulated:

@@ -126,7 +126,7 @@ def main_run(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.plan import plan
+    from msgen.orchestrator.dry_run import plan
     from msgen.orchestrator.validate import prepare
 
     overrides = list(args.overrides)
@@ -137,9 +137,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.dry_run:
         print(plan(checked))
         return 0
-    from msgen.orchestrator.campaign import run_campaign
-    from msgen.orchestrator.disk import trouble
-    from msgen.orchestrator.files import RunDirectoryError
+    from msgen.orchestrator.run import run_campaign
+    from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
+    from msgen.orchestrator.run_directory.disk_errors import trouble
 
     try:
         status = run_campaign(
@@ -198,21 +198,21 @@ def _directory(path: Path) -> Path:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.status import status
+    from msgen.orchestrator.reporting.status import status
 
     print(status(_directory(args.directory)))
     return 0
 
 
 def _report(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.report import write_report
+    from msgen.orchestrator.reporting.html_report import write_report
 
     print(write_report(_directory(args.directory)))
     return 0
 
 
 def _export(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.export import export
+    from msgen.orchestrator.reporting.export import export
 
     for path in export(_directory(args.directory)):
         print(path)
@@ -220,8 +220,8 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _cv(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.cv_data import Settings
-    from msgen.orchestrator.make_cv import make_diffusion_map
+    from msgen.orchestrator.commands.cv_features import Settings
+    from msgen.orchestrator.commands.make_cv import make_diffusion_map
 
     named = {k: v for k, v in vars(args).items() if k not in ("command", "cv")}
     print(make_diffusion_map(Settings(**named)))
@@ -243,7 +243,7 @@ def _schema(args: argparse.Namespace) -> int:
 
 
 def _init(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.init import write_campaign
+    from msgen.orchestrator.commands.init import write_campaign
 
     path = write_campaign(args.structure, Path.cwd(), args.temperature)
     print(f"wrote {path}; look it over, then: msgen-run {path.name}")

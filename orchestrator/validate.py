@@ -137,8 +137,8 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
-    from msgen.orchestrator.path_problems import exact_path_problems
-    from msgen.orchestrator.seed_problems import seed_problems
+    from msgen.orchestrator.strategies.common.seed_checks import seed_problems
+    from msgen.orchestrator.strategies.steered.path_checks import exact_path_problems
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
     source = source or Source(campaign.name, {})

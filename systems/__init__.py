@@ -6,7 +6,7 @@ from msgen.systems.base import CV, CVSet, System, Walkers
 from msgen.systems.build import build_system
 from msgen.systems.build_cvs import build_cvs
 from msgen.systems.errors import SpecError
-from msgen.systems.restraint import Restraint
+from msgen.systems.openmm.restraint import Restraint
 
 __all__ = [
     "CV",

@@ -94,7 +94,7 @@ class System(Protocol):
 class CV(Protocol):
     """One collective variable ξ(x), as a batched torch function.
 
-    Molecular CVs can also be expressed as an OpenMM force (see `msgen.systems.cvs_openmm`).
+    Molecular CVs can also be expressed as an OpenMM force (see `msgen.systems.cvs.openmm_forces`).
     """
 
     @property

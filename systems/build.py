@@ -9,13 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from msgen.systems.analytic import DoubleWell, MuellerBrown
 from msgen.systems.base import System
 from msgen.systems.build_targets import TARGET_KINDS, positive, target_system
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import MOLECULAR_KINDS, PARTICLE_KINDS
-from msgen.systems.mixtures import GaussianMixture, GaussianTunnel
-from msgen.systems.slow_fast import SLOW_MASS, EvolvingDoubleWell, SlowFast, VariableBarrier
+from msgen.systems.potentials.mixtures import GaussianMixture, GaussianTunnel
+from msgen.systems.potentials.slow_fast import (
+    SLOW_MASS,
+    EvolvingDoubleWell,
+    SlowFast,
+    VariableBarrier,
+)
+from msgen.systems.potentials.two_dimensional import DoubleWell, MuellerBrown
 
 SYSTEM_KINDS = (
     *MOLECULAR_KINDS,
@@ -158,7 +163,7 @@ def build_system(spec: Mapping[str, Any], base_dir: Path, platform: str | None =
 
         return particle_system(spec, platform)
     if kind == "python":
-        from msgen.systems.python import python_system
+        from msgen.systems.potentials.python import python_system
 
         return python_system(spec, base_dir)
     if kind == "double_well":

@@ -12,7 +12,7 @@ import numpy as np
 from msgen.systems.base import CV, CVSet, System
 from msgen.systems.build_landmarks import landmark_cv
 from msgen.systems.build_targets import COLLECTIVE_KINDS, collective_cv
-from msgen.systems.cvs import (
+from msgen.systems.cvs.torch_cvs import (
     RMSD,
     Angle,
     Coordinate,
@@ -23,8 +23,8 @@ from msgen.systems.cvs import (
     RadiusOfGyration,
 )
 from msgen.systems.errors import SpecError
-from msgen.systems.python import Field, python_cv
-from msgen.systems.selection import resolve_atom, resolve_atoms
+from msgen.systems.potentials.python import Field, python_cv
+from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
 CV_KINDS = (
     "dihedral",

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from msgen.systems.base import CV, System
-from msgen.systems.cvs_landmarks import LandmarkCV, LandmarkFile
+from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.errors import SpecError
-from msgen.systems.python import Field
+from msgen.systems.potentials.python import Field
 
 FEATURE_KINDS = (
     "dihedral",

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from msgen.systems.errors import SpecError
-from msgen.systems.molecular import OpenMMSystem
-from msgen.systems.obc import use_native_obc
-from msgen.systems.platforms import check_platform, quick_platform
-from msgen.systems.structure import read_molecule
+from msgen.systems.openmm.obc import use_native_obc
+from msgen.systems.openmm.platforms import check_platform, quick_platform
+from msgen.systems.openmm.structure import read_molecule
+from msgen.systems.openmm.system import OpenMMSystem
 
 
 def openmm_system(
@@ -23,7 +23,7 @@ def openmm_system(
     Parameters
     ----------
     spec : Mapping
-        See `msgen.systems.structure.read_molecule`; and temperature (K), timestep (ps),
+        See `msgen.systems.openmm.structure.read_molecule`; and temperature (K), timestep (ps),
         friction (1/ps), platform, minimize.
     base_dir : Path
     platform : str, optional

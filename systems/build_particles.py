@@ -11,14 +11,14 @@ import openmm as mm
 
 from msgen.systems.base import Array
 from msgen.systems.build_targets import positive
-from msgen.systems.dimer import Dimer
 from msgen.systems.errors import SpecError
-from msgen.systems.integrators import middle
-from msgen.systems.molecular import BOLTZMANN, OpenMMSystem
-from msgen.systems.openmm_seed import openmm_seed
-from msgen.systems.platforms import check_platform, quick_platform
-from msgen.systems.polymer import SOLVENT, Polymer, default_box
-from msgen.systems.structure import Molecule
+from msgen.systems.openmm.dimer import Dimer
+from msgen.systems.openmm.integrators import middle
+from msgen.systems.openmm.platforms import check_platform, quick_platform
+from msgen.systems.openmm.polymer import SOLVENT, Polymer, default_box
+from msgen.systems.openmm.seeds import openmm_seed
+from msgen.systems.openmm.structure import Molecule
+from msgen.systems.openmm.system import BOLTZMANN, OpenMMSystem
 
 TIMESTEP, FRICTION = 0.005, 1.0
 """With it Verlet keeps the energy of the published dimer to 0.01 kT, of the polymer to 0.03 kT."""

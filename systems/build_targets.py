@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from msgen.systems.analytic import TorchSystem
 from msgen.systems.base import CV, Array, System
-from msgen.systems.cvs_collective import MeanCoordinate, PairDistances, PotentialEnergy
+from msgen.systems.cvs.collective import MeanCoordinate, PairDistances, PotentialEnergy
 from msgen.systems.errors import SpecError
-from msgen.systems.harmonic_pair import HarmonicPair
-from msgen.systems.many_well import ManyWell
-from msgen.systems.particles import DoubleWellCluster, LennardJonesCluster, Particles
-from msgen.systems.phi4 import Phi4
+from msgen.systems.potentials.clusters import DoubleWellCluster, LennardJonesCluster, Particles
+from msgen.systems.potentials.harmonic_pair import HarmonicPair
+from msgen.systems.potentials.many_well import ManyWell
+from msgen.systems.potentials.phi4 import Phi4
+from msgen.systems.potentials.two_dimensional import TorchSystem
 
 TARGET_KINDS = ("many_well", "phi4", "dw4", "lj13", "harmonic_pair")
 COLLECTIVE_KINDS = ("mean_coordinate", "pair_distances", "potential_energy")

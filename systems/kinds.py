@@ -6,7 +6,7 @@ PARTICLE_KINDS = ("dimer", "polymer")
 """Particles in reduced units that a few numbers describe."""
 
 MOLECULAR_KINDS = ("openmm", *PARTICLE_KINDS)
-"""Kinds whose system is a `msgen.systems.molecular.OpenMMSystem`."""
+"""Kinds whose system is a `msgen.systems.openmm.system.OpenMMSystem`."""
 
 
 def is_molecular(kind: object) -> bool:

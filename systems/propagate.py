@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from msgen.systems.base import Array, Walkers
-from msgen.systems.engine import Engine
-from msgen.systems.restraint import Restraint
+from msgen.systems.openmm.context import Engine
+from msgen.systems.openmm.restraint import Restraint
 
 
 def propagate(

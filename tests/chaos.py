@@ -23,9 +23,9 @@ from typing import Any
 
 from ray.cluster_utils import Cluster
 
-from msgen.orchestrator.events import EventLog
-from msgen.orchestrator.files import read_lines
-from msgen.orchestrator.store import Store
+from msgen.orchestrator.run_directory.atomic_files import read_lines
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"

@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.kernels.base import Density, KernelResult, Recorder, log_uniform, metropolis
 from msgen.models.base import Drawn
-from msgen.models.mixture import draw
+from msgen.models.defensive_mixture import draw
 from msgen.systems.base import Array, Walkers
 
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from msgen.actors.kernels.base import Mask, log_uniform
 from msgen.models.base import Drawn
-from msgen.models.mixture import draw
-from msgen.systems.alignment import superposed
+from msgen.models.defensive_mixture import draw
 from msgen.systems.base import Array, Walkers
-from msgen.systems.internal_coordinates import rotations
-from msgen.systems.solute_placement import Placement
+from msgen.systems.coordinates.alignment import superposed
+from msgen.systems.coordinates.chain_placement import Placement
+from msgen.systems.coordinates.internal_coordinates import rotations
 
 Orientation = Literal["kept", "random"]
 BATCH = 64

@@ -7,7 +7,7 @@ from math import cos, radians, sin
 
 import torch
 
-from msgen.systems.python import TorchPotential
+from msgen.systems.potentials.python import TorchPotential
 
 
 def potential(scale: float = 2.0) -> TorchPotential:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtri
 from scipy.stats import rankdata
 
-from msgen.orchestrator.estimators.bar import check_works, fermi
+from msgen.orchestrator.estimators.works.bar import check_works, fermi
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Surface
-from msgen.orchestrator.estimators.network import NetworkResult
+from msgen.orchestrator.estimators.works.network import NetworkResult
 
 Array = NDArray[np.float64]
 

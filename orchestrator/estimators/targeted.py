@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.orchestrator.estimators.bar import check_works, fermi, solve_bennett
 from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.importance import Units, log_mean_influence
+from msgen.orchestrator.estimators.works.bar import check_works, fermi, solve_bennett
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]

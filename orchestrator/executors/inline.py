@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure
-from msgen.orchestrator.faults import NOT_FINITE, not_finite
+from msgen.orchestrator.loop.failure_policy import NOT_FINITE, not_finite
 
 
 def describe(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgen.orchestrator.schema.baselines import Metadynamics, ParallelTempering
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem
-from msgen.orchestrator.units import Dimension, Quantity
+from msgen.orchestrator.schema.units import Dimension, Quantity
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign

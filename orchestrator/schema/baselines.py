@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.local import Langevin, LocalSpec
 from msgen.orchestrator.schema.quantities import (
     AutoQuantity,
     FreeEnergy,
@@ -14,6 +13,7 @@ from msgen.orchestrator.schema.quantities import (
     TemperaturesSpec,
     Width,
 )
+from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
 
 
 class ParallelTempering(Section):

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from msgen.orchestrator import units
+from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.baseline_rules import tempering_spec
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.models import ModelSpec, SplineFlow

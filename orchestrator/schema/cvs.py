@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from msgen.orchestrator.schema.quantities import Interval, Length, Section, problem
-from msgen.orchestrator.units import Dimension
+from msgen.orchestrator.schema.units import Dimension
 
 Atom = Annotated[int, Field(strict=True, ge=0)] | StrictStr
 """Index from 0, ``RES:NAME``, or an mdtraj selection that matches exactly one atom."""

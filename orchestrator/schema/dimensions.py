@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from msgen.orchestrator import units
+from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
-from msgen.orchestrator.units import Dimension, Quantity
+from msgen.orchestrator.schema.units import Dimension, Quantity
 
 
 def wrong_dimension(path: Path, value: Quantity, needed: Dimension) -> Problem | None:

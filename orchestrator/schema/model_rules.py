@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema.models import EquivariantFlow, FlowMatching, Score
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.schema.solute import solute_problems
 from msgen.orchestrator.schema.strategies import FlowMCMC, Steered, Umbrella
 from msgen.orchestrator.schema.targets import DW4, LJ13
+from msgen.orchestrator.strategies.flow_mcmc.solute_schema import solute_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign

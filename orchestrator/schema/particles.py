@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator import units
+from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.quantities import Rate, Section, Time
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -22,8 +22,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
-from msgen.orchestrator import units
-from msgen.orchestrator.units import Dimension, Quantity, UnitError
+from msgen.orchestrator.schema import units
+from msgen.orchestrator.schema.units import Dimension, Quantity, UnitError
 
 
 class Section(BaseModel):

@@ -8,15 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator import units
+from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.baseline_rules import metadynamics_problems, tempering_problems
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
-from msgen.orchestrator.schema.explore import explore_problems
-from msgen.orchestrator.schema.importance import Importance
-from msgen.orchestrator.schema.importance_rules import importance_problems
 from msgen.orchestrator.schema.model_rules import coordinate_problems, model_problems
-from msgen.orchestrator.schema.path import path_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.strategies import (
     GHMC,
@@ -28,10 +24,14 @@ from msgen.orchestrator.schema.strategies import (
     Steered,
     Umbrella,
 )
-from msgen.orchestrator.schema.targeted import Targeted
-from msgen.orchestrator.schema.targeted_rules import targeted_problems
-from msgen.orchestrator.schema.umbrella_rules import umbrella_problems
-from msgen.orchestrator.units import Dimension, Quantity
+from msgen.orchestrator.schema.units import Dimension, Quantity
+from msgen.orchestrator.strategies.common.exploration_schema import explore_problems
+from msgen.orchestrator.strategies.importance.rules import importance_problems
+from msgen.orchestrator.strategies.importance.schema import Importance
+from msgen.orchestrator.strategies.steered.path_schema import path_problems
+from msgen.orchestrator.strategies.targeted.rules import targeted_problems
+from msgen.orchestrator.strategies.targeted.schema import Targeted
+from msgen.orchestrator.strategies.umbrella.rules import umbrella_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign

@@ -7,10 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from msgen.orchestrator.schema.baselines import Metadynamics, ParallelTempering
-from msgen.orchestrator.schema.explore import Broad, ExploreSpec
-from msgen.orchestrator.schema.importance import Importance
-from msgen.orchestrator.schema.local import GHMC, HMC, Langevin, LocalSpec
-from msgen.orchestrator.schema.path import PathSpec
 from msgen.orchestrator.schema.quantities import (
     AutoCount,
     FreeEnergyOrZero,
@@ -18,8 +14,12 @@ from msgen.orchestrator.schema.quantities import (
     Width,
     WindowsSpec,
 )
-from msgen.orchestrator.schema.solute import SolutePath
-from msgen.orchestrator.schema.targeted import Targeted
+from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
+from msgen.orchestrator.strategies.common.local_schema import GHMC, HMC, Langevin, LocalSpec
+from msgen.orchestrator.strategies.flow_mcmc.solute_schema import SolutePath
+from msgen.orchestrator.strategies.importance.schema import Importance
+from msgen.orchestrator.strategies.steered.path_schema import PathSpec
+from msgen.orchestrator.strategies.targeted.schema import Targeted
 
 __all__ = [
     "GHMC",

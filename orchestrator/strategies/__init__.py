@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msgen.orchestrator.base import Strategy
-from msgen.orchestrator.convergence import Criteria
+from msgen.orchestrator.convergence.judge import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
-from msgen.orchestrator.strategies.problem import Problem
+from msgen.orchestrator.strategies.common.inputs import Problem
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema import Campaign
@@ -69,36 +69,36 @@ def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
     problem = problem_of(campaign, system, cvs)
     kind = campaign.strategy.kind
     if kind == "steered":
-        from msgen.orchestrator.strategies.steered import Steered
+        from msgen.orchestrator.strategies.steered.strategy import Steered
 
         return Steered(problem)
     if kind == "umbrella":
-        from msgen.orchestrator.strategies.umbrella import Umbrella
+        from msgen.orchestrator.strategies.umbrella.strategy import Umbrella
 
         return Umbrella(problem, system)
     if kind == "metadynamics":
-        from msgen.orchestrator.strategies.metadynamics import Metadynamics
+        from msgen.orchestrator.strategies.metadynamics.strategy import Metadynamics
 
         return Metadynamics(problem)
     if kind == "parallel_tempering":
-        from msgen.orchestrator.strategies.tempering import ParallelTempering
+        from msgen.orchestrator.strategies.parallel_tempering.strategy import ParallelTempering
 
         return ParallelTempering(problem, system)
     if campaign.strategy.kind == "targeted":
-        from msgen.actors.coordinates import exact_coordinates
-        from msgen.orchestrator.strategies.targeted import Targeted
+        from msgen.actors.configurations.coordinates import exact_coordinates
+        from msgen.orchestrator.strategies.targeted.strategy import Targeted
 
         variables = exact_coordinates(campaign.strategy.coordinates, system)
         maps = campaign.strategy.mapped(campaign.model.kind)
         return Targeted(problem, variables.periodic, maps)
     if kind == "importance":
-        from msgen.orchestrator.strategies.importance import Importance
+        from msgen.orchestrator.strategies.importance.strategy import Importance
 
         return Importance(problem, system)
     if kind == "flow_mcmc":
-        from msgen.orchestrator.strategies.flow_mcmc import FlowMcmc
+        from msgen.orchestrator.strategies.flow_mcmc.strategy import FlowMcmc
 
         return FlowMcmc(problem, system)
-    from msgen.orchestrator.strategies.free import Local
+    from msgen.orchestrator.strategies.local.strategy import Local
 
     return Local(problem)

@@ -25,17 +25,17 @@ from rows import ROOT, Row, publish
 from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure, RoundInfo, Strategy
-from msgen.orchestrator.campaign import build_strategy
-from msgen.orchestrator.checkpoint import Checkpoints
-from msgen.orchestrator.controller import Controller
-from msgen.orchestrator.elastic import Elastic
-from msgen.orchestrator.events import EventLog
 from msgen.orchestrator.executors.inline import InlineExecutor
-from msgen.orchestrator.limits import Limits
-from msgen.orchestrator.monitor import Monitor
-from msgen.orchestrator.results import CVInfo, RunHeader
-from msgen.orchestrator.stop import StopFlag
-from msgen.orchestrator.store import Store
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.controller import Controller
+from msgen.orchestrator.loop.replica_policy import Elastic
+from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.reporting.monitor import Monitor
+from msgen.orchestrator.reporting.results import CVInfo, RunHeader
+from msgen.orchestrator.run import build_strategy
+from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.validate import load
 
 CONFIG = ROOT / "configs" / "alanine_dipeptide.yaml"

@@ -17,11 +17,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from exact_populations import exact_state_probability
 from rows import ROOT, Row, publish
 
 from msgen.orchestrator.cli import main_run
 from msgen.systems import build_cvs, build_system
-from msgen.systems.exact import exact_state_probability
 
 SETTINGS = (
     "strategy.local.steps=5",

@@ -17,7 +17,7 @@ import numpy as np
 from rows import ROOT, Row
 
 from msgen.orchestrator.cli import main_run
-from msgen.orchestrator.store import Store
+from msgen.orchestrator.run_directory.store import Store
 from msgen.systems.base import Array
 
 CASES = {

@@ -17,8 +17,8 @@ import torch
 from rows import Row
 
 from msgen.models import build
-from msgen.models.continuous_model import ContinuousModel
-from msgen.models.ode_likelihood import log_likelihood
+from msgen.models.continuous.model import ContinuousModel
+from msgen.models.continuous.ode_likelihood import log_likelihood
 from msgen.systems.base import Array
 
 KINDS = ("spline_flow", "realnvp", "copula_flow", "cnf", "flow_matching", "score", "kde")

@@ -16,7 +16,7 @@ from rows import Row
 from msgen.actors.base import copy_tree
 from msgen.orchestrator.estimators.importance import log_mean
 from msgen.orchestrator.estimators.targeted import deep_bar, tfep
-from msgen.orchestrator.strategies.weights import Weights
+from msgen.orchestrator.strategies.flow_mcmc.weights import Weights
 
 CASES = ("pair", "mixture", "many_well", "coverage")
 SEEDS = (1, 2, 3)

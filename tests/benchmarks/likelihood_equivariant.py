@@ -22,8 +22,8 @@ from msgen.actors.kernels.independence import Independence
 from msgen.models import build
 from msgen.orchestrator.estimators.diagnostics import autocorrelation_time, kish
 from msgen.systems.base import Array, Walkers
-from msgen.systems.cvs_collective import PairDistances
-from msgen.systems.particles import DoubleWellCluster, LennardJonesCluster, Particles
+from msgen.systems.cvs.collective import PairDistances
+from msgen.systems.potentials.clusters import DoubleWellCluster, LennardJonesCluster, Particles
 
 SEEDS = (1, 2, 3)
 WALKERS, BURN, KEPT, EVERY = 64, 300, 100, 20

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from rows import Row
 
-import msgen.models.dense_field as dense_field
+import msgen.models.nets.dense_field as dense_field
 from msgen.models import build
 
 KINDS = ("spline_flow", "realnvp", "copula_flow", "cnf", "flow_matching", "score")

@@ -12,16 +12,16 @@ from pathlib import Path
 import numpy as np
 from rows import ROOT, Row, publish
 
-from msgen.actors.conditional import Conditional
-from msgen.actors.kernels.tempered import Ladder, Tempered
-from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.actors.partition import Partition
-from msgen.actors.schedule import Schedule
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.strata import Partition
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.openmm import MoleculeEngine
+from msgen.actors.kernels.expanded_ensemble import Ladder, Tempered
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.validate import load
 from msgen.systems import build_cvs, build_system
-from msgen.systems.engine import Engine
-from msgen.systems.molecular import OpenMMSystem
+from msgen.systems.openmm.context import Engine
+from msgen.systems.openmm.system import OpenMMSystem
 
 REPEATS, STEPS, CHUNK = 9, 4000, 50
 CONFIG = ROOT / "configs" / "alanine_dipeptide.yaml"

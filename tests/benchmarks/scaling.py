@@ -22,10 +22,10 @@ from ray.cluster_utils import Cluster
 from toy_campaign import Recorder, build
 from toy_faults import setup
 
-from msgen.orchestrator.events import EventLog
-from msgen.orchestrator.executors import ray_controller
-from msgen.orchestrator.job import Job, Resources
-from msgen.orchestrator.stop import StopFlag
+from msgen.orchestrator.executors.ray import controller as ray_controller
+from msgen.orchestrator.loop.job import Job, Resources
+from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.run_directory.events import EventLog
 
 ROUNDS, SECONDS, SKIP = 14, 0.25, 4
 

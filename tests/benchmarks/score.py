@@ -12,9 +12,9 @@ from rows import Row, publish
 from torch import Tensor
 
 from msgen.models import build
-from msgen.models.probability_flow import ProbabilityFlow
-from msgen.models.score import ScoreModel
-from msgen.models.score_field import ScoreField
+from msgen.models.score.field import ScoreField
+from msgen.models.score.model import ScoreModel
+from msgen.models.score.probability_flow import ProbabilityFlow
 
 WIDTH, SAMPLES = 0.21, 20_000
 UPDATES: int | None = None

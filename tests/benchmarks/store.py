@@ -22,11 +22,11 @@ from rows import Row, publish
 
 from msgen.actors.base import Segment
 from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate
-from msgen.orchestrator.checkpoint import Checkpoints
-from msgen.orchestrator.events import EventLog
-from msgen.orchestrator.monitor import Monitor
-from msgen.orchestrator.results import CVInfo, RunHeader
-from msgen.orchestrator.store import Store
+from msgen.orchestrator.reporting.monitor import Monitor
+from msgen.orchestrator.reporting.results import CVInfo, RunHeader
+from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.validate import RESOLVED
 
 BINS = 72

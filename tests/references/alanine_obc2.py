@@ -33,8 +33,8 @@ from openmm import app, unit
 
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet
-from msgen.systems.molecular import OpenMMSystem
-from msgen.systems.stereo import StereoWatch
+from msgen.systems.openmm.system import OpenMMSystem
+from msgen.systems.topology.stereochemistry import StereoWatch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

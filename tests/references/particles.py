@@ -28,11 +28,11 @@ import openmm as mm
 from numpy.typing import NDArray
 
 from msgen.systems.build_particles import particle_system, particles
-from msgen.systems.dimer import Dimer
-from msgen.systems.integrators import middle
-from msgen.systems.platforms import make_context
-from msgen.systems.polymer import CENTRE
-from msgen.systems.reduced_units import WCA
+from msgen.systems.openmm.dimer import Dimer
+from msgen.systems.openmm.integrators import middle
+from msgen.systems.openmm.platforms import make_context
+from msgen.systems.openmm.polymer import CENTRE
+from msgen.systems.openmm.reduced_units import WCA
 
 HERE = Path(__file__).resolve().parent
 RUNS = HERE.parents[1] / "runs"

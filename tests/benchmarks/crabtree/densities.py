@@ -10,7 +10,7 @@ from rows import Row
 from crabtree.training import Trained, train
 from crabtree.windows import BINS
 from msgen.systems.base import Array
-from msgen.systems.slow_fast import EvolvingDoubleWell, SlowFast
+from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast
 
 COARSE = np.linspace(-2.4, 2.4, 49)
 """Bins for generated points: a density of 20,000 of them is known to 0.03 in L1."""

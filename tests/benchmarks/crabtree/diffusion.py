@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from rows import Row
 from scipy.stats import spearmanr
+from slow_fast_paths import driven
 
 from crabtree.densities import COARSE, POINTS
 from crabtree.emulation import LABELS, Curve, Seeding, measure, model_rows, table_rows
 from crabtree.training import EPS, SAMPLES, STRIDE, Trained, fit
 from crabtree.windows import IN_WINDOW, SEEDED
-from msgen.models.diffusion_map import DiffusionMap, Scale
+from msgen.models.diffusion_map.map import DiffusionMap, Scale
 from msgen.systems.base import Array
-from msgen.systems.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
-from msgen.systems.slow_fast_paths import driven
+from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from crabtree.windows import (
 )
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Array
-from msgen.systems.slow_fast import VariableBarrier
+from msgen.systems.potentials.slow_fast import VariableBarrier
 
 LABELS = (4, 8)
 """Of the paper: the barrier in kT at a₃ = 1, twice the simulated h."""

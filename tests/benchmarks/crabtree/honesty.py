@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from exact_populations import exact_state_probability
 from rows import ROOT, Row
 
 from msgen.orchestrator.base import RoundInfo, Status
-from msgen.orchestrator.campaign import build_strategy
-from msgen.orchestrator.job import Job
-from msgen.orchestrator.limits import Limits
-from msgen.orchestrator.stop import StopFlag
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.job import Job
+from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.run import build_strategy
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
-from msgen.systems.exact import exact_state_probability
 
 CAMPAIGN = ROOT / "configs" / "papers" / "crabtree_evolving_double_well.yaml"
 HIDDEN = (

@@ -15,7 +15,7 @@ from crabtree.emulation import CENTRE, SIZES, Curve
 from crabtree.training import Trained
 from crabtree.windows import ALONE, BINS, EXACT, IN_WINDOW, SEEDED, STRATIFIED, floor
 from msgen.systems.base import Array
-from msgen.systems.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
+from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 
 FOLDER = ROOT / "runs" / "benchmarks" / "crabtree"
 COLOURS = {

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from slow_fast_paths import driven
 
 from crabtree.windows import IN_WINDOW, paths
 from msgen.models.base import GenerativeModel
 from msgen.models.registry import build
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Array
-from msgen.systems.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
-from msgen.systems.slow_fast_paths import driven
+from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 
 MODEL: dict[type[SlowFast], dict[str, Any]] = {
     EvolvingDoubleWell: {"kind": "score"},

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from slow_fast_paths import Dynamics, Window, euler_maruyama_density
 
 from msgen.actors.kernels.base import Kernel
 from msgen.actors.kernels.independence import Independence
@@ -18,8 +19,7 @@ from msgen.actors.kernels.mala import Mala
 from msgen.models.base import Drawn
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Array, Walkers
-from msgen.systems.slow_fast import SlowFast
-from msgen.systems.slow_fast_paths import Dynamics, Window, euler_maruyama_density
+from msgen.systems.potentials.slow_fast import SlowFast
 
 BINS = np.linspace(-2.4, 2.4, 241)
 """Of the histograms. Chosen once, so that the columns of the emulation come out as they stand."""

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from rows import ROOT, Row
 from scipy.stats import ks_2samp
 
-from msgen.actors.build import build_engine, molecule
-from msgen.actors.conditional import Conditional, wrap
+from msgen.actors.configurations.seed_relaxation import Judge, settle
 from msgen.actors.context import WorkerContext
-from msgen.actors.explorer import flips
-from msgen.actors.seeding import Judge, settle
+from msgen.actors.cv_space.extended_variable import Conditional, wrap
+from msgen.actors.engines.build import build_engine, molecule
+from msgen.actors.roles.state_explorer import flips
 from msgen.models import build
 from msgen.systems.base import Array, Walkers
-from msgen.systems.internal_coordinates import InternalCoordinates
-from msgen.systems.representation import build_representation
+from msgen.systems.coordinates.internal_coordinates import InternalCoordinates
+from msgen.systems.coordinates.representation import build_representation
 
 sys.path.insert(0, str(ROOT / "tests" / "references"))
 from alanine_obc2 import CVS, MD, SYSTEM

@@ -11,10 +11,10 @@ import numpy as np
 from rows import ROOT, Row
 
 from msgen.orchestrator.base import RoundInfo, Status
-from msgen.orchestrator.campaign import build_strategy
-from msgen.orchestrator.job import Job
-from msgen.orchestrator.limits import Limits
-from msgen.orchestrator.stop import StopFlag
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.job import Job
+from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.run import build_strategy
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import Array
 

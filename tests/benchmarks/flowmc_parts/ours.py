@@ -16,7 +16,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, Tree
 from msgen.orchestrator.cli import main_run
-from msgen.orchestrator.strategies.flow_mcmc import FlowMcmc
+from msgen.orchestrator.strategies.flow_mcmc.strategy import FlowMcmc
 
 
 class Watch:

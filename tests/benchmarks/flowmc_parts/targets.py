@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from msgen.systems.many_well import LINEAR, QUADRATIC, WELLS, ManyWell
-from msgen.systems.phi4 import Phi4
+from msgen.systems.potentials.many_well import LINEAR, QUADRATIC, WELLS, ManyWell
+from msgen.systems.potentials.phi4 import Phi4
 
 WALKERS = 100
 SETTINGS: dict[str, Any] = {

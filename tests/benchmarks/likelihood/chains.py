@@ -13,8 +13,8 @@ import yaml
 
 from likelihood.campaigns import Target
 from msgen.orchestrator.estimators.diagnostics import autocorrelation_time, split_r_hat
-from msgen.orchestrator.history import read_history
-from msgen.orchestrator.store import Store
+from msgen.orchestrator.reporting.history import read_history
+from msgen.orchestrator.run_directory.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.kernels.steered import steer
-from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.actors.partition import Labels, Partition
-from msgen.actors.schedule import Schedule
+from msgen.actors.cv_space.strata import Labels, Partition
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.openmm import MoleculeEngine
+from msgen.actors.kernels.switching.steered import steer
 from msgen.models.tabulated import Tabulated
-from msgen.orchestrator.estimators.bar import BarResult, bar
+from msgen.orchestrator.estimators.works.bar import BarResult, bar
 from msgen.systems.base import Array
 from steered.paths import CELLS, LINEAR, RANGE, TOP, Pool, dimer
 
@@ -26,7 +26,7 @@ WIDE = 0.1
 
 @dataclass(frozen=True)
 class Sides:
-    """One table for each state; meets `msgen.actors.kernels.steered.Proposals`."""
+    """One table for each state; meets `msgen.actors.kernels.switching.steered.Proposals`."""
 
     tables: tuple[Tabulated, Tabulated]
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from rows import ROOT, Row
 
-from msgen.orchestrator.estimators.bar import bar
-from msgen.orchestrator.history import read_history
-from msgen.orchestrator.store import Store
+from msgen.orchestrator.estimators.works.bar import bar
+from msgen.orchestrator.reporting.history import read_history
+from msgen.orchestrator.run_directory.store import Store
 from steered.campaigns import (
     NAN,
     Run,

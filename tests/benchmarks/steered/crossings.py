@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.molecule_engine import MoleculeEngine
+from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.systems.base import Array
-from msgen.systems.reduced_units import WCA
+from msgen.systems.openmm.reduced_units import WCA
 from steered.paths import CELLS, RANGE, STEP, Pool, dimer
 
 CORES = (WCA + 0.6, WCA + 3.4)

@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from exact_populations import exact_state_probability
 from rows import ROOT, Row
 
-from msgen.systems.analytic import DoubleWell
 from msgen.systems.base import CVSet
-from msgen.systems.cvs import Coordinate
-from msgen.systems.exact import exact_state_probability
+from msgen.systems.cvs.torch_cvs import Coordinate
+from msgen.systems.potentials.two_dimensional import DoubleWell
 from steered.campaigns import Run, kept, runs, together
 
 NEVER = "converge={state_error: 1.0e-6 kT, surface_error: 1.0e-6 kT}"

@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.array_engine import ArrayEngine
+from msgen.actors.cv_space.proposals import StratumProposals
+from msgen.actors.cv_space.strata import Partition
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.batched import ArrayEngine
+from msgen.actors.engines.mass_matrix import curvature, sheared
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.hmc import Hmc
-from msgen.actors.kernels.steered import Paths, steer
-from msgen.actors.partition import Partition
-from msgen.actors.preconditioned import curvature, sheared
-from msgen.actors.proposals import StratumProposals
-from msgen.actors.schedule import Schedule
-from msgen.models.mixture import Broad
-from msgen.orchestrator.estimators.bar import BarResult, bar
-from msgen.orchestrator.strategies.stepping import positive
+from msgen.actors.kernels.switching.steered import Paths, steer
+from msgen.models.defensive_mixture import Broad
+from msgen.orchestrator.estimators.works.bar import BarResult, bar
+from msgen.orchestrator.strategies.common.step_size import positive
 from msgen.systems.base import Array, CVSet, System, Walkers
-from msgen.systems.cvs import Coordinate
-from msgen.systems.cvs_collective import MeanCoordinate
-from msgen.systems.mixtures import GaussianTunnel
-from msgen.systems.phi4 import Phi4
-from msgen.systems.sheared import Sheared
+from msgen.systems.cvs.collective import MeanCoordinate
+from msgen.systems.cvs.torch_cvs import Coordinate
+from msgen.systems.potentials.linear_transform import Sheared
+from msgen.systems.potentials.mixtures import GaussianTunnel
+from msgen.systems.potentials.phi4 import Phi4
 
 BROAD = 0.05
 LINEAR = np.array([False])

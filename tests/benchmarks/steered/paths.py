@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.conditional import Conditional
-from msgen.actors.kernels.steered import steer
-from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.actors.partition import Labels, Partition
-from msgen.actors.proposals import StratumProposals
-from msgen.actors.schedule import Schedule
-from msgen.models.mixture import Broad
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.proposals import StratumProposals
+from msgen.actors.cv_space.strata import Labels, Partition
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.openmm import MoleculeEngine
+from msgen.actors.kernels.switching.steered import steer
+from msgen.models.defensive_mixture import Broad
 from msgen.models.tabulated import Tabulated
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, CVSet, Walkers
-from msgen.systems.dimer import Dimer
-from msgen.systems.molecular import OpenMMSystem
-from msgen.systems.reduced_units import WCA
+from msgen.systems.openmm.dimer import Dimer
+from msgen.systems.openmm.reduced_units import WCA
+from msgen.systems.openmm.system import OpenMMSystem
 from steered.campaigns import KEPT
 
 LINEAR = np.array([False])

@@ -21,16 +21,16 @@ import numpy as np
 from rows import ROOT, Row
 
 from msgen.actors.kernels.solute import Orientation, Screen, SoluteMove
-from msgen.actors.solute_molecule import MoleculeDriver
-from msgen.actors.solute_paths import Route
+from msgen.actors.solute.openmm_legs import MoleculeDriver
+from msgen.actors.solute.paths import Route
 from msgen.models import Broad, Defended, build, load
 from msgen.models.base import ModelState
 from msgen.systems import build_cvs, build_system
-from msgen.systems.alignment import superposed
 from msgen.systems.base import Array, Walkers
-from msgen.systems.molecular import OpenMMSystem
-from msgen.systems.solute_alone import SoluteAlone
-from msgen.systems.solute_placement import Kind, Placement
+from msgen.systems.coordinates.alignment import superposed
+from msgen.systems.coordinates.chain_placement import Kind, Placement
+from msgen.systems.openmm.subsystem_energy import SoluteAlone
+from msgen.systems.openmm.system import OpenMMSystem
 from steered.campaigns import KEPT, NAN, kept, mean, pooled, runs
 from steered.chains import parts
 from steered.polymer import POLYMER

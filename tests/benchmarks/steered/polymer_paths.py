@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 from rows import Row
 
-from msgen.actors.kernels.steered import steer
-from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.actors.partition import Partition
-from msgen.actors.proposals import StratumProposals
-from msgen.models.mixture import Broad
+from msgen.actors.cv_space.proposals import StratumProposals
+from msgen.actors.cv_space.strata import Partition
+from msgen.actors.engines.openmm import MoleculeEngine
+from msgen.actors.kernels.switching.steered import steer
+from msgen.models.defensive_mixture import Broad
 from msgen.models.tabulated import Tabulated
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, CVSet, Walkers
-from msgen.systems.molecular import OpenMMSystem
-from msgen.systems.polymer import CENTRE, Polymer
+from msgen.systems.openmm.polymer import CENTRE, Polymer
+from msgen.systems.openmm.system import OpenMMSystem
 from steered.campaigns import KEPT
 from steered.paths import LINEAR, schedule
 

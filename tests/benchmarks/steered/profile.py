@@ -20,8 +20,8 @@ from rows import Row
 
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import Array
-from msgen.systems.mixtures import GaussianTunnel
-from msgen.systems.phi4 import Phi4
+from msgen.systems.potentials.mixtures import GaussianTunnel
+from msgen.systems.potentials.phi4 import Phi4
 from steered import campaigns
 from steered.campaigns import KEPT, PAPERS, together
 

@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 from rows import Row
 
-from msgen.actors.conditional import Conditional
-from msgen.actors.schedule import Schedule
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.switching_schedule import Schedule
 from steered.campaigns import Run, chi_squared, mean, pooled, runs
 from steered.fields import CASES, LINEAR, Case
 

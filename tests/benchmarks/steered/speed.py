@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from rows import Row
 
-from msgen.actors.conditional import Conditional
-from msgen.actors.molecule_engine import MoleculeEngine
-from msgen.actors.schedule import Schedule
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.systems import CVSet, Walkers, build_cvs, build_system
-from msgen.systems.molecular import OpenMMSystem
+from msgen.systems.openmm.system import OpenMMSystem
 
 STEPS, WALKERS, ROUNDS = 400, 4, 7
 FRICTION, WIDTH = 1.0, 0.05

@@ -12,10 +12,10 @@ from dataclasses import replace
 import numpy as np
 from rows import Row
 
-from msgen.actors.conditional import Conditional
-from msgen.actors.schedule import Schedule
-from msgen.orchestrator.strategies.bridging import ANALYTIC_STEPS, MOST_TURNS, RELAXATIONS
-from msgen.orchestrator.strategies.tuner import PathTuner
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.orchestrator.strategies.steered.switching import ANALYTIC_STEPS, MOST_TURNS, RELAXATIONS
+from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from steered.fields import CASES, LINEAR, Case
 
 FACTORS = (0.1, 1.0, 10.0)

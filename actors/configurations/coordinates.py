@@ -1,0 +1,108 @@
+"""The coordinates in which a campaign's model sees configurations, and their density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msgen.actors.context import WorkerContext
+from msgen.systems.base import Array, System, Walkers
+from msgen.systems.coordinates.representation import Exact, Representation, build_representation
+from msgen.systems.errors import SpecError
+
+
+def coordinates(context: WorkerContext) -> Representation:
+    """What the campaign asks for, made once per worker."""
+    if "coordinates" not in context.cache:
+        kind = context.setup["strategy"].get("coordinates", "auto")
+        context.cache["coordinates"] = coordinates_of(kind, context.system)
+    found: Representation = context.cache["coordinates"]
+    return found
+
+
+def coordinates_of(kind: str, system: System) -> Representation:
+    """The representation of this kind of a system's configurations.
+
+    Raises
+    ------
+    SpecError
+        For an unknown kind, one that needs a molecule, or a molecule it does not suit.
+    """
+    topology = getattr(system, "topology", None)
+    if topology is None:
+        return build_representation(kind, system.n_dof)
+    # here: an analytic system needs no OpenMM
+    from msgen.systems.openmm.constraints import RigidBonds
+    from msgen.systems.openmm.system import OpenMMSystem
+
+    assert isinstance(system, OpenMMSystem)
+    start = system.initial().positions[0]
+    return build_representation(kind, system.n_dof, topology, start, RigidBonds.of(system))
+
+
+def exact_coordinates(kind: str, system: System) -> Exact:
+    """As `coordinates_of`, for those whose density follows from the energy.
+
+    Raises
+    ------
+    SpecError
+        For others, and for a molecule whose energy depends on how it lies: one in a box.
+    """
+    made = coordinates_of(kind, system)
+    if not isinstance(made, Exact):
+        raise SpecError(
+            ("strategy", "coordinates"),
+            kind,
+            "leave part of a configuration open, so that its density is not known",
+            "Use internal",
+        )
+    if system.initial().box is not None:
+        raise SpecError(
+            ("strategy", "coordinates"),
+            kind,
+            "describe a molecule by itself, and this one is in a periodic box",
+            "Strip the solvent and use an implicit one",
+        )
+    return made
+
+
+def exact(context: WorkerContext) -> Exact:
+    """What `exact_coordinates` makes of the campaign, once per worker."""
+    if "exact_coordinates" not in context.cache:
+        kind = context.setup["strategy"].get("coordinates", "auto")
+        context.cache["exact_coordinates"] = exact_coordinates(kind, context.system)
+    found: Exact = context.cache["exact_coordinates"]
+    return found
+
+
+@dataclass(frozen=True)
+class InCoordinates:
+    """ln ρ*(y) = −U(x(y))/kT + ln|∂x/∂y| of a system in a representation; a `Target` of moves.
+
+    Attributes
+    ----------
+    system : System
+        Of a molecule alone in space: its energy does not depend on how it lies.
+    coordinates : Exact
+    """
+
+    system: System
+    coordinates: Exact
+
+    def log_density(self, y: Array) -> Array:
+        """ln ρ*(y), shape (n,); −inf where it cannot be evaluated."""
+        y = np.asarray(y, dtype=np.float64)
+        volume = self.coordinates.log_det(y)
+        value = np.full(len(y), -np.inf)
+        possible = np.isfinite(y).all(axis=1) & np.isfinite(volume)
+        if possible.any():
+            with np.errstate(all="ignore"):
+                x = self.placed(y[possible])
+                energy = self.system.energy(Walkers(x)) / self.system.kT
+            value[possible] = np.where(np.isfinite(energy), volume[possible] - energy, -np.inf)
+        return value
+
+    def placed(self, y: Array) -> Array:
+        """Configurations (n, D) of y, each turned as it comes."""
+        return self.coordinates.decode(y, np.random.default_rng(0))

@@ -1,0 +1,1 @@
+"""Where λ may stand: strata, the density of λ given ξ, proposals, switching schedules."""

@@ -1,0 +1,1 @@
+"""What propagates walkers: batches of potentials, and molecules through OpenMM."""

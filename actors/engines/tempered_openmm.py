@@ -1,0 +1,117 @@
+"""Propagation of a molecule at several temperatures, one walker after another in one Context."""
+
+from __future__ import annotations
+
+import numpy as np
+import openmm as mm
+from numpy.typing import NDArray
+
+from msgen.actors.context import WorkerContext
+from msgen.actors.engines.build import molecule
+from msgen.actors.engines.openmm_velocities import Starter
+from msgen.actors.engines.tempered_base import Reading
+from msgen.systems.base import Array, Walkers
+from msgen.systems.openmm.context import Engine as Stepper
+
+Ints = NDArray[np.int64]
+
+
+class HeatedMolecule:
+    """Meets `Heated` with OpenMM; on a deterministic platform a function of `rng` only.
+
+    Velocities travel with the walkers and are rescaled by √(τ_new/τ_old) at an exchange (Sugita and
+    Okamoto, Chem. Phys. Lett. 314, 141, 1999).
+
+    Parameters
+    ----------
+    context : WorkerContext
+        Of a campaign with langevin or ghmc.
+    walkers : Walkers
+        Velocities are drawn where there are none.
+    tau : Array, shape (n,)
+    rng : Generator
+    """
+
+    def __init__(
+        self, context: WorkerContext, walkers: Walkers, tau: Array, rng: np.random.Generator
+    ) -> None:
+        self._system, spec = molecule(context), context.setup["strategy"]["local"]
+        self._stepper: Stepper = self._system.context(
+            False,
+            context.cvs,
+            friction=spec["friction"],
+            purpose=spec["kind"],
+            timestep=spec["timestep"],
+        )
+        self._start = Starter(context, self._stepper, rng)
+        self._tau, self._steps, self.nonfinite = tau, 0, 0
+        self.proposed, self.accepted = np.zeros(len(tau)), np.zeros(len(tau))
+        ones = [walkers.take([i]) for i in range(len(walkers))]
+        self._walkers = [self._start.moving(w, t) for w, t in zip(ones, tau.tolist(), strict=True)]
+
+    @property
+    def evaluations(self) -> int:
+        """See `Heated`."""
+        return self._steps + self._start.evaluations
+
+    def _heat(self, row: int) -> None:
+        """The thermostat of a row."""
+        integrator, tau = self._stepper.integrator, float(self._tau[row])
+        if isinstance(integrator, mm.LangevinMiddleIntegrator):
+            integrator.setTemperature(self._system.temperature * tau)
+        else:
+            integrator.setGlobalVariableByName("kT", self._system.kT * tau)
+
+    def stretch(self, readings: int, steps: int) -> list[Reading]:
+        """See `Heated`; a walker that breaks stays where it was, with new velocities."""
+        seen: list[tuple[list[Array], list[float]]] = [([], []) for _ in range(readings)]
+        for row in range(len(self._walkers)):
+            self._heat(row)
+            self._stepper.load(self._walkers[row])
+            for xi, energy in seen:
+                new, u = self._step(row, steps)
+                xi.append(new)
+                energy.append(u)
+            tried, yes, broken = self._start.metropolis()
+            self.proposed[row] += tried
+            self.accepted[row] += yes
+            self.nonfinite += int(broken)
+        return [Reading(np.array(xi), np.array(u)) for xi, u in seen]
+
+    def _step(self, row: int, steps: int) -> tuple[Array, float]:
+        stepper = self._stepper
+        stepper.step(steps)
+        xi, x, state = stepper.look()
+        u = stepper.potential_energy() / self._system.kT
+        self._steps += steps + 1
+        before = self._walkers[row]
+        if not stepper.failed and np.isfinite(u):
+            v = np.array(state.getVelocities(asNumpy=True)._value, dtype=np.float64)
+            self._walkers[row] = Walkers(x.reshape(1, -1), v.reshape(1, -1), before.box)
+            return xi, u
+        self.nonfinite += 1
+        still = Walkers(before.positions, None, before.box)
+        self._walkers[row] = self._start.moving(still, float(self._tau[row]))
+        stepper.load(self._walkers[row])
+        self._steps += 1
+        return stepper.cvs(), stepper.potential_energy() / self._system.kT
+
+    def exchange(self, order: Ints) -> None:
+        """See `Heated`."""
+        before, tau = self._walkers, self._tau
+        self._walkers = [
+            before[old]
+            if old == row
+            else self._start.rescaled(before[old], float(np.sqrt(tau[row] / tau[old])))
+            for row, old in enumerate(order.tolist())
+        ]
+
+    def walkers(self) -> Walkers:
+        """See `Heated`."""
+        boxes = [w.box for w in self._walkers if w.box is not None]
+        velocities = [w.velocities for w in self._walkers if w.velocities is not None]
+        return Walkers(
+            np.concatenate([w.positions for w in self._walkers]),
+            np.concatenate(velocities),
+            np.concatenate(boxes) if boxes else None,
+        )

@@ -1,0 +1,1 @@
+"""Steered paths: λ is driven, the work is tested."""

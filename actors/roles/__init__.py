@@ -1,0 +1,1 @@
+"""One role a kind of work order."""

@@ -1,0 +1,109 @@
+"""Sampling under a metadynamics bias that grows, or that is frozen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.context import WorkerContext
+from msgen.actors.engines.build import molecule
+from msgen.actors.engines.openmm_velocities import Starter
+from msgen.actors.roles.sampler import concatenate, tree_of, walkers_of
+from msgen.actors.roles.state_explorer import flips
+from msgen.systems.base import Array, Walkers
+from msgen.systems.openmm.bias_force import Biased
+from msgen.systems.openmm.bias_grid import from_columns
+
+
+def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Local steps under a bias, hills added on the way while it grows.
+
+    Payload: 'walkers', 'replicas', 'bias' (grid, kJ/mol), 'axes', 'growing', 'height' (of a
+    hill, kJ/mol), 'blocks' times 'chunks' of 'steps'.
+
+    Samples: 'cvs', 'log_bias' (a constant less V/kT, so that e^{−log_bias} is the weight of a
+    sample without the bias; +∞, weight 0, where the molecule had become another isomer) and
+    'replica'. The carry holds 'walkers' and, while it grows, 'added': the sum of the new hills.
+    """
+    p = order.payload
+    biased = _biased(context, p)
+    engine, growing = biased.engine, bool(p["growing"])
+    start = Starter(context, engine, rng)
+    table = np.asarray(p["bias"], dtype=np.float64)
+    kT, top = molecule(context).kT, float(table.max(initial=0.0))
+    walkers = walkers_of(p["walkers"], context)
+    counts = dict.fromkeys(("local_proposed", "local_accepted", "nonfinite", "isomers"), 0.0)
+    counts |= {"hills": 0.0, "hill_heights": 0.0}
+    added = np.zeros_like(table)
+    evaluations = 0
+    ends: list[Walkers] = []
+    xi: list[Array] = []
+    log_bias: list[float] = []
+    for i in range(len(walkers)):
+        biased.put(table)
+        one = start.moving(walkers.take([i]))
+        engine.load(one)
+        for _ in range(int(p["blocks"])):
+            first = len(log_bias)
+            for _ in range(int(p["chunks"])):
+                steps = int(p["steps"])
+                (biased.step_and_add if growing else engine.step)(steps)
+                evaluations += steps
+                new, x, state = engine.look()
+                if engine.failed:
+                    # a walker that breaks stays where it was, with new velocities
+                    counts["nonfinite"] += 1
+                    one = start.moving(Walkers(one.positions, None, one.box))
+                    engine.load(one)
+                    new = engine.cvs()
+                else:
+                    v = np.array(state.getVelocities(asNumpy=True)._value, dtype=np.float64)
+                    one = Walkers(x.reshape(1, -1), v.reshape(1, -1), one.box)
+                xi.append(new)
+                log_bias.append((top - biased.bias_energy()) / kT)
+            if any(flips(context, one.positions)):
+                counts["isomers"] += len(log_bias) - first
+                log_bias[first:] = [np.inf] * (len(log_bias) - first)
+        ends.append(one)
+        added += biased.added
+        counts["hills"] += len(biased.heights)
+        counts["hill_heights"] += sum(biased.heights)
+    tests = start.metropolis()
+    counts["local_proposed"], counts["local_accepted"] = tests[0], tests[1]
+    counts["nonfinite"] += tests[2]
+    last = concatenate(ends, moving=True)
+    carry: Tree = {"walkers": tree_of(last, context, order)}
+    if growing:
+        carry["added"] = added
+    replicas = np.asarray(p["replicas"], dtype=np.float64)
+    return Segment(
+        order.key,
+        samples={
+            "cvs": np.array(xi),
+            "log_bias": np.array(log_bias),
+            "replica": np.repeat(replicas, len(xi) // len(walkers)),
+            **({"positions": last.positions} if context.setup.get("trajectory") else {}),
+        },
+        carry=carry,
+        counts=counts,
+        evaluations=evaluations + start.evaluations,
+    )
+
+
+def _biased(context: WorkerContext, p: Tree) -> Biased:
+    """Made once: its Context is dear."""
+    if "biased" not in context.cache:
+        spec = context.setup["strategy"]
+        context.cache["biased"] = Biased(
+            molecule(context),
+            context.cvs,
+            from_columns(p["axes"]),
+            bias_factor=float(spec["bias_factor"]),
+            height=float(p["height"]),
+            frequency=int(spec["frequency"]),
+            kind=spec["local"]["kind"],
+            timestep=float(spec["local"]["timestep"]),
+            friction=float(spec["local"]["friction"]),
+        )
+    found: Biased = context.cache["biased"]
+    return found

@@ -1,0 +1,268 @@
+"""The Sampler: local sampling of some replicas, and steered paths that start from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.context import WorkerContext
+from msgen.actors.cv_space.proposals import StratumProposals
+from msgen.actors.cv_space.strata import Labels, Partition
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.base import Engine
+from msgen.actors.engines.build import build_engine
+from msgen.actors.engines.mass_matrix import curvature
+from msgen.actors.kernels.expanded_ensemble import Ladder, Tempered, Visits
+from msgen.actors.kernels.switching.steered import Paths, accept, steer
+from msgen.actors.walker_files import NAME as SHELF
+from msgen.models.defensive_mixture import Broad
+from msgen.systems.base import Array, Walkers
+
+
+def walkers_of(tree: Tree, context: WorkerContext) -> Walkers:
+    """Walkers from a payload or a carry, or from the shelf where it says that they lie there."""
+    if SHELF in tree:
+        return context.shelf.get(np.asarray(tree[SHELF], dtype=np.int64), context.system.initial())
+    return Walkers(tree["positions"], tree.get("velocities"), tree.get("box"))
+
+
+def tree_of(walkers: Walkers, context: WorkerContext, order: WorkOrder) -> Tree:
+    """What becomes of an order's walkers; inverse of `walkers_of`."""
+    if context.setup.get("shelf"):
+        return context.shelf.put(order.key, walkers)
+    tree: Tree = {"positions": walkers.positions}
+    if walkers.velocities is not None:
+        tree["velocities"] = walkers.velocities
+    if walkers.box is not None:
+        tree["box"] = walkers.box
+    return tree
+
+
+def broad_of(tree: Tree) -> Broad:
+    """The broad proposal: uniform on angles and on a box of the linear CVs."""
+    periodic = [bool(p) for p in tree["periodic"]]
+    return Broad(periodic, lower=np.asarray(tree["lower"]), upper=np.asarray(tree["upper"]))
+
+
+def proposals_of(
+    context: WorkerContext, order: WorkOrder, partition: Partition
+) -> StratumProposals:
+    """The frozen proposals that the order names, of its model version and no other."""
+    spec = order.payload["proposals"]
+    return StratumProposals(
+        context.models[order.model_version],
+        broad_of(spec["broad"]),
+        float(spec["epsilon"]),
+        partition,
+        np.asarray(spec["log_mass"]),
+    )
+
+
+@dataclass
+class _Works:
+    """Columns of the paths of one order, as they go to the store."""
+
+    rows: list[dict[str, Array]]
+
+    def add(self, paths: Paths, replica: Labels, schedule: int, steps: Labels) -> None:
+        # what was computed for all together, by the length of each
+        share = paths.evaluations * steps / steps.sum()
+        self.rows.append(
+            {
+                "work": paths.work,
+                "protocol_work": paths.protocol_work,
+                "source": paths.source.astype(np.float64),
+                "target": paths.target.astype(np.float64),
+                "path_replica": replica.astype(np.float64),
+                "schedule": np.full(len(paths.work), float(schedule)),
+                "path_steps": steps.astype(np.float64),
+                "path_evaluations": share,
+                "lambda_start": paths.start,
+                "lambda_stop": paths.stop,
+                "xi_stop": paths.xi,
+                **_profile(paths),
+            }
+        )
+
+    def columns(self) -> dict[str, Array]:
+        if not self.rows:
+            return {}
+        return {name: np.concatenate([r[name] for r in self.rows]) for name in self.rows[0]}
+
+
+def _profile(paths: Paths) -> dict[str, Array]:
+    """Readings on the way, CV after CV, where the schedule asks for them."""
+    if paths.profile_xi is None or paths.profile_work is None or paths.profile_start is None:
+        return {}
+    return {
+        "profile_xi": paths.profile_xi.reshape(len(paths.work), -1),
+        "profile_work": paths.profile_work,
+        "profile_start": paths.profile_start,
+    }
+
+
+def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Local sampling under the ladder, each walker in its stratum, and paths between strata.
+
+    Payload: 'walkers', 'replicas' (ids), 'stratum', 'partition', 'ladder', 'blocks', 'chunks',
+    'steps' (of a chunk), 'step_size'; for paths also 'schedules' (used in turn), 'targets'
+    (probability of each target, K × K), 'proposals', 'mode': 'strata' (works only) or 'chain' (one
+    stratum; an accepted path moves the walker). With 'curvature' the carry tells the mean of ∇∇U
+    over the last configurations.
+    """
+    p = order.payload
+    partition, ladder = Partition.from_tree(p["partition"]), Ladder.from_tree(p["ladder"])
+    engine = build_engine(context, p.get("step_size"), p.get("masses"))
+    engine.begin(rng)
+    engine.set_local_restraint(ladder.g)
+    replicas = np.asarray(p["replicas"], dtype=np.int64)
+    stratum = np.asarray(p["stratum"], dtype=np.int64)
+    local = Tempered(engine, walkers_of(p["walkers"], context), ladder, partition, stratum, rng)
+    mover = _Mover(context, order, engine, partition, rng) if p.get("mode") else None
+    visits: list[Visits] = []
+    for block in range(int(p["blocks"])):
+        visits.append(local.run(int(p["chunks"]), int(p["steps"])))
+        if mover is not None:
+            mover.after_block(block, local, replicas)
+    last = engine.walkers()
+    carry: Tree = {"walkers": tree_of(last, context, order)}
+    counts: dict[str, float] = {
+        "local_proposed": engine.tally.proposals,
+        "local_accepted": engine.tally.accepted,
+        "local_evaluations": float(engine.tally.evaluations),
+        "reverted": float(sum(v.reverted for v in visits)),
+    }
+    if p.get("curvature"):
+        carry["curvature"], spent = curvature(context.system, last.positions)
+        engine.tally.evaluations += spent
+    works: dict[str, Array] = {}
+    if mover is not None:
+        works = mover.finish()
+        counts.update(mover.counts)
+    counts["nonfinite"] = float(engine.tally.nonfinite)
+    return Segment(
+        order.key,
+        samples={**samples_of(visits, replicas), **_frames(context, last), **works},
+        carry=carry,
+        counts=counts,
+        evaluations=engine.tally.evaluations,
+        model_version=order.model_version,
+    )
+
+
+def samples_of(visits: list[Visits], replicas: Labels) -> dict[str, Array]:
+    """CVs and their bias, replica after replica in the order of time."""
+    xi = np.concatenate([v.xi for v in visits]).swapaxes(0, 1)
+    bias = np.concatenate([v.log_bias for v in visits]).T
+    return {
+        "cvs": xi.reshape(-1, xi.shape[2]),
+        "log_bias": bias.reshape(-1),
+        "replica": np.repeat(replicas.astype(np.float64), xi.shape[1]),
+    }
+
+
+def _frames(context: WorkerContext, walkers: Walkers) -> dict[str, Array]:
+    """The last configuration of each replica, where trajectories are asked for."""
+    if not context.setup.get("trajectory"):
+        return {}
+    return {"positions": walkers.positions}
+
+
+COUNTED = ("paths", "accepted", "path_evaluations", "broken", "constraint_failures")
+"""What is counted of the paths of an order."""
+
+
+class _Mover:
+    """Launches the paths of one order."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        order: WorkOrder,
+        engine: Engine,
+        partition: Partition,
+        rng: np.random.Generator,
+    ) -> None:
+        p = order.payload
+        self._engine, self._partition, self._rng = engine, partition, rng
+        self._schedules = [Schedule.from_tree(t) for t in p["schedules"]]
+        self._targets = np.asarray(p["targets"], dtype=np.float64)
+        self._proposals = proposals_of(context, order, partition)
+        self._chain = p["mode"] == "chain"
+        self._works = _Works([])
+        self._starts: list[tuple[Walkers, Array, Labels, Labels, int]] = []
+        self.counts = dict.fromkeys(COUNTED, 0.0)
+
+    def after_block(self, block: int, local: Tempered, replicas: Labels) -> None:
+        """Take the walkers without λ, which are distributed as ρ*, as starting points."""
+        plain = np.flatnonzero(~local.on)
+        if not len(plain):
+            return
+        walkers = self._engine.walkers()
+        start = (walkers.take(plain), local.xi[plain], local.stratum[plain], replicas[plain])
+        which = block % len(self._schedules)
+        if not self._chain:
+            # the stratified paths move nobody: they run together at the end of the order
+            self._starts.append((*start, which))
+            return
+        paths = self._run(*start, which)
+        moved = accept(paths, self._rng)
+        self.counts["accepted"] += float(moved.sum())
+        x = walkers.positions.copy()
+        x[plain[moved]] = paths.walkers.positions[moved]
+        # velocities are drawn anew on both outcomes, which the move needs to be exact
+        local.replace(Walkers(x, None, walkers.box))
+
+    def _run(
+        self, walkers: Walkers, xi: Array, source: Labels, replicas: Labels, which: int
+    ) -> Paths:
+        chances = self._targets[source].cumsum(axis=1)
+        drawn = (self._rng.random((len(source), 1)) > chances).sum(axis=1)
+        target = np.minimum(drawn, len(self._partition) - 1).astype(np.int64)
+        before = self._engine.tally.evaluations
+        schedule = self._schedules[which]
+        paths = steer(
+            self._engine,
+            walkers,
+            xi,
+            source,
+            target,
+            self._partition,
+            self._proposals,
+            schedule,
+            self._rng,
+        )
+        self.counts["paths"] += len(source)
+        self.counts["path_evaluations"] += self._engine.tally.evaluations - before
+        self.counts["broken"] += paths.broken
+        self.counts["constraint_failures"] += paths.failures
+        steps = schedule.levels(schedule.g.displacement(paths.stop, paths.start)) * schedule.stride
+        self._works.add(paths, replicas, which, steps)
+        return paths
+
+    def finish(self) -> dict[str, Array]:
+        """Run what waits, one batch for every schedule; the works of all paths."""
+        for which in range(len(self._schedules)):
+            mine = [s for s in self._starts if s[4] == which]
+            if mine:
+                self._run(
+                    concatenate([s[0] for s in mine]),
+                    np.concatenate([s[1] for s in mine]),
+                    np.concatenate([s[2] for s in mine]),
+                    np.concatenate([s[3] for s in mine]),
+                    which,
+                )
+        return self._works.columns()
+
+
+def concatenate(parts: list[Walkers], *, moving: bool = False) -> Walkers:
+    """Batches of walkers as one; without velocities unless `moving`."""
+    boxes = [w.box for w in parts if w.box is not None]
+    velocities = [w.velocities for w in parts if moving and w.velocities is not None]
+    return Walkers(
+        np.concatenate([w.positions for w in parts]),
+        np.concatenate(velocities) if velocities else None,
+        np.concatenate(boxes) if boxes else None,
+    )

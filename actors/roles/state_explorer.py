@@ -1,0 +1,98 @@
+"""The Explorer: hard pushes over the range of the CVs, each followed by relaxation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.context import WorkerContext
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.build import build_engine, molecule
+from msgen.actors.roles.sampler import concatenate, tree_of, walkers_of
+from msgen.systems.base import Array, Walkers
+
+if TYPE_CHECKING:
+    from msgen.systems.topology.stereochemistry import StereoWatch
+
+
+def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Push walkers to λ targets and let go; seeds need no detailed balance.
+
+    Payload: 'walkers' (one or more to start from), 'targets' (n, C), 'schedule', 'chunks' and
+    'steps' of relaxation, 'step_size'. A push that breaks leaves its walker where it was.
+
+    The segment's samples are the CVs 'cvs' seen on the way down from each push, 'seed' (index of
+    the push) and 'flipped' (1 where the molecule has become an isomer); the carry holds the relaxed
+    walkers, and what flipped, in words.
+    """
+    p = order.payload
+    engine = build_engine(context, p.get("step_size"), p.get("masses"))
+    engine.begin(rng)
+    schedule = Schedule.from_tree(p["schedule"])
+    targets = np.asarray(p["targets"], dtype=np.float64)
+    known = walkers_of(p["walkers"], context)
+    start = known.take(rng.integers(len(known), size=len(targets)))
+    xi = context.cvs(start.positions)
+    pushed = engine.switch(Walkers(start.positions, None, start.box), xi, targets, schedule)
+    ends, trails = [], []
+    for part in _batches(pushed.walkers, molecular=context.molecular):
+        engine.load(part)
+        n = len(part)
+        free = np.zeros(n, dtype=bool)
+        trail = []
+        for _ in range(int(p["chunks"])):
+            now = engine.chunk(np.zeros((n, len(context.cvs))), free, int(p["steps"]))
+            engine.revert(np.asarray(~np.isfinite(now).all(axis=1)))
+            trail.append(context.cvs(engine.walkers().positions))
+        ends.append(engine.walkers())
+        trails.append(np.array(trail))
+    relaxed = concatenate(ends)
+    seen = np.concatenate(trails, axis=1).swapaxes(0, 1)
+    names = flips(context, relaxed.positions)
+    return Segment(
+        order.key,
+        samples={
+            "cvs": seen.reshape(-1, seen.shape[2]),
+            "seed": np.repeat(np.arange(len(targets), dtype=np.float64), seen.shape[1]),
+            "flipped": np.repeat([float(bool(f)) for f in names], seen.shape[1]),
+        },
+        carry={
+            "walkers": tree_of(relaxed, context, order),
+            "cvs": context.cvs(relaxed.positions),
+            "flipped": [", ".join(f) for f in names],
+        },
+        counts={
+            "pushes": float(len(targets)),
+            "broken": float(pushed.broken),
+            "isomers": float(sum(bool(f) for f in names)),
+            "nonfinite": float(engine.tally.nonfinite),
+        },
+        evaluations=engine.tally.evaluations,
+    )
+
+
+def _batches(walkers: Walkers, molecular: bool) -> list[Walkers]:
+    """One at a time where the engine takes one at a time: no Context is reloaded between chunks."""
+    bare = Walkers(walkers.positions, None, walkers.box)
+    return [bare.take([i]) for i in range(len(bare))] if molecular else [bare]
+
+
+def flips(context: WorkerContext, positions: Array) -> list[list[str]]:
+    """For each configuration, which peptide bonds and chiral centres differ from the start."""
+    if not context.molecular:
+        return [[] for _ in positions]
+    return stereo_watch(context).names_flipped(positions)
+
+
+def stereo_watch(context: WorkerContext) -> StereoWatch:
+    """What watches the molecule's isomers, made once."""
+    if "stereo" not in context.cache:
+        # here: an analytic system needs no OpenMM
+        from msgen.systems.topology.stereochemistry import StereoWatch
+
+        system = molecule(context)
+        context.cache["stereo"] = StereoWatch(system.topology, system.initial().positions[0])
+    found: StereoWatch = context.cache["stereo"]
+    return found

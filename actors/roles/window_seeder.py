@@ -1,0 +1,170 @@
+"""The Seeder: where the walkers of umbrella windows start."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, WorkOrder, stream
+from msgen.actors.configurations.coordinates import coordinates
+from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
+from msgen.actors.context import WorkerContext
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.engines.base import Engine
+from msgen.actors.engines.build import build_engine
+from msgen.actors.roles.sampler import concatenate, tree_of, walkers_of
+from msgen.models.base import GenerativeModel
+from msgen.systems.base import Array, Walkers
+
+POOL = 16
+"""Draws of the model for each walker of a window; they are spread evenly over what it offers."""
+TRIES = 5
+"""Times a window's seed is drawn again before a neighbour's walker is dragged there."""
+
+Ints = NDArray[np.int64]
+
+
+def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """One walker for every window of a ladder, by the model or from its neighbour.
+
+    By the model: draws of p(x|λ_k), put on their feet
+    (`msgen.actors.configurations.seed_relaxation.settle`) and drawn again where they break; a
+    window whose draws all break takes its neighbour's walker, as do all windows of a campaign
+    without a model. From the neighbour: in the order of the tour, each window
+    starts from where its parent has come to.
+
+    Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa',
+    'approach' (m, C: where the first of 'walkers' is dragged before the tour begins),
+    'parent' (n: row of the window before it, or −1), 'start' (n: row of 'walkers' where there is
+    no parent), 'ladder' and 'ladders' (which of how many), 'label' (columns of λ that the model
+    knows), 'relax' (chunks) of 'steps', 'minimise', 'step_size'. Model version −1 is none.
+
+    The carry holds 'walkers', 'xi', 'window' and 'from_model' (bool, n).
+    """
+    p = order.payload
+    engine = build_engine(context, p.get("step_size"))
+    engine.begin(rng)
+    g = Conditional(np.asarray(p["kappa"]), context.cvs.periodic)
+    engine.set_local_restraint(g)
+    lam = np.asarray(p["lam"])
+    counts: dict[str, float] = {"windows": float(len(lam))}
+    placed: dict[int, Walkers] = {}
+    if order.model_version >= 0:
+        _by_model(context, order, engine, g, placed, counts)
+    by_model = np.array([k in placed for k in range(len(lam))])
+    _from_neighbours(context, order, engine, placed)
+    counts["from_neighbour"] = float((~by_model).sum())
+    walkers = concatenate([placed[k] for k in range(len(lam))])
+    xi = context.cvs(walkers.positions)
+    return Segment(
+        order.key,
+        carry={
+            "walkers": tree_of(walkers, context, order),
+            "xi": xi,
+            "window": np.asarray(p["window"], dtype=np.int64),
+            "from_model": by_model,
+        },
+        counts={**counts, "nonfinite": float(engine.tally.nonfinite)},
+        evaluations=engine.tally.evaluations,
+        model_version=order.model_version,
+    )
+
+
+def _by_model(
+    context: WorkerContext,
+    order: WorkOrder,
+    engine: Engine,
+    g: Conditional,
+    placed: dict[int, Walkers],
+    counts: dict[str, float],
+) -> None:
+    p, model = order.payload, context.models[order.model_version]
+    lam, turn = np.asarray(p["lam"]), coordinates(context)
+    label = lam[:, np.asarray(p["label"], dtype=np.int64)]
+    judge = Judge.of(context, g)
+    for attempt in range(TRIES):
+        open_ = np.array([k for k in range(len(lam)) if k not in placed], dtype=np.int64)
+        if not len(open_):
+            return
+        # the same draws for every ladder of the window, each takes a stratum of its own
+        key = (order.round, f"pool{attempt}", 0)
+        draws = stream(int(context.setup["seed"]), key)
+        y = stratified(model, label[open_], int(p["ladder"]), int(p["ladders"]), draws)
+        seeds: Seeds = settle(
+            context,
+            engine,
+            turn.decode(y, draws),
+            lam[open_],
+            g,
+            judge,
+            minimise=int(p["minimise"]),
+            relax=int(p["relax"]),
+            steps=int(p["steps"]),
+        )
+        counts["seeds_drawn"] = counts.get("seeds_drawn", 0.0) + len(open_)
+        for reason in seeds.reasons:
+            if reason:
+                counts[f"refused_{reason}"] = counts.get(f"refused_{reason}", 0.0) + 1.0
+        for row, k in enumerate(open_.tolist()):
+            if not seeds.reasons[row]:
+                placed[k] = seeds.walkers.take([row])
+
+
+def stratified(
+    model: GenerativeModel, label: Array, ladder: int, ladders: int, rng: np.random.Generator
+) -> Array:
+    """One draw of p(·|λ) for each λ (n, c), the ladder's own stratum of a common pool.
+
+    The pool of a window is sorted along its widest direction and cut at (i + u)/`ladders`, u
+    uniform: each ladder's draw is distributed as the model (systematic sampling), and together they
+    stand in two wells as often as the model says, not as often as coins fall.
+    """
+    n, pool = len(label), POOL * ladders
+    y = model.sample(n * pool, rng, np.repeat(label, pool, axis=0)).reshape(n, pool, -1)
+    u = rng.random(n)
+    shift = rng.integers(ladders, size=n)
+    out = np.empty((n, y.shape[2]))
+    for k in range(n):
+        centred = y[k] - y[k].mean(axis=0)
+        scaled = centred / np.maximum(y[k].std(axis=0), 1e-12)
+        widest = np.linalg.svd(scaled, full_matrices=False)[2][0]
+        order = np.argsort(scaled @ widest, kind="stable")
+        # the window's own shift: a ladder is not in the lowest stratum of every window
+        place = ((ladder + int(shift[k])) % ladders + u[k]) / ladders
+        out[k] = y[k][order[min(int(place * pool), pool - 1)]]
+    return out
+
+
+def _from_neighbours(
+    context: WorkerContext,
+    order: WorkOrder,
+    engine: Engine,
+    placed: dict[int, Walkers],
+) -> None:
+    """Drag walkers to the windows that have none, parents first."""
+    p = order.payload
+    lam, parent = np.asarray(p["lam"]), np.asarray(p["parent"], dtype=np.int64)
+    if len(placed) == len(lam):
+        return
+    given = walkers_of(p["walkers"], context)
+    relax, steps = int(p["relax"]), int(p["steps"])
+    for lam_k in np.asarray(p["approach"]):
+        first = _dragged(engine, given.take([0]), lam_k[None], relax, steps)
+        given = concatenate([first, given.take(np.arange(1, len(given)))])
+    start = np.asarray(p["start"], dtype=np.int64)
+    for k in range(len(lam)):
+        if k in placed:
+            continue
+        before = int(parent[k])
+        source = given.take([start[k]]) if before < 0 else placed[before]
+        placed[k] = _dragged(engine, source, lam[k : k + 1], relax, steps)
+
+
+def _dragged(engine: Engine, source: Walkers, lam: Array, chunks: int, steps: int) -> Walkers:
+    """`source` held at λ for so many chunks; where that breaks it stays as it was."""
+    engine.load(Walkers(source.positions, None, source.box))
+    on = np.ones(len(source), dtype=bool)
+    for _ in range(max(1, chunks)):
+        engine.revert(np.asarray(~np.isfinite(engine.chunk(lam, on, steps)).all(axis=1)))
+    moved = engine.walkers()
+    return Walkers(moved.positions, None, moved.box)

@@ -1,0 +1,1 @@
+"""A solute whose coordinates a model proposes, and the solvent driven after it."""

@@ -1,0 +1,1 @@
+"""Normalising flows made of couplings, with an exact density in one pass."""

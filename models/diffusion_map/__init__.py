@@ -1,0 +1,1 @@
+"""Slow coordinates from data alone."""

@@ -1,0 +1,1 @@
+"""Conditional score (diffusion) models and their probability flow."""

@@ -1,0 +1,123 @@
+"""Samplers of a score model that have no density of their own.
+
+They approach the density of the probability-flow ODE as their steps grow, and serve where no
+Metropolis test follows. All of them work on σ and dx/dσ = (x − D(x; σ))/σ, so that
+∇ln p(x; σ) = −(dx/dσ)/σ, on linear columns and on angles alike.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from msgen.models.base import Array
+from msgen.models.score.noise import Noise
+
+CHURN_LEVELS = (0.05, 10.0)
+"""Noise is added back between these levels; Karras' S_tmin and S_tmax for unit variance."""
+MOST_CHURN = math.sqrt(2) - 1
+
+
+class Velocity(Protocol):
+    """dx/dσ of the probability-flow ODE; x of shape (n, d)."""
+
+    def velocity(self, x: Tensor, sigma: float, context: Tensor | None) -> Tensor: ...
+
+
+class Guided:
+    """Classifier-free guidance, v = v(∅) + w (v(c) − v(∅)); w = 1 is the model itself.
+
+    For any other w what is sampled has no known normalised density.
+    Source: Ho and Salimans, Classifier-free diffusion guidance (2022).
+    """
+
+    def __init__(self, field: Velocity, strength: float, unlabelled: Tensor) -> None:
+        self.field, self.strength, self.unlabelled = field, strength, unlabelled
+
+    def velocity(self, x: Tensor, sigma: float, context: Tensor | None) -> Tensor:
+        """dx/dσ, shape (n, d)."""
+        free = self.field.velocity(x, sigma, self.unlabelled)
+        return free + self.strength * (self.field.velocity(x, sigma, context) - free)
+
+
+def heun(
+    field: Velocity,
+    x: Tensor,
+    context: Tensor | None,
+    levels: Array,
+    rng: np.random.Generator,
+    churn: float = 0.0,
+) -> Tensor:
+    """Heun's method down to σ = 0, with noise added back and taken away again.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, d)
+        At the first level.
+    levels : Array, shape (steps + 1,)
+        σ, decreasing to above 0; one more step, of Euler's method, leads from the last to 0.
+    churn : float
+        Noise added back in all, Karras' S_churn; 0 makes x a function of where it started.
+
+    Notes
+    -----
+    Source: Karras et al. (2022), algorithms 1 and 2, with S_noise = 1.
+    """
+    gamma = min(churn / (len(levels) - 1), MOST_CHURN)
+    for sigma, end in pairwise(map(float, levels)):
+        start = sigma
+        if gamma > 0 and CHURN_LEVELS[0] <= sigma <= CHURN_LEVELS[1]:
+            start = sigma * (1 + gamma)
+            x = x + math.sqrt(start**2 - sigma**2) * _normal(x, rng)
+        first = field.velocity(x, start, context)
+        second = field.velocity(x + (end - start) * first, end, context)
+        x = x + 0.5 * (end - start) * (first + second)
+    last = float(levels[-1])
+    return x - last * field.velocity(x, last, context)
+
+
+def reverse_sde(
+    field: Velocity,
+    x: Tensor,
+    context: Tensor | None,
+    noise: Noise,
+    steps: int,
+    rng: np.random.Generator,
+) -> Tensor:
+    """The reverse SDE by Euler–Maruyama, from the process's end to its start.
+
+    dx = [ṡ/s x − 2 s² σ̇ σ ∇ln p(x; t)] dt + s √(2 σ̇ σ) dw, backwards in t.
+
+    Parameters
+    ----------
+    x : Tensor, shape (n, d)
+        s x̂ at the last time, that is with the process's scale on linear columns.
+
+    Returns
+    -------
+    Tensor, shape (n, d)
+        x/s at the first time, where the noise is σ_min.
+
+    Notes
+    -----
+    Source: Song et al. (2021), eq. 6, in the notation of Karras et al. (2022), eq. 103.
+    """
+    scale = 1.0
+    for now, then in pairwise(map(float, noise.times(steps))):
+        scale, sigma, shrink, growth = noise.scale_and_level(now)
+        # scores of x/s are s times those of x
+        score = -field.velocity(x / scale, sigma, context) / sigma
+        drift = shrink * x - 2 * scale * growth * score
+        x = x + (then - now) * drift
+        x = x + scale * math.sqrt(2 * growth * (now - then)) * _normal(x, rng)
+        scale = noise.scale_and_level(then)[0]
+    return x / scale
+
+
+def _normal(x: Tensor, rng: np.random.Generator) -> Tensor:
+    return torch.as_tensor(rng.standard_normal(tuple(x.shape)))

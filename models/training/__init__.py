@@ -1,0 +1,1 @@
+"""Fitting: on data, and on an energy."""

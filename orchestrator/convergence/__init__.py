@@ -1,0 +1,1 @@
+"""Whether a campaign has converged, and what is missing if not."""

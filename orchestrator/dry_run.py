@@ -1,0 +1,156 @@
+"""What ``--dry-run`` prints: what a campaign would do, before it does anything."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.schema import REST, units
+from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.rules import cv_bounds
+from msgen.orchestrator.schema.strategies import (
+    HMC,
+    FlowMCMC,
+    Importance,
+    Metadynamics,
+    ParallelTempering,
+    Steered,
+    Targeted,
+    Umbrella,
+)
+from msgen.orchestrator.schema.units import Dimension
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema import Campaign
+    from msgen.orchestrator.validate import Checked
+
+
+def plan(checked: Checked) -> str:
+    """System, CVs, states, replicas, resources, cost of a round and budget, a line each."""
+    campaign = checked.campaign
+    rows = [
+        ("campaign", f"{campaign.name}, seed {campaign.seed}"),
+        ("system", f"{campaign.system.kind}, {checked.system.n_dof} degrees of freedom"),
+        *((f"cv {name}", _cv(checked, name, cv)) for name, cv in campaign.cvs.items()),
+        *_states(campaign),
+        ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
+        ("model", campaign.model.kind if campaign.uses_model else "none"),
+        ("replicas", _replicas(campaign)),
+        ("workers", _workers(campaign)),
+        ("a round", _cost(campaign)),
+        ("budget", _budget(campaign)),
+        ("run directory", str(checked.run_dir)),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _number(value: float, dimension: Dimension) -> str:
+    if math.isinf(value):
+        return "-∞" if value < 0 else "∞"
+    if dimension == "angle":
+        return f"{math.degrees(value):.5g} deg"
+    return f"{value:.5g} {units.units_of(dimension)[0]}".strip()
+
+
+def _cv(checked: Checked, name: str, cv: CVSpec) -> str:
+    low, high = cv_bounds(cv)
+    start = checked.cvs(checked.system.initial().positions)[0][checked.cvs.names.index(name)]
+    edges = f"{_number(low, cv.dimension)} to {_number(high, cv.dimension)}"
+    kind = f"{cv.kind}, {'periodic, ' if cv.is_periodic else ''}{edges}"
+    return f"{kind}, {cv.bins} bins, starts at {_number(float(start), cv.dimension)}"
+
+
+def _states(campaign: Campaign) -> list[tuple[str, str]]:
+    regions = campaign.spec_states()
+    if regions is None:
+        return [("states", "found while sampling")]
+    rows = []
+    for state, region in regions.items():
+        parts = [
+            f"{_number(low, campaign.cvs[cv].dimension)} ≤ {cv} < "
+            f"{_number(high, campaign.cvs[cv].dimension)}{' (wraps)' if low > high else ''}"
+            for cv, (low, high) in region.items()
+        ]
+        rows.append((f"state {state}", ", ".join(parts)))
+    return [*rows, (f"state {REST}", "everything else")]
+
+
+def _workers(campaign: Campaign) -> str:
+    resources = campaign.resources
+    if campaign.executor == "inline":
+        return f"this process, {resources.threads} threads"
+    count = resources.workers
+    if count == "auto":
+        here = max(1, (os.cpu_count() or 1) // resources.cpus_per_worker)
+        return f"auto ({here} on this machine), {resources.threads} threads each, through Ray"
+    return f"{count}, {resources.threads} threads each, through Ray"
+
+
+def _replicas(campaign: Campaign) -> str:
+    asked = campaign.replicas
+    if isinstance(campaign.strategy, Umbrella):
+        return f"{asked} walkers in each window, windows: {_windows(campaign.strategy)}"
+    if isinstance(campaign.strategy, ParallelTempering):
+        return f"{asked} ladders, temperatures: {_temperatures(campaign)}"
+    return str(asked) if isinstance(asked, int) else f"{asked.min}, up to {asked.max}"
+
+
+def _windows(strategy: Umbrella) -> str:
+    if strategy.windows == "auto":
+        return "placed over the range of the CVs, more where they do not overlap"
+    counts = {n: w if isinstance(w, int) else len(w) for n, w in strategy.windows.items()}
+    return " × ".join(f"{number} along {name}" for name, number in counts.items())
+
+
+def _temperatures(campaign: Campaign) -> str:
+    spec = campaign.spec_strategy()
+    asked, kelvin = spec["temperatures"], spec["kelvin"]
+
+    def text(tau: float) -> str:
+        return f"{tau:.4g} kT" if kelvin is None else f"{tau * kelvin:.4g} K"
+
+    if isinstance(asked, list):
+        return ", ".join(text(tau) for tau in asked)
+    number = "as many as exchange well" if asked == "auto" else str(asked)
+    return f"{number} from {text(1.0)} to {text(spec['highest'])}"
+
+
+def _cost(campaign: Campaign) -> str:
+    strategy = campaign.strategy
+    each = strategy.local.steps
+    if isinstance(strategy.local, HMC):
+        each *= strategy.local.leapfrog
+    text = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
+    if isinstance(strategy, Importance):
+        return f"{strategy.draws:,} energy evaluations of draws, and {text}"
+    if isinstance(strategy, FlowMCMC):
+        each = 1 + (strategy.path.steps if strategy.path else 0)
+        moves = campaign.first_replicas * strategy.global_steps
+        return f"{text} and {moves * each:,} of global moves"
+    if isinstance(strategy, Targeted):
+        draws = 10 * campaign.first_replicas * strategy.draws
+        return f"10 times {text}, and {draws:,} draws of the models"
+    if isinstance(strategy, Steered):
+        steps = strategy.path.steps
+        length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
+        return f"{text}, and steered paths ({length} each)"
+    if isinstance(strategy, Umbrella):
+        return f"10 times {text} for each window"
+    if isinstance(strategy, ParallelTempering):
+        return f"10 times {text} at each temperature"
+    if isinstance(strategy, Metadynamics):
+        biased = strategy.width if isinstance(strategy.width, dict) else campaign.cvs
+        return f"10 times {text}, under a bias along {' and '.join(biased)}"
+    return text
+
+
+def _budget(campaign: Campaign) -> str:
+    budget = campaign.budget
+    parts = [f"{budget.energy_evaluations:,} energy evaluations"]
+    if budget.wall is not None:
+        parts.append(f"{budget.wall / 60:.4g} min")
+    if budget.rounds is not None:
+        parts.append(f"{budget.rounds} rounds")
+    return ", ".join(parts) + ", whichever ends first"

@@ -1,0 +1,1 @@
+"""Free energies from windows and temperatures."""

@@ -1,0 +1,285 @@
+"""Umbrella windows joined: MBAR on a fine grid of the CVs, errors by influence of units.
+
+The restraints depend on the CVs alone, so that all a sample can say is where its CVs were: MBAR's
+equations over samples (Shirts and Chodera, J. Chem. Phys. 129, 124105, 2008) become those over
+cells of a fine grid with multiplicities, which are WHAM's (Kumar et al., J. Comput. Chem. 13, 1011,
+1992), with the bias taken at the mean of what fell into the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.special import logsumexp
+
+from msgen.actors.base import Tree
+from msgen.orchestrator.estimators.errors import inflation
+from msgen.orchestrator.estimators.histogram import Grid
+from msgen.orchestrator.estimators.windows.cells import solve_cells
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Energies = Callable[[Array], Array]
+"""Restraint energy of every window in kT: ξ, shape (M, C) → (K, M)."""
+
+SUBDIVISION = {1: 8, 2: 3}
+"""Cells in a bin of the surface along each CV, by the number of CVs; 2 for more."""
+
+
+@dataclass
+class Record:
+    """How often the walkers of each window and unit were found in each cell; additive.
+
+    A unit is what counts as independent: a ladder of walkers during a stretch of time.
+
+    Attributes
+    ----------
+    cells : int array, shape (M, C)
+        Cells ever visited, by their index along each CV; unbounded along CVs that are not periodic.
+    inside : Array, shape (M, C)
+        Σ of (ξ − lower corner) over the samples of a cell.
+    rows : int array, shape (3, n)
+        Unit, window and cell of each entry.
+    counts : Array, shape (n,)
+    """
+
+    cells: Ints
+    inside: Array
+    rows: Ints
+    counts: Array
+    _index: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def empty(cls, dim: int) -> Record:
+        """Nothing yet, over `dim` CVs."""
+        none = np.zeros((3, 0), dtype=np.int64)
+        return cls(np.zeros((0, dim), dtype=np.int64), np.zeros((0, dim)), none, np.zeros(0))
+
+    def add(self, grid: Grid, xi: Array, window: Ints, unit: Ints) -> None:
+        """Count samples ξ (n, C) of windows (n,) and units (n,)."""
+        if not self._index:
+            self._index = {tuple(cell): m for m, cell in enumerate(self.cells.tolist())}
+        width, low = cell_width(grid), np.array([e[0] for e in grid.edges])
+        place = np.floor((grid.wrap(xi) - low) / width).astype(np.int64)
+        # one number a cell: rows are compared far more slowly
+        least = place.min(axis=0, initial=0)
+        span = tuple((place.max(axis=0, initial=0) - least + 1).tolist())
+        code, where = np.unique(np.ravel_multi_index((place - least).T, span), return_inverse=True)
+        unique = np.stack(np.unravel_index(code, span), axis=1) + least
+        number = np.array(
+            [self._index.setdefault(tuple(c), len(self._index)) for c in unique.tolist()],
+            dtype=np.int64,
+        )
+        fresh = unique[number >= len(self.cells)]
+        # new cells are numbered in the order in which they stand in `unique`
+        self.cells = np.concatenate([self.cells, fresh])
+        self.inside = np.concatenate([self.inside, np.zeros(fresh.shape)])
+        offset = grid.wrap(xi) - low - place * width
+        for c in range(len(width)):
+            self.inside[:, c] += np.bincount(number[where], offset[:, c], minlength=len(self.cells))
+        entries = np.concatenate([self.rows, np.stack([unit, window, number[where]])], axis=1)
+        self._sum(entries, np.concatenate([self.counts, np.ones(len(xi))]))
+
+    def merge_units(self, new: Ints) -> None:
+        """Unit u becomes `new`[u]; those that become one are added."""
+        rows = self.rows.copy()
+        rows[0] = new[rows[0]]
+        self._sum(rows, self.counts)
+
+    def _sum(self, rows: Ints, counts: Array) -> None:
+        m, k = len(self.cells), int(rows[1].max(initial=-1)) + 1
+        code = (rows[0] * k + rows[1]) * m + rows[2]
+        unique, where = np.unique(code, return_inverse=True)
+        total = np.bincount(where.reshape(-1), counts, minlength=len(unique))
+        self.counts = total.astype(np.float64)
+        self.rows = np.stack([unique // (m * k), unique // m % k, unique % m]).astype(np.int64)
+
+    def since(self, unit: int) -> Record:
+        """What units from `unit` on have counted; cells that they never visited are not there."""
+        keep = self.rows[0] >= unit
+        rows, counts = self.rows[:, keep], self.counts[keep]
+        before = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
+        after = np.bincount(rows[2], counts, minlength=len(self.cells))
+        there = np.flatnonzero(after)
+        number = np.full(len(self.cells), -1)
+        number[there] = np.arange(len(there))
+        share = (after[there] / before[there])[:, None]
+        moved = np.stack([rows[0], rows[1], number[rows[2]]])
+        return Record(self.cells[there], self.inside[there] * share, moved, counts)
+
+    def points(self, grid: Grid) -> Array:
+        """Mean ξ of every cell, shape (M, C)."""
+        total = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
+        low = np.array([e[0] for e in grid.edges])
+        return np.asarray(low + self.cells * cell_width(grid) + self.inside / total[:, None])
+
+    def tree(self) -> Tree:
+        """`from_tree` is the inverse."""
+        return {
+            "cells": self.cells,
+            "inside": self.inside,
+            "rows": self.rows,
+            "counts": self.counts,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Record:
+        """Inverse of `tree`."""
+        cells, inside = np.array(tree["cells"]), np.array(tree["inside"])
+        return cls(cells, inside, np.array(tree["rows"]), np.array(tree["counts"]))
+
+
+def cell_width(grid: Grid) -> Array:
+    """Width of a cell along each CV, shape (C,)."""
+    parts = SUBDIVISION.get(len(grid.edges), 2)
+    return np.array([(e[-1] - e[0]) / (len(e) - 1) / parts for e in grid.edges])
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The windows joined.
+
+    Attributes
+    ----------
+    f : Array, shape (K,)
+        Free energies of the windows in kT, the first 0; NaN where a window has no sample.
+    points : Array, shape (M, C)
+        Cells, by the mean of their samples.
+    p : Array, shape (M,)
+        Their probabilities without any window; Σ p = 1.
+    samples : Array, shape (K,)
+        Effective samples of each window.
+    """
+
+    f: Array
+    points: Array
+    p: Array
+    samples: Array
+    _overlap: Array
+    _c: Array
+    _w: Array
+    _parts: Array
+    _rows: Ints
+
+    @property
+    def units(self) -> int:
+        """Independent units that gave samples."""
+        return len(np.unique(self._rows[0]))
+
+    def log_probability(self, label: Ints, n: int) -> Array:
+        """ln P of n sets of cells, shape (n,); −inf where empty. `label` is −1 for no set."""
+        inside = label >= 0
+        with np.errstate(divide="ignore"):
+            return np.log(np.bincount(label[inside], self.p[inside], minlength=n))
+
+    def influence(self, label: Ints, n: int, *, windows: bool = False) -> Array:
+        """First-order effect of each unit's samples on ln P of n sets of cells.
+
+        The infinitesimal jackknife (Efron, Biometrika 68, 589, 1981): the effects of all units sum
+        to 0, and their squares to the variance. Samples act through the cell that they are in and
+        through the free energies of the windows.
+
+        Parameters
+        ----------
+        label : int array, shape (M,)
+            Set of each cell, −1 for none.
+        windows : bool
+            Whether the effects of a unit's windows are told apart.
+
+        Returns
+        -------
+        Array, shape (U, n), or (U, K, n)
+        """
+        inside, k = label >= 0, len(self.samples)
+        total = np.bincount(label[inside], self.p[inside], minlength=n)
+        kinds, unit = np.unique(self._rows[0], return_inverse=True)
+        window, cell = self._rows[1], self._rows[2]
+        group = unit.reshape(-1) * k + window if windows else unit.reshape(-1)
+        groups = len(kinds) * (k if windows else 1)
+        sets = sparse.csr_array(
+            (self.p[inside], (label[inside], np.flatnonzero(inside))), shape=(n, len(self.p))
+        )
+        weight = np.ascontiguousarray(self._w.T)
+        ratio = sets @ weight
+        shift = np.bincount(group * k + window, self._parts, minlength=groups * k)
+        shift = shift.reshape(groups, k)
+        s = sparse.csr_array((self._parts, (group, cell)), shape=(groups, len(self.p))) @ weight
+        # δf solves the equations of MBAR to first order in what a group adds; see the module
+        inverse = np.linalg.pinv(np.eye(k) - self._overlap * self.samples)
+        push = self.samples * (inverse @ (self._overlap @ shift.T - s.T)).T + shift
+        # p of a cell per unit of its count
+        density = self._parts * (self.p / self._c)[cell]
+        has = inside[cell]
+        own = np.bincount(
+            group[has] * n + label[cell[has]], density[has], minlength=groups * n
+        ).reshape(groups, n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            effect = (own - push @ ratio.T) / total
+        everywhere = np.bincount(group, density, minlength=groups) - push @ (self._w @ self.p)
+        effect -= everywhere[:, None]
+        out: Array = effect.reshape(len(kinds), k, n) if windows else effect
+        return out
+
+
+def standard_error(influence: Array) -> Array:
+    """Of a quantity from its influences (U, …) over units; inflated for few units."""
+    u = len(influence)
+    if u < 2:
+        return np.full(influence.shape[1:], np.nan)
+    centred = influence - influence.mean(axis=0)
+    out: Array = np.sqrt(u / (u - 1) * (centred**2).sum(axis=0)) * inflation(u - 1)
+    return out
+
+
+def pool(record: Record, grid: Grid, energies: Energies, inefficiency: Array) -> Pooled:
+    """Solve MBAR over the cells.
+
+    Parameters
+    ----------
+    record : Record
+    grid : Grid
+        Of the surface, as in `Record.add`.
+    energies : callable
+    inefficiency : Array, shape (K,)
+        Statistical inefficiency g of each window: N/g samples are independent, and so many count.
+
+    Raises
+    ------
+    ValueError
+        Without samples.
+    """
+    if not len(record.counts):
+        raise ValueError("no samples to join")
+    points = record.points(grid)
+    parts = record.counts / inefficiency[record.rows[1]]
+    return pool_cells(points, energies(points), record.rows, parts)
+
+
+def pool_cells(points: Array, u: Array, rows: Ints, parts: Array) -> Pooled:
+    """Solve MBAR over cells of whatever kind.
+
+    Parameters
+    ----------
+    points : Array, shape (M, C)
+        What the cells are known by.
+    u : Array, shape (K, M)
+        Bias energy of every window at every cell, kT.
+    rows : int array, shape (3, n)
+        Unit, window and cell of each entry.
+    parts : Array, shape (n,)
+        Samples of the entries, as many as are independent.
+    """
+    counts = sparse.csr_array((parts, (rows[1], rows[2])), shape=u.shape)
+    f, log_mixture = solve_cells(u, counts)
+    n, c = np.asarray(counts.sum(axis=1)), np.asarray(counts.sum(axis=0))
+    log_p = np.log(c) - log_mixture
+    p = np.exp(log_p - logsumexp(log_p))
+    seen = n > 0
+    w = np.exp(f[:, None] - u - log_mixture)
+    overlap = (w * c) @ w.T
+    known = np.where(seen, f - f[seen][0], np.nan)
+    return Pooled(known, points, p, n, overlap, c, w, parts, rows)

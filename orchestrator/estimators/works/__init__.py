@@ -1,0 +1,1 @@
+"""Free energies from the work of paths."""

@@ -1,0 +1,1 @@
+"""Orders done by Ray actors; ray is imported here and nowhere else."""

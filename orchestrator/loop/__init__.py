@@ -1,0 +1,1 @@
+"""The campaign loop: orders out, results in, what it costs and who is lost."""

@@ -1,0 +1,313 @@
+"""The campaign loop: ask the strategy, send the orders out, absorb, commit, report, repeat.
+
+Everything that decides a sample is in `Ledger` and the strategy; the clock decides only when to
+stop. A round is committed in this order: samples, checkpoint, commit record. Cut anywhere, the next
+run goes on from the last record and draws the same samples.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree, copy_tree
+from msgen.actors.walker_files import Shelf
+from msgen.orchestrator.base import (
+    Cost,
+    Executor,
+    Reporter,
+    RoundInfo,
+    Status,
+    StepPlan,
+    Strategy,
+)
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.cost_account import Account
+from msgen.orchestrator.loop.ledger import Ledger
+from msgen.orchestrator.loop.order_tracker import (
+    CampaignFailedError,
+    Gatherer,
+    InterruptedRoundError,
+)
+from msgen.orchestrator.loop.replica_policy import Elastic
+from msgen.orchestrator.loop.replica_resizer import Resizer
+from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.disk_errors import trouble
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.store import Store
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a campaign ended, and why, in one line."""
+
+    status: Status
+    reason: str
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class _Absorbed:
+    """A round that is over but not yet committed."""
+
+    round: int
+    segments: Sequence[Segment]
+    tree: Tree
+    event: Mapping[str, Any]
+
+
+class Controller:
+    """Runs one campaign in one run directory.
+
+    Parameters
+    ----------
+    strategy : Strategy
+    executor : Executor
+        Not closed here.
+    run_dir : Path
+        Gets ``store.zarr``, ``commits.jsonl``, ``checkpoints`` and ``events.jsonl``; a campaign
+        that is there already is resumed. The caller holds its lock.
+    reporter : Reporter
+        Told of every committed round; on a resume first of the last one again.
+    limits : Limits
+    elastic : Elastic, optional
+        Lets the number of replicas follow the workers.
+    lag : int
+        Fits of round r are absorbed with round r + lag, however early they are ready.
+    stop : StopFlag, optional
+    beside : bool
+        Whether the executor's workers sample beside the loop rather than in this process.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        executor: Executor,
+        run_dir: Path,
+        reporter: Reporter,
+        *,
+        limits: Limits | None = None,
+        elastic: Elastic | None = None,
+        lag: int = 1,
+        stop: StopFlag | None = None,
+        beside: bool = False,
+    ) -> None:
+        if lag < 0:
+            raise ValueError(f"lag is {lag}; a fit cannot be absorbed before it begins")
+        self._strategy = strategy
+        self._reporter = reporter
+        self._limits = limits or Limits()
+        self._resizer = None if elastic is None else Resizer(elastic, executor, run_dir)
+        self._lag = lag
+        self._stop = stop or StopFlag()
+        self._run_dir = run_dir
+        self._events = EventLog(run_dir / "events.jsonl")
+        self._checkpoints = Checkpoints(run_dir / "checkpoints")
+        self._store_path = run_dir / "store.zarr"
+        self._shelf = Shelf(run_dir / "walkers")
+        self._kept: Tree = {}
+        self._gatherer = Gatherer(executor, self._events)
+        self._account = Account(self._gatherer, executor.workers if beside else None)
+
+    def run(self) -> Outcome:
+        """Run until converged, exhausted, failed or interrupted; `Reporter.close` is called last.
+
+        A disk that is full or read-only ends it as 'failed', with one line that says so.
+
+        Raises
+        ------
+        Exception
+            What a strategy or the store raises; the reporter is told 'failed' before.
+        """
+        try:
+            try:
+                outcome = self._run()
+            except CampaignFailedError as error:
+                outcome = self._outcome("failed", str(error))
+            self._close(outcome.status, outcome.reason)
+        except Exception as error:
+            told = trouble(error, self._run_dir)
+            with suppress(OSError):  # the disk that failed will not take this either
+                self._events.write("stop", status="failed", reason=told or repr(error))
+            with suppress(OSError):
+                self._reporter.close("failed", told or f"{type(error).__name__}: {error}")
+            if told is None:
+                raise
+            return self._outcome("failed", told)
+        return outcome
+
+    def _close(self, status: Status, reason: str) -> None:
+        self._events.write("stop", status=status, reason=reason)
+        self._reporter.close(status, reason)
+
+    def _run(self) -> Outcome:
+        self._restore()
+        unreported = self._last_samples() if self._ledger.round >= 0 else None
+        absorbed: _Absorbed | None = None
+        while True:
+            ledger = self._ledger
+            plan = self._plan()
+            over = self._spent(plan)
+            if over is None:
+                self._send(plan)
+            # from here on the workers are busy with the next round
+            if absorbed is not None:
+                unreported = self._commit(absorbed)
+                absorbed = None
+            if unreported is not None:
+                info = self._info(unreported)
+                self._reporter.round(info)
+                if self._resizer is not None:
+                    self._resizer.round(info)
+                if info.estimate.converged:
+                    return Outcome(
+                        "converged", "every criterion of converge: holds", self._account.cost()
+                    )
+                unreported = None
+            if over is not None:
+                return self._outcome(*over)
+            began = time.perf_counter()
+            due = [order for when, order in ledger.pending if when <= ledger.round + 1]
+            try:
+                keys = [order.key for order in (*plan.orders, *due)]
+                segments = self._gatherer.wait(keys, lambda: self._stop.urgent)
+            except InterruptedRoundError:
+                return self._interrupted()
+            absorbed = self._absorb(plan, segments, time.perf_counter() - began)
+
+    def _plan(self) -> StepPlan:
+        if self._resizer is not None:
+            self._resizer.apply(self._strategy, self._ledger)
+        return self._strategy.decide(self._ledger.strategy)
+
+    def _restore(self) -> None:
+        store = Store(self._store_path, "w")
+        self._ledger = Ledger(copy_tree(self._strategy.start()))
+        if store.last_round >= 0:
+            rnd, tree, damaged = self._checkpoints.load(store.last_round)
+            self._ledger = Ledger.from_tree(tree)
+            for line in damaged:
+                self._events.write("damaged", what=line, back_to=rnd)
+            store.truncate(rnd)
+            self._events.write("resume", after=rnd)
+        else:
+            self._events.write("start")
+        self._checkpoints.prune(self._ledger.round)
+        self._store = store
+        self._account.begin(self._ledger.cost)
+        fits = [order for _, order in self._ledger.pending]
+        self._gatherer.publish(self._ledger.models)
+        self._gatherer.submit(fits)
+
+    def _spent(self, plan: StepPlan) -> tuple[Status, str] | None:
+        """Why no further round begins."""
+        if plan.phase == "done":
+            return "converged", "the strategy is done"
+        if plan.phase == "exhausted":
+            return "exhausted", "the strategy has nothing left to try"
+        if self._stop.requested:
+            held = self._interrupted()
+            return held.status, held.reason
+        last = self._ledger.last
+        # a round of another phase costs what nobody knows yet
+        expected = last.evaluations if plan.phase == last.phase else 0
+        reason = self._limits.spent(self._account.cost(), self._account.seconds, expected)
+        if reason is not None:
+            return "exhausted", reason
+        if not plan.orders:
+            raise CampaignFailedError(f"the strategy planned no order in phase {plan.phase!r}")
+        return None
+
+    def _send(self, plan: StepPlan) -> None:
+        rnd = self._ledger.round + 1
+        for order in (*plan.orders, *plan.fits):
+            if order.round != rnd:
+                raise CampaignFailedError(f"order {order.key} was planned for round {rnd}")
+        if plan.phase != self._ledger.last.phase or rnd == 0:
+            self._events.write("phase", now=plan.phase, round=rnd)
+        self._ledger.pending += [(rnd + self._lag, order) for order in plan.fits]
+        models = {**self._ledger.models, **plan.models}
+        needed = {order.model_version for _, order in self._ledger.pending}
+        self._ledger.models = {v: model for v, model in models.items() if v in needed}
+        self._gatherer.publish(models)
+        self._gatherer.submit([*plan.orders, *plan.fits])
+
+    def _absorb(self, plan: StepPlan, segments: Sequence[Segment], seconds: float) -> _Absorbed:
+        """Go on to the next round in memory; what is to be committed is as it stands here."""
+        began = time.perf_counter()
+        ledger = self._ledger
+        ledger.round += 1
+        replicas = self._strategy.replicas(ledger.strategy)
+        ledger.strategy = copy_tree(self._strategy.absorb(ledger.strategy, segments))
+        ledger.pending = [(due, order) for due, order in ledger.pending if due > ledger.round]
+        needed = {order.model_version for _, order in ledger.pending}
+        ledger.models = {v: model for v, model in ledger.models.items() if v in needed}
+        ledger.last = ledger.last.after(plan, segments, replicas)
+        self._account.add(segments)
+        ledger.cost = self._account.cost()
+        event = {
+            "round": ledger.round,
+            "phase": plan.phase,
+            "evaluations": ledger.last.evaluations,
+            "waited_s": round(seconds, 4),
+            "absorbed_s": round(time.perf_counter() - began, 4),
+        }
+        return _Absorbed(ledger.round, segments, ledger.to_tree(), event)
+
+    def _commit(self, done: _Absorbed) -> dict[str, NDArray[Any]]:
+        """Samples, checkpoint, commit record; returns what the round added to the store.
+
+        The next round's orders are out by now. Killed before the record is written, they are sent
+        again by the next run, since they follow from the round before.
+        """
+        began = time.perf_counter()
+        added = self._store.append(done.round, done.segments)
+        self._checkpoints.save(done.round, done.tree)
+        self._store.commit()
+        self._checkpoints.prune(done.round)
+        self._shelf.prune(done.round, (done.tree, self._kept))
+        self._kept = done.tree
+        committed = round(time.perf_counter() - began, 4)
+        self._events.write("round", **done.event, committed_s=committed)
+        return added
+
+    def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
+        estimate = self._strategy.estimate(self._ledger.strategy)
+        last, cost = self._ledger.last, self._account.cost()
+        cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
+        return RoundInfo(
+            round=self._ledger.round,
+            phase=last.phase,
+            estimate=estimate,
+            counts=last.counts,
+            evaluations=last.evaluations,
+            cost=cost,
+            replicas=last.replicas,
+            model_version=last.model_version,
+            model_loss=last.model_loss,
+            budget=self._limits.fractions(cost, self._account.seconds),
+            cvs=np.concatenate(cvs) if cvs else None,
+            samples=samples,
+        )
+
+    def _last_samples(self) -> dict[str, NDArray[Any]]:
+        rnd = self._ledger.round
+        held = {name: self._store.read(name, rnd, rnd) for name in self._store.names()}
+        return {name: data for name, data in held.items() if len(data)}
+
+    def _interrupted(self) -> Outcome:
+        done = self._ledger.round
+        where = f"after round {done}" if done >= 0 else "before the first round was done"
+        reason = f"stopped {where}; the same command goes on from there"
+        return self._outcome("interrupted", reason)
+
+    def _outcome(self, status: Status, reason: str) -> Outcome:
+        return Outcome(status, reason, self._account.cost())

@@ -1,0 +1,1 @@
+"""What a person is told, while a campaign runs and after."""

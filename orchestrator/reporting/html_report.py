@@ -1,0 +1,182 @@
+"""A run directory told to a person: `status` in a few lines, `write_report` as one HTML page.
+
+Neither needs ray, and the run may be alive: both go by what it has committed.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgen.orchestrator.base import Estimate, ProfileEstimate
+from msgen.orchestrator.reporting.export import export
+from msgen.orchestrator.reporting.history import read_history
+from msgen.orchestrator.reporting.plot_history import history_figure
+from msgen.orchestrator.reporting.plots import png, surface_figure
+from msgen.orchestrator.reporting.progress import (
+    REFERENCE,
+    UNKNOWN,
+    duration,
+    log_z,
+    overhead,
+    state_values,
+)
+from msgen.orchestrator.reporting.results import Result, committed_result
+from msgen.orchestrator.reporting.status import is_alive, status, warnings_of
+from msgen.orchestrator.run_directory.atomic_files import write_atomic
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.validate import RESOLVED, load_campaign
+
+__all__ = ["export", "is_alive", "status", "write_report"]
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
+h1{margin-bottom:0}h2{margin-top:2rem;border-bottom:1px solid #ddd}img{max-width:100%}
+table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}.warn{background:#fff4d6;padding:.5rem 1rem}
+.converged{color:#00734f}.exhausted,.running{color:#9a5b00}.failed{color:#b00020}
+"""
+
+
+def write_report(run_dir: Path, target_kT: float | None = None) -> Path:
+    """Write ``results/report.html``, one file with all in it, and its figures as PNG beside it.
+
+    Parameters
+    ----------
+    run_dir : Path
+    target_kT : float, optional
+        ``converge.state_error``; by default what the run's resolved campaign says.
+
+    Raises
+    ------
+    CampaignError
+        If no round has been committed yet, or another version of msgen wrote the result.
+    """
+    run_dir = Path(run_dir)
+    result = committed_result(run_dir)
+    history = read_history(run_dir)
+    if target_kT is None and (run_dir / RESOLVED).is_file():
+        target_kT = load_campaign(run_dir / RESOLVED).converge.state_error
+    figures: dict[str, bytes] = {}
+    if drawable(result.estimate):
+        figures["free_energy.png"] = png(surface_figure(result))
+    if history:
+        figures["convergence.png"] = png(history_figure(history, target_kT))
+    for name, content in figures.items():
+        write_atomic(run_dir / "results" / name, content)
+    page = run_dir / "results" / "report.html"
+    write_atomic(page, _page(run_dir, result, figures))
+    return page
+
+
+def drawable(estimate: Estimate) -> bool:
+    """Whether there is a surface to draw: more than one bin, and one of them visited."""
+    return estimate.f_kT.size > 1 and bool((estimate.f_kT == estimate.f_kT).any())
+
+
+def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """An HTML table; the first column holds names, the others right-aligned values."""
+    out = ["<table>"]
+    if head:
+        out.append("<tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + "</tr>")
+    for name, *cells in rows:
+        values = "".join(f'<td class="n">{html.escape(c)}</td>' for c in cells)
+        out.append(f"<tr><td>{html.escape(name)}</td>{values}</tr>")
+    return "\n".join([*out, "</table>"])
+
+
+def _flat(tree: Any, name: str = "") -> list[tuple[str, str]]:
+    """Leaves of nested mappings, by dotted name; lists on one line."""
+    if isinstance(tree, Mapping):
+        return [
+            leaf for k, v in tree.items() for leaf in _flat(v, f"{name}.{k}" if name else str(k))
+        ]
+    if isinstance(tree, float):
+        return [(name, f"{tree:.4g}")]
+    if isinstance(tree, (list, tuple)):
+        return [(name, ", ".join(_flat(v)[0][1] if _flat(v) else "" for v in tree))]
+    return [(name, "not known" if tree is None else str(tree))]
+
+
+def _about_profile(told: ProfileEstimate) -> str:
+    """What the points in the figure are."""
+    return (
+        "Line: by counting; states sampled apart are joined by the works of paths. Points: from "
+        f"the work at intermediate λ of {told.paths:,} paths run both ways, without counting."
+    )
+
+
+def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
+    header, estimate, cost = result.header, result.estimate, result.cost
+    title = html.escape(header.campaign)
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    word = f'<strong class="{result.status}">{result.status}</strong>'
+    parts = [
+        f"{head}<style>{_STYLE}</style></head><body>",
+        f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
+    ]
+    warnings = warnings_of(result, EventLog(run_dir / "events.jsonl").read())
+    if warnings:
+        items = "".join(f"<li>{html.escape(w)}</li>" for w in warnings)
+        parts.append(f'<div class="warn"><strong>Warnings</strong><ul>{items}</ul></div>')
+    kT = header.kT_kJ_per_mol
+    columns = ["state", "ΔF / kT", "± / kT"]
+    columns += [] if kT is None else ["ΔF / kJ/mol", "± / kJ/mol"]
+    values = state_values(estimate.states)
+    rows = []
+    for name, state in estimate.states.items():
+        cells = [name]
+        if values[name] in (REFERENCE, UNKNOWN):
+            rows.append([name, values[name]])
+            continue
+        for scale in (1.0,) if kT is None else (1.0, kT):
+            cells += [
+                "–" if v is None else f"{scale * v:.3f}" for v in (state.f_kT, state.stderr_kT)
+            ]
+        rows.append(cells)
+    parts.append("<h2>Free energies of the states</h2>" + _table(rows, columns))
+    parts.append("<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>")
+    partition_function = log_z(estimate)
+    if partition_function:
+        parts.append(f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>")
+    if estimate.unmet:
+        items = "".join(f"<li>{html.escape(u)}</li>" for u in estimate.unmet)
+        parts.append(f"<h2>Criteria not met</h2><ul>{items}</ul>")
+    titles = {"free_energy.png": "Free-energy surface", "convergence.png": "Convergence"}
+    for name, content in figures.items():
+        code = base64.b64encode(content).decode()
+        parts.append(
+            f'<h2>{titles[name]}</h2><img alt="{titles[name]}" src="data:image/png;base64,{code}">'
+        )
+        if name == "free_energy.png" and estimate.profile is not None:
+            parts.append(f"<p>{html.escape(_about_profile(estimate.profile))}</p>")
+    shown = {k: v for k, v in estimate.diagnostics.items() if k != "warnings"}
+    parts.append("<h2>Diagnostics</h2>" + _table(_flat(shown)))
+    spent = [
+        ("rounds", str(cost.rounds)),
+        ("energy evaluations", f"{cost.energy_evaluations:,}"),
+        ("wall time", duration(cost.wall_s)),
+        ("sampling (worker time)", duration(cost.sampling_s)),
+        ("training (worker time)", duration(cost.training_s)),
+        ("loop", f"{duration(cost.overhead_s)}, {overhead(cost)}"),
+    ]
+    parts.append("<h2>Cost</h2>" + _table(spent))
+    about: list[tuple[str, str]] = []
+    if header.temperature_K is not None:
+        about.append(("temperature", f"{header.temperature_K:g} K"))
+    if kT is not None:
+        about.append(("kT", f"{kT:.4f} kJ/mol"))
+    provenance = run_dir / "provenance.json"
+    if provenance.is_file():
+        about += _flat(json.loads(provenance.read_text(encoding="utf-8")))
+    parts.append("<h2>Provenance</h2>" + _table(about))
+    resolved = run_dir / RESOLVED
+    if resolved.is_file():
+        text = html.escape(resolved.read_text(encoding="utf-8"))
+        parts.append(f"<h2>Campaign</h2><details><summary>all values</summary><pre>{text}</pre>")
+        parts.append("</details>")
+    return "\n".join([*parts, "</body></html>", ""])

@@ -1,0 +1,295 @@
+"""The free-energy surface beside its error, as a figure.
+
+Drawn with matplotlib's object API on the Agg canvas: no window, no global state, safe in threads.
+Colours are viridis (F), cividis (error) and Okabe–Ito (states): all legible to the colour-blind.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MultipleLocator
+
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.base import Array, ProfileEstimate
+from msgen.orchestrator.reporting.results import CVInfo, Result
+
+STATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_UNSEEN = "#e6e6e6"
+_CEILING_KT = 25.0
+_GREEK = {"phi": "φ", "psi": "ψ", "omega": "ω", "chi": "χ", "theta": "θ", "xi": "ξ"}
+_GREEK |= {f"chi{i}": f"χ{i}" for i in range(1, 6)}
+
+
+def png(figure: Figure, dpi: float = 150) -> bytes:
+    """`figure` as a PNG file's content."""
+    out = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(out, format="png", dpi=dpi)
+    return out.getvalue()
+
+
+def _scale(cv: CVInfo) -> float:
+    return 180.0 / math.pi if cv.unit == "rad" else 1.0
+
+
+def _label(cv: CVInfo) -> str:
+    unit = {"rad": " / °", "nm": " / nm"}.get(cv.unit, "")
+    return _GREEK.get(cv.name, cv.name) + unit
+
+
+def _edges(centres: Array) -> Array:
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate(
+        [[centres[0] - (middle[0] - centres[0])], middle, [2 * centres[-1] - middle[-1]]]
+    )
+
+
+def _angle_ticks(axis: Any, cv: CVInfo) -> None:
+    if cv.unit == "rad" and cv.periodic:
+        axis.set_major_locator(MultipleLocator(90))
+
+
+def minimum_of(result: Result, name: str) -> tuple[float, ...] | None:
+    """CV values (internal units) of a state's lowest bin, None where it is not known.
+
+    'rest' is every bin outside all the regions. The diagnostics may name centres (``centres``:
+    name → values) instead, which then count.
+    """
+    named = result.estimate.diagnostics.get("centres", {})
+    if name in named and len(named[name]) == len(result.header.cvs):
+        return tuple(float(v) for v in named[name])
+    header, estimate = result.header, result.estimate
+    if not header.regions:
+        return None
+    names = tuple(c.name for c in header.cvs)
+    axes = [np.asarray(estimate.axes[n]) for n in names]
+    partition = Partition.from_boxes(
+        header.regions, names, np.array([c.periodic for c in header.cvs])
+    )
+    if name not in partition.names:
+        return None
+    mask = partition.overlap_with(axes) == partition.names.index(name)
+    f = np.where(mask, estimate.f_kT, np.nan)
+    if not np.isfinite(f).any():
+        return None
+    index = np.unravel_index(int(np.nanargmin(f)), f.shape)
+    return tuple(float(axis[i]) for axis, i in zip(axes, index, strict=True))
+
+
+def _mark_states(ax: Axes, result: Result, dims: Sequence[int]) -> None:
+    cvs = result.header.cvs
+    outline = [withStroke(linewidth=3, foreground="black")]
+    for name in result.estimate.states:
+        at = minimum_of(result, name)
+        if at is None:
+            continue
+        x, y = (at[d] * _scale(cvs[d]) for d in dims)
+        ax.plot(x, y, marker="o", ms=6, mfc="white", mec="black", zorder=5)
+        left = x < float(np.mean(ax.get_xlim()))
+        ax.annotate(
+            name,
+            (x, y),
+            xytext=(7 if left else -7, 7),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            color="white",
+            fontweight="bold",
+            path_effects=outline,
+            zorder=6,
+        )
+    for region in result.header.regions.values():
+        spans = []
+        for d in dims:
+            limits = ax.get_xlim() if d == dims[0] else ax.get_ylim()
+            lo, hi = region.get(cvs[d].name, (-math.inf, math.inf))
+            spans.append((max(lo * _scale(cvs[d]), limits[0]), min(hi * _scale(cvs[d]), limits[1])))
+        (x0, x1), (y0, y1) = spans
+        if x1 > x0 and y1 > y0:  # a region across the seam would need two boxes: its name will do
+            box = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec="white", ls="--", lw=1.2)
+            box.set_path_effects([withStroke(linewidth=2.4, foreground="black")])  # seen on grey
+            ax.add_patch(box).set_zorder(4)
+
+
+def _map(
+    figure: Figure, ax: Axes, axes: Sequence[Array], values: Array, top: float, cmap: str, bar: str
+) -> None:
+    """One coloured map; `values` as (x, y)."""
+    ax.set_facecolor(_UNSEEN)
+    drawn = ax.pcolormesh(
+        _edges(axes[0]),
+        _edges(axes[1]),
+        np.ma.masked_invalid(np.minimum(values, top * 1.0001)).T,
+        cmap=cmap,
+        vmin=0,
+        vmax=top,
+        rasterized=True,
+    )
+    over = bool(np.nanmax(np.where(np.isfinite(values), values, 0.0)) > top)
+    figure.colorbar(drawn, ax=ax, label=bar, extend="max" if over else "neither", pad=0.02)
+
+
+def _contours(ax: Axes, cvs: Sequence[CVInfo], axes: Sequence[Array], f: Array, top: float) -> None:
+    if min(f.shape) < 3 or not np.isfinite(f).any():
+        return
+    step = next((s for s in (0.5, 1.0, 2.0, 5.0) if top / s <= 13), 10.0)
+    xs = list(axes)
+    for d, cv in enumerate(cvs):  # lines run on across the seam
+        if cv.periodic:
+            width = xs[d][1] - xs[d][0]
+            xs[d] = np.concatenate([[xs[d][0] - width], xs[d], [xs[d][-1] + width]])
+            f = np.take(f, np.arange(-1, f.shape[d] + 1) % f.shape[d], axis=d)
+    levels = np.arange(step, top + step / 2, step)
+    if len(levels) and np.nanmax(f) > levels[0]:
+        ax.contour(
+            xs[0],
+            xs[1],
+            np.ma.masked_invalid(f).T,
+            levels,
+            colors="white",
+            linewidths=0.5,
+            alpha=0.8,
+        )
+
+
+def _ceiling(f: Array) -> float:
+    seen = f[np.isfinite(f)]
+    return float(min(_CEILING_KT, max(1.0, seen.max()))) if seen.size else 1.0
+
+
+def _frame(ax: Axes, cvs: Sequence[CVInfo], axes: Sequence[Array]) -> None:
+    for cv, axis, pick in zip(cvs, axes, ("x", "y"), strict=True):
+        edges = _edges(axis)
+        getattr(ax, f"set_{pick}lim")(edges[0], edges[-1])
+        getattr(ax, f"set_{pick}label")(_label(cv))
+        _angle_ticks(getattr(ax, f"{pick}axis"), cv)
+
+
+def surface_figure(result: Result) -> Figure:
+    """The free energy and its standard error, in kT.
+
+    One CV: a line with its ± 1 σ band. Two: a map of F and one of its error, with contour lines in
+    kT, grey where nobody has been, and the states marked at their lowest bin. More: one- and
+    two-dimensional marginals (see `marginals`).
+    """
+    cvs, estimate = result.header.cvs, result.estimate
+    axes = [np.asarray(estimate.axes[c.name]) * _scale(c) for c in cvs]
+    title = f"{result.header.campaign} · {result.status}"
+    if len(cvs) == 1:
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        _line_panel(figure.add_subplot(), result, axes[0])
+        figure.suptitle(title)
+        return figure
+    if len(cvs) > 2:
+        return _pairs_figure(result, axes, title)
+    figure = Figure(figsize=(11.5, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    top = _ceiling(estimate.f_kT)
+    _map(figure, left, axes, estimate.f_kT, top, "viridis", "F / kT")
+    _contours(left, cvs, axes, estimate.f_kT, top)
+    errors = estimate.stderr_kT[np.isfinite(estimate.stderr_kT)]
+    high = float(np.quantile(errors, 0.98)) if errors.size else 1.0
+    _map(figure, right, axes, estimate.stderr_kT, max(high, 1e-3), "cividis", "σ(F) / kT")
+    for ax, name in ((left, "free energy"), (right, "standard error")):
+        _frame(ax, cvs, axes)
+        ax.set_title(name, fontsize="medium")
+    _mark_states(left, result, (0, 1))
+    figure.suptitle(title)
+    return figure
+
+
+def _line_panel(ax: Axes, result: Result, x: Array) -> None:
+    f, err = result.estimate.f_kT, result.estimate.stderr_kT
+    cv = result.header.cvs[0]
+    ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0, label="± 1 σ")
+    counted = "F" if result.estimate.profile is None else "F by counting"
+    ax.plot(x, f, color=STATE_COLOURS[0], lw=1.6, label=counted)
+    top = _ceiling(f)
+    if result.estimate.profile is not None:
+        top = max(top, _ceiling(_paths_line(ax, x, f, result.estimate.profile)))
+    ax.set(xlabel=_label(cv), ylabel="F / kT", xlim=(_edges(x)[0], _edges(x)[-1]))
+    ax.set_ylim(-0.5, top * 1.12 + 0.5)
+    _angle_ticks(ax.xaxis, cv)
+    for i, name in enumerate(result.estimate.states):
+        colour = STATE_COLOURS[(i + 1) % len(STATE_COLOURS)]
+        for lo, hi in [result.header.regions.get(name, {}).get(cv.name, (1.0, 0.0))]:
+            if lo < hi:
+                ax.axvspan(lo * _scale(cv), hi * _scale(cv), color=colour, alpha=0.08, lw=0)
+        at = minimum_of(result, name)
+        if at is not None:
+            spot = at[0] * _scale(cv)
+            ax.annotate(
+                name, (spot, 0.99), xycoords=("data", "axes fraction"), ha="center", va="top",
+                color=colour, fontweight="bold",
+            )  # fmt: skip
+    ax.grid(alpha=0.25)
+    if result.estimate.profile is None:
+        ax.legend(loc="lower right", frameon=False)
+    else:
+        # three entries cover what they stand on
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+
+
+def _paths_line(ax: Axes, x: Array, f: Array, told: ProfileEstimate) -> Array:
+    """The profile by works of paths, shifted to the population of counting where both know it."""
+    p, err = told.f_kT, told.stderr_kT
+    both = np.isfinite(p) & np.isfinite(f)
+    if both.any():
+        p = p + np.log(np.exp(-p[both]).sum() / np.exp(-f[both]).sum())
+    ax.errorbar(x, p, err, fmt="ko", ms=3, lw=1, label="F by paths both ways, ± 1 σ")
+    return p
+
+
+def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:
+    """Marginal free energy −ln Σ exp(−F) over the axes not in `keep`, and a bound on its error.
+
+    The errors' correlations are not stored, so the error is the bound Σ w σ with w the bins' share
+    of the marginal's probability: the triangle inequality, met when they move together.
+    """
+    drop = tuple(d for d in range(f.ndim) if d not in keep)
+    p = np.where(np.isfinite(f), np.exp(-f), 0.0)
+    total = p.sum(axis=drop)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out = np.where(total > 0, -np.log(total), np.nan)
+        bound = (p * np.nan_to_num(err)).sum(axis=drop) / total
+    return out - (np.nanmin(out) if np.isfinite(out).any() else 0.0), bound
+
+
+def _pairs_figure(result: Result, axes: Sequence[Array], title: str) -> Figure:
+    cvs, f, err = result.header.cvs, result.estimate.f_kT, result.estimate.stderr_kT
+    n = len(cvs)
+    figure = Figure(figsize=(3.2 * n + 0.8, 2.8 * n), layout="constrained")
+    grid = figure.subplots(n, n)
+    for i in range(n):
+        for j in range(n):
+            ax = grid[i, j]
+            if j > i:
+                ax.set_axis_off()
+            elif i == j:
+                line, bound = marginals(f, err, (i,))
+                ax.fill_between(
+                    axes[i], line - bound, line + bound, color=STATE_COLOURS[5], alpha=0.5, lw=0
+                )
+                ax.plot(axes[i], line, color=STATE_COLOURS[0], lw=1.4)
+                ax.set(xlabel=_label(cvs[i]), ylabel="F / kT")
+                ax.set_ylim(-0.5, _ceiling(line) * 1.1)
+                _angle_ticks(ax.xaxis, cvs[i])
+            else:
+                pair, _ = marginals(f, err, (j, i))  # axes stay in order, j < i
+                top = _ceiling(pair)
+                _map(figure, ax, (axes[j], axes[i]), pair, top, "viridis", "F / kT")
+                _contours(ax, (cvs[j], cvs[i]), (axes[j], axes[i]), pair, top)
+                _frame(ax, (cvs[j], cvs[i]), (axes[j], axes[i]))
+    figure.suptitle(f"{title} · marginals (bands: upper bound on σ)")
+    return figure

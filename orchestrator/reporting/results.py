@@ -1,0 +1,299 @@
+"""The result of a campaign on disk: `results/free_energy.json`, `fes.csv` and `fes.dat`.
+
+Free energies are in kT; PLUMED's file is in kJ/mol where the system has a temperature. A value that
+is not known (a bin never visited, an error that cannot be estimated) is NaN in memory, null in
+JSON, empty in CSV and inf in PLUMED's file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+
+from msgen.orchestrator.base import Cost, Estimate, LogZ, ProfileEstimate, StateEstimate
+from msgen.orchestrator.run_directory.atomic_files import write_atomic
+from msgen.orchestrator.schema.problems import CampaignError, Problem
+
+ResultStatus = Literal["converged", "exhausted", "running", "failed"]
+"""An interrupted campaign is 'running': it goes on when it is resumed, and `reason` says so."""
+Region = Mapping[str, tuple[float, float]]
+"""A state as an interval per CV, in the CV's unit; lo > hi wraps around a periodic CV."""
+
+SCHEMA_VERSION = 1
+RESULT = Path("results") / "free_energy.json"
+
+
+@dataclass(frozen=True)
+class CVInfo:
+    """Name, periodicity and unit ('rad', 'nm' or '1') of one collective variable."""
+
+    name: str
+    periodic: bool
+    unit: str
+
+    @property
+    def column(self) -> str:
+        """Head of its column in a table: name_unit, or the name alone where there is no unit."""
+        return self.name if self.unit == "1" else f"{self.name}_{self.unit}"
+
+
+@dataclass(frozen=True)
+class RunHeader:
+    """What holds for the whole campaign.
+
+    Attributes
+    ----------
+    campaign : str
+        The campaign's name.
+    temperature_K, kT_kJ_per_mol : float or None
+        None for an analytic system, whose energies carry no unit.
+    cvs : tuple of CVInfo
+        In the order of the surface's axes.
+    regions : Mapping of state name to Region
+        The states the campaign file defines, for marking them in plots; may be empty.
+    """
+
+    campaign: str
+    temperature_K: float | None
+    kT_kJ_per_mol: float | None
+    cvs: tuple[CVInfo, ...]
+    regions: Mapping[str, Region] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A campaign's result so far: what `free_energy.json` holds."""
+
+    header: RunHeader
+    status: ResultStatus
+    reason: str
+    estimate: Estimate
+    cost: Cost
+
+
+def jsonable(value: Any) -> Any:
+    """`value` as plain JSON types; numpy arrays become lists, what is not finite becomes None."""
+    if isinstance(value, np.ndarray):
+        plain = value.astype(object)
+        if value.dtype.kind == "f":
+            plain[~np.isfinite(value)] = None
+        return plain.tolist()
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(v) for v in value]
+    return value
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """The content of `results/free_energy.json`."""
+    header, estimate = result.header, result.estimate
+    states: dict[str, Any] = {}
+    for name, state in estimate.states.items():
+        states[name] = {"f_kT": state.f_kT, "stderr_kT": state.stderr_kT}
+        if name in header.regions:
+            states[name]["region"] = {cv: list(b) for cv, b in header.regions[name].items()}
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "campaign": header.campaign,
+        "status": result.status,
+        "reason": result.reason,
+        "temperature_K": header.temperature_K,
+        "kT_kJ_per_mol": header.kT_kJ_per_mol,
+        "cvs": [{"name": c.name, "periodic": c.periodic, "unit": c.unit} for c in header.cvs],
+        "surface": {
+            "axes": estimate.axes,
+            "f_kT": estimate.f_kT,
+            "stderr_kT": estimate.stderr_kT,
+        },
+        "states": states,
+        "profile": _profile(estimate),
+        "log_z": None if estimate.log_z is None else asdict(estimate.log_z),
+        "diagnostics": {
+            **estimate.diagnostics,
+            "converged": estimate.converged,
+            "unmet": estimate.unmet,
+        },
+        "cost": asdict(result.cost),
+    }
+    return cast("dict[str, Any]", jsonable(content))
+
+
+def _profile(estimate: Estimate) -> dict[str, Any] | None:
+    """F along the one CV from the works of paths, beside counting: the surface."""
+    p = estimate.profile
+    if p is None:
+        return None
+    return {
+        "axes": estimate.axes,
+        "bidirectional": {"f_kT": p.f_kT, "stderr_kT": p.stderr_kT},
+        "counting": {"f_kT": estimate.f_kT, "stderr_kT": estimate.stderr_kT},
+        "paths": p.paths,
+    }
+
+
+def write_result(run_dir: Path, result: Result) -> Path:
+    """Rewrite `results/free_energy.json` atomically; returns its path."""
+    path = Path(run_dir) / RESULT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, json.dumps(to_json(result), allow_nan=False) + "\n")
+    return path
+
+
+def read_result(run_dir: Path) -> Result:
+    """The result in a run directory, complete or still running.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no round has been committed there yet.
+    SpecError
+        If the file was written by a version of msgen with another layout.
+    """
+    path = Path(run_dir) / RESULT
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no result yet; the first comes after the first round")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise _spec_error(
+            ("schema_version",),
+            version,
+            f"{path} has a layout this msgen does not know",
+            f"read it with the msgen that wrote it; this one reads version {SCHEMA_VERSION}",
+        )
+    if content["status"] not in get_args(ResultStatus):
+        raise _spec_error(
+            ("status",), content["status"], f"{path} is damaged", "resume the run to rewrite it"
+        )
+    states = {
+        name: StateEstimate(s["f_kT"], s["stderr_kT"]) for name, s in content["states"].items()
+    }
+    regions = {
+        name: {cv: (float(lo), float(hi)) for cv, (lo, hi) in s["region"].items()}
+        for name, s in content["states"].items()
+        if "region" in s
+    }
+    diagnostics = dict(content["diagnostics"])
+    converged, unmet = diagnostics.pop("converged"), diagnostics.pop("unmet")
+    surface = content["surface"]
+    return Result(
+        RunHeader(
+            content["campaign"],
+            content["temperature_K"],
+            content["kT_kJ_per_mol"],
+            tuple(CVInfo(c["name"], c["periodic"], c["unit"]) for c in content["cvs"]),
+            regions,
+        ),
+        content["status"],
+        content["reason"],
+        Estimate(
+            axes={k: np.asarray(v, dtype=np.float64) for k, v in surface["axes"].items()},
+            f_kT=np.asarray(surface["f_kT"], dtype=np.float64),
+            stderr_kT=np.asarray(surface["stderr_kT"], dtype=np.float64),
+            states=states,
+            diagnostics=diagnostics,
+            converged=converged,
+            unmet=tuple(unmet),
+            # results of before log Z was reported have no such key
+            log_z=LogZ(**content["log_z"]) if content.get("log_z") else None,
+            profile=_read_profile(content.get("profile")),
+        ),
+        Cost(**content["cost"]),
+    )
+
+
+def _read_profile(content: Mapping[str, Any] | None) -> ProfileEstimate | None:
+    if not content:
+        return None
+    f, err = (
+        np.asarray(content["bidirectional"][name], dtype=np.float64)
+        for name in ("f_kT", "stderr_kT")
+    )
+    return ProfileEstimate(f, err, int(content["paths"]))
+
+
+def _spec_error(field: tuple[str, ...], value: object, problem: str, remedy: str) -> Exception:
+    from msgen.systems.errors import SpecError  # brings torch, which `status` does not wait for
+
+    return SpecError(field, value, problem, remedy)
+
+
+def committed_result(run_dir: Path) -> Result:
+    """What `read_result` gives, for the command line.
+
+    Raises
+    ------
+    CampaignError
+        If no round has been committed yet, or another version of msgen wrote the result.
+    """
+    try:
+        return read_result(run_dir)
+    except (FileNotFoundError, ValueError) as error:
+        remedy = "Wait for the first round, or give another run directory"
+        problem = Problem(("DIR",), str(run_dir), str(error), remedy)
+        raise CampaignError("command line", [problem]) from None
+
+
+def csv_lines(result: Result) -> Iterator[str]:
+    """`fes.csv`: one row per bin, the last CV fastest."""
+    estimate = result.estimate
+    yield ",".join([*(c.column for c in result.header.cvs), "f_kT", "stderr_kT"])
+    axes = [np.asarray(estimate.axes[c.name]) for c in result.header.cvs]
+    for index in np.ndindex(*estimate.f_kT.shape):
+        values = [axis[i] for axis, i in zip(axes, index, strict=True)]
+        values += [estimate.f_kT[index], estimate.stderr_kT[index]]
+        yield ",".join(f"{v:.9g}" if math.isfinite(v) else "" for v in values)
+
+
+def plumed_lines(result: Result) -> Iterator[str]:
+    """`fes.dat`: a grid file as PLUMED's `sum_hills` writes it, with a column for the error.
+
+    Grid points are the bin centres, so that point i of a CV lies at
+    min + i (max − min)/nbins: for a periodic CV, max is one period above min; for another, the last
+    centre, with one bin fewer than points. The first CV runs fastest.
+    """
+    header, estimate = result.header, result.estimate
+    names = [c.name for c in header.cvs]
+    unit = "kT" if header.kT_kJ_per_mol is None else "kJ/mol"
+    scale = 1.0 if header.kT_kJ_per_mol is None else header.kT_kJ_per_mol
+    yield "#! FIELDS " + " ".join([*names, "file.free", "err"])
+    axes = [np.asarray(estimate.axes[n], dtype=np.float64) for n in names]
+    for cv, axis in zip(header.cvs, axes, strict=True):
+        bins = len(axis) if cv.periodic else max(len(axis) - 1, 1)
+        top = axis[0] + 2 * math.pi if cv.periodic else axis[-1]
+        yield f"#! SET min_{cv.name} {axis[0]:.9f}"
+        yield f"#! SET max_{cv.name} {top:.9f}"
+        yield f"#! SET nbins_{cv.name} {bins}"
+        yield f"#! SET periodic_{cv.name} {'true' if cv.periodic else 'false'}"
+    yield f"# free energies and their standard errors in {unit}; inf where never visited"
+    for reverse in np.ndindex(*estimate.f_kT.shape[::-1]):
+        index = reverse[::-1]
+        if index[0] == 0 and len(axes) > 1 and any(reverse):
+            yield ""
+        known = math.isfinite(estimate.f_kT[index])
+        f = scale * estimate.f_kT[index] if known else math.inf
+        e = scale * estimate.stderr_kT[index]
+        cells = [f"{axis[i]:15.9f}" for axis, i in zip(axes, index, strict=True)]
+        yield " ".join([*cells, f"{f:15.9f}", f"{e if math.isfinite(e) else math.inf:15.9f}"])
+
+
+def write_tables(run_dir: Path, result: Result) -> list[Path]:
+    """Write `results/fes.csv` and `results/fes.dat`; returns their paths."""
+    folder = Path(run_dir) / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, lines in (("fes.csv", csv_lines(result)), ("fes.dat", plumed_lines(result))):
+        write_atomic(folder / name, "\n".join(lines) + "\n")
+        written.append(folder / name)
+    return written

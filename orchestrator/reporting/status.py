@@ -1,0 +1,80 @@
+"""How far a run is, in a few lines, and quickly: nothing that is slow to import is needed here."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from msgen.orchestrator.reporting.history import read_history
+from msgen.orchestrator.reporting.progress import count, duration, overhead, result_lines
+from msgen.orchestrator.reporting.results import Result, committed_result
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.lock import RunLock
+from msgen.orchestrator.schema.problems import CampaignError
+
+
+def is_alive(run_dir: Path) -> bool:
+    """Whether a process holds the run directory's lock at this moment."""
+    try:
+        file = RunLock(Path(run_dir)).path.open("rb")
+    except OSError:
+        return False
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def status(run_dir: Path) -> str:
+    """How far a run is: phase, states, cost, what is unmet and what went wrong, a line each."""
+    run_dir = Path(run_dir)
+    events = EventLog(run_dir / "events.jsonl").read()
+    alive = is_alive(run_dir)
+    try:
+        result = committed_result(run_dir)
+    except CampaignError:
+        what = "is running, no round committed yet" if alive else "has not committed any round"
+        return f"{run_dir} {what}"
+    estimate, cost = result.estimate, result.cost
+    word: str = result.status
+    if word == "running":
+        word = "running" if alive else "stopped, to be resumed"
+    lines = [f"{result.header.campaign}: {word} — {result.reason}"]
+    if events:
+        when = datetime.fromisoformat(str(events[-1]["time"]))
+        ago = max(0.0, (datetime.now(UTC) - when).total_seconds())
+        lines.append(f"  last sign of life {duration(ago)} ago")
+    history = read_history(run_dir)
+    if history:
+        lines.append(f"  phase {history[-1].phase}, round {history[-1].round}")
+    lines += result_lines(estimate)
+    lines.append(
+        f"  {count(cost.energy_evaluations)} energy evaluations · wall {duration(cost.wall_s)} · "
+        f"{overhead(cost)}"
+    )
+    lines += [f"  unmet: {what}" for what in estimate.unmet]
+    lines += [f"  warning: {what}" for what in warnings_of(result, events)]
+    if not alive and result.status in ("running", "failed"):
+        lines.append("  to go on: the same msgen-run command again")
+    return "\n".join(lines)
+
+
+def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reader of the result should know."""
+    found = [str(w) for w in result.estimate.diagnostics.get("warnings", ())]
+    for name, times in dict(result.estimate.diagnostics.get("isomers_left_out") or {}).items():
+        found.append(f"not the same molecule, left out ({times} times): {name}")
+    lost = [e for e in events if e["event"] == "failure"]
+    if lost:
+        cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]
+        found.append(f"{len(lost)} work orders failed; the last: {cause}")
+    if result.status == "exhausted":
+        found.append(
+            "the budget was spent before every criterion held: the errors may not cover yet"
+        )
+    return found

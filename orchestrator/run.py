@@ -1,0 +1,256 @@
+"""From a checked campaign to a finished one: wires all that takes part in it."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+
+from msgen.actors.base import Tree
+from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.controller import Outcome
+from msgen.orchestrator.loop.job import Job, Resources
+from msgen.orchestrator.loop.replica_policy import Elastic
+from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.run_directory import provenance
+from msgen.orchestrator.run_directory.atomic_files import read_lines, write_atomic
+from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.lock import RunLock
+from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.schema.baseline_rules import own_temperature
+from msgen.orchestrator.validate import RESOLVED, Checked
+
+_GPU_PLATFORMS = ("CUDA", "OpenCL", "HIP")
+
+
+def run_campaign(
+    checked: Checked,
+    *,
+    run_dir: Path,
+    resume: str = "auto",
+    address: str = "local",
+    source: Path | None = None,
+) -> Status:
+    """Run a campaign to its end, or go on with the one in `run_dir`.
+
+    Parameters
+    ----------
+    checked : Checked
+    run_dir : Path
+    resume : {'auto', 'must', 'never'}
+        Whether a run in `run_dir` is gone on with; 'must' and 'never' refuse the other case.
+    address : str
+        Ray cluster: 'local' starts one here, 'auto' finds a running one, else its address. Not
+        looked at with ``executor: inline``.
+    source : Path, optional
+        The campaign file, kept as ``campaign.yaml`` and named in what is said about resuming.
+
+    Returns
+    -------
+    Status
+        'converged', 'exhausted', 'interrupted' or 'failed'.
+
+    Raises
+    ------
+    LockedError
+        If another process works in `run_dir`.
+    FileExistsError, FileNotFoundError
+        If `resume` does not allow what is there.
+    """
+    campaign = checked.campaign
+    with RunLock(run_dir):
+        begun = (run_dir / RESOLVED).exists()
+        if resume == "never" and begun:
+            raise FileExistsError(f"{run_dir} holds a run already; --resume auto goes on with it")
+        if resume == "must" and not begun:
+            raise FileNotFoundError(f"{run_dir} holds no run to resume")
+        platform = _platform(checked, run_dir)
+        provenance.write(
+            run_dir,
+            campaign=campaign.name,
+            seed=campaign.seed,
+            platform=platform,
+            deterministic=platform == "Reference" if platform else checked.system.deterministic,
+        )
+        resolved = yaml.safe_dump(campaign.to_dict(), sort_keys=False, allow_unicode=True)
+        given = resolved if source is None else source.read_text(encoding="utf-8")
+        write_atomic(run_dir / "campaign.yaml", given)
+        write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
+        job = _job(checked, run_dir, platform)
+        command = f"msgen-run {source or run_dir / 'campaign.yaml'}"
+        if run_dir.parent != Path(campaign.output.directory):
+            command += f" --output-dir {run_dir.parent}"
+        # without them it would be another campaign
+        command += "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
+        reporter = _reporter(checked, run_dir, command)
+        return run_job(job, reporter, executor=campaign.executor, address=address).status
+
+
+def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "local") -> Outcome:
+    """Run a job 'inline' or with 'ray'.
+
+    SIGINT or SIGTERM end it after the round, a second one drops the round, and a third ends it in
+    the middle of an order.
+    """
+    stop = StopFlag()
+    try:
+        if executor == "inline":
+            with _signals(stop):
+                return job.run_inline(reporter, stop)
+        # here: inline campaigns need no ray
+        from msgen.orchestrator.executors.ray import controller as ray_controller
+
+        with ray_controller.cluster(address), _signals(stop):
+            return ray_controller.run(job, reporter, stop)
+    except KeyboardInterrupt:
+        reason = (
+            "stopped in the middle of a round; the same command goes on after the last whole one"
+        )
+        reporter.close("interrupted", reason)
+        return Outcome("interrupted", reason, Cost())
+
+
+def build_strategy(setup: Tree) -> Strategy:
+    """The strategy of the campaign that a worker's setup belongs to."""
+    from msgen.orchestrator import strategies
+    from msgen.systems import build_cvs, build_system
+
+    base_dir = Path(setup["base_dir"])
+    system = build_system(setup["system"], base_dir, platform=setup["platform"])
+    cvs = build_cvs(setup["cvs"], system, base_dir)
+    return strategies.build(Campaign.parse(setup["campaign"]), system, cvs)
+
+
+def _platform(checked: Checked, run_dir: Path) -> str | None:
+    """The OpenMM platform: the one this run began with, else as asked, else measured now."""
+    if not checked.campaign.is_molecular:
+        return None
+    kept = provenance.read(run_dir).get("platform")
+    if kept:
+        return str(kept)
+    from msgen.systems import build_system
+
+    system: Any = build_system(checked.campaign.spec_system(), checked.base_dir)
+    return str(system.platform_name)
+
+
+def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
+    campaign = checked.campaign
+    asked = campaign.resources
+    shelved = campaign.shelved(checked.system.n_dof)
+    setup: Tree = {
+        "campaign": campaign.to_dict(),
+        "system": campaign.spec_system(),
+        "cvs": campaign.spec_cvs(),
+        "states": campaign.spec_states(),
+        "strategy": campaign.spec_strategy(),
+        "model": campaign.spec_model(),
+        "base_dir": str(checked.base_dir),
+        "platform": platform,
+        "seed": campaign.seed,
+        "threads": asked.threads,
+        "trajectory": campaign.output.trajectory == "dcd",
+        "shelf": str(run_dir.absolute() / "walkers") if shelved else None,
+    }
+    return Job(
+        run_dir=run_dir.absolute(),
+        setup=setup,
+        build=build_strategy,
+        lag=int(campaign.spec_strategy().get("lag", 1)),
+        limits=Limits(
+            energy_evaluations=campaign.budget.energy_evaluations,
+            wall_s=campaign.budget.wall,
+            rounds=campaign.budget.rounds,
+        ),
+        elastic=_elastic(campaign),
+        resources=Resources(
+            workers=asked.workers if isinstance(asked.workers, int) else None,
+            cpus_per_worker=asked.cpus_per_worker,
+            threads=asked.threads,
+            trainer_gpus=asked.trainer_gpus if asked.trainer_gpus != "auto" else None,
+            gpu_workers=platform in _GPU_PLATFORMS,
+            deadline_s=asked.deadline if asked.deadline != "auto" else None,
+        ),
+    )
+
+
+def _elastic(campaign: Campaign) -> Elastic | None:
+    asked = campaign.replicas
+    if isinstance(asked, int):
+        return None
+    within = campaign.budget.wall if asked.within is None else asked.within
+    return Elastic(asked.min, asked.max, campaign.converge.state_error, within)
+
+
+def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
+    from msgen.orchestrator.reporting.history import rewind_history
+    from msgen.orchestrator.reporting.monitor import Monitor
+    from msgen.orchestrator.reporting.progress import Progress
+    from msgen.orchestrator.reporting.results import CVInfo, RunHeader
+
+    campaign = checked.campaign
+    molecular = campaign.is_molecular
+    header = RunHeader(
+        campaign=campaign.name,
+        temperature_K=own_temperature(campaign),
+        kT_kJ_per_mol=checked.system.kT if molecular else None,
+        cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
+        regions=campaign.spec_states() or {},
+    )
+    first = _first_reported(run_dir)
+    target = campaign.converge.state_error
+    show = Progress(
+        campaign.name,
+        str(run_dir / "results"),
+        command,
+        target_kT=target,
+        history=rewind_history(run_dir, first),
+    )
+    return Monitor(
+        run_dir,
+        header,
+        next_round=first,
+        target_kT=target,
+        show=show,
+        tensorboard=campaign.output.tensorboard,
+    )
+
+
+def _first_reported(run_dir: Path) -> int:
+    """The round that a (resumed) controller will report first: the last one that is whole."""
+    commits = read_lines(run_dir / "commits.jsonl")
+    if not commits:
+        return 0
+    return Checkpoints(run_dir / "checkpoints").load(int(commits[-1]["round"]))[0]
+
+
+@contextmanager
+def _signals(stop: StopFlag) -> Iterator[None]:
+    """SIGINT and SIGTERM ask the campaign to stop; nothing changes outside the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.request()
+        if stop.requests == 1:
+            word = "stopping after this round; once more drops the round\n"
+            sys.stderr.write(f"{signal.Signals(number).name}: {word}")
+        if stop.requests > 2:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

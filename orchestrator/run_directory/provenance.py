@@ -1,0 +1,96 @@
+"""``provenance.json``: what a campaign was run with, and whether it can be repeated bit for bit."""
+
+from __future__ import annotations
+
+import json
+import platform as machine
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from msgen.orchestrator.run_directory.atomic_files import write_atomic
+from msgen.orchestrator.run_directory.layout_versions import admit
+
+SCHEMA_VERSION = 1
+FILE = "provenance.json"
+_PACKAGES = (
+    "msgen",
+    "numpy",
+    "scipy",
+    "torch",
+    "openmm",
+    "mdtraj",
+    "pymbar",
+    "zuko",
+    "ray",
+    "zarr",
+)
+
+
+def versions() -> dict[str, str]:
+    """Python's version and those of the packages that numbers depend on."""
+    found = {"python": sys.version.split()[0]}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # ray is not needed by `executor: inline`
+            continue
+    return found
+
+
+def read(run_dir: Path) -> dict[str, Any]:
+    """The run's provenance; {} before it has one, or where it cannot be read."""
+    try:
+        record = json.loads((run_dir / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def write(
+    run_dir: Path, *, campaign: str, seed: int, platform: str | None, deterministic: bool
+) -> dict[str, Any]:
+    """Write ``provenance.json``; versions of earlier starts that differed are kept in it.
+
+    Parameters
+    ----------
+    run_dir : Path
+    campaign : str
+    seed : int
+    platform : str or None
+        OpenMM platform chosen for this run, None for an analytic system.
+    deterministic : bool
+        Of the system on that platform.
+
+    Raises
+    ------
+    FormatError
+        If what is there was written in another layout.
+    """
+    before = read(run_dir)
+    if before:
+        writer = before.get("versions", {}).get("msgen")
+        admit({**before, "msgen": writer}, SCHEMA_VERSION, {}, run_dir / FILE)
+    now = versions()
+    earlier = list(before.get("earlier_versions", []))
+    if before.get("versions", now) != now:
+        earlier.append(before["versions"])
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "campaign": campaign,
+        "seed": seed,
+        "platform": platform,
+        "deterministic": deterministic,
+        "determinism": (
+            "the same seed, versions and kind of processor give the same samples bit for bit"
+            if deterministic
+            else f"platform {platform or 'of the system'} does not repeat itself bit for bit: "
+            "a resumed run samples the same ensemble, with other numbers"
+        ),
+        "versions": now,
+        "earlier_versions": earlier,
+        "machine": {"system": machine.platform(), "processor": machine.machine()},
+    }
+    write_atomic(run_dir / FILE, json.dumps(record, indent=1) + "\n")
+    return record

@@ -1,0 +1,124 @@
+"""States found from the sampled CV density, where the campaign names none."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.estimators.histogram import Grid
+from msgen.systems.base import Array
+
+PERSISTENCE = 2.0
+"""kT by which a basin's barrier must stand above its bottom to count."""
+MAX_BASINS = 12
+
+
+def find_basins(
+    counts: NDArray[Any],
+    grid: Grid,
+    names: tuple[str, ...],
+    persistence: float = PERSISTENCE,
+    smooth: float = 1.0,
+) -> Partition:
+    """Watershed of −ln(density), shallow basins merged into the neighbour over the lowest pass.
+
+    Bins are taken in order of falling density; each joins the basin of a denser neighbour or starts
+    its own; where two meet, the one whose bottom is less than `persistence` below the pass is
+    merged (topological persistence: Edelsbrunner et al., Discrete Comput. Geom. 28, 511, 2002).
+    Bins never seen go to the nearest basin.
+
+    Parameters
+    ----------
+    counts : Array, grid shape
+        Weight of every bin.
+    persistence : float
+        kT.
+    smooth : float
+        Width of the Gaussian the counts are smoothed with, in bins.
+    """
+    wrap = ["wrap" if p else "nearest" for p in grid.periodic]
+    density = ndimage.gaussian_filter(np.asarray(counts, dtype=np.float64), smooth, mode=wrap)
+    with np.errstate(divide="ignore"):
+        f = -np.log(density / density.max())
+    label = np.full(f.shape, -1, dtype=np.int64)
+    parent: list[int] = []
+    bottom: list[float] = []
+
+    def root(b: int) -> int:
+        while parent[b] != b:
+            b = parent[b]
+        return b
+
+    for flat in np.argsort(f, axis=None, kind="stable"):
+        at = np.unravel_index(flat, f.shape)
+        if not np.isfinite(f[at]):
+            break
+        met = sorted(
+            {root(int(label[n])) for n in _neighbours(at, f.shape, grid.periodic) if label[n] >= 0},
+            key=lambda b: (bottom[b], b),
+        )
+        if not met:
+            label[at] = len(parent)
+            parent.append(len(parent))
+            bottom.append(float(f[at]))
+            continue
+        label[at] = met[0]
+        for other in met[1:]:
+            if f[at] - bottom[other] < persistence:
+                parent[other] = met[0]
+    final = np.array([root(b) for b in range(len(parent))], dtype=np.int64)
+    merged = np.where(label >= 0, final[label], -1)
+    return _partition(merged, f, grid, names)
+
+
+def _neighbours(
+    at: tuple[np.intp, ...], shape: tuple[int, ...], periodic: tuple[bool, ...]
+) -> list[tuple[int, ...]]:
+    out = []
+    for step in itertools.product((-1, 0, 1), repeat=len(shape)):
+        if not any(step):
+            continue
+        moved = [int(a) + s for a, s in zip(at, step, strict=True)]
+        if all(p or 0 <= m < n for m, n, p in zip(moved, shape, periodic, strict=True)):
+            out.append(tuple(m % n for m, n in zip(moved, shape, strict=True)))
+    return out
+
+
+def _partition(label: Array, f: Array, grid: Grid, names: tuple[str, ...]) -> Partition:
+    """Deepest basin first; unseen bins to the nearest; named by the place of the bottom."""
+    bottoms = {b: float(f[label == b].min()) for b in np.unique(label[label >= 0])}
+    kept = sorted(bottoms, key=lambda b: (bottoms[b], b))[:MAX_BASINS]
+    known = np.isin(label, kept)
+    # a tile on each side of a periodic axis, so that 'nearest' knows of the seam
+    tiles = [3 if p else 1 for p in grid.periodic]
+    _, nearest = ndimage.distance_transform_edt(~np.tile(known, tiles), return_indices=True)
+    centre = tuple(
+        slice(n, 2 * n) if p else slice(0, n) for n, p in zip(f.shape, grid.periodic, strict=True)
+    )
+    source = tuple(axis[centre] % n for axis, n in zip(nearest, f.shape, strict=True))
+    filled = label[source]
+    labels = np.zeros(f.shape, dtype=np.int64)
+    titles = []
+    for k, b in enumerate(kept):
+        labels[filled == b] = k
+        at = np.unravel_index(np.argmin(np.where(label == b, f, np.inf)), f.shape)
+        titles.append(_title(at, grid, names))
+    edges = tuple(
+        e if p else np.concatenate([[-np.inf], e[1:-1], [np.inf]])
+        for e, p in zip(grid.edges, grid.periodic, strict=True)
+    )
+    return Partition(edges, labels, tuple(titles))
+
+
+def _title(at: tuple[np.intp, ...], grid: Grid, names: tuple[str, ...]) -> str:
+    parts = []
+    for c, name in enumerate(names):
+        value = grid.centres[c][at[c]]
+        text = f"{np.degrees(value):.0f}" if grid.periodic[c] else f"{value:.3g}"
+        parts.append(f"{name}={text}")
+    return ",".join(parts)

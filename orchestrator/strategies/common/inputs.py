@@ -1,0 +1,132 @@
+"""What a strategy knows of the campaign: plain numbers, no engine and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Tree
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.convergence.judge import Criteria
+from msgen.orchestrator.estimators.histogram import Grid
+from msgen.systems.base import Array, Walkers
+
+BATCH = 64
+"""Replicas of an analytic system that one order advances together; part of the random streams."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The campaign, as the strategies see it.
+
+    Attributes
+    ----------
+    names : tuple of str
+        CVs.
+    grid : Grid
+        Of the surface.
+    boxes : Mapping or None
+        Named states as boxes; None where they are to be found.
+    strategy : Mapping
+        The campaign's `strategy:` section, in internal units.
+    criteria : Criteria
+    replicas : int
+    seed : int
+    start : Walkers
+        The one structure.
+    start_xi : Array, shape (C,)
+    molecular : bool
+    kT : float
+        In the system's unit.
+    slopes : Array, shape (C, D)
+        (∂ξ/∂x)² of each CV at the start.
+    masses : Array, shape (D,)
+        The system's own.
+    coordinates : bool
+        Whether every CV is a coordinate of the configuration itself.
+    stride : int
+        Local steps between two readings of the CVs.
+    shelved : bool
+        Whether walkers lie in files of their own, see `msgen.actors.walker_files`.
+    """
+
+    names: tuple[str, ...]
+    grid: Grid
+    boxes: Mapping[str, Mapping[str, tuple[float, float]]] | None
+    strategy: Mapping[str, Any]
+    criteria: Criteria
+    replicas: int
+    seed: int
+    start: Walkers
+    start_xi: Array
+    molecular: bool
+    kT: float
+    slopes: Array
+    masses: Array
+    coordinates: bool
+    stride: int
+    shelved: bool = False
+
+    @property
+    def periodic(self) -> NDArray[np.bool_]:
+        return np.array(self.grid.periodic, dtype=bool)
+
+    @property
+    def dim(self) -> int:
+        return len(self.names)
+
+    @property
+    def lower(self) -> Array:
+        """Lower end of every CV's range."""
+        return np.array([e[0] for e in self.grid.edges])
+
+    @property
+    def upper(self) -> Array:
+        """Upper end of every CV's range."""
+        return np.array([e[-1] for e in self.grid.edges])
+
+    @property
+    def scale(self) -> Array:
+        """Unit of distance along each CV: 1 rad, or the range over 2π."""
+        return np.asarray((self.upper - self.lower) / (2.0 * np.pi))
+
+    @property
+    def spacing(self) -> Array:
+        """Width of a bin along each CV."""
+        return np.asarray((self.upper - self.lower) / np.array(self.grid.shape))
+
+    @property
+    def local_g(self) -> Conditional:
+        """g of the flattened sampling: σ is one bin, so that a ladder on the grid is smooth."""
+        return Conditional(1.0 / self.spacing**2, self.periodic)
+
+    @property
+    def batch(self) -> int:
+        """Replicas in one order."""
+        return 1 if self.molecular else BATCH
+
+    def stable_step(self, kappa: Array, masses: Array | None) -> float:
+        """A time step well inside the stability of velocity Verlet for restraints of `kappa`.
+
+        A restraint's frequency is √(κ kT |∇ξ|²/m); twice its inverse is the limit, a quarter of it
+        is returned.
+        """
+        m = self.masses if masses is None else masses
+        inverse = np.divide(1.0, m, out=np.zeros_like(m), where=m > 0)
+        stiffest = float(np.max(kappa * (self.slopes @ inverse)))
+        return 0.5 / float(np.sqrt(self.kT * stiffest))
+
+    def states(self) -> Partition | None:
+        """The named states and the rest; None where they are still to be found."""
+        if self.boxes is None:
+            return None
+        return Partition.from_boxes(self.boxes, self.names, self.periodic)
+
+    def broad(self) -> Tree:
+        """The broad proposal over λ."""
+        return {"periodic": self.periodic, "lower": self.lower, "upper": self.upper}

@@ -1,0 +1,298 @@
+"""What the production phase has gathered, and the free energies that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.convergence.judge import Passages, judge
+from msgen.orchestrator.estimators.diagnostics import (
+    effective_samples,
+    passages,
+    round_trips,
+    split_r_hat,
+)
+from msgen.orchestrator.estimators.histogram import block_sums
+from msgen.orchestrator.estimators.stratified import combine
+from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
+from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.works import Works
+from msgen.systems.base import Array
+
+RECORDS = 25
+"""Readings of the CVs that R̂ and the effective sample size keep, per replica and round."""
+MOST_RECORDS, ALL_RECORDS = 2000, 200_000
+"""When a replica, or all of them, have more, every second one is dropped."""
+MOST_BLOCKS = 256
+"""Of a stratum: errors are as good from so many independent blocks as from more, and a block weighs
+8 bytes a bin in every checkpoint."""
+
+
+@dataclass
+class Production:
+    """Sums over frozen rounds, in independent blocks: a replica each, several where there are many.
+
+    Attributes
+    ----------
+    stratum, block : int array, shape (R,)
+        Where each replica is kept, and what it is counted to; a block is of one stratum.
+    bins, states : Array, shapes (B, grid size) and (B, states)
+        Weight 1/B of the samples in each bin and state.
+    series : Array, shape (R, T, C)
+        Thinned CVs; NaN while a replica was not there, rested or did not count yet.
+    labels : int array, shape (R, T)
+        Their states; −1 there.
+    works : Works
+    rounds : int
+    stride : int
+        Only every `stride`-th reading goes into the series.
+    """
+
+    stratum: NDArray[np.int64]
+    block: NDArray[np.int64]
+    bins: Array
+    states: Array
+    series: Array
+    labels: NDArray[np.int64]
+    works: Works
+    rounds: int = 0
+    stride: int = 1
+
+    @classmethod
+    def start(cls, problem: Problem, stratum: NDArray[np.int64], n_states: int) -> Production:
+        """Nothing gathered yet."""
+        none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
+        bins, states = (np.zeros((0, w)) for w in width)
+        series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
+        made = cls(none, none, bins, states, series, labels, Works.empty())
+        made.grow(stratum)
+        return made
+
+    def grow(self, stratum: NDArray[np.int64]) -> None:
+        """Make room for replicas that came since; `stratum` is of all, the new ones last."""
+        more = len(stratum) - len(self.stratum)
+        if not more:
+            return
+        self.stratum = np.array(stratum)
+        self.block = blocks_of(self.stratum, self.block)
+        blocks = int(self.block.max()) + 1 - len(self.bins)
+        self.bins, self.states = (
+            np.concatenate([a, np.zeros((blocks, a.shape[1]))]) for a in (self.bins, self.states)
+        )
+        missed = np.full((more, *self.series.shape[1:]), np.nan)
+        self.series = np.concatenate([self.series, missed])
+
+    def absorb(
+        self,
+        problem: Problem,
+        states: Partition,
+        segments: Sequence[Segment],
+        counted: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Add a round's segments; of the replicas that are `counted`, shape (R,), if given."""
+        r = len(self.stratum)
+        counted = np.ones(r, dtype=bool) if counted is None else counted
+        columns = [s.samples for s in segments if "cvs" in s.samples]
+        replica = np.concatenate([c["replica"] for c in columns]).astype(np.int64)
+        keep = np.flatnonzero(counted[replica])
+        # replica after replica, each in the order of time
+        keep = keep[np.argsort(replica[keep], kind="stable")]
+        xi, replica = np.concatenate([c["cvs"] for c in columns])[keep], replica[keep]
+        weight = None
+        if all("log_bias" in c for c in columns):
+            weight = np.exp(-np.concatenate([c["log_bias"] for c in columns])[keep])
+        block, b = self.block[replica], len(self.bins)
+        self.bins += block_sums(problem.grid.index(xi), problem.grid.size, block, b, weight)
+        self.states += block_sums(states.assign(xi), len(states), block, b, weight)
+        ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
+        length = min(RECORDS, int(number.min())) if len(ids) else 0
+        fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
+        for i, first, n in zip(ids, begin, number, strict=True):
+            at = first + np.linspace(0, n - 1, min(RECORDS, n)).astype(int)
+            fresh[i] = xi[at[: length : self.stride]]
+        self.series = np.concatenate([self.series, fresh], axis=1)
+        if self.series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
+            self.series, self.stride = self.series[:, ::2], self.stride * 2
+        flat = states.assign(self.series.reshape(-1, problem.dim))
+        self.labels = flat.reshape(self.series.shape[:2])
+        works = Works.of(segments)
+        self.works = self.works.and_(works.of_replicas(counted))
+        self.rounds += 1
+
+    def estimate(
+        self,
+        problem: Problem,
+        states: Partition,
+        stratified: bool,
+        acceptance: Mapping[str, float],
+        extra: Mapping[str, Any],
+        missing: Sequence[str] = (),
+        bridge: tuple[NetworkResult, Mapping[tuple[int, int], float]] | None = None,
+    ) -> Estimate:
+        """Free energies with one error each, and the verdict on convergence.
+
+        `bridge` joins strata otherwise than by the works: their free energies, with influences of
+        the blocks and of others after them, and the overlap of each pair that they rest on.
+        """
+        n_strata = int(self.stratum.max()) + 1 if len(self.stratum) else 1
+        overlaps: Mapping[tuple[int, int], float] = {}
+        if stratified:
+            n_strata = len(states)
+        if bridge is not None:
+            network, overlaps = bridge
+        elif stratified:
+            network = self.works.network(n_strata, self.block)
+            overlaps = self.works.overlaps(network.f)
+        else:
+            network = solve_network(1, [])
+        surface = combine(self._by_stratum(self.bins, n_strata, network), network).surface(
+            problem.grid.shape
+        )
+        populations = combine(self._by_stratum(self.states, n_strata, network), network)
+        values: dict[str, StateEstimate] = {}
+        for k, name in enumerate(states.names):
+            f, error = populations.difference(0, k) if k else (0.0, 0.0)
+            known = np.isfinite(f) and bool(np.isfinite(populations.f[0]))
+            finite = known and np.isfinite(error)
+            values[name] = StateEstimate(
+                float(f) if known else None, float(error) if finite else None
+            )
+        chains = [self._chains(s) for s in np.unique(self.stratum)]
+        r_hat = self._r_hat(problem, chains)
+        ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
+        trips = round_trips(list(self.labels), len(states))
+        left, returned = passages(list(self.labels), len(states))
+        names = states.names
+        converged, unmet = judge(
+            problem.criteria,
+            state_errors={n: v.stderr_kT for n, v in values.items()},
+            surface_f=surface.f,
+            surface_err=surface.stderr,
+            r_hat=r_hat,
+            ess=ess,
+            stratified=stratified,
+            round_trips={
+                (names[a], names[b]): int(trips[a, b])
+                for a in range(len(names))
+                for b in range(a + 1, len(names))
+            },
+            passages={n: Passages(int(left[k]), int(returned[k])) for k, n in enumerate(names)},
+            overlaps={(names[a], names[b]): v for (a, b), v in overlaps.items()},
+        )
+        unmet = (*(f"{n}: never found" for n in missing), *unmet)
+        diagnostics: dict[str, Any] = {
+            "ess": float(ess),
+            "r_hat": max(r_hat.values(), default=float("nan")),
+            "acceptance": dict(acceptance),
+            "round_trips": int(sum(trips[a, b] for a in range(len(names)) for b in range(a))),
+            "overlap": {f"{names[a]}–{names[b]}": v for (a, b), v in overlaps.items()},
+            "paths": len(self.works),
+            **extra,
+        }
+        return Estimate(
+            dict(zip(problem.names, problem.grid.centres, strict=True)),
+            surface.f,
+            surface.stderr,
+            values,
+            diagnostics,
+            converged and not missing,
+            unmet,
+        )
+
+    def _chains(self, stratum: int) -> list[Array]:
+        """The series of a stratum's replicas, without the rounds they missed."""
+        mine = self.series[self.stratum == stratum]
+        return [one[np.isfinite(one[:, 0])] for one in mine]
+
+    def _by_stratum(self, sums: Array, n_strata: int, network: NetworkResult) -> Array:
+        """Sums of each block in its stratum; blocks of a bridge that sampled nothing have none."""
+        blocks = max(len(sums), int(network.blocks.max(initial=-1)) + 1)
+        out = np.zeros((n_strata, blocks, sums.shape[1]))
+        owner = np.zeros(len(sums), dtype=np.int64)
+        owner[self.block] = self.stratum
+        out[owner, np.arange(len(sums))] = sums
+        return out
+
+    def _r_hat(self, problem: Problem, chains: list[list[Array]]) -> dict[str, float]:
+        """Worst split R̂ over strata, of each CV; unknown while there is too little."""
+        out = {}
+        for c, name in enumerate(problem.names):
+            worst = [
+                split_r_hat([s[:, c] for s in group], periodic=bool(problem.periodic[c]))
+                for group in chains
+                if any(len(one) >= 8 for one in group)
+            ]
+            out[name] = (
+                float(np.nanmax(worst)) if worst and not np.isnan(worst).all() else float("nan")
+            )
+        return out
+
+    def tree(self) -> Tree:
+        return {
+            "stratum": self.stratum,
+            "block": self.block,
+            "bins": self.bins,
+            "states": self.states,
+            "series": self.series,
+            "labels": self.labels,
+            "works": self.works.tree(),
+            "rounds": self.rounds,
+            "stride": self.stride,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Production:
+        names = ("stratum", "block", "bins", "states", "series", "labels")
+        arrays = {name: np.array(tree[name]) for name in names}
+        return cls(
+            **arrays,
+            works=Works.from_tree(tree["works"]),
+            rounds=int(tree["rounds"]),
+            stride=int(tree["stride"]),
+        )
+
+
+def blocks_of(stratum: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Block of every replica, shape (R,); those of the first ones are `known` and stay.
+
+    A new replica is a block of its own until its stratum has `MOST_BLOCKS`; then they go round.
+    """
+    block, number = known.tolist(), int(known.max(initial=-1)) + 1
+    mine: dict[int, list[int]] = {}
+    members: dict[int, int] = {}
+    for i, k in enumerate(stratum.tolist()):
+        held = mine.setdefault(k, [])
+        if i < len(known):
+            if len(held) < MOST_BLOCKS:
+                held.append(block[i])
+        elif len(held) < MOST_BLOCKS:
+            held.append(number)
+            block.append(number)
+            number += 1
+        else:
+            block.append(held[members[k] % MOST_BLOCKS])
+        members[k] = members.get(k, 0) + 1
+    return np.array(block, dtype=np.int64)
+
+
+def young_estimate(
+    problem: Problem, states: Mapping[str, StateEstimate], phase: str, about: Mapping[str, Any]
+) -> Estimate:
+    """Before production: what is known of the states, without errors and without a surface."""
+    empty = np.full(problem.grid.shape, np.nan)
+    return Estimate(
+        dict(zip(problem.names, problem.grid.centres, strict=True)),
+        empty,
+        empty,
+        states,
+        about,
+        False,
+        (f"phase {phase}: nothing counts yet",),
+    )

@@ -1,0 +1,1 @@
+"""Local moves, and independence moves of a model of the whole configuration."""

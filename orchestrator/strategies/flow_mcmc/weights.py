@@ -1,0 +1,145 @@
+"""What a frozen model's weights say: ln Z, the states, and how much of the target it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.base import LogZ
+from msgen.orchestrator.estimators.importance import effective_size, shares
+from msgen.orchestrator.estimators.pareto import pareto_k
+from msgen.orchestrator.estimators.targeted import Difference, deep_bar
+from msgen.systems.base import Array
+
+MOST = 40_000
+"""Weights kept of either kind; when there are more, every second one is dropped."""
+HARDLY = 0.01
+"""Overlap of proposals and walkers below which the model is said to miss the walkers."""
+
+Ints = NDArray[np.int64]
+
+
+def _none() -> Array:
+    return np.zeros(0)
+
+
+@dataclass
+class Weights:
+    """ln ρ* − ln q of one frozen model, at its proposals and at the walkers.
+
+    Attributes
+    ----------
+    proposals : Array, shape (n,)
+        Independent of each other.
+    states : int array, shape (n,)
+        The state of each proposal; −1 where it is no configuration.
+    walkers, replica : Array, shape (m,)
+        Those of one replica may be correlated.
+    stride : int
+        Only every `stride`-th of either kind is kept.
+    """
+
+    proposals: Array = field(default_factory=_none)
+    states: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    walkers: Array = field(default_factory=_none)
+    replica: Array = field(default_factory=_none)
+    stride: int = 1
+
+    def absorb(
+        self, segments: Sequence[Segment], counted: NDArray[np.bool_], states: Partition
+    ) -> None:
+        """Add a round's; of the replicas that are `counted`, shape (R,)."""
+        parts: dict[str, list[Array]] = {"proposal": [], "walker": [], "replica": []}
+        labels = [self.states]
+        for samples in (s.samples for s in segments if "walker_log_weight" in s.samples):
+            for kind in ("proposal", "walker"):
+                keep = counted[samples[f"{kind}_replica"].astype(np.int64)]
+                parts[kind].append(samples[f"{kind}_log_weight"][keep][:: self.stride])
+                if kind == "proposal":
+                    xi = samples["proposal_cvs"][keep][:: self.stride]
+                    known = np.isfinite(xi).all(axis=1)
+                    labels.append(
+                        np.where(known, states.assign(np.where(known[:, None], xi, 0)), -1)
+                    )
+                else:
+                    parts["replica"].append(samples["walker_replica"][keep][:: self.stride])
+        self.proposals = np.concatenate([self.proposals, *parts["proposal"]])
+        self.states = np.concatenate(labels).astype(np.int64)
+        self.walkers = np.concatenate([self.walkers, *parts["walker"]])
+        self.replica = np.concatenate([self.replica, *parts["replica"]])
+        if max(len(self.proposals), len(self.walkers)) > MOST:
+            self.proposals, self.states = self.proposals[::2], self.states[::2]
+            self.walkers, self.replica = self.walkers[::2], self.replica[::2]
+            self.stride *= 2
+
+    def difference(self) -> Difference | None:
+        """ln Z by Bennett's estimator; None while there are no weights."""
+        if not (len(self.proposals) and len(self.walkers)):
+            return None
+        if not np.isfinite(self.proposals).any():
+            return None
+        return deep_bar(self.proposals, self.walkers, None, self.replica.astype(np.int64))
+
+    def log_z(self, found: Difference | None, where: str = "") -> LogZ | None:
+        """As a campaign reports it."""
+        if found is None or not np.isfinite(found.value):
+            return None
+        error = found.stderr if np.isfinite(found.stderr) else None
+        return LogZ(found.value, error, f"of what was visited, BAR of walkers and model{where}")
+
+    def diagnostics(self, found: Difference | None) -> dict[str, Any]:
+        """Share of effective draws, largest weight, Pareto k̂ and overlap with the walkers."""
+        w = self.proposals
+        if found is None:
+            return {}
+        top = np.exp(w.max() - np.logaddexp.reduce(w))
+        return {
+            "ess_per_proposal": float(effective_size(w) / len(w)),
+            "largest_weight": float(top),
+            "pareto_k": float(pareto_k(w)),
+            "overlap": float(found.overlap),
+        }
+
+    def reweighted(self, names: Sequence[str]) -> dict[str, Any]:
+        """F of each state from the weighted proposals alone, kT: the draws, without the chains."""
+        if not np.isfinite(self.proposals).any():
+            return {}
+        found = shares(self.proposals, self.states, None, len(names))
+        out: dict[str, Any] = {}
+        for k, name in enumerate(names):
+            f, error = found.difference(0, k) if k else (0.0, 0.0)
+            out[name] = {"f_kT": float(f), "stderr_kT": float(error)}
+        return out
+
+    def warnings(self, found: Difference | None) -> list[str]:
+        """What a person should know, in words."""
+        if found is None or not found.overlap < HARDLY:
+            return []
+        where = f"the model hardly reaches where the walkers are (overlap {found.overlap:.1g})"
+        return [f"{where}: global moves do nothing; train it longer, or take a larger one"]
+
+    def tree(self) -> Tree:
+        """As it goes into a checkpoint; `from_tree` is the inverse."""
+        return {
+            "proposals": self.proposals,
+            "states": self.states,
+            "walkers": self.walkers,
+            "replica": self.replica,
+            "stride": self.stride,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Weights:
+        """Inverse of `tree`; nothing yet where it is empty."""
+        if not tree:
+            return cls()
+        proposals, states, walkers, replica = (
+            np.array(tree[name]) for name in ("proposals", "states", "walkers", "replica")
+        )
+        return cls(proposals, states, walkers, replica, int(tree["stride"]))

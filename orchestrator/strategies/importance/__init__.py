@@ -1,0 +1,1 @@
+"""Weighted draws of a trained model."""

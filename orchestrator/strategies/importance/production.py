@@ -1,0 +1,273 @@
+"""What weighted draws have gathered, and the free energies that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.base import Estimate, LogZ, StateEstimate
+from msgen.orchestrator.convergence.weights import judge_weights
+from msgen.orchestrator.estimators.importance import BLOCKS, few
+from msgen.orchestrator.estimators.pareto import smoothed, tail_length
+from msgen.orchestrator.estimators.stratified import Populations
+from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.systems.base import Array
+
+Ints = NDArray[np.int64]
+
+TAILS = 4
+"""Rounds of which the worst k̂ is judged: it scatters, and none shall stop at a lucky one."""
+MOST_HELD = 4096
+"""Configurations of held-out walkers that are compared with the draws, the last ones."""
+OUTWEIGHED = 0.1
+"""A state is missed where one draw like the walkers there would weigh this share of all draws."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Weights in units of e^`reference`, summed over blocks of draws.
+
+    Attributes
+    ----------
+    total : Array, shape (B,)
+    bins, states : Array, shapes (B, grid size) and (B, K)
+    squares : float
+        Σ w².
+    """
+
+    total: Array
+    bins: Array
+    states: Array
+    squares: float
+
+    def scaled(self, factor: float) -> Sums:
+        """In units smaller by `factor`."""
+        return Sums(
+            self.total * factor, self.bins * factor, self.states * factor, self.squares * factor**2
+        )
+
+    def plus(self, w: Array, block: Ints, bins: Ints, states: Ints) -> Sums:
+        """With more weights (n,); negative bins and states are outside."""
+        total, at_bin, at_state = self.total.copy(), self.bins.copy(), self.states.copy()
+        np.add.at(total, block, w)
+        for sums, label in ((at_bin, bins), (at_state, states)):
+            inside = label >= 0
+            np.add.at(sums, (block[inside], label[inside]), w[inside])
+        return Sums(total, at_bin, at_state, self.squares + float(np.sum(w**2)))
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Sums over the draws of frozen rounds, their largest weights, and the held-out walkers.
+
+    Draws go round `BLOCKS` blocks, so that errors come from as many independent sums.
+
+    Attributes
+    ----------
+    reference : float
+        ln of the unit of weights: that of the largest.
+    sums : Sums
+    counts : Array, shape (B,)
+        Draws in each block.
+    tail : Array, shape (T, 4)
+        Of the largest weights: ln w, block, bin and state.
+    held : Array, shape (H, 2)
+        ln w and state of the walkers' configurations.
+    tails : Array, shape (up to `TAILS`,)
+        k̂ after each of the last rounds.
+    rounds : int
+    """
+
+    reference: float
+    sums: Sums
+    counts: Array
+    tail: Array
+    held: Array
+    tails: Array
+    rounds: int = 0
+
+    @classmethod
+    def start(cls, problem: Problem, n_states: int) -> Weighted:
+        """Nothing drawn yet."""
+        none = np.zeros(BLOCKS)
+        sums = Sums(none, np.zeros((BLOCKS, problem.grid.size)), np.zeros((BLOCKS, n_states)), 0.0)
+        return cls(-np.inf, sums, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0))
+
+    @property
+    def draws(self) -> int:
+        """So far."""
+        return int(self.counts.sum())
+
+    def absorb(self, problem: Problem, states: Partition, segments: Sequence[Segment]) -> Weighted:
+        """With a round's draws and held-out walkers."""
+        drawn = [s.samples for s in segments if "log_weight" in s.samples]
+        log_w = np.concatenate([d["log_weight"] for d in drawn])
+        xi = np.concatenate([d["cvs"] for d in drawn])
+        number = np.concatenate([d["draw"] for d in drawn]).astype(np.int64)
+        block, bins, label = number % BLOCKS, problem.grid.index(xi), states.assign(xi)
+        reference = max(self.reference, float(log_w.max(initial=-np.inf)))
+        counts = self.counts + np.bincount(block, minlength=BLOCKS)
+        held = [self.held]
+        for segment in segments:
+            if "held_log_weight" in segment.carry:
+                seen = np.asarray(segment.carry["held_cvs"])
+                value = np.asarray(segment.carry["held_log_weight"])
+                held.append(np.stack([value, states.assign(seen).astype(float)], axis=1))
+        kept = np.concatenate(held)[-MOST_HELD:]
+        sums, tail = self.sums, self.tail
+        if np.isfinite(reference):
+            if np.isfinite(self.reference):
+                sums = sums.scaled(float(np.exp(self.reference - reference)))
+            sums = sums.plus(np.exp(log_w - reference), block, bins, label)
+            new = np.stack([log_w, block, bins, label], axis=1)
+            tail = np.concatenate([tail, new[np.isfinite(log_w)]])
+            # twice the tail: its length grows with the draws to come
+            length = 2 * tail_length(int(counts.sum()))
+            tail = tail[np.sort(np.argsort(-tail[:, 0], kind="stable")[:length])]
+        made = Weighted(reference, sums, counts, tail, kept, self.tails, self.rounds + 1)
+        tails = np.append(self.tails, made.smoothed(False)[1])[-TAILS:]
+        return replace(made, tails=tails)
+
+    def smoothed(self, exchange: bool) -> tuple[Sums, float]:
+        """The sums, with the largest weights as their Pareto tail has them if asked, and k̂."""
+        if not self.draws or not len(self.tail):
+            return self.sums, float("inf")
+        log_w, k = smoothed(self.tail[:, 0], n=self.draws)
+        if not exchange:
+            return self.sums, k
+        index = self.tail[:, 1:].astype(np.int64)
+        old, new = np.exp(self.tail[:, 0] - self.reference), np.exp(log_w - self.reference)
+        sums = self.sums.plus(new - old, *index.T)
+        squares = self.sums.squares + float(np.sum(new**2 - old**2))
+        return Sums(sums.total, sums.bins, sums.states, squares), k
+
+    def log_z(self, sums: Sums) -> tuple[float, float]:
+        """ln of the mean weight and its error; see `estimators.importance.log_mean`."""
+        n, total = self.draws, float(sums.total.sum())
+        if not total > 0:
+            return float("-inf"), float("nan")
+        influence = sums.total / total - self.counts / n
+        error = few(BLOCKS) * float(np.sqrt(np.sum(influence**2)))
+        return self.reference + float(np.log(total / n)), error
+
+    def missed(self, names: Sequence[str], sums: Sums) -> dict[str, float]:
+        """By state, ln of the median weight at held-out walkers over the mean weight of all draws.
+
+        x is a walker in the state: w(x)/w̄ = ρ(x)/q(x), with ρ normalised by what the draws say. A
+        model that covers the state has about 1 there, whatever its shape.
+        """
+        mean = self.log_z(sums)[0]
+        out = {}
+        for k, name in enumerate(names):
+            here = self.held[self.held[:, 1] == k, 0]
+            if len(here):
+                out[name] = float(np.median(here)) - mean
+        return out
+
+    def estimate(
+        self,
+        problem: Problem,
+        states: Partition,
+        missing: Sequence[str],
+        about: Mapping[str, Any],
+        smooth: bool,
+    ) -> Estimate:
+        """Free energies with their errors, ln Z, and the verdict on convergence."""
+        sums, k_hat = self.smoothed(smooth)
+        populations = _populations(sums.states, sums.total)
+        values = {}
+        for k, name in enumerate(states.names):
+            f, error = populations.difference(0, k) if k else (0.0, 0.0)
+            known = np.isfinite(f) and bool(np.isfinite(populations.f[0]))
+            finite = known and np.isfinite(error)
+            values[name] = StateEstimate(
+                float(f) if known else None, float(error) if finite else None
+            )
+        surface = _populations(sums.bins, sums.total).surface(problem.grid.shape)
+        total = float(sums.total.sum())
+        ess = total**2 / sums.squares if sums.squares > 0 else 0.0
+        excess = self.missed(states.names, sums)
+        collapsed = [
+            _collapsed(name, value, self.draws)
+            for name, value in excess.items()
+            if value > np.log(OUTWEIGHED * self.draws)
+        ]
+        converged, unmet = judge_weights(
+            problem.criteria,
+            state_errors={n: v.stderr_kT for n, v in values.items()},
+            surface_f=surface.f,
+            surface_err=surface.stderr,
+            ess=ess,
+            pareto_k=float(self.tails.max(initial=k_hat)),
+            collapsed=collapsed,
+        )
+        unmet = (*(f"{n}: never found" for n in missing), *unmet)
+        diagnostics: dict[str, Any] = {
+            "ess": ess,
+            "draws": self.draws,
+            "ess_per_draw": ess / max(1, self.draws),
+            "largest_weight": 1.0 / total if total > 0 else float("nan"),
+            "pareto_k": k_hat,
+            "held_out_log_weight": excess,
+            "warnings": collapsed,
+            **about,
+        }
+        value, error = self.log_z(sums)
+        method = "mean weight of draws" + (", tail smoothed" if smooth else "")
+        return Estimate(
+            dict(zip(problem.names, problem.grid.centres, strict=True)),
+            surface.f,
+            surface.stderr,
+            values,
+            diagnostics,
+            converged and not missing,
+            unmet,
+            LogZ(value, error if np.isfinite(error) else None, method),
+        )
+
+    def tree(self) -> Tree:
+        """`from_tree` is the inverse."""
+        return {
+            "reference": self.reference,
+            "total": self.sums.total,
+            "bins": self.sums.bins,
+            "states": self.sums.states,
+            "squares": self.sums.squares,
+            "counts": self.counts,
+            "tail": self.tail,
+            "held": self.held,
+            "tails": self.tails,
+            "rounds": self.rounds,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Weighted:
+        """Inverse of `tree`."""
+        total, bins, states = (np.asarray(tree[n]) for n in ("total", "bins", "states"))
+        names = ("counts", "tail", "held", "tails")
+        counts, tail, held, tails = (np.asarray(tree[n]) for n in names)
+        sums = Sums(total, bins, states, float(tree["squares"]))
+        return cls(float(tree["reference"]), sums, counts, tail, held, tails, int(tree["rounds"]))
+
+
+def _populations(sums: Array, total: Array) -> Populations:
+    """p_k = Σ_g S_gk / Σ_g S_g with its influences; see `estimators.importance.shares`."""
+    share = sums.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = np.where(share > 0, -np.log(share / total.sum()), np.nan)
+        influence = np.where(share > 0, sums / share - (total / total.sum())[:, None], np.nan)
+    return Populations(f, influence, few(len(total)))
+
+
+def _collapsed(name: str, excess: float, draws: int) -> str:
+    power = excess / np.log(10.0)
+    return (
+        f"mode collapse suspected: {name} is hardly drawn; walkers kept out of the training weigh "
+        f"10^{power:.0f} times the mean of {draws:,} draws there, so that the model misses it"
+    )

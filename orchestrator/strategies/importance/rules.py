@@ -1,0 +1,29 @@
+"""What an importance campaign must agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.schema.model_rules import coordinate_problems
+from msgen.orchestrator.schema.problems import Path, Problem
+from msgen.orchestrator.strategies.importance.schema import Importance
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+
+
+def importance_problems(campaign: Campaign, strategy: Importance) -> Iterator[Problem]:
+    """Its system, its training and its walkers, in the order of the file."""
+    yield from coordinate_problems(campaign, strategy.coordinates)
+    if strategy.training.kind == "reverse_kl" and campaign.is_molecular:
+        what = "needs forces in the model's coordinates, so far of analytic systems only"
+        here: Path = ("strategy", "training", "kind")
+        yield Problem(here, "reverse_kl", what, "Take adaptive, or data")
+    if strategy.training.kind == "reverse_kl" and not campaign.model.on_energy:
+        what = "cannot be trained on an energy"
+        remedy = "Take realnvp or spline_flow, or training: {kind: adaptive}"
+        yield Problem(("model", "kind"), campaign.model.kind, what, remedy)
+    if not isinstance(campaign.replicas, int):
+        what = "the draws of importance sampling need no more replicas"
+        yield Problem(("replicas",), "a range", what, "Write one number, as 16")

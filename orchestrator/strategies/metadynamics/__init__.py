@@ -1,0 +1,1 @@
+"""Well-tempered metadynamics, a baseline."""

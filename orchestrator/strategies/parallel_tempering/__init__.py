@@ -1,0 +1,1 @@
+"""Replica exchange over temperatures, a baseline."""

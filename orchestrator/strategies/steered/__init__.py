@@ -1,0 +1,1 @@
+"""Local sampling inside the states, switching paths between them."""

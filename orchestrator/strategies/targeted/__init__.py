@@ -1,0 +1,1 @@
+"""States joined through models of each."""

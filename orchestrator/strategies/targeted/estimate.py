@@ -1,0 +1,254 @@
+"""The free energies of states from models of each: against the models, and through their maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from msgen.orchestrator.base import LogZ
+from msgen.orchestrator.estimators.errors import inflation
+from msgen.orchestrator.estimators.importance import effective_size, few
+from msgen.orchestrator.estimators.pareto import pareto_k
+from msgen.orchestrator.estimators.targeted import Difference, deep_bar, tfep, two_sided
+from msgen.orchestrator.estimators.works.network import NetworkResult
+from msgen.orchestrator.strategies.common.production import Production
+from msgen.systems.base import Array
+
+Ints = NDArray[np.int64]
+Overlaps = Mapping[tuple[int, int], float]
+
+DRAW_BLOCKS = 64
+"""Blocks into which the draws of one model are put: they are independent, and few blocks join the
+errors of everything else at little cost."""
+
+
+class Joins:
+    """All ways to join the states, from what was gathered; each is solved when first asked for.
+
+    Parameters
+    ----------
+    production : Production
+    draws : Array, shape (n, 2)
+        ln ρ̃ − ln q of draws, and the state.
+    frames : Array, shape (m, 3)
+        The same of sampled configurations, the state, and the replica.
+    n_states : int
+    """
+
+    def __init__(self, production: Production, draws: Array, frames: Array, n_states: int) -> None:
+        self.production, self._n = production, n_states
+        self._draws, self._frames = draws, frames
+        self._first_draw = len(production.bins)
+
+    def _of(self, table: Array, state: int) -> Array:
+        return np.asarray(table[table[:, 1] == state])
+
+    def bridge(self, estimator: str) -> tuple[NetworkResult, Overlaps]:
+        """What joins the states by this estimator, and the overlaps that it rests on."""
+        if estimator == "deep_bar":
+            return self.deep, self.deep_overlaps
+        if estimator == "bar":
+            return self.both_sides, self.production.works.overlaps(self.both_sides.f)
+        return self.one_side, self.map_overlaps
+
+    @cached_property
+    def against_models(self) -> list[Difference]:
+        """ln Z of each state against its model, with units as blocks of `Production` and after."""
+        return [deep_bar(*self._weighted(k)) for k in range(self._n)]
+
+    @cached_property
+    def from_draws(self) -> list[Difference]:
+        """ln Z of each state from draws of its model alone: importance sampling."""
+        out = []
+        for k in range(self._n):
+            drawn, _, block, _ = self._weighted(k)
+            d = tfep(-drawn, block)
+            out.append(replace(d, value=-d.value, influence=-d.influence))
+        return out
+
+    @cached_property
+    def from_samples(self) -> list[Difference]:
+        """ln Z of each state from its samples mapped to the base of its model alone."""
+        out = []
+        for k in range(self._n):
+            drawn, sampled, blocks, block = self._weighted(k)
+            out.append(tfep(sampled, block, np.isfinite(drawn), blocks))
+        return out
+
+    def _weighted(self, k: int) -> tuple[Array, Array, Ints, Ints]:
+        """ln w of draws and of samples of state k, and the blocks of each."""
+        drawn, frames = self._of(self._draws, k), self._of(self._frames, k)
+        replica = frames[:, 2].astype(np.int64)
+        # draws are independent of one another: any blocks will do
+        block = self._first_draw + k * DRAW_BLOCKS + np.arange(len(drawn)) % DRAW_BLOCKS
+        return drawn[:, 0], frames[:, 0], block, self.production.block[replica]
+
+    @cached_property
+    def deep(self) -> NetworkResult:
+        """F_k = −ln Z_k against the first state, with influences."""
+        found = self.against_models
+        blocks = np.arange(self._first_draw + self._n * DRAW_BLOCKS)
+        influence = np.zeros((len(blocks), self._n))
+        for k, d in enumerate(found):
+            influence[d.units, k] = -d.influence
+        return _against_first(np.array([-d.value for d in found]), influence, blocks, self._least)
+
+    @cached_property
+    def both_sides(self) -> NetworkResult:
+        """From the works of the maps in both directions (Bennett), all pairs together.
+
+        Of a single pair each side counts as many works as it has effective ones.
+        """
+        works, block = self.production.works, self.production.block
+        if works.pairs() != [(0, 1)] or self._n > 2:
+            return works.network(self._n, block)
+        there, back = works.between(0, 1), works.between(1, 0)
+        of = block[works["path_replica"].astype(np.int64)]
+        d = two_sided(works["work"][there], works["work"][back], of[there], of[back])
+        influence = np.zeros((self._first_draw, 2))
+        influence[d.units, 1] = d.influence
+        f, blocks = np.array([0.0, d.value]), np.arange(self._first_draw)
+        return _against_first(f, influence, blocks, self._least)
+
+    @cached_property
+    def forward(self) -> list[Difference]:
+        """F_k − F_0 from maps of samples of the first state alone."""
+        return [self._one_way(0, k) for k in range(1, self._n)]
+
+    @cached_property
+    def reverse(self) -> list[Difference]:
+        """F_0 − F_k from maps of samples of state k alone."""
+        return [self._one_way(k, 0) for k in range(1, self._n)]
+
+    @cached_property
+    def one_side(self) -> NetworkResult:
+        """From `forward`."""
+        blocks = np.arange(self._first_draw)
+        f, influence = np.zeros(self._n), np.zeros((len(blocks), self._n))
+        for k, d in enumerate(self.forward, 1):
+            f[k] = d.value
+            influence[d.units, k] = d.influence
+        return _against_first(f, influence, blocks, self._least)
+
+    def _one_way(self, source: int, target: int) -> Difference:
+        works, block = self.production.works, self.production.block
+        there, back = works.between(source, target), works.between(target, source)
+        of = works["path_replica"].astype(np.int64)
+        return tfep(
+            works["work"][there],
+            block[of[there]],
+            np.isfinite(works["work"][back]),
+            block[of[back]],
+        )
+
+    def _tail(self, source: int, target: int) -> float:
+        """k̂ of e^{−Φ} from one state to another; NaN without works."""
+        works = self.production.works
+        mine = works["work"][works.between(source, target)]
+        return pareto_k(-mine) if len(mine) else float("nan")
+
+    @property
+    def _least(self) -> int:
+        """Independent blocks in the state with fewest."""
+        owner = np.zeros(self._first_draw, dtype=np.int64)
+        owner[self.production.block] = self.production.stratum
+        counts = np.bincount(owner)
+        return int(counts[counts > 0].min(initial=len(owner)))
+
+    @property
+    def deep_overlaps(self) -> Overlaps:
+        """Of a state with the first: the poorer overlap of the two with their models."""
+        each = [d.overlap for d in self.against_models]
+        return {(0, k): min(each[0], each[k]) for k in range(1, self._n)}
+
+    @property
+    def map_overlaps(self) -> Overlaps:
+        """Of the works from the first state with those to it."""
+        return {
+            p: v for p, v in self.production.works.overlaps(self.one_side.f).items() if not p[0]
+        }
+
+    def log_z(self, names: Sequence[str], left_out: bool) -> LogZ | None:
+        """ln of the sum of all states' Z, with the error of the sum."""
+        value, error = self._total(self.against_models)
+        if not np.isfinite(value):
+            return None
+        known = [
+            n for n, d in zip(names, self.against_models, strict=True) if not np.isnan(d.value)
+        ]
+        method = "BAR of every state against its model"
+        if left_out or len(known) < self._n:
+            method += f"; of {', '.join(known)} only, what else there is left out"
+        return LogZ(value, error if np.isfinite(error) else None, method)
+
+    def _total(self, found: Sequence[Difference]) -> tuple[float, float]:
+        """ln Σ_k Z_k over the states known, and its error; −inf for none."""
+        values = np.array([d.value for d in found])
+        known = np.flatnonzero(np.isfinite(values))
+        total = float(logsumexp(values[known])) if len(known) else float("-inf")
+        influence = np.zeros(self._first_draw + self._n * DRAW_BLOCKS)
+        for k in known.tolist():
+            influence[found[k].units] += np.exp(values[k] - total) * found[k].influence
+        return total, few(self._least) * float(np.sqrt(np.sum(influence**2)))
+
+    def side_by_side(self, names: Sequence[str]) -> dict[str, Any]:
+        """ln Z of each state and of all, and ∆F against the first, by every estimator."""
+        out: dict[str, Any] = {}
+        for title, found in (
+            ("log_z_deep_bar", self.against_models),
+            ("log_z_importance", self.from_draws),
+            ("log_z_tfep", self.from_samples),
+        ):
+            each = {n: [d.value, d.stderr] for n, d in zip(names, found, strict=True)}
+            out[title] = {**each, "all": list(self._total(found))}
+        out["deep_bar"] = _differences(self.deep, names)
+        if len(self.production.works):
+            out["bar"] = _differences(self.both_sides, names)
+            for title, sign, ways in (("tfep", 1, self.forward), ("tfep_back", -1, self.reverse)):
+                out[title] = {
+                    n: [sign * d.value, d.stderr] for n, d in zip(names[1:], ways, strict=True)
+                }
+            # one side alone: its error is not to be believed beyond 0.7
+            out["tfep_pareto_k"] = {n: self._tail(0, k) for k, n in enumerate(names[1:], 1)}
+            out["tfep_back_pareto_k"] = {n: self._tail(k, 0) for k, n in enumerate(names[1:], 1)}
+        return out
+
+    def quality(self, names: Sequence[str]) -> dict[str, Any]:
+        """Of each state's model: draws that fell inside, their effective share, k̂, and overlap."""
+        out = {}
+        for k, name in enumerate(names):
+            w = self._of(self._draws, k)[:, 0]
+            if not len(w):
+                continue
+            out[name] = {
+                "draws": len(w),
+                "inside": float(np.isfinite(w).mean()),
+                "effective_share": effective_size(w) / len(w),
+                "pareto_k": pareto_k(w),
+                "overlap": self.against_models[k].overlap,
+            }
+        return out
+
+
+def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> NetworkResult:
+    """Free energies and their influences turned to differences with state 0."""
+    known = np.isfinite(f) & bool(np.isfinite(f[0]))
+    known[0] = True
+    component = np.where(known, 0, np.arange(len(f)))
+    f = np.where(known, f - f[0], 0.0) if np.isfinite(f[0]) else np.zeros(len(f))
+    turned = np.where(known, influence - influence[:, :1], 0.0)
+    scale = clusters / (clusters - 1) if clusters > 1 else float("nan")
+    covariance = scale * turned.T @ turned
+    return NetworkResult(f, covariance, component, blocks, turned, clusters, ())
+
+
+def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, list[float]]:
+    found = {name: network.difference(0, k) for k, name in enumerate(names) if k}
+    scale = inflation(network.n_clusters - 1)
+    return {name: [value, scale * error] for name, (value, error) in found.items()}

@@ -1,0 +1,1 @@
+"""Windows along the CVs, joined by MBAR."""

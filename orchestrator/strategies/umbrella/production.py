@@ -1,0 +1,282 @@
+"""What umbrella windows have gathered, and the free energies that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree
+from msgen.actors.cv_space.extended_variable import wrap
+from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.convergence.judge import judge_windows
+from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
+from msgen.orchestrator.estimators.windows.mixing import Mixing
+from msgen.orchestrator.estimators.windows.pooling import Pooled, Record, pool, standard_error
+from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.umbrella.round_trips import Trips
+from msgen.orchestrator.strategies.umbrella.windows import Windows
+from msgen.systems.base import Array
+
+MOST_STRETCHES = 8
+"""Stretches of time that a ladder is cut into; its units."""
+LEAST_STRETCHES = 4
+"""With fewer, none is left out as the walkers' way into equilibrium."""
+SHARES = (1.0, 4.0)
+"""Shortest and longest stretch of a window between two exchanges, in units of the campaign's."""
+TARGETS = 200
+"""Bins of the surface whose errors decide where the effort goes."""
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class WindowProduction:
+    """Sums over rounds whose windows, model and kernels are frozen.
+
+    Attributes
+    ----------
+    windows : Windows
+    ladders : int
+    record : Record
+        Where the walkers of each window were, by unit; unit = ladder + `ladders` · stretch.
+    mixing : Mixing
+        Series of what was watched.
+    stretches, readings : int array, shape (rounds,)
+        Stretch of time that each round belongs to, and readings of each walker in it.
+    trips : Trips
+        Of walkers between the ends of their ladder.
+    """
+
+    windows: Windows
+    ladders: int
+    record: Record
+    mixing: Mixing
+    stretches: Ints
+    readings: Ints
+    trips: Trips
+    rounds: int = 0
+
+    @classmethod
+    def start(
+        cls, problem: Problem, windows: Windows, ladders: int, watched: Sequence[str]
+    ) -> WindowProduction:
+        """Nothing gathered yet."""
+        names = (*problem.names, *watched)
+        periodic = np.append(problem.periodic, np.zeros(len(watched), dtype=bool))
+        mixing = Mixing.empty(ladders, len(windows), names, periodic)
+        none = np.zeros(0, dtype=np.int64)
+        trips = Trips.start(windows, ladders)
+        return cls(windows, ladders, Record.empty(problem.dim), mixing, none, none, trips)
+
+    def absorb(self, problem: Problem, segments: Sequence[Segment]) -> None:
+        """Add a round."""
+        k = len(self.windows)
+        columns = [s.samples for s in segments if "cvs" in s.samples]
+        xi = np.concatenate([c["cvs"] for c in columns])
+        slot = np.concatenate([c["replica"] for c in columns]).astype(np.int64)
+        stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
+        self.record.add(problem.grid, xi, slot % k, slot // k + self.ladders * stretch)
+        self.stretches = np.append(self.stretches, stretch)
+        self.rounds += 1
+        if stretch + 1 >= 2 * MOST_STRETCHES:
+            # two stretches become one, so that a unit grows with the campaign
+            units = np.arange(self.ladders * (stretch + 1))
+            halved = units // self.ladders // 2
+            self.record.merge_units(units % self.ladders + self.ladders * halved)
+            self.stretches = self.stretches // 2
+        rows_of: dict[int, Array] = {}
+        for c in columns:
+            order = np.asarray(c["replica"]).astype(np.int64)
+            rows = np.asarray(c["watched_replica"]).astype(np.int64)
+            for s in np.unique(rows).tolist():
+                mine, seen = np.asarray(c["cvs"])[order == s], np.asarray(c["watched"])[rows == s]
+                # the CVs as they were when the rest was looked at
+                at = (np.arange(1, len(seen) + 1) * len(mine)) // len(seen) - 1
+                rows_of[s] = np.hstack([mine[at], seen])
+        readings = np.array([rows_of[s] for s in range(self.ladders * k)])
+        self.readings = np.append(self.readings, readings.shape[1])
+        self.mixing.add(readings.reshape(self.ladders, k, -1, readings.shape[-1]))
+        here = [np.unique(c["watched_replica"], return_index=True)[1] for c in columns]
+        slots = [c["watched_replica"][np.sort(at)] for c, at in zip(columns, here, strict=True)]
+        who = np.concatenate([s.carry["who"] for s in segments])
+        self.trips.add(who, np.concatenate(slots).astype(np.int64))
+
+    def settled(self) -> tuple[WindowProduction, int]:
+        """What is left when the stretches that walkers still drifted in are left out; how many
+        rounds these are. At most half of them."""
+        stretches = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
+        if stretches < LEAST_STRETCHES:
+            return self, 0
+        first = [int(self.readings[self.stretches < d].sum()) for d in range(stretches // 2 + 1)]
+        d = self.mixing.equilibrated(first)
+        if not d:
+            return self, 0
+        rest = replace(
+            self, record=self.record.since(d * self.ladders), mixing=self.mixing.since(first[d])
+        )
+        return rest, int(np.count_nonzero(self.stretches < d))
+
+    def pooled(self, problem: Problem) -> Pooled:
+        """The windows joined."""
+        number = self.samples
+        effective = np.nan_to_num(self.mixing.effective(), nan=np.inf)
+        # a window that has lost all its samples has no inefficiency
+        some = np.maximum(np.minimum(effective, number), 1e-9)
+        return pool(
+            self.record, problem.grid, self.windows.energies, np.maximum(1.0, number / some)
+        )
+
+    @property
+    def samples(self) -> Array:
+        """Of each window, shape (K,)."""
+        rows, k = self.record.rows, len(self.windows)
+        return np.bincount(rows[1], self.record.counts, minlength=k).astype(np.float64)
+
+    def density(self, problem: Problem) -> Array:
+        """Probability of every bin, grid shape."""
+        pooled = self.pooled(problem)
+        label = problem.grid.index(pooled.points)
+        inside = label >= 0
+        p = np.bincount(label[inside], pooled.p[inside], minlength=problem.grid.size)
+        return p.reshape(problem.grid.shape).astype(np.float64)
+
+    def overlaps(self, problem: Problem) -> dict[tuple[int, int], float]:
+        """Chance that neighbours would exchange, by pair."""
+        points, rows = self.record.points(problem.grid), self.record.rows
+        k = len(self.windows)
+        counts = np.zeros((k, len(points)))
+        np.add.at(counts, (rows[1], rows[2]), self.record.counts)
+        return exchange_overlap(self.windows.energies(points), counts, self.windows.neighbours())
+
+    def missing(self, problem: Problem, most: int) -> tuple[Array, tuple[str, ...]]:
+        """Centres of windows that would close gaps, (n, C), and the gaps in words."""
+        overlaps, windows = self.overlaps(problem), self.windows
+        # twice what is asked: production shall not find a gap that adaptation just missed
+        wanted = 2.0 * problem.criteria.overlap
+        low = sorted((v, pair) for pair, v in overlaps.items() if v < wanted)
+        new = [
+            a + 0.5 * windows.g.displacement(b, a)
+            for _, (i, j) in low[: max(0, most - len(windows))]
+            for a, b in [(windows.centres[i], windows.centres[j])]
+        ]
+        if windows.periodic.any():
+            new = [np.where(windows.periodic, wrap(c), c) for c in new]
+        said = gaps(overlaps, windows.labels, problem.criteria.overlap)
+        return np.array(new).reshape(-1, windows.centres.shape[1]), said
+
+    def estimate(
+        self,
+        problem: Problem,
+        states: Partition,
+        acceptance: Mapping[str, float],
+        about: Mapping[str, Any],
+        independent: bool,
+    ) -> Estimate:
+        """Free energies with their errors, and the verdict on convergence."""
+        settled, left_out = self.settled()
+        pooled, grid = settled.pooled(problem), problem.grid
+        label = grid.index(pooled.points)
+        log_p = pooled.log_probability(label, grid.size)
+        error = standard_error(pooled.influence(label, grid.size))
+        seen = np.isfinite(log_p)
+        f = np.where(seen, np.max(log_p[seen], initial=-np.inf) - log_p, np.nan)
+        error = np.where(seen, error, np.nan)
+        values, names = {}, states.names
+        which = states.assign(pooled.points)
+        log_s = pooled.log_probability(which, len(names))
+        push = pooled.influence(which, len(names))
+        for i, name in enumerate(names):
+            value = float(log_s[0] - log_s[i])
+            stderr = float(standard_error(push[:, i] - push[:, 0])) if i else 0.0
+            known = np.isfinite(value)
+            values[name] = StateEstimate(
+                value if known else None, stderr if known and np.isfinite(stderr) else None
+            )
+        surface, stderr_kT = f.reshape(grid.shape), error.reshape(grid.shape)
+        overlaps = self.overlaps(problem)
+        labels = self.windows.labels
+        mixing = settled.mixing.judge(labels, problem.criteria.r_hat or np.inf)
+        converged, unmet = judge_windows(
+            problem.criteria,
+            state_errors={n: v.stderr_kT for n, v in values.items()},
+            surface_f=surface,
+            surface_err=stderr_kT,
+            ess=mixing.ess,
+            stuck=mixing.stuck,
+            gaps=gaps(overlaps, labels, problem.criteria.overlap),
+            independent=independent,
+            round_trips=self.trips.number if problem.strategy["exchange"] else None,
+        )
+        diagnostics: dict[str, Any] = {
+            "ess": mixing.ess,
+            "r_hat": mixing.r_hat,
+            "acceptance": dict(acceptance),
+            "round_trips": self.trips.number,
+            "overlap": {f"{labels[a]}–{labels[b]}": v for (a, b), v in overlaps.items()},
+            "umbrella": {
+                "centres": self.windows.centres.tolist(),
+                "kappa": self.windows.kappa.tolist(),
+                "f_kT": pooled.f.tolist(),
+                "samples": settled.samples.tolist(),
+                "rounds_left_out": left_out,
+            },
+            **about,
+        }
+        axes = dict(zip(problem.names, grid.centres, strict=True))
+        return Estimate(axes, surface, stderr_kT, values, diagnostics, converged, unmet)
+
+    def shares(self, problem: Problem) -> Array:
+        """Stretch of each window between two exchanges, ≥ 1, in units of the shortest.
+
+        Its samples enter the variance as V_k/N_k, so that with N_k ∝ √V_k a given number of samples
+        gives the least (Neyman's allocation). It depends on errors, never on an estimate's sign.
+        """
+        ones = np.ones(len(self.windows))
+        if self.rounds < 2:
+            return ones
+        pooled = self.settled()[0].pooled(problem)
+        label = problem.grid.index(pooled.points)
+        log_p = pooled.log_probability(label, problem.grid.size)
+        low = np.flatnonzero(log_p > log_p.max() - problem.criteria.below)
+        low = low[:: max(1, len(low) // TARGETS)]
+        place = np.full(problem.grid.size, -1)
+        place[low] = np.arange(len(low))
+        target = np.where(label >= 0, place[label], -1)
+        effects = pooled.influence(target, len(low), windows=True)
+        variance = (effects**2).sum(axis=(0, 2))
+        wanted = np.sqrt(variance * np.maximum(pooled.samples, 1e-12))
+        if not wanted.max() > 0:
+            return ones
+        return np.asarray(np.clip(wanted / np.median(wanted), *SHARES))
+
+    def tree(self) -> Tree:
+        """`from_tree` is the inverse."""
+        return {
+            "windows": self.windows.tree(),
+            "ladders": self.ladders,
+            "record": self.record.tree(),
+            "mixing": self.mixing.tree(),
+            "stretches": self.stretches,
+            "readings": self.readings,
+            "trips": self.trips.tree(),
+            "rounds": self.rounds,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> WindowProduction:
+        """Inverse of `tree`."""
+        return cls(
+            Windows.from_tree(tree["windows"]),
+            int(tree["ladders"]),
+            Record.from_tree(tree["record"]),
+            Mixing.from_tree(tree["mixing"]),
+            np.asarray(tree["stretches"]),
+            np.asarray(tree["readings"]),
+            Trips.from_tree(tree["trips"]),
+            int(tree["rounds"]),
+        )

@@ -1,0 +1,74 @@
+"""Round trips of exchanged walkers between the ends of their ladder of windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Tree
+from msgen.orchestrator.strategies.umbrella.windows import Windows
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class Trips:
+    """Who was last at which end, looked at once a round.
+
+    Attributes
+    ----------
+    ends : int array, shape (2,)
+        The two windows farthest apart.
+    windows : int
+    last : int array, shape (walkers,)
+        End that each walker was at last; −1 for none.
+    turns : int array, shape (walkers,)
+        Times it came from one end to the other.
+    """
+
+    ends: Ints
+    windows: int
+    last: Ints
+    turns: Ints
+
+    @classmethod
+    def start(cls, windows: Windows, ladders: int) -> Trips:
+        """Nobody has been anywhere yet."""
+        far = windows.distances(windows.centres, windows.centres)
+        ends = np.array(np.unravel_index(int(np.argmax(far)), far.shape), dtype=np.int64)
+        walkers = ladders * len(windows)
+        none = np.full(walkers, -1, dtype=np.int64)
+        return cls(ends, len(windows), none, np.zeros(walkers, dtype=np.int64))
+
+    def add(self, who: Ints, slot: Ints) -> None:
+        """Walkers `who` stand in `slot` (ladder · windows + window)."""
+        for side, end in enumerate(self.ends.tolist()):
+            here = who[slot % self.windows == end]
+            self.turns[here] += self.last[here] == 1 - side
+            self.last[here] = side
+
+    @property
+    def number(self) -> int:
+        """Round trips of all walkers."""
+        return int((self.turns // 2).sum())
+
+    def tree(self) -> Tree:
+        """`from_tree` is the inverse."""
+        return {
+            "ends": self.ends,
+            "windows": self.windows,
+            "last": self.last,
+            "turns": self.turns,
+        }
+
+    @classmethod
+    def from_tree(cls, tree: Tree) -> Trips:
+        """Inverse of `tree`."""
+        return cls(
+            np.array(tree["ends"]),
+            int(tree["windows"]),
+            np.array(tree["last"]),
+            np.array(tree["turns"]),
+        )

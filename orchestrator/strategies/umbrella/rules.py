@@ -1,0 +1,86 @@
+"""What an umbrella campaign must agree on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
+from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
+from msgen.orchestrator.schema.strategies import Umbrella
+from msgen.orchestrator.schema.units import Quantity
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+
+_AUTO_CVS = 3
+"""Most CVs over which windows are placed by themselves."""
+
+
+def umbrella_problems(campaign: Campaign, strategy: Umbrella) -> Iterator[Problem]:
+    """Everything about its windows, seeds and moves, in the order of the file."""
+    here: Path = ("strategy",)
+    if not isinstance(campaign.replicas, int):
+        what = "windows hold a fixed number of walkers"
+        yield Problem(("replicas",), "a range", what, "Write one number, as 4")
+    elif campaign.replicas < 2:
+        what = "walkers in a window cannot be held against one another"
+        yield Problem(("replicas",), campaign.replicas, what, "Take at least 2, better 4")
+    yield from _windows(campaign, strategy, (*here, "windows"))
+    if strategy.windows == "auto":
+        wanted = list(campaign.cvs)
+    else:
+        wanted = [name for name in strategy.windows if name in campaign.cvs]
+    yield from width_problems(campaign.cvs, strategy.width, (*here, "width"), wanted)
+    yield from _moves(campaign, strategy, here)
+
+
+def _windows(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Problem]:
+    if strategy.windows == "auto":
+        if len(campaign.cvs) > _AUTO_CVS:
+            what = f"{len(campaign.cvs)} CVs would take very many windows"
+            yield Problem(here, "auto", what, "Name the CVs to bias, as {phi: 24}")
+        return
+    for name, asked in strategy.windows.items():
+        cv = campaign.cvs.get(name)
+        if cv is None:
+            yield Problem((*here, name), MISSING, "no such CV", choose(name, campaign.cvs))
+            continue
+        if isinstance(asked, int):
+            continue
+        for i, centre in enumerate(asked):
+            if wrong := wrong_dimension((*here, name, i), centre, cv.dimension):
+                yield wrong
+            elif cv.is_periodic and abs(centre.value) > math.pi + 1e-9:
+                what = "lies outside of one period"
+                yield Problem((*here, name, i), plain(centre), what, "Stay within -180 to 180 deg")
+        if len({round(c.value, 9) for c in asked if isinstance(c, Quantity)}) < len(asked):
+            yield Problem(
+                (*here, name), [plain(c) for c in asked], "holds a centre twice", "Drop it"
+            )
+
+
+def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Problem]:
+    by_model, molecular = strategy.seeds == "model", campaign.is_molecular
+    if by_model and not campaign.model.context:
+        what, remedy = "cannot be conditional on the CVs", "Take score or spline_flow"
+        yield Problem(
+            ("model", "kind"), campaign.model.kind, what, f"{remedy}, or seeds: neighbour"
+        )
+    if by_model and strategy.training.steps == 0 and strategy.training.file is None:
+        what = "leaves the first model nothing to learn from"
+        yield Problem((*here, "training", "steps"), 0, what, "Give steps, or a file")
+    moves = strategy.global_steps
+    if moves != "auto" and moves > 0 and not by_model:
+        what = "need a model, and seeds: neighbour has none"
+        yield Problem((*here, "global_steps"), moves, what, "Write 0 or auto")
+    elif moves != "auto" and moves > 0 and molecular:
+        what = "propose whole configurations, so far of analytic systems only"
+        yield Problem((*here, "global_steps"), moves, what, "Write 0 or auto")
+    if strategy.coordinates == "cartesian" and molecular:
+        what = "of a molecule depend on how it lies"
+        yield Problem((*here, "coordinates"), "cartesian", what, "Take internal or aligned")
+    elif strategy.coordinates not in ("auto", "cartesian") and not molecular:
+        what = f"are those of a molecule, and {campaign.system.kind} has no atoms"
+        yield Problem((*here, "coordinates"), strategy.coordinates, what, "Write auto")

@@ -1,0 +1,1 @@
+"""Coordinates in which a model sees configurations, and their Jacobians."""

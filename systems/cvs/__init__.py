@@ -1,0 +1,1 @@
+"""Collective variables: batched torch functions, OpenMM forces, and single frames."""

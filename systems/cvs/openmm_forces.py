@@ -1,0 +1,209 @@
+"""Collective variables as OpenMM forces: values inside a CustomCVForce, and restraints.
+
+A restraint on a torsion, angle or distance is a plain custom bonded force (no slower than the
+bare force field); any other goes through a CustomCVForce. λ and κ are global parameters, so that
+steering never rebuilds a Context.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import openmm as mm
+
+from msgen.systems.base import CV, CVSet
+from msgen.systems.cvs.diffusion_map import LandmarkCV
+from msgen.systems.cvs.torch_cvs import (
+    RMSD,
+    Angle,
+    Coordination,
+    Dihedral,
+    Distance,
+    LinearCombination,
+    RadiusOfGyration,
+)
+
+RESTRAINT_GROUP = 1
+
+
+@dataclass(frozen=True)
+class CVTerms:
+    """ξ as an expression over named inner forces, ready for a CustomCVForce."""
+
+    expression: str
+    forces: dict[str, Any]
+
+
+def can_express(cv: CV) -> bool:
+    """Whether the CV has an OpenMM form (a user's own Python function has none)."""
+    if isinstance(cv, LinearCombination):
+        return all(can_express(c) for c in cv.components)
+    if isinstance(cv, LandmarkCV):
+        return all(can_express(c) for c in cv.features)
+    return isinstance(cv, Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination)
+
+
+def _geometric(n: int) -> str:
+    """1 + q + … + q^(n−1) in Horner form."""
+    text = "1"
+    for _ in range(n - 1):
+        text = f"(1+q*{text})"
+    return text
+
+
+def _switch(cv: Coordination) -> str:
+    q = f"q=r/{cv.r0!r}"
+    if cv.m == 2 * cv.n:
+        return f"1/(1+q^{cv.n}); {q}"
+    return f"{_geometric(cv.n)}/{_geometric(cv.m)}; {q}"
+
+
+_RAISED, _FLOOR = 340.0, 1e-150
+
+
+def _sum(terms: list[str]) -> str:
+    """The sum as a balanced tree: OpenMM compiles a chain of n terms in time n³."""
+    while len(terms) > 1:
+        terms = ["(" + "+".join(terms[i : i + 2]) + ")" for i in range(0, len(terms), 2)]
+    return terms[0]
+
+
+def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
+    """Φ as a quotient of two sums over landmarks.
+
+    Exponents are raised by `_RAISED`, and the quotient's square stays a float; a floor of weight
+    `_FLOOR` makes it tend to the mean of φ/μ beyond d²/4ε = 680, where plain sums end in 0/0.
+    """
+    forces: dict[str, Any] = {}
+    features = []
+    for k, feature in enumerate(cv.features):
+        terms = cv_terms(feature, f"{prefix}_{k}")
+        forces.update(terms.forces)
+        features.append((terms.expression, feature.periodic))
+    rates = (cv.scales**2 / (4 * cv.epsilon)).tolist()
+    values = cv.values / cv.eigenvalue
+    above, below = [repr(_FLOOR * float(values.mean()))], [repr(_FLOOR)]
+    for at, log_w, value in zip(
+        cv.landmarks.tolist(), cv.log_weights.tolist(), values.tolist(), strict=True
+    ):
+        # |(cos, sin)(u) − (cos, sin)(v)|² = 2 − 2 cos(u − v)
+        distance = "-".join(
+            f"{2 * c!r}*(1-cos({u}-({v!r})))" if turns else f"{c!r}*({u}-({v!r}))^2"
+            for (u, turns), c, v in zip(features, rates, at, strict=True)
+        )
+        weight = f"exp({_RAISED + log_w!r}-{distance})"
+        above.append(f"({value!r})*{weight}")
+        below.append(weight)
+    return CVTerms(f"({_sum(above)}/{_sum(below)})", forces)
+
+
+def cv_terms(cv: CV, prefix: str = "c") -> CVTerms:
+    """The CV's value as inner forces and an expression over them.
+
+    Parameters
+    ----------
+    cv : CV
+        Any for which `can_express` holds.
+    prefix : str
+        What the names of the inner forces begin with.
+
+    Raises
+    ------
+    TypeError
+        If the CV has no OpenMM form.
+    """
+    if isinstance(cv, LinearCombination):
+        forces: dict[str, Any] = {}
+        parts = [repr(float(cv.offset))]
+        for k, (a, inner) in enumerate(zip(cv.coefficients, cv.components, strict=True)):
+            terms = cv_terms(inner, f"{prefix}_{k}")
+            forces.update(terms.forces)
+            parts.append(f"({a!r})*({terms.expression})")
+        total = "(" + "+".join(parts) + ")"
+        if cv.periodic:
+            total = f"({total}-{2 * math.pi!r}*floor(({total}+{math.pi!r})/{2 * math.pi!r}))"
+        return CVTerms(total, forces)
+    if isinstance(cv, LandmarkCV):
+        return _landmark_terms(cv, prefix)
+    if isinstance(cv, Dihedral):
+        force: Any = mm.CustomTorsionForce("theta")
+        force.addTorsion(*cv.atoms, [])
+    elif isinstance(cv, Angle):
+        force = mm.CustomAngleForce("theta")
+        force.addAngle(*cv.atoms, [])
+    elif isinstance(cv, Distance):
+        force = mm.CustomBondForce("r")
+        force.addBond(*cv.atoms, [])
+    elif isinstance(cv, RMSD):
+        force = mm.RMSDForce([mm.Vec3(*map(float, r)) for r in cv.reference], list(cv.atoms))
+    elif isinstance(cv, RadiusOfGyration):
+        total_mass = sum(cv.masses)
+        force = mm.CustomCentroidBondForce(2, "w*distance(g1,g2)^2")
+        force.addPerBondParameter("w")
+        force.addGroup(list(cv.atoms), list(cv.masses))
+        for atom, mass in zip(cv.atoms, cv.masses, strict=True):
+            group = force.addGroup([atom], [1.0])
+            force.addBond([0, group], [mass / total_mass])
+        return CVTerms(f"sqrt({prefix})", {prefix: force})
+    elif isinstance(cv, Coordination):
+        force = mm.CustomBondForce(_switch(cv))
+        for i, j in cv.pairs:
+            force.addBond(i, j, [])
+    else:
+        raise TypeError(f"{type(cv).__name__} '{cv.name}' has no OpenMM form")
+    return CVTerms(prefix, {prefix: force})
+
+
+def value_force(cv: CV) -> Any:
+    """A CustomCVForce whose energy in kJ/mol is ξ itself, to check it against the torch form."""
+    terms = cv_terms(cv)
+    force = mm.CustomCVForce(terms.expression)
+    for name, inner in terms.forces.items():
+        force.addCollectiveVariable(name, inner)
+    return force
+
+
+def _form(xi: str, k: int, periodic: bool, kT: float) -> str:
+    if periodic:
+        return f"-{kT!r}*kappa_{k}*cos({xi}-lambda_{k})"
+    return f"{0.5 * kT!r}*kappa_{k}*({xi}-lambda_{k})^2"
+
+
+def restraint_force(cv: CV, k: int, kT: float) -> Any:
+    """The restraint of CV number `k` in force group `RESTRAINT_GROUP`.
+
+    −kT κ cos(ξ − λ) if periodic, kT κ (ξ − λ)²/2 otherwise, with global parameters ``lambda_k``
+    and ``kappa_k`` (both 0 at first).
+
+    Raises
+    ------
+    TypeError
+        If the CV has no OpenMM form.
+    """
+    if isinstance(cv, Dihedral):
+        force: Any = mm.CustomTorsionForce(_form("theta", k, True, kT))
+        force.addTorsion(*cv.atoms, [])
+    elif isinstance(cv, Angle):
+        force = mm.CustomAngleForce(_form("theta", k, False, kT))
+        force.addAngle(*cv.atoms, [])
+    elif isinstance(cv, Distance):
+        force = mm.CustomBondForce(_form("r", k, False, kT))
+        force.addBond(*cv.atoms, [])
+    else:
+        terms = cv_terms(cv, f"cv{k}")
+        force = mm.CustomCVForce(_form(f"({terms.expression})", k, cv.periodic, kT))
+        for name, inner in terms.forces.items():
+            force.addCollectiveVariable(name, inner)
+    force.addGlobalParameter(f"lambda_{k}", 0.0)
+    force.addGlobalParameter(f"kappa_{k}", 0.0)
+    force.setForceGroup(RESTRAINT_GROUP)
+    force.setName(f"restraint on {cv.name}")
+    return force
+
+
+def add_restraints(system: Any, cvs: CVSet, kT: float) -> None:
+    """Add one restraint force per CV to an OpenMM System."""
+    for k, cv in enumerate(cvs.cvs):
+        system.addForce(restraint_force(cv, k, kT))

@@ -1,0 +1,1 @@
+"""Systems that OpenMM steps: molecules from files, and particles in reduced units."""

@@ -1,0 +1,336 @@
+"""One OpenMM Context, driven fast: load a walker, steer, step, read CVs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openmm as mm
+from numpy.typing import NDArray
+
+from msgen.systems.base import Array, CVSet, Walkers
+from msgen.systems.cvs.single_frame import single_evaluator
+from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE
+from msgen.systems.openmm.restraint import Restraint
+from msgen.systems.openmm.seeds import FastSeed, openmm_seed
+
+_POSITIONS = mm.State.Positions
+_VELOCITIES = mm.State.Velocities
+_MAX_DISTANCE = 2.0
+"""nm; a free molecule that has drifted further from the origin than this is brought back."""
+
+_VIOLATION = 1e-3
+"""Relative; a constraint that is off by more was given up by the solver."""
+
+
+class Engine:
+    """A Context of one purpose, kept for as long as its system.
+
+    A path that blows up marks the engine `failed`: it stops stepping, its CVs, energies and
+    positions become NaN, and the next `load` clears it. No method raises for it.
+
+    Parameters
+    ----------
+    context, integrator : openmm objects
+    cvs : CVSet
+    kT : float
+        kJ/mol.
+    masses : Array, shape (N,)
+    restrained : bool
+        Whether the System has the restraint forces of `cvs`.
+    deterministic : bool
+        Whether the platform repeats itself bit for bit for a seed.
+    recentre : bool
+        Whether nothing changes if the system is moved as a whole.
+    free : bool array, shape (N, 3), optional
+        Degrees of freedom that have velocities; all by default.
+    """
+
+    def __init__(
+        self,
+        context: Any,
+        integrator: Any,
+        cvs: CVSet,
+        kT: float,
+        masses: Array,
+        restrained: bool,
+        deterministic: bool,
+        recentre: bool,
+        free: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.context = context
+        self.integrator = integrator
+        self.cv_set = cvs
+        self.restrained = restrained
+        self.failed = False
+        self._kT = kT
+        self._periodic: NDArray[np.bool_] = cvs.periodic
+        self._deterministic = deterministic
+        self._recentre = recentre
+        self._has_box = False
+        n = masses.size
+        # massless particles are virtual sites: they have no velocity of their own
+        inverse = np.divide(1.0, masses, out=np.zeros(n), where=masses > 0)
+        self._sigma_v = np.sqrt(kT * inverse)[:, None]
+        if free is not None:
+            self._sigma_v = self._sigma_v * free
+        self._kinetic_weight = masses
+        self._x = np.full((n, 3), np.nan)
+        system = context.getSystem()
+        bonds = [system.getConstraintParameters(k) for k in range(system.getNumConstraints())]
+        self._pairs = np.array([b[:2] for b in bonds], dtype=np.intp).reshape(-1, 2)
+        self._lengths = np.array([b[2]._value for b in bonds], dtype=np.float64)
+        self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
+        self._lambda = np.zeros(len(cvs))
+        self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
+        self._kappa = np.zeros(len(cvs))
+        self._fast_seed = FastSeed() if deterministic else None
+
+    def reseed(self, seed: int) -> None:
+        """Start the random stream anew.
+
+        On the deterministic platform what follows is then a function of `seed`, the loaded walker
+        and the parameters only — provided that no other engine is made in between. Call it before
+        `load`: it may lose the configuration.
+
+        Other platforms seed once, when their Context is made: there this does nothing, because
+        rebuilding the Context would cost seconds and buy no reproducibility.
+        """
+        if self._fast_seed is not None:
+            self._fast_seed(openmm_seed(seed))
+        elif self._deterministic:
+            self._slow_seed(seed)
+
+    def _slow_seed(self, seed: int) -> None:
+        self.integrator.setRandomNumberSeed(openmm_seed(seed))
+        # a preserved state would include the old random stream
+        self.context.reinitialize(preserveState=False)
+        if self.restrained:
+            self.set_kappa(self._kappa)
+            self.set_lambda(self._lambda)
+
+    def verify_seeding(self) -> None:
+        """Hold the fast way of seeding against the documented one; drop it if they differ."""
+        if self._fast_seed is None:
+            return
+        saved = self.context.getState(positions=True, velocities=True, parameters=True)
+        ends = []
+        for way in (self._slow_seed, lambda seed: self.reseed(seed)):
+            way(12345)
+            self.context.setState(saved)
+            self.integrator.step(5)
+            ends.append(self._read(_POSITIONS))
+        self.context.setState(saved)
+        if not np.array_equal(ends[0], ends[1]):
+            self._fast_seed = None
+
+    def _read(self, what: int, out: Array | None = None) -> Array:
+        state = mm.Context.getState(self.context, **{_KEYS[what]: True})
+        out = np.empty_like(self._x) if out is None else out
+        # what getPositions(asNumpy=True) does, without the units that cost four times as much
+        state._getVectorAsNumpy(what, out)
+        return out
+
+    def load(self, walkers: Walkers, i: int = 0) -> None:
+        """Put walker `i` in: positions, box, and velocities where it has them."""
+        x = np.ascontiguousarray(walkers.positions[i].reshape(-1, 3), dtype=np.float64)
+        self.failed = not bool(np.isfinite(x).all())
+        if self.failed:
+            return
+        self._has_box = walkers.box is not None
+        if walkers.box is not None:
+            self.context.setPeriodicBoxVectors(*walkers.box[i].tolist())
+        self.context.setPositions(x)
+        if walkers.velocities is not None:
+            v = walkers.velocities[i].reshape(-1, 3)
+            self.failed = not bool(np.isfinite(v).all())
+            if not self.failed:
+                self.context.setVelocities(np.ascontiguousarray(v, dtype=np.float64))
+
+    def positions(self) -> Array:
+        """Positions as they stand, shape (N, 3); NaN after a failure."""
+        return np.full_like(self._x, np.nan) if self.failed else self._read(_POSITIONS)
+
+    def velocities(self) -> Array:
+        """Velocities as they stand, shape (N, 3)."""
+        return np.full_like(self._x, np.nan) if self.failed else self._read(_VELOCITIES)
+
+    def _intact(self) -> bool:
+        """Whether the configuration is finite and on its constraints."""
+        x = self.positions()
+        if not np.isfinite(x).all():
+            return False
+        i, j = self._pairs.T
+        d = x[i] - x[j]
+        length = np.sqrt((d * d).sum(1))
+        return bool((np.abs(length - self._lengths) <= _VIOLATION * self._lengths).all())
+
+    def store(self) -> tuple[Array, Array, Array | None]:
+        """Positions (3N,), velocities (3N,) and box (3, 3) or None, to make a walker of.
+
+        A free molecule without a box that has drifted away is moved back to the origin. What is
+        not finite or has left its constraints is a failure.
+        """
+        if not self._intact():
+            self.failed = True
+        x, v = self.positions(), self.velocities()
+        if self._recentre and not self.failed and not self._has_box:
+            centre = x.mean(0)
+            if np.abs(centre).max() > _MAX_DISTANCE:
+                x = x - centre
+        box = None
+        if self._has_box:
+            vectors = self.context.getState().getPeriodicBoxVectors(asNumpy=True)
+            box = np.array(vectors._value, dtype=np.float64)
+        return x.reshape(-1), v.reshape(-1), box
+
+    def set_kappa(self, kappa: Array) -> None:
+        """The restraints' stiffness κ, shape (C,), in 1/unit²."""
+        self._kappa = np.array(kappa, dtype=np.float64)
+        for k, value in enumerate(self._kappa.tolist()):
+            self.context.setParameter(f"kappa_{k}", value)
+
+    def set_lambda(self, lam: Array) -> None:
+        """The restraints' centres λ, shape (C,)."""
+        self._lambda = np.array(lam, dtype=np.float64)
+        for name, value in zip(self._lambda_names, self._lambda.tolist(), strict=True):
+            self.context.setParameter(name, value)
+
+    def set_restraint(self, restraint: Restraint) -> None:
+        """Both λ and κ."""
+        self.set_kappa(restraint.kappa)
+        self.set_lambda(restraint.centre)
+
+    def step(self, n: int) -> None:
+        """Take n steps; a failure of the integrator marks the engine `failed`."""
+        if self.failed or n <= 0:
+            return
+        try:
+            self.integrator.step(n)
+        except mm.OpenMMException:
+            self.failed = True
+
+    def cvs(self) -> Array:
+        """ξ of the configuration, shape (C,); NaN, and `failed`, where it is not finite."""
+        if self.failed:
+            return np.full(len(self._lambda), np.nan)
+        xi = self._evaluate(self._read(_POSITIONS, self._x))
+        if not all(map(math.isfinite, xi)):
+            self.failed = True
+            return np.full(len(self._lambda), np.nan)
+        return np.array(xi)
+
+    def look(self) -> tuple[Array, Array, Any]:
+        """ξ, positions (N, 3) and OpenMM's State with the velocities, in one reading.
+
+        ξ is NaN, and the engine `failed`, where it is not finite.
+        """
+        if not self.failed:
+            state = mm.Context.getState(self.context, positions=True, velocities=True)
+            x = np.empty_like(self._x)
+            state._getVectorAsNumpy(_POSITIONS, x)
+            xi = self._evaluate(x)
+            self.failed = not all(map(math.isfinite, xi))
+        if self.failed:
+            return np.full(len(self._lambda), np.nan), np.full_like(self._x, np.nan), None
+        return np.array(xi), x, state
+
+    def energy_and_force_at(self, x: Array) -> tuple[float, Array]:
+        """U in kJ/mol and −∇U, shape (N, 3), at x; NaN where they cannot be evaluated."""
+        force = np.full_like(self._x, np.nan)
+        return self.evaluate_into(x, force, True), force
+
+    def evaluate_into(self, x: Array, force: Array, energy: bool) -> float:
+        """U at x in kJ/mol if `energy`, else 0; −∇U is written to `force`; both shape (N, 3).
+
+        NaN, and `force` left as it is, where they cannot be evaluated.
+        """
+        # NaN in any number is NaN in the sum of squares, at a tenth of the price
+        if not math.isfinite(np.vdot(x, x)):
+            return math.nan
+        self.context.setPositions(x)
+        try:
+            state = mm.Context.getState(self.context, forces=True, energy=energy)
+        except mm.OpenMMException:
+            return math.nan
+        state._getVectorAsNumpy(mm.State.Forces, force)
+        return float(state.getPotentialEnergy()._value) if energy else 0.0
+
+    def restraint_energy_kT(self, xi: Array | None = None) -> float:
+        """The restraints' energy in kT, from ξ (read anew unless given)."""
+        xi = self.cvs() if xi is None else xi
+        return float(Restraint(self._lambda, self._kappa).energy_kT(xi, self._periodic))
+
+    def potential_energy(self) -> float:
+        """U of all forces, restraints included, kJ/mol; NaN after a failure."""
+        if self.failed:
+            return float("nan")
+        try:
+            return float(self.context.getState(energy=True).getPotentialEnergy()._value)
+        except mm.OpenMMException:
+            self.failed = True
+            return float("nan")
+
+    def kinetic_energy(self, v: Array | None = None) -> float:
+        """Σ m v²/2 of velocities (N, 3), by default as they stand, kJ/mol; NaN after a failure.
+
+        Of a Langevin (LFMiddle) engine these belong to half a step before the positions.
+        """
+        v = self.velocities() if v is None else v
+        return float(0.5 * np.dot(self._kinetic_weight, np.einsum("nd,nd->n", v, v)))
+
+    def draw_velocities(self, rng: np.random.Generator) -> None:
+        """Put in Maxwell–Boltzmann velocities; see `drawn_velocities`."""
+        v = self.drawn_velocities(rng)
+        if not self.failed:
+            self.context.setVelocities(v)
+
+    def drawn_velocities(self, rng: np.random.Generator) -> Array:
+        """Maxwell–Boltzmann velocities, projected on the constraints, shape (N, 3).
+
+        The projection is orthogonal in the mass metric, so the projected draw has exactly the
+        constrained Maxwell–Boltzmann distribution.
+        """
+        return self.projected(rng.standard_normal(self._x.shape) * self._sigma_v)
+
+    def projected(self, v: Array) -> Array:
+        """Velocities (N, 3) without what the constraints at the positions forbid.
+
+        With constraints it leaves them in the Context; NaN, and `failed`, where they do not
+        converge.
+        """
+        if not len(self._pairs) or self.failed:
+            return v
+        self.context.setVelocities(np.ascontiguousarray(v))
+        try:
+            self.context.applyVelocityConstraints(CONSTRAINT_TOLERANCE)
+        except mm.OpenMMException:
+            self.failed = True
+        return self.velocities()
+
+    def forces(self) -> Array:
+        """−∇U of all forces as the walker stands, kJ/(mol nm), shape (N, 3)."""
+        return self.energy_and_forces(False)[1]
+
+    def energy_and_forces(self, energy: bool = True) -> tuple[float, Array]:
+        """U of all forces as the walker stands, kJ/mol if `energy`, else 0, and `forces`."""
+        out = np.empty_like(self._x)
+        state = mm.Context.getState(self.context, forces=True, energy=energy)
+        state._getVectorAsNumpy(mm.State.Forces, out)
+        return (float(state.getPotentialEnergy()._value) if energy else 0.0), out
+
+    def metropolis_counts(self) -> dict[str, int]:
+        """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite.
+
+        The last counts energies that are not finite and constraints that did not converge.
+        """
+        counts = {}
+        for name in ("n_tried", "n_accepted", "n_nonfinite"):
+            counts[name] = round(self.integrator.getGlobalVariableByName(name))
+            self.integrator.setGlobalVariableByName(name, 0)
+        return counts
+
+
+_KEYS = {_POSITIONS: "positions", _VELOCITIES: "velocities"}

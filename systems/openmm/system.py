@@ -1,0 +1,328 @@
+"""Molecules through OpenMM."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import openmm as mm
+
+from msgen.systems.base import Array, CVSet, Walkers
+from msgen.systems.cvs.openmm_forces import add_restraints, can_express
+from msgen.systems.errors import SpecError
+from msgen.systems.openmm.context import Engine
+from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, ghmc, middle, verlet
+from msgen.systems.openmm.platforms import (
+    PlatformChoice,
+    check_platform,
+    choose_platform,
+    make_context,
+)
+from msgen.systems.openmm.restraint import Restraint
+from msgen.systems.openmm.seeds import openmm_seed
+from msgen.systems.openmm.structure import Molecule
+from msgen.systems.propagate import propagate
+
+BOLTZMANN = 8.31446261815324e-3
+"""k_B N_A in kJ/(mol K), 2019 SI."""
+
+Purpose = Literal["langevin", "verlet", "leapfrog", "ghmc"]
+
+
+class OpenMMSystem:
+    """A molecular system at constant volume and temperature.
+
+    Parameters
+    ----------
+    molecule : Molecule
+    temperature : float
+        K.
+    timestep : float
+        ps.
+    friction : float
+        1/ps.
+    platform : str
+        'auto' measures; any other is an OpenMM platform's name.
+    minimize : bool
+        Whether to minimise the start's energy.
+
+    Attributes
+    ----------
+    topology, openmm_topology : mdtraj.Topology, openmm.app.Topology
+    openmm_system : openmm.System
+    temperature, timestep, friction : float
+    free : bool array, shape (N, 3), or None
+        Degrees of freedom that ever move; None for all.
+    platform_name : str
+    platform_choice : PlatformChoice or None
+        What was measured, where it was.
+    """
+
+    def __init__(
+        self,
+        molecule: Molecule,
+        temperature: float,
+        timestep: float,
+        friction: float,
+        platform: str = "auto",
+        minimize: bool = False,
+    ) -> None:
+        self.topology = molecule.topology
+        self.openmm_topology = molecule.openmm_topology
+        self.openmm_system = molecule.system
+        self.temperature = temperature
+        self.timestep = timestep
+        self.friction = friction
+        self.free = molecule.free
+        self._box = molecule.box
+        particles = range(molecule.system.getNumParticles())
+        self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
+        self._engines: dict[tuple[Any, ...], Engine] = {}
+        forces = molecule.system.getForces()
+        self._movable = not any(
+            type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in forces
+        )
+        self.platform_choice: PlatformChoice | None = None
+        if platform == "auto":
+            self.platform_choice = choose_platform(
+                molecule.system, molecule.positions, molecule.box, timestep
+            )
+            platform = self.platform_choice.name
+        self.platform_name = check_platform(platform)
+        self._plain = make_context(
+            molecule.system, mm.VerletIntegrator(timestep), self.platform_name
+        )
+        self._start = self._prepare(molecule.positions, minimize)
+
+    def _prepare(self, positions: Array, minimize: bool) -> Walkers:
+        """The start, on its constraints."""
+        if self._box is not None:
+            self._plain.setPeriodicBoxVectors(*self._box.tolist())
+        self._plain.setPositions(np.ascontiguousarray(positions))
+        if minimize:
+            mm.LocalEnergyMinimizer.minimize(self._plain)
+        self._plain.applyConstraints(1e-8)
+        self._plain.computeVirtualSites()
+        state = self._plain.getState(positions=True)
+        x = np.array(state.getPositions(asNumpy=True)._value, dtype=np.float64)
+        return Walkers(x.reshape(1, -1), None, None if self._box is None else self._box[None])
+
+    @property
+    def n_dof(self) -> int:
+        """Three times the number of atoms."""
+        return 3 * int(self._atom_masses.size)
+
+    @property
+    def kT(self) -> float:
+        """Thermal energy, kJ/mol."""
+        return BOLTZMANN * self.temperature
+
+    @property
+    def masses(self) -> Array:
+        """Mass of every degree of freedom, shape (3N,), g/mol; 0 where there is no velocity.
+
+        That is so of virtual sites and of what is not `free`.
+        """
+        mass = np.repeat(self._atom_masses, 3)
+        return mass if self.free is None else np.where(self.free.reshape(-1), mass, 0.0)
+
+    @property
+    def deterministic(self) -> bool:
+        """Only OpenMM's Reference platform repeats itself bit for bit."""
+        return bool(self.platform_name == "Reference")
+
+    def initial(self) -> Walkers:
+        """The start structure, n = 1, without velocities."""
+        return self._start
+
+    def _evaluate(self, walkers: Walkers, forces: bool) -> tuple[Array, Array]:
+        n = len(walkers)
+        u, f = np.full(n, np.nan), np.full((n, self.n_dof), np.nan)
+        for i in range(n):
+            x = np.ascontiguousarray(walkers.positions[i].reshape(-1, 3))
+            if not np.isfinite(x).all():
+                continue
+            if walkers.box is not None:
+                self._plain.setPeriodicBoxVectors(*walkers.box[i].tolist())
+            self._plain.setPositions(x)
+            try:
+                state = self._plain.getState(energy=True, forces=forces)
+            except mm.OpenMMException:
+                continue
+            u[i] = state.getPotentialEnergy()._value
+            if forces:
+                f[i] = state.getForces(asNumpy=True)._value.reshape(-1)
+        return u, f
+
+    def energy(self, walkers: Walkers) -> Array:
+        """U(x), shape (n,), kJ/mol; NaN or inf where it cannot be evaluated."""
+        return self._evaluate(walkers, False)[0]
+
+    def energy_and_force(self, walkers: Walkers) -> tuple[Array, Array]:
+        """U(x), shape (n,), kJ/mol, and −∇U(x), shape (n, 3N), kJ/(mol nm)."""
+        return self._evaluate(walkers, True)
+
+    def context(
+        self,
+        restrained: bool,
+        cvs: CVSet,
+        *,
+        friction: float | None = None,
+        purpose: Purpose = "langevin",
+        timestep: float | None = None,
+        verlet_steps: int = 1,
+    ) -> Engine:
+        """An engine for these CVs, made once and kept.
+
+        Parameters
+        ----------
+        restrained : bool
+            Whether to add the restraints of `cvs`, with λ and κ to be set.
+        cvs : CVSet
+        friction, timestep : float, optional
+            The system's own by default.
+        purpose : {'langevin', 'verlet', 'leapfrog', 'ghmc'}
+            LFMiddle Langevin; constrained velocity Verlet; OpenMM's own leapfrog Verlet, twice as
+            fast, whose velocities stand half a step before the positions; Metropolised GHMC.
+        verlet_steps : int
+            GHMC only: Verlet steps per Metropolis test, the whole being one step of the engine.
+
+        Raises
+        ------
+        SpecError
+            If a CV that is to be restrained has no OpenMM form.
+        """
+        gamma = self.friction if friction is None else float(friction)
+        dt = self.timestep if timestep is None else float(timestep)
+        key = (restrained, gamma, dt, purpose, verlet_steps, cvs.cvs)
+        if key in self._engines:
+            return self._engines[key]
+        # the copy lives as long as its Context does
+        system = mm.XmlSerializer.clone(self.openmm_system)
+        if restrained:
+            for cv in cvs.cvs:
+                if not can_express(cv):
+                    raise SpecError(
+                        ("cvs", cv.name),
+                        type(cv).__name__,
+                        "cannot be restrained in OpenMM",
+                        "Build it from dihedral, distance, … or use strategy: {kind: local}",
+                    )
+            add_restraints(system, cvs, self.kT)
+        if purpose == "verlet":
+            integrator = verlet(dt)
+        elif purpose == "leapfrog":
+            integrator = mm.VerletIntegrator(dt)
+            integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
+        else:
+            integrator = self.thermostat(purpose, gamma, dt, verlet_steps)
+        if purpose != "leapfrog":
+            integrator.setRandomNumberSeed(openmm_seed(1))
+        engine = self.engine(system, integrator, cvs, restrained)
+        if purpose != "leapfrog":
+            engine.verify_seeding()
+        self._engines[key] = engine
+        return engine
+
+    def thermostat(
+        self, kind: Literal["langevin", "ghmc"], friction: float, dt: float, verlet_steps: int = 1
+    ) -> Any:
+        """An integrator that samples at the system's temperature; see `context`."""
+        if kind == "ghmc":
+            constrained = self.openmm_system.getNumConstraints() > 0
+            return ghmc(self.kT, friction, dt, verlet_steps, constrained, free=self.free)
+        if self.free is not None:
+            return middle(self.kT, friction, dt, self.free)
+        return mm.LangevinMiddleIntegrator(self.temperature, friction, dt)
+
+    def engine(self, system: Any, integrator: Any, cvs: CVSet, restrained: bool = False) -> Engine:
+        """An engine of any OpenMM System of these atoms, at the start."""
+        engine = Engine(
+            make_context(system, integrator, self.platform_name),
+            integrator,
+            cvs,
+            self.kT,
+            self._atom_masses,
+            restrained,
+            self.deterministic,
+            self._movable,
+            self.free,
+        )
+        engine.load(self._start)
+        return engine
+
+    def langevin(
+        self,
+        walkers: Walkers,
+        n_steps: int,
+        seed: int,
+        *,
+        cvs: CVSet,
+        every: int,
+        restraint: Restraint | None = None,
+        friction: float | None = None,
+    ) -> tuple[Walkers, Array]:
+        """LFMiddle Langevin of every walker in turn.
+
+        (Z. Zhang, X. Liu, K. Yan, M. E. Tuckerman and J. Liu, J. Phys. Chem. A 123, 6056 (2019).)
+
+        Parameters
+        ----------
+        walkers : Walkers
+            Velocities are drawn where there are none.
+        n_steps, seed : int
+            On the deterministic platform the result is a function of the arguments only.
+        cvs : CVSet
+        every : int
+            Steps between two readings of ξ.
+        restraint : Restraint, optional
+            Adds the restraint with λ fixed.
+        friction : float, optional
+            1/ps, the system's own by default.
+
+        Returns
+        -------
+        Walkers
+            A walker whose path blew up comes back as NaN.
+        Array, shape (n, n_steps // every, C)
+            ξ, NaN after a failure.
+        """
+        engine = self.context(restraint is not None, cvs, friction=friction)
+        return propagate(engine, walkers, n_steps, seed, every, restraint)
+
+    def ghmc(
+        self,
+        walkers: Walkers,
+        n_steps: int,
+        seed: int,
+        *,
+        cvs: CVSet,
+        every: int,
+        restraint: Restraint | None = None,
+        friction: float | None = None,
+        timestep: float | None = None,
+        verlet_steps: int = 1,
+    ) -> tuple[Walkers, Array, dict[str, int]]:
+        """Metropolised Langevin of every walker in turn: exact at any time step.
+
+        As `langevin`; see `msgen.systems.openmm.integrators.ghmc`. One step is `verlet_steps`
+        force evaluations.
+
+        Returns
+        -------
+        Walkers
+        Array, shape (n, n_steps // every, C)
+        dict
+            n_tried, n_accepted, n_nonfinite.
+        """
+        engine = self.context(
+            restraint is not None,
+            cvs,
+            friction=friction,
+            purpose="ghmc",
+            timestep=timestep,
+            verlet_steps=verlet_steps,
+        )
+        engine.metropolis_counts()
+        walkers, xi = propagate(engine, walkers, n_steps, seed, every, restraint)
+        return walkers, xi, engine.metropolis_counts()

@@ -1,0 +1,1 @@
+"""Systems given by a formula, or by a user's function."""

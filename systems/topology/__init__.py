@@ -1,0 +1,1 @@
+"""What a topology tells: atoms by name, stereocentres, bonds free to turn."""

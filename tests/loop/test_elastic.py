@@ -1,0 +1,244 @@
+"""Replicas that come and go: who they are, that estimates stay exact, and what a resume follows."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from driving import CONFIGS, Drive, same
+from exact_populations import exact_state_probability
+from test_strategies_driven import CASES, driven
+from toy_campaign import Recorder, ToyStrategy, setup
+
+from msgen.actors.base import Tree, copy_tree
+from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.cli import main_run
+from msgen.orchestrator.executors.inline import InlineExecutor
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.controller import Controller
+from msgen.orchestrator.loop.replica_policy import Elastic
+from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.store import Store
+from msgen.orchestrator.strategies.common import production
+from msgen.orchestrator.strategies.common.production import blocks_of
+from msgen.orchestrator.strategies.common.replica_pool import (
+    SETTLE_ROUNDS,
+    at_work,
+    counted,
+    resize,
+    settle,
+)
+
+
+@pytest.mark.parametrize(
+    ("now", "workers", "remaining_s", "wanted"),
+    [
+        (4, 4, 900.0, 8),  # late, and four workers can do eight
+        (4, 4, 300.0, 4),  # in time
+        (4, 4, None, 4),  # who knows
+        (4, 100, 900.0, 8),  # no more than twice as many at once
+        (30, 100, 900.0, 40),  # no more than there may be
+        (8, 4, 900.0, 8),  # the workers are busy
+        (40, 4, 900.0, 8),  # nodes have left
+        (40, 1, 900.0, 4),  # but never fewer than that
+    ],
+)
+def test_replicas_follow_the_workers_while_convergence_is_late(
+    now: int, workers: int, remaining_s: float | None, wanted: int
+) -> None:
+    elastic = Elastic(4, 40, 0.1, within_s=600.0)
+    assert elastic.replicas(now, 1.0, workers, remaining_s) == wanted
+    if remaining_s is not None and remaining_s > 600.0:
+        assert elastic.workers(1.0, remaining_s) == 20
+    else:
+        assert elastic.workers(1.0, remaining_s) == 0
+
+
+def walkers_of(r: int) -> Tree:
+    return {"round": 7, "walkers": {"positions": np.arange(float(r))[:, None]}}
+
+
+def test_strata_keep_their_shares_and_who_rested_is_called_back() -> None:
+    stratum = np.array([0, 0, 0, 0, 1, 1])
+    state = walkers_of(6)
+    before = copy_tree(state)
+    more = resize(state, stratum, 12, seed=1)
+    assert same(state, before)  # its argument is left alone
+    assert np.bincount(more["stratum"]).tolist() == [8, 4]
+    assert not more["resting"].any()
+    assert more["settling"].tolist() == [0] * 6 + [SETTLE_ROUNDS] * 6
+    assert np.array_equal(more["walkers"]["positions"][:6], state["walkers"]["positions"])
+    for k, x in zip(more["stratum"][6:], more["walkers"]["positions"][6:, 0], strict=True):
+        assert stratum[int(x)] == k  # each is a copy of one of its own stratum
+    fewer = resize(more, more["stratum"], 3, seed=1)
+    ids = at_work(fewer, fewer["stratum"])
+    assert np.bincount(fewer["stratum"][ids]).tolist() == [2, 1]
+    assert len(fewer["stratum"]) == 12
+    again = resize(fewer, fewer["stratum"], 12, seed=1)
+    assert same(again["walkers"], more["walkers"])  # called back, not copied
+    assert len(at_work(again, again["stratum"])) == 12
+    one = resize(more, more["stratum"], 1, seed=1)
+    assert np.bincount(one["stratum"][at_work(one, one["stratum"])]).tolist() == [1, 1]
+
+
+def test_a_new_replica_counts_once_it_has_parted_from_the_other() -> None:
+    state = resize(walkers_of(2), np.array([0, 0]), 3, seed=1)
+    seen = []
+    for _ in range(SETTLE_ROUNDS + 1):
+        seen.append(counted(state, state["stratum"]).tolist())
+        settle(state)
+    assert seen == [[True, True, False]] * SETTLE_ROUNDS + [[True, True, True]]
+
+
+def producing(case: str) -> Drive:
+    """A campaign in production, of its own to step."""
+    shared = driven(case)
+    return replace(shared, state=copy_tree(shared.state), steps=list(shared.steps))
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_a_strategy_takes_on_replicas_and_lets_some_rest(case: str) -> None:
+    drive = producing(case)
+    start = drive.strategy.replicas(drive.state)
+    assert start == 8
+    young = Drive.of("double_well", *CASES[case])
+    assert same(young.strategy.resize(young.state, 16), young.state)  # not before production
+    drive.state = drive.strategy.resize(drive.state, 14)
+    assert drive.strategy.replicas(drive.state) == 14
+    for _ in range(SETTLE_ROUNDS):
+        ids = np.concatenate([s.samples["replica"] for s in drive.step().segments])
+        assert sorted(set(ids.astype(int))) == list(range(14))
+    bins = drive.state["produced"]["bins"].sum(axis=1)
+    assert (bins[:8] > 0).all()
+    assert (bins[8:] == 0).all()
+    drive.step()
+    assert (drive.state["produced"]["bins"].sum(axis=1) > 0).all()
+    drive.state = drive.strategy.resize(drive.state, 5)
+    resting = np.setdiff1d(np.arange(14), at_work(drive.state, drive.state["stratum"]))
+    before = copy_tree(drive.state)
+    step = drive.step()
+    ids = np.concatenate([s.samples["replica"] for s in step.segments])
+    assert len(set(ids)) == 5
+    assert not set(ids.astype(int)) & set(resting.tolist())
+    for name in before["walkers"]:
+        assert same(drive.state["walkers"][name][resting], before["walkers"][name][resting])
+    assert same(drive.state["produced"]["bins"][resting], before["produced"]["bins"][resting])
+    estimate = drive.strategy.estimate(drive.state)
+    assert all(v.f_kT is not None for v in estimate.states.values()) or case == "local"
+
+
+def test_the_free_energy_is_right_while_replicas_come_and_go() -> None:
+    """Within 4 reported σ of the integral."""
+    drive = producing("strata")
+    for n in (14, 6):
+        drive.state = drive.strategy.resize(drive.state, n)
+        for _ in range(4):
+            drive.step()
+    rest = drive.strategy.estimate(drive.state).states["rest"]
+    p = exact_state_probability(drive.system, drive.cvs, {"x": (-np.inf, 0.0)})
+    assert rest.f_kT is not None
+    assert rest.stderr_kT is not None
+    assert rest.stderr_kT < 0.1
+    assert abs(rest.f_kT - np.log(p / (1.0 - p))) < 4.0 * rest.stderr_kT
+
+
+def test_many_replicas_share_blocks_of_their_stratum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The free energies are the same, the errors those of fewer blocks."""
+    alone = producing("strata")
+    monkeypatch.setattr(production, "MOST_BLOCKS", 3)
+    few = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1]), np.zeros(0, dtype=np.int64))
+    assert few.tolist() == [0, 1, 2, 0, 3, 1, 4]
+    more = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1, 1, 1, 0]), few)
+    assert more.tolist() == [*few, 5, 3, 2]
+    together = producing("strata")
+    # the profile along the paths keeps the blocks that it began with
+    together.state = {**together.state, "produced": {}, "profile": {}}
+    for step in together.steps[-4:]:
+        before = {**step.before, "produced": together.state["produced"], "profile": {}}
+        together.state = together.strategy.absorb(before, step.absorbed)
+    folded = together.state["produced"]
+    assert folded["bins"].shape[0] == 6
+    assert len(folded["stratum"]) == 8
+    assert np.allclose(folded["bins"].sum(axis=0), alone.state["produced"]["bins"].sum(axis=0))
+    a, b = (d.strategy.estimate(d.state).states["rest"] for d in (alone, together))
+    assert a.f_kT == pytest.approx(b.f_kT, abs=1e-9)
+    assert 0.2 * a.stderr_kT < b.stderr_kT < 5.0 * a.stderr_kT
+
+
+class Late(ToyStrategy):
+    """Never precise enough."""
+
+    def estimate(self, state: Tree) -> Estimate:
+        estimate = super().estimate(state)
+        states = {"A": StateEstimate(0.0, 1.0)}
+        return Estimate(estimate.axes, estimate.f_kT, estimate.stderr_kT, states, {}, False, ("σ",))
+
+
+class Cluster(InlineExecutor):
+    """Says that it has so many workers."""
+
+    def __init__(self, have: int) -> None:
+        super().__init__(setup())
+        self.have, self.asked = have, list[int]()
+
+    def workers(self) -> int:
+        return self.have
+
+    def ask(self, workers: int) -> None:
+        self.asked.append(workers)
+
+
+def run(where: Path, executor: Cluster, rounds: int) -> Recorder:
+    recorder = Recorder()
+    elastic = Elastic(4, 24, target_kT=0.1)
+    Controller(
+        Late(), executor, where, recorder, limits=Limits(rounds=rounds), elastic=elastic
+    ).run()
+    return recorder
+
+
+def test_the_decision_is_written_before_it_acts_and_a_resume_follows_it(tmp_path: Path) -> None:
+    big = Cluster(have=8)
+    grown = run(tmp_path / "a", big, 9)
+    events = EventLog(tmp_path / "a" / "events.jsonl").read()
+    decided = {e["round"]: e["replicas"] for e in events if e["event"] == "resize"}
+    assert list(decided.values()) == [8, 16]
+    assert big.asked == [15]  # workers for 24 replicas, four of them in five orders
+    for rnd, n in decided.items():
+        seen = [i for i in grown.infos if i.round == rnd]
+        assert [i.replicas for i in seen] == [n]
+        at = [e["event"] for e in events if e.get("round") == rnd]
+        assert at.index("resize") < at.index("round")
+    # all rounds were decided by a process that is gone, and this cluster is small
+    (tmp_path / "b").mkdir()
+    shutil.copy(tmp_path / "a" / "events.jsonl", tmp_path / "b" / "events.jsonl")
+    run(tmp_path / "b", Cluster(have=1), 9)
+    run(tmp_path / "c", Cluster(have=1), 9)
+    digests = [Store(tmp_path / x / "store.zarr").digest for x in "abc"]
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.slow
+def test_a_ray_campaign_grows_and_a_resume_in_one_process_draws_the_same(tmp_path: Path) -> None:
+    """The cluster decides when; what was decided is all that the samples depend on."""
+    sets = ["--set", "replicas={min: 4, max: 16}", "--set", "converge.state_error=0.0001 kT",
+            "--set", "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 4}",
+            "--set", "strategy.local.steps=5", "--set", "output.tensorboard=false",
+            "--set", "budget.rounds=30"]  # fmt: skip
+    campaign, where = str(CONFIGS / "double_well.yaml"), tmp_path / "ray"
+    on_ray = [*sets, "--set", "executor=ray", "--output-dir", str(where)]
+    assert main_run([campaign, *on_ray]) == 3
+    run = where / "double-well"
+    grown = [e for e in EventLog(run / "events.jsonl").read() if e["event"] == "resize"]
+    assert [e["replicas"] for e in grown] == [8, 16]
+    store = Store(run / "store.zarr")
+    assert set(store.read("sample/replica").astype(int).ravel()) == set(range(16))
+    again = tmp_path / "again" / "double-well"
+    again.mkdir(parents=True)
+    shutil.copy(run / "events.jsonl", again / "events.jsonl")
+    alone = [*sets, "--executor", "inline", "--output-dir", str(tmp_path / "again")]
+    assert main_run([campaign, *alone]) == 3
+    assert Store(again / "store.zarr").digest == store.digest

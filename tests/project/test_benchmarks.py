@@ -1,0 +1,98 @@
+"""The benchmarks run, and their verdicts can come out either way."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import alanine
+import baselines
+import intervals
+import loop
+import rows
+import score
+
+
+def test_rows_are_printed_and_kept(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(rows, "ROOT", tmp_path)
+    found = [rows.Row("a", 0.5, "µs", "beside", "≥ 0.9", False), rows.Row("b", 2.0)]
+    path = rows.publish("some", found)
+    assert path == tmp_path / "runs" / "benchmarks" / "some.json"
+    assert [set(r) for r in json.loads(path.read_text())] == [
+        {"what", "value", "unit", "reference", "bound", "holds"}
+    ] * 2
+    assert "DOES NOT HOLD" in capsys.readouterr().out
+
+
+def test_stepping_is_measured_on_the_platform_that_was_taken(monkeypatch) -> None:
+    monkeypatch.setattr(loop, "REPEATS", 1)
+    monkeypatch.setattr(loop, "STEPS", 200)
+    found = {r.what: r for r in loop.stepping()}
+    assert sum(r.reference == "taken" for r in found.values()) == 1
+    assert all(r.value > 0 for r in found.values())
+    assert sum(r.bound == "≥ 0.90" for r in found.values()) == 3
+
+
+def test_intervals_catch_errors_that_are_too_small_and_estimates_that_are_off() -> None:
+    z = list(np.random.default_rng(1).standard_normal(400))
+    assert all(r.holds is True for r in intervals.within(z))  # a numpy bool is no JSON
+    assert not all(r.holds for r in intervals.within(z, scale=0.5))
+    assert not all(r.holds for r in intervals.within([v + 0.5 for v in z]))
+
+
+def reading(error: float, stderr: float, ruffle: float) -> alanine.Reading:
+    rng = np.random.default_rng(3)
+    surface = alanine.SURFACE + 5.0 + ruffle * rng.standard_normal(alanine.SURFACE.shape)
+    return alanine.Reading(1e6, alanine.REFERENCE["delta_f_kT"] + error, surface, stderr)
+
+
+def test_a_surface_is_compared_up_to_its_constant() -> None:
+    assert reading(0.0, 0.1, 0.0).rms == pytest.approx(0.0, abs=1e-12)
+    assert reading(0.0, 0.1, 0.2).rms == pytest.approx(0.2, rel=0.2)
+
+
+@pytest.mark.parametrize(("stderr", "holds"), [(0.1, True), (0.02, False)])
+def test_chi_squared_judges_the_reported_errors(stderr: float, holds: bool) -> None:
+    runs = [[reading(e, stderr, 0.1)] * 3 for e in (0.1, -0.12, 0.09)]
+    found = [r for r in alanine.rows("msgen", runs) if "χ²" in r.what]
+    assert [r.holds for r in found] == [holds] * 3
+    assert all("χ²" not in r.what for r in alanine.rows("opes", runs))
+
+
+def test_the_acceptance_is_off_where_the_density_is_of_other_steps(monkeypatch) -> None:
+    """The map's own density passes the score benchmark, that of other steps does not."""
+    monkeypatch.setattr(score, "SAMPLES", 2000)
+    monkeypatch.setattr(score, "UPDATES", 60)
+    model, seconds = score.fitted(1, width=16, layers=3)
+    assert seconds > 0
+    at = np.array([[0.4]])
+    assert score.mismatch(model, 16, at).holds
+    other = score.ProbabilityFlow.pull
+    monkeypatch.setattr(
+        score.ProbabilityFlow,
+        "pull",
+        lambda flow, y, label: other(
+            score.ProbabilityFlow(flow.field, flow.field.net.noise.levels(12)), y, label
+        ),
+    )
+    assert not score.mismatch(model, 16, at).holds
+
+
+@pytest.mark.parametrize(("stderr", "holds"), [(0.1, True), (0.02, False)])
+def test_baselines_are_judged_by_the_errors_they_report(stderr: float, holds: bool) -> None:
+    def read(error: float) -> baselines.Reading:
+        return baselines.Reading(1e6, baselines.REFERENCE["delta_f_kT"] + error, stderr)
+
+    unknown = baselines.Reading(1e6, np.nan, np.nan)
+    runs = [[unknown, *[read(error)] * 3] for error in (0.15, -0.1)]
+    found = baselines.rows("some", runs)
+    assert found[0].value == 0.0  # of two seeds none has an answer at the first budget
+    verdicts = {row.holds for row in found if row.holds is not None}
+    assert verdicts == {holds}
+    assert found[1].value == pytest.approx(0.125)

@@ -1,0 +1,70 @@
+"""Stored configurations of particles as trajectory programs read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mdtraj
+import numpy as np
+import pytest
+
+from msgen.orchestrator.reporting.trajectories import centred, write_frames
+from msgen.systems.build_particles import particles
+
+
+def drifted(spec: dict[str, object], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frames whose particles have gone through faces, all of them and each by itself; the sides."""
+    molecule = particles(spec).molecule("compact")
+    rng = np.random.default_rng(seed)
+    n = molecule.topology.residue(0).n_atoms
+    sides = np.diag(molecule.box)
+    axes = 2 if spec["kind"] == "dimer" else 3
+    x = np.repeat(molecule.positions[None], 4, axis=0)
+    x[..., :axes] += rng.uniform(-20, 20, (4, 1, axes))
+    x[:, n:, :axes] += sides[:axes] * rng.integers(-3, 4, (4, x.shape[1] - n, axes))
+    return x, sides
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": "polymer", "solvent": 30, "box": 5.5},
+        {"kind": "dimer", "particles": 20, "box": 6.7},
+    ],
+)
+def test_written_and_read_back(spec: dict[str, object], tmp_path: Path) -> None:
+    x, sides = drifted(spec, 1)
+    dcd, pdb = write_frames(tmp_path, x.reshape(len(x), -1), spec)
+    seen = mdtraj.load(str(dcd), top=str(pdb))
+    np.testing.assert_allclose(seen.unitcell_lengths, np.tile(sides, (4, 1)), rtol=1e-6)
+    n = seen.topology.residue(0).n_atoms
+    axes = 2 if spec["kind"] == "dimer" else 3
+    middle = seen.xyz[:, :n, :axes].mean(axis=1)
+    np.testing.assert_allclose(middle, 0.5 * np.tile(sides[:axes], (4, 1)), atol=1e-5)
+    assert (seen.xyz[:, n:, :axes] > -1e-5).all()
+    assert (seen.xyz[:, n:, :axes] < sides[:axes] + 1e-5).all()
+    # the solute as it was, and every distance to it but for whole boxes
+    gap = seen.xyz[:, :, None] - seen.xyz[:, None, :n]
+    true = x[:, :, None] - x[:, None, :n]
+    np.testing.assert_allclose(gap[:, :n], true[:, :n], atol=1e-5)
+    boxes = (gap - true) / sides
+    np.testing.assert_allclose(boxes, np.round(boxes), atol=1e-5)
+    assert {b.name for b in seen.topology.residue(0).atoms} == {f"B{i}" for i in range(n)}
+
+
+def test_a_solute_wrapped_bead_by_bead_is_torn() -> None:
+    x, sides = drifted({"kind": "polymer", "solvent": 30, "box": 5.5}, 2)
+    kept = centred(x, sides, 9)
+    torn = x - sides * np.floor(x / sides)
+    length = np.linalg.norm(np.diff(x[:, :9], axis=1), axis=2)
+    np.testing.assert_allclose(np.linalg.norm(np.diff(kept[:, :9], axis=1), axis=2), length)
+    assert np.abs(np.linalg.norm(np.diff(torn[:, :9], axis=1), axis=2) - length).max() > 1
+
+
+def test_a_molecule_of_a_structure_file_is_left_as_it_is(tmp_path: Path) -> None:
+    x = np.random.default_rng(3).uniform(-3, 9, (2, 5, 3))
+    (dcd,) = write_frames(tmp_path, x.reshape(2, -1), {"kind": "openmm"})
+    with mdtraj.formats.DCDTrajectoryFile(str(dcd)) as file:
+        read, lengths, _ = file.read()
+    np.testing.assert_allclose(read / 10, x, atol=1e-6)
+    assert lengths is None

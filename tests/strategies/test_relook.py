@@ -1,0 +1,71 @@
+"""A state that shows only while counting is added; noise is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from driving import Drive, setup_of
+from test_strategies_driven import SMALL
+
+from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.steered.state_refinement import go_back, look_again
+
+
+def problem() -> Any:
+    strategy, *_ = setup_of("double_well", "states=null")
+    return vars(strategy)["problem"]
+
+
+def surface(wells: dict[float, float], error: dict[float, float]) -> Estimate:
+    """Parabolic wells at x of depth, and an error around some of them."""
+    axis = problem().grid.centres[0]
+    f = np.min([f0 + 60.0 * (axis - x) ** 2 for x, f0 in wells.items()], axis=0)
+    stderr = np.full(len(axis), 0.05)
+    for x, s in error.items():
+        stderr[np.abs(axis - x) < 0.3] = s
+    f = np.where(f > 12.0, np.nan, f)
+    return Estimate({"x": axis}, f - np.nanmin(f), stderr, {}, {}, False, ())
+
+
+def two() -> Any:
+    start = surface({-1.0: 0.0, 1.0: 2.0}, {})
+    p = problem()
+    weight = np.exp(-np.nan_to_num(start.f_kT, nan=np.inf))
+    return find_basins(weight, p.grid, p.names, smooth=0.5)
+
+
+@pytest.mark.parametrize(
+    ("wells", "error", "found"),
+    [
+        ({-1.0: 0.0, 1.0: 2.0}, {}, None),  # as before
+        ({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {}, 3),
+        ({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {0.1: 0.9}, None),  # nobody knows that
+        ({-1.0: 0.0, 0.1: 9.0, 1.0: 2.0}, {}, None),  # higher than what counts
+    ],
+)
+def test_only_what_is_sure_is_a_new_state(
+    wells: dict[float, float], error: dict[float, float], found: int | None
+) -> None:
+    assert len(two()) == 2
+    again = look_again(problem(), surface(wells, error), two())
+    assert (None if again is None else len(again)) == found
+
+
+def test_going_back_explores_with_the_walkers_there_are_and_forgets_what_was_counted() -> None:
+    drive = Drive.of("double_well", *SMALL, "states=null").produce(3)
+    state = dict(drive.state)
+    assert state["produced"]["bins"].sum() > 0
+    third = look_again(problem(), surface({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {}), two())
+    assert third is not None
+    go_back(state, third)
+    assert (state["phase"], state["relooks"], state["attempt"]) == ("explore", 1, 0)
+    assert np.array_equal(state["pool"]["positions"], drive.state["walkers"]["positions"])
+    drive.state = state
+    drive.until("adapt")
+    assert len(drive.state["states"]["names"]) == 3
+    drive.step()
+    assert drive.state["phase"] == "adapt"
+    assert not drive.state["produced"]

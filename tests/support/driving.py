@@ -1,0 +1,134 @@
+"""A strategy stepped by hand: no ray, no disk and no clock, only one worker and the rule of lag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
+from msgen.actors.worker import Worker
+from msgen.orchestrator import strategies
+from msgen.orchestrator.base import Estimate, StepPlan, Strategy
+from msgen.orchestrator.validate import load_campaign
+from msgen.systems import build_cvs, build_system
+from msgen.systems.base import CVSet, System
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def setup_of(config: str, *overrides: str) -> tuple[Strategy, Tree, System, CVSet]:
+    """The strategy of a shipped campaign, its workers' setup, its system and its CVs."""
+    campaign = load_campaign(CONFIGS / f"{config}.yaml", overrides)
+    system = build_system(campaign.spec_system(), CONFIGS)
+    cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
+    setup: Tree = {
+        "system": campaign.spec_system(),
+        "cvs": campaign.spec_cvs(),
+        "strategy": campaign.spec_strategy(),
+        "model": campaign.spec_model(),
+        "base_dir": str(CONFIGS),
+        "platform": None,
+        "seed": campaign.seed,
+        "threads": 1,
+    }
+    return strategies.build(campaign, system, cvs), setup, system, cvs
+
+
+@dataclass
+class Step:
+    """What happened in one round: the plan, what came back, what was absorbed, what followed."""
+
+    before: Tree
+    plan: StepPlan
+    segments: list[Segment]
+    absorbed: list[Segment]
+    after: Tree
+
+
+@dataclass
+class Drive:
+    """Executes whatever the strategy decides; fits are absorbed `lag` rounds after they began."""
+
+    strategy: Strategy
+    worker: Worker
+    system: System
+    cvs: CVSet
+    lag: int = 1
+    state: Tree = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    waiting: list[tuple[int, Segment]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, config: str, *overrides: str, lag: int = 1) -> Drive:
+        strategy, setup, system, cvs = setup_of(config, *overrides)
+        drive = cls(strategy, Worker(setup), system, cvs, lag)
+        drive.state = strategy.start()
+        return drive
+
+    @property
+    def problem(self) -> Any:
+        return vars(self.strategy)["problem"]
+
+    def run(self, plan: StepPlan, orders: Sequence[WorkOrder]) -> list[Segment]:
+        for version, model in plan.models.items():
+            self.worker.publish(version, model)
+        return [self.worker.execute(order) for order in orders]
+
+    def step(self) -> Step:
+        rnd = len(self.steps)
+        before = copy_tree(self.state)
+        plan = self.strategy.decide(self.state)
+        assert all(order.round == rnd for order in (*plan.orders, *plan.fits))
+        segments = self.run(plan, plan.orders)
+        self.waiting += [(rnd + self.lag, fit) for fit in self.run(plan, plan.fits)]
+        due = [fit for when, fit in self.waiting if when <= rnd]
+        self.waiting = [(when, fit) for when, fit in self.waiting if when > rnd]
+        absorbed = sorted([*segments, *due], key=lambda s: s.key)
+        self.state = copy_tree(self.strategy.absorb(self.state, absorbed))
+        self.steps.append(Step(before, plan, segments, absorbed, copy_tree(self.state)))
+        return self.steps[-1]
+
+    def until(self, phase: str, most: int = 60) -> Drive:
+        """Step until the state is in `phase`."""
+        while self.state["phase"] != phase:
+            assert len(self.steps) < most, f"{phase} not reached in {most} rounds"
+            self.step()
+        return self
+
+    def produce(self, rounds: int) -> Drive:
+        """Reach production and stay for `rounds` rounds of it."""
+        self.until("produce")
+        for _ in range(rounds):
+            self.step()
+        return self
+
+    def converge(self, most: int = 80) -> Estimate:
+        """Step until the strategy calls itself converged."""
+        while len(self.steps) < most:
+            self.step()
+            if self.state["phase"] == "produce":
+                estimate = self.strategy.estimate(self.state)
+                if estimate.converged:
+                    return estimate
+        raise AssertionError(f"not converged after {most} rounds: {estimate.unmet}")
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two trees (or orders' payloads) are equal bit for bit."""
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return (
+            isinstance(a, np.ndarray)
+            and isinstance(b, np.ndarray)
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and a.tobytes() == b.tobytes()
+        )
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b or (a != a and b != b))

@@ -1,0 +1,231 @@
+"""CVs: torch against OpenMM, gradients, the fast single form, and atom selection."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import openmm as mm
+import pytest
+
+from msgen.systems import CVSet, SpecError, build_cvs
+from msgen.systems.build_molecular import openmm_system
+from msgen.systems.cvs.openmm_forces import can_express, cv_terms, restraint_force, value_force
+from msgen.systems.cvs.single_frame import single
+from msgen.systems.cvs.torch_cvs import Coordinate
+from msgen.systems.openmm.restraint import Restraint
+from msgen.systems.openmm.system import OpenMMSystem
+from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+PHI = {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]}
+PSI = {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]}
+SPEC = {
+    "phi": PHI,
+    "psi": PSI,
+    "angle": {"kind": "angle", "atoms": ["ALA:N", "ALA:CA", "ALA:C"]},
+    "distance": {"kind": "distance", "atoms": [5, "NME:H"]},
+    "rmsd": {"kind": "rmsd", "atoms": "element != H"},
+    "rg": {"kind": "radius_of_gyration"},
+    "contacts": {
+        "kind": "coordination",
+        "groups": ["name O", "element H and not resname ACE"],
+        "r0": 0.25,
+    },
+    "contacts_odd": {
+        "kind": "coordination",
+        "groups": [["ACE:O"], "element H or name C"],
+        "r0": 0.3,
+        "n": 5,
+        "m": 8,
+    },
+    "sum": {
+        "kind": "linear_combination",
+        "terms": [{"coefficient": 1, "cv": PHI}, {"coefficient": -2, "cv": PSI}],
+        "offset": 0.5,
+    },
+    "mix": {
+        "kind": "linear_combination",
+        "terms": [
+            {"coefficient": 0.5, "cv": {"kind": "distance", "atoms": [1, 8]}},
+            {"coefficient": 2.5, "cv": {"kind": "radius_of_gyration", "atoms": "resname ALA"}},
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def system() -> OpenMMSystem:
+    return openmm_system(
+        {
+            "structure": "alanine_dipeptide.pdb",
+            "forcefield": ["amber99sb.xml"],
+            "temperature": 320.0,
+            "platform": "Reference",
+        },
+        CONFIGS,
+    )
+
+
+@pytest.fixture(scope="module")
+def cvs(system: OpenMMSystem) -> CVSet:
+    return build_cvs(SPEC, system, CONFIGS)
+
+
+@pytest.fixture(scope="module")
+def frames(system: OpenMMSystem) -> np.ndarray:
+    """Distorted configurations, the last far from the others."""
+    rng = np.random.default_rng(3)
+    x = system.initial().positions + 0.02 * rng.normal(size=(6, system.n_dof))
+    x[-1] += 0.1 * rng.normal(size=system.n_dof) + 3.0
+    return x
+
+
+def openmm_values(force: mm.Force, frames: np.ndarray, **parameters: float) -> tuple:
+    """Energies and forces of one Force on its own."""
+    bare = mm.System()
+    for _ in range(frames.shape[1] // 3):
+        bare.addParticle(1.0)
+    bare.addForce(force)
+    context = mm.Context(
+        bare, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference")
+    )
+    for name, value in parameters.items():
+        context.setParameter(name, value)
+    u, f = [], []
+    for x in frames:
+        context.setPositions(x.reshape(-1, 3))
+        state = context.getState(energy=True, forces=True)
+        u.append(state.getPotentialEnergy()._value)
+        f.append(state.getForces(asNumpy=True)._value.ravel())
+    return np.array(u), np.array(f)
+
+
+@pytest.mark.parametrize("name", SPEC)
+def test_torch_openmm_and_finite_differences_agree(
+    name: str, cvs: CVSet, frames: np.ndarray
+) -> None:
+    cv = cvs.cvs[cvs.names.index(name)]
+    one = CVSet((cv,))
+    value, gradient = one.value_and_gradient(frames)
+    u, f = openmm_values(value_force(cv), frames)
+    np.testing.assert_allclose(value[:, 0], u, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(gradient[:, 0], -f, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(one(frames), value, rtol=1e-12)
+    direction = np.random.default_rng(0).normal(size=frames.shape)
+    h = 1e-6
+    numeric = (one(frames + h * direction) - one(frames - h * direction))[:, 0] / (2 * h)
+    np.testing.assert_allclose((gradient[:, 0] * direction).sum(1), numeric, atol=1e-5, rtol=1e-5)
+    fast = [single(cv)(x.reshape(-1, 3)) for x in frames]
+    np.testing.assert_allclose(fast, value[:, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SPEC)
+def test_restraint_has_the_energy_it_says(name: str, cvs: CVSet, frames: np.ndarray) -> None:
+    cv = cvs.cvs[cvs.names.index(name)]
+    kT, lam, kappa = 2.66, 0.4, 30.0
+    u, _ = openmm_values(restraint_force(cv, 0, kT), frames, lambda_0=lam, kappa_0=kappa)
+    xi = CVSet((cv,))(frames)
+    restraint = Restraint(np.array([lam]), np.array([kappa]))
+    expected = kT * restraint.energy_kT(xi, np.array([cv.periodic]))
+    np.testing.assert_allclose(u, expected, atol=1e-4)
+
+
+def test_units_and_ranges(cvs: CVSet, frames: np.ndarray) -> None:
+    by_name = dict(zip(cvs.names, cvs.cvs, strict=True))
+    assert [by_name[n].unit for n in ("phi", "distance", "contacts", "sum", "mix")] == [
+        "rad", "nm", "1", "rad", "nm",
+    ]  # fmt: skip
+    assert by_name["sum"].periodic
+    assert not by_name["mix"].periodic
+    value = cvs(frames)[:, cvs.names.index("sum")]
+    assert np.all((value >= -math.pi) & (value < math.pi))
+    assert np.isnan(cvs(np.full((1, 66), np.nan))).all()
+
+
+def test_rmsd_is_zero_at_and_invariant_about_its_reference(
+    system: OpenMMSystem, cvs: CVSet
+) -> None:
+    cv = CVSet((cvs.cvs[cvs.names.index("rmsd")],))
+    x = system.initial().positions.reshape(-1, 3)
+    assert cv(x.reshape(1, -1))[0, 0] < 1e-6
+    a = 0.7
+    turn = np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
+    assert cv((x @ turn.T + 1.0).reshape(1, -1))[0, 0] < 1e-6
+    # a mirror image is no rotation
+    assert cv((x * [1, 1, -1]).reshape(1, -1))[0, 0] > 0.01
+    from_file = build_cvs(
+        {"r": {"kind": "rmsd", "reference": "alanine_dipeptide.pdb"}}, system, CONFIGS
+    )
+    assert from_file(x.reshape(1, -1))[0, 0] < 2e-3  # the start was put on its constraints
+
+
+def test_what_openmm_cannot_express() -> None:
+    cv = Coordinate("x", 0)
+    assert not can_express(cv)
+    with pytest.raises(TypeError, match="no OpenMM form"):
+        cv_terms(cv)
+
+
+def test_atoms_are_found_in_three_ways(system: OpenMMSystem) -> None:
+    top = system.topology
+    for spec in (8, "8", "ALA:CA", "ALA2:CA", "resSeq 2 and name CA"):
+        assert resolve_atom(spec, top, ("x",)) == 8
+    assert resolve_atoms("resname ALA and element C", top, ("x",)) == (8, 10, 14)
+    assert resolve_atoms(["ALA:CA", 0], top, ("x",)) == (8, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem", "remedy"),
+    [
+        (22, "no such atom", "0 to 21"),
+        (-1, "no such atom", "0 to 21"),
+        ("ALA:CX", "no atom", "ALA:C"),
+        ("ALLA:CA", "no atom", "ALA:CA"),
+        ("name C", "matches 3 atoms", "ACE1:C"),
+        ("name CC and resSeq 2", "matches 0 atoms", "exactly one"),
+        ("nonsense (", "no mdtraj selection", "ALA:CA"),
+        (1.5, "is not an atom", "index"),
+        (True, "is not an atom", "index"),
+    ],
+)
+def test_wrong_atoms(system: OpenMMSystem, spec: object, problem: str, remedy: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        resolve_atom(spec, system.topology, ("cvs", "phi", "atoms", 0))
+    assert problem in caught.value.problem
+    assert remedy in caught.value.remedy
+    assert caught.value.path == "cvs.phi.atoms[0]"
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({}, "cvs"),
+        ({"a": "phi"}, "cvs.a"),
+        ({"a": {"kind": "dihedrall", "atoms": [0, 1, 2, 3]}}, "cvs.a.kind"),
+        ({"a": {"kind": "dihedral", "atoms": [0, 1, 2]}}, "cvs.a.atoms"),
+        ({"a": {"kind": "dihedral", "atoms": [0, 1, 2, 2]}}, "cvs.a.atoms"),
+        ({"a": {"kind": "angle", "atoms": [0, 1, "ALA:XX"]}}, "cvs.a.atoms[2]"),
+        ({"a": {"kind": "coordinate", "index": 0}}, "cvs.a.kind"),
+        ({"a": {"kind": "rmsd", "atoms": [0, 1]}}, "cvs.a.atoms"),
+        ({"a": {"kind": "rmsd", "reference": "no.pdb"}}, "cvs.a.reference"),
+        ({"a": {"kind": "coordination", "groups": [[0]]}}, "cvs.a.groups"),
+        ({"a": {"kind": "coordination", "groups": [[0], [0]], "r0": 0.3}}, "cvs.a.groups"),
+        ({"a": {"kind": "coordination", "groups": [[0], [1]], "r0": -0.3}}, "cvs.a.r0"),
+        ({"a": {"kind": "coordination", "groups": [[0], [1]], "r0": 1.0, "n": 12}}, "cvs.a.n"),
+        ({"a": {"kind": "linear_combination"}}, "cvs.a.terms"),
+        (
+            {"a": {"kind": "linear_combination", "terms": [{"coefficient": 0.5, "cv": PHI}]}},
+            "cvs.a.terms",
+        ),
+        (
+            {"a": {"kind": "linear_combination", "terms": [{"coefficient": 1, "cv": {}}]}},
+            "cvs.a.terms[0].cv.kind",
+        ),
+    ],
+)
+def test_wrong_cvs(system: OpenMMSystem, spec: dict[str, object], path: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        build_cvs(spec, system, CONFIGS)
+    assert caught.value.path == path
