@@ -8,15 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.codec import Tree, copy_tree, decode, encode
+
+__all__ = [
+    "FIT_DEVICE",
+    "Array",
+    "OrderKey",
+    "Payload",
+    "Segment",
+    "Tree",
+    "WorkOrder",
+    "copy_tree",
+    "decode",
+    "encode",
+    "stream",
+]
+
 Array = NDArray[np.float64]
 
-Tree = dict[str, Any]
-"""Nested dict; leaves are numpy arrays, str, int, float, bool, None or lists of these scalars."""
+T = TypeVar("T")
 
 FIT_DEVICE = "MSGEN_FIT_DEVICE"
 """Environment variable: device of the fits, 'cpu' (bit-exact) unless the executor gave a GPU."""
@@ -33,6 +48,13 @@ def stream(seed: int, key: OrderKey) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=words)))
 
 
+class Payload(Protocol):
+    """What an order tells its role: a frozen dataclass, see `msgen.actors.orders`."""
+
+    kind: ClassVar[str]
+    """Of the orders that carry it; keys their random streams and the paths of the store."""
+
+
 def _is_fit(kind: str) -> bool:
     return kind == "fit" or kind.startswith("fit_")
 
@@ -46,7 +68,8 @@ class WorkOrder:
     round, kind, replica
         The key. `kind` is 'sample', 'steer', 'explore', 'fit' …; see `msgen.actors.worker`.
     payload : Tree
-        All the worker needs besides the campaign itself and the frozen models it was sent.
+        All the worker needs besides the campaign itself and the frozen models it was sent: a
+        dataclass of `msgen.actors.orders`, encoded.
     model_version : int
         Version of the proposal model to use, −1 for none.
     cost_hint : float
@@ -59,6 +82,29 @@ class WorkOrder:
     payload: Tree = field(default_factory=dict)
     model_version: int = -1
     cost_hint: float = 1.0
+
+    @classmethod
+    def of(
+        cls,
+        rnd: int,
+        payload: Payload,
+        replica: int = 0,
+        *,
+        model_version: int = -1,
+        cost_hint: float = 1.0,
+    ) -> WorkOrder:
+        """The order of round `rnd` that tells its role `payload`."""
+        return cls(rnd, payload.kind, replica, encode(payload), model_version, cost_hint)
+
+    def read(self, kind: type[T]) -> T:
+        """The payload, of type `kind`.
+
+        Raises
+        ------
+        CodecError
+            If it is of another type.
+        """
+        return decode(kind, self.payload)
 
     @property
     def key(self) -> OrderKey:
@@ -74,8 +120,9 @@ class WorkOrder:
 class Segment:
     """What one work order produced.
 
-    `samples` (equal first dimension per name group) goes to the store, `carry` is the walker state
-    the next order needs, `counts` are summed into diagnostics.
+    `samples` (equal first dimension per name group) goes to the store, `carry` is what the strategy
+    needs of it, a record of `msgen.actors.orders`, encoded, and `counts` are summed into
+    diagnostics.
     """
 
     key: OrderKey
@@ -86,22 +133,17 @@ class Segment:
     model_version: int = -1
     wall_s: float = 0.0
 
+    def read(self, kind: type[T]) -> T:
+        """The record in `carry`, of type `kind`.
+
+        Raises
+        ------
+        CodecError
+            If it is of another type.
+        """
+        return decode(kind, self.carry)
+
     @property
     def is_fit(self) -> bool:
         """Whether a fit made it; its `counts['held_out_loss']` is shown."""
         return _is_fit(self.key[1])
-
-
-def copy_tree(tree: Any) -> Any:
-    """A deep copy whose arrays are C-contiguous and writable, as they come back from disk.
-
-    Memory order decides the order of floating-point sums; without it a state that went through a
-    checkpoint, or an order that went through another process, could differ in its last bits.
-    """
-    if isinstance(tree, np.ndarray):
-        return np.array(tree, order="C", copy=True)
-    if isinstance(tree, Mapping):
-        return {name: copy_tree(value) for name, value in tree.items()}
-    if isinstance(tree, list):
-        return [copy_tree(value) for value in tree]
-    return tree

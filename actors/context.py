@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgen.actors.base import Tree
+from msgen.actors.base import Tree, decode
 from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
 from msgen.systems.kinds import is_molecular
@@ -17,42 +17,47 @@ if TYPE_CHECKING:
 
 
 class Models(Mapping[int, GenerativeModel]):
-    """Frozen models by version, rebuilt from their trees when first asked for."""
+    """Frozen models by version, rebuilt from their states when first asked for."""
 
     def __init__(self) -> None:
-        self._trees: dict[int, Tree] = {}
+        self._states: dict[int, ModelState] = {}
         self._built: dict[int, GenerativeModel] = {}
 
     def publish(self, version: int, tree: Tree) -> None:
-        """Take ``{"config": …, "arrays": …}`` for `version`; what it was built from is dropped."""
-        self._trees[version] = tree
+        """Take the encoded `ModelState` of `version`; what was built of another is dropped."""
+        self._states[version] = decode(ModelState, tree)
         self._built.pop(version, None)
 
     def retire(self, version: int) -> None:
         """Forget `version`; unknown versions are fine."""
-        self._trees.pop(version, None)
+        self._states.pop(version, None)
         self._built.pop(version, None)
 
-    def tree(self, version: int) -> Tree:
-        """The published tree of `version`."""
-        if version not in self._trees:
-            known = ", ".join(map(str, self._trees)) or "none"
+    def state(self, version: int) -> ModelState:
+        """The frozen model `version` as it was published.
+
+        Raises
+        ------
+        KeyError
+            If it never was.
+        """
+        if version not in self._states:
+            known = ", ".join(map(str, self._states)) or "none"
             raise KeyError(f"model version {version} was never published (known: {known})")
-        return self._trees[version]
+        return self._states[version]
 
     def __getitem__(self, version: int) -> GenerativeModel:
         if version not in self._built:
             from msgen.models import load  # here, so that orders without a model need no torch
 
-            tree = self.tree(version)
-            self._built[version] = load(ModelState(tree["config"], tree["arrays"]))
+            self._built[version] = load(self.state(version))
         return self._built[version]
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self._trees)
+        return iter(self._states)
 
     def __len__(self) -> int:
-        return len(self._trees)
+        return len(self._states)
 
 
 class WorkerContext:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import OrderKey, Tree
+from msgen.actors.base import OrderKey
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.systems.base import Walkers
 
 Rows = NDArray[np.int64]
@@ -38,7 +39,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def put(self, key: OrderKey, walkers: Walkers) -> Tree:
+    def put(self, key: OrderKey, walkers: Walkers) -> WalkerRows:
         """Write the walkers of one order, durably; the table that finds them again.
 
         Beside it, 'sound' is NaN where a coordinate is not finite, for who never sees them.
@@ -62,7 +63,7 @@ class Shelf:
         table = np.tile(np.array([rnd, KINDS.index(kind), order, 0, moving]), (n, 1))
         table[:, 3] = np.arange(n)
         sound = all(bool(np.isfinite(a).all()) for a in arrays.values())
-        return {NAME: table, "sound": np.array([0.0 if sound else np.nan])}
+        return WalkerRows(shelf=table, sound=np.array([0.0 if sound else np.nan]))
 
     def get(self, rows: Rows, start: Walkers) -> Walkers:
         """The walkers of a table, in its order.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from msgen.actors.base import Array, OrderKey, Segment, Tree, WorkOrder, stream
+from msgen.models.base import ModelState
 
 __all__ = [
     "Array",
@@ -32,6 +33,8 @@ __all__ = [
     "WorkOrder",
     "stream",
 ]
+
+S = TypeVar("S")
 
 Phase = Literal["explore", "adapt", "produce", "done", "exhausted"]
 
@@ -235,41 +238,49 @@ class StepPlan:
         Absorbed together at the end of this round.
     fits : tuple of WorkOrder
         Start with this round and are absorbed with round r + lag, ready earlier or not.
-    models : Mapping of int to Tree
-        Every model version that `orders` and `fits` name: ``{"config": …, "arrays": …}`` of a
-        `ModelState`. The controller publishes what the workers do not know yet.
+    models : Mapping of int to ModelState
+        Every model version that `orders` and `fits` name. The controller publishes what the workers
+        do not know yet.
     """
 
     phase: Phase
     orders: tuple[WorkOrder, ...]
     fits: tuple[WorkOrder, ...] = ()
-    models: Mapping[int, Tree] = field(default_factory=dict)
+    models: Mapping[int, ModelState] = field(default_factory=dict)
 
 
-class Strategy(Protocol):
-    """A pure state machine: no clock, no ray, no disk; `state` is a Tree that survives the disk."""
+class Strategy(Protocol[S]):
+    """A pure state machine: no clock, no ray, no disk.
+
+    Its state S is a frozen dataclass that `msgen.actors.codec` can encode, so that it survives the
+    disk; every method is a function of it and leaves it alone.
+    """
 
     name: str
 
-    def start(self) -> Tree:
+    def start(self) -> S:
         """The state before round 0."""
         ...
 
-    def decide(self, state: Tree) -> StepPlan:
-        """The next round's orders; a pure function of `state`."""
+    def read(self, tree: Tree) -> S:
+        """The state that was encoded as `tree`."""
         ...
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def decide(self, state: S) -> StepPlan:
+        """The next round's orders."""
+        ...
+
+    def absorb(self, state: S, segments: Sequence[Segment]) -> S:
         """The state after a round; `segments` are sorted by key. Includes fits that are due."""
         ...
 
-    def estimate(self, state: Tree) -> Estimate: ...
+    def estimate(self, state: S) -> Estimate: ...
 
-    def replicas(self, state: Tree) -> int:
+    def replicas(self, state: S) -> int:
         """How many sample in the next round."""
         ...
 
-    def resize(self, state: Tree, replicas: int) -> Tree:
+    def resize(self, state: S, replicas: int) -> S:
         """The state with so many replicas, near that where strata need more, or as it is where
-        their number cannot change yet; a pure function that leaves its argument alone."""
+        their number cannot change yet."""
         ...

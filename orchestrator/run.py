@@ -119,7 +119,7 @@ def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "loca
         return Outcome("interrupted", reason, Cost())
 
 
-def build_strategy(setup: Tree) -> Strategy:
+def build_strategy(setup: Tree) -> Strategy[Any]:
     """The strategy of the campaign that a worker's setup belongs to."""
     from msgen.orchestrator import strategies
     from msgen.systems import build_cvs, build_system

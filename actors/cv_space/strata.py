@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree
+from msgen.actors.codec import Numbered
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.systems.base import Array
 
@@ -32,7 +33,7 @@ class Partition:
         Name of each stratum.
     """
 
-    edges: tuple[Array, ...]
+    edges: Annotated[tuple[Array, ...], Numbered("edges")]
     labels: Labels
     names: tuple[str, ...]
 
@@ -122,19 +123,6 @@ class Partition:
         """Stratum of every point of a product grid of CV values, one axis per CV."""
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
         return self.assign(points.reshape(-1, len(axes))).reshape(points.shape[:-1])
-
-    def tree(self) -> Tree:
-        """As a tree, for payloads and checkpoints."""
-        out: Tree = {"labels": self.labels, "names": list(self.names)}
-        out.update({f"edges{c}": e for c, e in enumerate(self.edges)})
-        return out
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Partition:
-        """Inverse of `tree`."""
-        labels = np.asarray(tree["labels"], dtype=np.int64)
-        edges = tuple(np.asarray(tree[f"edges{c}"]) for c in range(labels.ndim))
-        return cls(edges, labels, tuple(tree["names"]))
 
 
 def _ends(periodic: bool) -> Array:

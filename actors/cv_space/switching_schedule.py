@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree
+from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.kernels.switching.path_readings import waypoint_levels
 from msgen.systems.base import Array
@@ -49,7 +50,7 @@ class Schedule:
         Points of a path, even, at which the CVs and the work so far are noted; 0 for none.
     """
 
-    g: Conditional
+    g: Annotated[Conditional, FLAT]
     dt: float
     steps_per_unit: float
     scale: Array
@@ -103,30 +104,3 @@ class Schedule:
     def half_damping(self) -> float:
         """c of the half refreshment at either side of a step at fixed λ."""
         return 0.0 if self.overdamped else float(np.exp(-0.5 * self.friction * self.dt))
-
-    def tree(self) -> Tree:
-        """As a tree, for payloads and checkpoints; `from_tree` is the inverse."""
-        out: Tree = {name: getattr(self, name) for name in _SCALARS}
-        return {**out, "kappa": self.g.kappa, "periodic": self.g.periodic, "scale": self.scale}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Schedule:
-        """Inverse of `tree`."""
-        g = Conditional(np.asarray(tree["kappa"]), np.asarray(tree["periodic"], dtype=bool))
-        scalars = {name: tree[name] for name in _SCALARS}
-        return cls(g=g, scale=np.asarray(tree["scale"]), **scalars)
-
-
-_SCALARS = (
-    "dt",
-    "steps_per_unit",
-    "stride",
-    "friction",
-    "refresh",
-    "overdamped",
-    "min_steps",
-    "smooth",
-    "scheme",
-    "metropolised",
-    "readings",
-)

@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Annotated
 
 import numpy as np
 
-from msgen.actors.base import Tree
+from msgen.actors.codec import FLAT, Numbered
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.actors.engines.base import Engine
@@ -50,10 +51,10 @@ class Ladder:
         Whose `energy` is E.
     """
 
-    axes: tuple[Array, ...]
+    axes: Annotated[tuple[Array, ...], Numbered("axis")]
     log_h: Array
     log_h0: float
-    g: Conditional
+    g: Annotated[Conditional, FLAT]
 
     @classmethod
     def plain(cls, g: Conditional) -> Ladder:
@@ -162,21 +163,6 @@ class Ladder:
         columns = (self._h[i] * f1).cumsum() * f0[i]
         j = min(int(columns.searchsorted(left)), len(columns) - 1)
         return np.array([[self.axes[0][i], self.axes[1][j]]]), _ON
-
-    def tree(self) -> Tree:
-        """As a tree, for payloads; `from_tree` is the inverse."""
-        out: Tree = {"log_h": self.log_h, "log_h0": float(self.log_h0), "kappa": self.g.kappa}
-        out["periodic"] = self.g.periodic
-        out.update({f"axis{c}": a for c, a in enumerate(self.axes)})
-        return out
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Ladder:
-        """Inverse of `tree`."""
-        log_h = np.asarray(tree["log_h"], dtype=np.float64)
-        g = Conditional(np.asarray(tree["kappa"]), np.asarray(tree["periodic"], dtype=bool))
-        axes = tuple(np.asarray(tree[f"axis{c}"]) for c in range(log_h.ndim))
-        return cls(axes, log_h, float(tree["log_h0"]), g)
 
 
 @dataclass(frozen=True)

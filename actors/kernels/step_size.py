@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,12 +66,3 @@ class StepSize:
     def freeze(self) -> StepSize:
         """The same step, closed to further updates."""
         return replace(self, frozen=True)
-
-    def tree(self) -> dict[str, Any]:
-        """As plain numbers for a checkpoint; `from_tree` is the inverse."""
-        return asdict(self)
-
-    @classmethod
-    def from_tree(cls, tree: Mapping[str, Any]) -> StepSize:
-        """The tuner that `tree` was taken from."""
-        return cls(**tree)

@@ -6,57 +6,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.proposals import StratumProposals
 from msgen.actors.cv_space.strata import Labels, Partition
-from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Engine
 from msgen.actors.engines.build import build_engine
 from msgen.actors.engines.mass_matrix import curvature
-from msgen.actors.kernels.expanded_ensemble import Ladder, Tempered, Visits
+from msgen.actors.kernels.expanded_ensemble import Tempered, Visits
 from msgen.actors.kernels.switching.steered import Paths, accept, steer
-from msgen.actors.walker_files import NAME as SHELF
+from msgen.actors.orders.proposals import BroadRange, ProposalSpec
+from msgen.actors.orders.sample import PathSpec, SamplePayload, SampleRecord
+from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.models.defensive_mixture import Broad
 from msgen.systems.base import Array, Walkers
 
 
-def walkers_of(tree: Tree, context: WorkerContext) -> Walkers:
-    """Walkers from a payload or a carry, or from the shelf where it says that they lie there."""
-    if SHELF in tree:
-        return context.shelf.get(np.asarray(tree[SHELF], dtype=np.int64), context.system.initial())
-    return Walkers(tree["positions"], tree.get("velocities"), tree.get("box"))
-
-
-def tree_of(walkers: Walkers, context: WorkerContext, order: WorkOrder) -> Tree:
-    """What becomes of an order's walkers; inverse of `walkers_of`."""
-    if context.setup.get("shelf"):
-        return context.shelf.put(order.key, walkers)
-    tree: Tree = {"positions": walkers.positions}
-    if walkers.velocities is not None:
-        tree["velocities"] = walkers.velocities
-    if walkers.box is not None:
-        tree["box"] = walkers.box
-    return tree
-
-
-def broad_of(tree: Tree) -> Broad:
-    """The broad proposal: uniform on angles and on a box of the linear CVs."""
-    periodic = [bool(p) for p in tree["periodic"]]
-    return Broad(periodic, lower=np.asarray(tree["lower"]), upper=np.asarray(tree["upper"]))
+def broad_of(span: BroadRange) -> Broad:
+    """The broad proposal over a range of λ."""
+    return Broad(span.periodic.tolist(), lower=span.lower, upper=span.upper)
 
 
 def proposals_of(
-    context: WorkerContext, order: WorkOrder, partition: Partition
+    context: WorkerContext, version: int, spec: ProposalSpec, partition: Partition
 ) -> StratumProposals:
-    """The frozen proposals that the order names, of its model version and no other."""
-    spec = order.payload["proposals"]
+    """The frozen proposals of model version `version` and no other."""
     return StratumProposals(
-        context.models[order.model_version],
-        broad_of(spec["broad"]),
-        float(spec["epsilon"]),
-        partition,
-        np.asarray(spec["log_mass"]),
+        context.models[version], broad_of(spec.broad), spec.epsilon, partition, spec.log_mass
     )
 
 
@@ -106,36 +82,34 @@ def _profile(paths: Paths) -> dict[str, Array]:
 def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local sampling under the ladder, each walker in its stratum, and paths between strata.
 
-    Payload: 'walkers', 'replicas' (ids), 'stratum', 'partition', 'ladder', 'blocks', 'chunks',
-    'steps' (of a chunk), 'step_size'; for paths also 'schedules' (used in turn), 'targets'
-    (probability of each target, K × K), 'proposals', 'mode': 'strata' (works only) or 'chain' (one
-    stratum; an accepted path moves the walker). With 'curvature' the carry tells the mean of ∇∇U
-    over the last configurations.
+    Payload and record: `SamplePayload`, `SampleRecord`. Samples: 'cvs', 'log_bias' and 'replica',
+    and the columns of `_Works` where there are paths.
     """
-    p = order.payload
-    partition, ladder = Partition.from_tree(p["partition"]), Ladder.from_tree(p["ladder"])
-    engine = build_engine(context, p.get("step_size"), p.get("masses"))
+    p = order.read(SamplePayload)
+    engine = build_engine(context, p.step_size, p.masses)
     engine.begin(rng)
-    engine.set_local_restraint(ladder.g)
-    replicas = np.asarray(p["replicas"], dtype=np.int64)
-    stratum = np.asarray(p["stratum"], dtype=np.int64)
-    local = Tempered(engine, walkers_of(p["walkers"], context), ladder, partition, stratum, rng)
-    mover = _Mover(context, order, engine, partition, rng) if p.get("mode") else None
+    engine.set_local_restraint(p.ladder.g)
+    walkers = walkers_of(p.walkers, context)
+    local = Tempered(engine, walkers, p.ladder, p.partition, p.stratum, rng)
+    mover = None
+    if p.paths is not None:
+        proposals = proposals_of(context, order.model_version, p.paths.proposals, p.partition)
+        mover = _Mover(engine, p.paths, proposals, p.partition, rng)
     visits: list[Visits] = []
-    for block in range(int(p["blocks"])):
-        visits.append(local.run(int(p["chunks"]), int(p["steps"])))
+    for block in range(p.blocks):
+        visits.append(local.run(p.chunks, p.steps))
         if mover is not None:
-            mover.after_block(block, local, replicas)
+            mover.after_block(block, local, p.replicas)
     last = engine.walkers()
-    carry: Tree = {"walkers": tree_of(last, context, order)}
     counts: dict[str, float] = {
         "local_proposed": engine.tally.proposals,
         "local_accepted": engine.tally.accepted,
         "local_evaluations": float(engine.tally.evaluations),
         "reverted": float(sum(v.reverted for v in visits)),
     }
-    if p.get("curvature"):
-        carry["curvature"], spent = curvature(context.system, last.positions)
+    mean_curvature = None
+    if p.curvature:
+        mean_curvature, spent = curvature(context.system, last.positions)
         engine.tally.evaluations += spent
     works: dict[str, Array] = {}
     if mover is not None:
@@ -144,8 +118,8 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     counts["nonfinite"] = float(engine.tally.nonfinite)
     return Segment(
         order.key,
-        samples={**samples_of(visits, replicas), **_frames(context, last), **works},
-        carry=carry,
+        samples={**samples_of(visits, p.replicas), **_frames(context, last), **works},
+        carry=encode(SampleRecord(rows_of(last, context, order), mean_curvature)),
         counts=counts,
         evaluations=engine.tally.evaluations,
         model_version=order.model_version,
@@ -179,18 +153,16 @@ class _Mover:
 
     def __init__(
         self,
-        context: WorkerContext,
-        order: WorkOrder,
         engine: Engine,
+        spec: PathSpec,
+        proposals: StratumProposals,
         partition: Partition,
         rng: np.random.Generator,
     ) -> None:
-        p = order.payload
         self._engine, self._partition, self._rng = engine, partition, rng
-        self._schedules = [Schedule.from_tree(t) for t in p["schedules"]]
-        self._targets = np.asarray(p["targets"], dtype=np.float64)
-        self._proposals = proposals_of(context, order, partition)
-        self._chain = p["mode"] == "chain"
+        self._schedules, self._targets = spec.schedules, spec.targets
+        self._proposals = proposals
+        self._chain = spec.mode == "chain"
         self._works = _Works([])
         self._starts: list[tuple[Walkers, Array, Labels, Labels, int]] = []
         self.counts = dict.fromkeys(COUNTED, 0.0)
@@ -255,14 +227,3 @@ class _Mover:
                     which,
                 )
         return self._works.columns()
-
-
-def concatenate(parts: list[Walkers], *, moving: bool = False) -> Walkers:
-    """Batches of walkers as one; without velocities unless `moving`."""
-    boxes = [w.box for w in parts if w.box is not None]
-    velocities = [w.velocities for w in parts if moving and w.velocities is not None]
-    return Walkers(
-        np.concatenate([w.positions for w in parts]),
-        np.concatenate(velocities) if velocities else None,
-        np.concatenate(boxes) if boxes else None,
-    )

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.build import build_engine, molecule
-from msgen.actors.roles.sampler import concatenate, tree_of, walkers_of
+from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
+from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.systems.base import Array, Walkers
 
 if TYPE_CHECKING:
@@ -20,30 +20,25 @@ if TYPE_CHECKING:
 def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Push walkers to λ targets and let go; seeds need no detailed balance.
 
-    Payload: 'walkers' (one or more to start from), 'targets' (n, C), 'schedule', 'chunks' and
-    'steps' of relaxation, 'step_size'. A push that breaks leaves its walker where it was.
-
-    The segment's samples are the CVs 'cvs' seen on the way down from each push, 'seed' (index of
-    the push) and 'flipped' (1 where the molecule has become an isomer); the carry holds the relaxed
-    walkers, and what flipped, in words.
+    A push that breaks leaves its walker where it was. Payload and record: `ExplorePayload`,
+    `ExploreRecord`. Samples: the CVs 'cvs' seen on the way down from each push, 'seed' (index of
+    the push) and 'flipped' (1 where the molecule has become an isomer).
     """
-    p = order.payload
-    engine = build_engine(context, p.get("step_size"), p.get("masses"))
+    p = order.read(ExplorePayload)
+    engine = build_engine(context, p.step_size)
     engine.begin(rng)
-    schedule = Schedule.from_tree(p["schedule"])
-    targets = np.asarray(p["targets"], dtype=np.float64)
-    known = walkers_of(p["walkers"], context)
-    start = known.take(rng.integers(len(known), size=len(targets)))
+    known = walkers_of(p.walkers, context)
+    start = known.take(rng.integers(len(known), size=len(p.targets)))
     xi = context.cvs(start.positions)
-    pushed = engine.switch(Walkers(start.positions, None, start.box), xi, targets, schedule)
+    pushed = engine.switch(Walkers(start.positions, None, start.box), xi, p.targets, p.schedule)
     ends, trails = [], []
     for part in _batches(pushed.walkers, molecular=context.molecular):
         engine.load(part)
         n = len(part)
         free = np.zeros(n, dtype=bool)
         trail = []
-        for _ in range(int(p["chunks"])):
-            now = engine.chunk(np.zeros((n, len(context.cvs))), free, int(p["steps"]))
+        for _ in range(p.chunks):
+            now = engine.chunk(np.zeros((n, len(context.cvs))), free, p.steps)
             engine.revert(np.asarray(~np.isfinite(now).all(axis=1)))
             trail.append(context.cvs(engine.walkers().positions))
         ends.append(engine.walkers())
@@ -55,16 +50,18 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
         order.key,
         samples={
             "cvs": seen.reshape(-1, seen.shape[2]),
-            "seed": np.repeat(np.arange(len(targets), dtype=np.float64), seen.shape[1]),
+            "seed": np.repeat(np.arange(len(p.targets), dtype=np.float64), seen.shape[1]),
             "flipped": np.repeat([float(bool(f)) for f in names], seen.shape[1]),
         },
-        carry={
-            "walkers": tree_of(relaxed, context, order),
-            "cvs": context.cvs(relaxed.positions),
-            "flipped": [", ".join(f) for f in names],
-        },
+        carry=encode(
+            ExploreRecord(
+                rows_of(relaxed, context, order),
+                context.cvs(relaxed.positions),
+                tuple(", ".join(f) for f in names),
+            )
+        ),
         counts={
-            "pushes": float(len(targets)),
+            "pushes": float(len(p.targets)),
             "broken": float(pushed.broken),
             "isomers": float(sum(bool(f) for f in names)),
             "nonfinite": float(engine.tally.nonfinite),

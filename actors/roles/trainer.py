@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from msgen.actors.base import FIT_DEVICE, Segment, Tree, WorkOrder
+from msgen.actors.base import FIT_DEVICE, Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.proposals import log_masses, one_hot
-from msgen.actors.cv_space.strata import Partition
+from msgen.actors.kernels.base import Mask
+from msgen.actors.orders.fit import FitPayload, FitRecord, FitWindowsPayload
 from msgen.actors.roles.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
 from msgen.models.base import FitReport, GenerativeModel, ModelState
@@ -24,123 +27,161 @@ HELD_OUT = 0.2
 def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Fit a new version, and keep it only if it is better on data neither has been fitted to.
 
-    Payload: 'data' (n, d), 'weights' (n,), 'stratum' (n,) with 'n_strata', 'periodic'; where the
-    model proposes λ also 'partition', 'broad' and 'epsilon'; optionally 'goes_on': the fit begins
-    with the weights of the version in use, and 'unit' (n,): rows of one unit, which resemble each
-    other, are held out together. The order's model version is that one, −1 for none.
-
-    The carry holds 'accepted', and for an accepted version 'model' (config and arrays) and
-    'log_mass', ln Q_k of each stratum, with its standard error.
+    Payload and record: `FitPayload`, `FitRecord`. The order's model version is the one in use.
     """
-    p = order.payload
-    data = np.asarray(p["data"], dtype=np.float64)
-    weights = np.asarray(p["weights"], dtype=np.float64)
-    strata = int(p["n_strata"])
-    context_of = one_hot(np.asarray(p["stratum"], dtype=np.int64), strata)
-    about = [False] * (0 if context_of is None else strata)
-    periodic = [bool(v) for v in p["periodic"]]
-    new, report, carry, gain = _refit(
-        context, order, rng, data, weights, context_of, periodic, about
-    )
-    if carry["accepted"] and "partition" in p:
-        partition = Partition.from_tree(p["partition"])
-        mass, error = log_masses(new, broad_of(p["broad"]), float(p["epsilon"]), partition, rng)
-        carry["log_mass"], carry["log_mass_error"] = mass, error
-    return _fitted(order, report, carry, gain)
+    p = order.read(FitPayload)
+    context_of = one_hot(p.stratum, p.n_strata)
+    data = _Data(p.data, p.weights, context_of, p.periodic.tolist(), unit=p.unit)
+    made = _refit(context, order, rng, data, goes_on=p.goes_on)
+    log_mass, error = None, None
+    if made.accepted and p.partition and p.broad and p.epsilon is not None:
+        broad = broad_of(p.broad)
+        log_mass, error = log_masses(made.model, broad, p.epsilon, p.partition, rng)
+    return made.segment(order, log_mass, error)
 
 
 def fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Fit p(x|λ) for the windows of an umbrella campaign; kept only if it is better.
 
-    Payload: 'data' (n, d) in the model's coordinates, 'weights' (n,), 'label' (n, c): λ drawn from
-    g at each configuration, 'label_periodic' (c,), 'repeats' (times that all configurations are
-    there, each with labels of its own). The carry is as in `fit`.
+    Payload and record: `FitWindowsPayload`, `FitRecord`.
     """
-    p = order.payload
-    _, report, carry, gain = _refit(
-        context,
-        order,
-        rng,
-        np.asarray(p["data"], dtype=np.float64),
-        np.asarray(p["weights"], dtype=np.float64),
-        np.asarray(p["label"], dtype=np.float64),
-        list(coordinates(context).periodic),
-        [bool(v) for v in p["label_periodic"]],
-        repeats=int(p["repeats"]),
-    )
-    return _fitted(order, report, carry, gain)
+    p = order.read(FitWindowsPayload)
+    periodic = list(coordinates(context).periodic)
+    about_periodic = p.label_periodic.tolist()
+    data = _Data(p.data, p.weights, p.label, periodic, about_periodic, repeats=p.repeats)
+    return _refit(context, order, rng, data).segment(order)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What a fit sees.
+
+    Attributes
+    ----------
+    x, weights, about : Array, shapes (n, d), (n,) and (n, c) or None
+        Samples, and what the model is conditional on.
+    periodic : list of bool
+    about_periodic : list of bool or None
+        None: linear.
+    repeats : int
+        How often all samples are there, each time with an `about` of its own.
+    unit : int array, shape (n,), or None
+        Rows of one unit are held out together.
+    """
+
+    x: Array
+    weights: Array
+    about: Array | None
+    periodic: list[bool]
+    about_periodic: list[bool] | None = None
+    repeats: int = 1
+    unit: NDArray[np.int64] | None = None
+
+    @property
+    def context_periodic(self) -> list[bool]:
+        if self.about_periodic is not None:
+            return self.about_periodic
+        return [False] * (0 if self.about is None else self.about.shape[1])
+
+    def split(self, rng: np.random.Generator) -> tuple[_Data, Mask]:
+        """The same rows, perhaps in another order, and which of them are held out."""
+        # a configuration that is there several times is either held out or not
+        held = np.tile(rng.random(len(self.x) // self.repeats) < HELD_OUT, self.repeats)
+        if self.unit is None:
+            return self, held
+        if len(known := np.unique(self.unit)) > 1:
+            number = max(1, round(HELD_OUT * len(known)))
+            held = np.isin(self.unit, rng.permutation(known)[:number])
+        # unit after unit: what a fit itself holds out are stretches of rows
+        rows = np.argsort(self.unit, kind="stable")
+        return self.take(rows), held[rows]
+
+    def take(self, rows: NDArray[np.int64] | Mask) -> _Data:
+        """Some of the rows."""
+        about = None if self.about is None else self.about[rows]
+        return replace(self, x=self.x[rows], weights=self.weights[rows], about=about)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A new version.
+
+    Attributes
+    ----------
+    model : GenerativeModel
+        Frozen where it is accepted.
+    state : ModelState or None
+        None unless it is accepted.
+    report : FitReport
+    gain : float
+        Against the version in use, nats a sample; NaN where there is none.
+    """
+
+    model: GenerativeModel
+    state: ModelState | None
+    report: FitReport
+    gain: float
+
+    @property
+    def accepted(self) -> bool:
+        return self.state is not None
+
+    def segment(
+        self, order: WorkOrder, log_mass: Array | None = None, error: Array | None = None
+    ) -> Segment:
+        """What goes back."""
+        return Segment(
+            order.key,
+            carry=encode(FitRecord(self.accepted, self.state, log_mass, error)),
+            counts={
+                "train_loss": self.report.train_loss,
+                "held_out_loss": self.report.held_out_loss,
+                "epochs": float(self.report.epochs),
+                "accepted": float(self.accepted),
+                "gain": self.gain,
+            },
+            model_version=order.model_version,
+        )
 
 
 def _refit(
     context: WorkerContext,
     order: WorkOrder,
     rng: np.random.Generator,
-    data: Array,
-    weights: Array,
-    about: Array | None,
-    periodic: list[bool],
-    about_periodic: list[bool],
-    repeats: int = 1,
-) -> tuple[GenerativeModel, FitReport, Tree, float]:
-    """A new version as a frozen model, its report, the carry so far, and its gain in nats."""
-    # a configuration that is there several times is either held out or not
-    held = np.tile(rng.random(len(data) // repeats) < HELD_OUT, repeats)
-    if "unit" in order.payload:
-        unit = np.asarray(order.payload["unit"], dtype=np.int64)
-        if len(known := np.unique(unit)) > 1:
-            held = np.isin(unit, rng.permutation(known)[: max(1, round(HELD_OUT * len(known)))])
-        # unit after unit: what a fit itself holds out are stretches of rows
-        rows = np.argsort(unit, kind="stable")
-        data, weights, held = data[rows], weights[rows], held[rows]
-        about = None if about is None else about[rows]
+    data: _Data,
+    *,
+    goes_on: bool = False,
+) -> _Fitted:
+    """Fit a new version and hold it against the one in use."""
+    n_context = len(data.context_periodic)
+    data, held = data.split(rng)
     spec = dict(context.setup["model"])
     if KINDS[spec["kind"]].trained:
         spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
-    new = build(spec, data.shape[1], periodic, len(about_periodic), about_periodic)
-    if order.payload.get("goes_on") and order.model_version >= 0:
+    new = build(spec, data.x.shape[1], data.periodic, n_context, data.context_periodic)
+    if goes_on and order.model_version >= 0:
         # a model of its own: the one in the context is frozen
-        tree = context.models.tree(order.model_version)
-        new = load(ModelState(tree["config"], tree["arrays"]))
+        new = load(context.models.state(order.model_version))
+    seen, kept = data.take(~held), data.take(held)
     report = new.fit(
-        data[~held],
-        seed=int(rng.integers(2**31)),
-        weights=weights[~held],
-        context=None if about is None else about[~held],
+        seen.x, seed=int(rng.integers(2**31)), weights=seen.weights, context=seen.about
     )
-    held_about = None if about is None else about[held]
-    old = _previous(context, order, len(about_periodic))
+    old = _previous(context, order, n_context)
     better, gain = True, float("nan")
     if old is not None:
-        verdict = compare_on_held_out(new, old, data[held], weights[held], context=held_about)
+        verdict = compare_on_held_out(new, old, kept.x, kept.weights, context=kept.about)
         better, gain = verdict.better, verdict.margin
-    carry: Tree = {"accepted": better}
     if not better:
-        return new, report, carry, gain
+        return _Fitted(new, None, report, gain)
     state = new.state()
-    carry["model"] = {"config": dict(state.config), "arrays": dict(state.arrays)}
-    return load(ModelState(state.config, state.arrays)), report, carry, gain
-
-
-def _fitted(order: WorkOrder, report: FitReport, carry: Tree, gain: float) -> Segment:
-    return Segment(
-        order.key,
-        carry=carry,
-        counts={
-            "train_loss": report.train_loss,
-            "held_out_loss": report.held_out_loss,
-            "epochs": float(report.epochs),
-            "accepted": float(carry["accepted"]),
-            "gain": gain,
-        },
-        model_version=order.model_version,
-    )
+    return _Fitted(load(state), state, report, gain)
 
 
 def _previous(context: WorkerContext, order: WorkOrder, n_context: int) -> GenerativeModel | None:
     """The version in use, unless it was made for another set of strata."""
     if order.model_version < 0:
         return None
-    config = context.models.tree(order.model_version)["config"]
+    config = context.models.state(order.model_version).config
     if len(config.get("context_periodic", [])) != n_context:
         return None
     return context.models[order.model_version]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree, copy_tree
+from msgen.actors.base import Segment, Tree, copy_tree, encode
 from msgen.actors.walker_files import Shelf
 from msgen.orchestrator.base import (
     Cost,
@@ -89,7 +89,7 @@ class Controller:
 
     def __init__(
         self,
-        strategy: Strategy,
+        strategy: Strategy[Any],
         executor: Executor,
         run_dir: Path,
         reporter: Reporter,
@@ -114,6 +114,7 @@ class Controller:
         self._store_path = run_dir / "store.zarr"
         self._shelf = Shelf(run_dir / "walkers")
         self._kept: Tree = {}
+        self._state: Any = None
         self._gatherer = Gatherer(executor, self._events)
         self._account = Account(self._gatherer, executor.workers if beside else None)
 
@@ -185,12 +186,12 @@ class Controller:
 
     def _plan(self) -> StepPlan:
         if self._resizer is not None:
-            self._resizer.apply(self._strategy, self._ledger)
-        return self._strategy.decide(self._ledger.strategy)
+            self._state = self._resizer.apply(self._strategy, self._state, self._ledger)
+        return self._strategy.decide(self._state)
 
     def _restore(self) -> None:
         store = Store(self._store_path, "w")
-        self._ledger = Ledger(copy_tree(self._strategy.start()))
+        self._ledger = Ledger(copy_tree(encode(self._strategy.start())))
         if store.last_round >= 0:
             rnd, tree, damaged = self._checkpoints.load(store.last_round)
             self._ledger = Ledger.from_tree(tree)
@@ -200,6 +201,7 @@ class Controller:
             self._events.write("resume", after=rnd)
         else:
             self._events.write("start")
+        self._state = self._strategy.read(self._ledger.strategy)
         self._checkpoints.prune(self._ledger.round)
         self._store = store
         self._account.begin(self._ledger.cost)
@@ -234,7 +236,7 @@ class Controller:
         if plan.phase != self._ledger.last.phase or rnd == 0:
             self._events.write("phase", now=plan.phase, round=rnd)
         self._ledger.pending += [(rnd + self._lag, order) for order in plan.fits]
-        models = {**self._ledger.models, **plan.models}
+        models = {**self._ledger.models, **{v: encode(m) for v, m in plan.models.items()}}
         needed = {order.model_version for _, order in self._ledger.pending}
         self._ledger.models = {v: model for v, model in models.items() if v in needed}
         self._gatherer.publish(models)
@@ -245,8 +247,10 @@ class Controller:
         began = time.perf_counter()
         ledger = self._ledger
         ledger.round += 1
-        replicas = self._strategy.replicas(ledger.strategy)
-        ledger.strategy = copy_tree(self._strategy.absorb(ledger.strategy, segments))
+        replicas = self._strategy.replicas(self._state)
+        # on as it would be read back from the disk
+        ledger.strategy = copy_tree(encode(self._strategy.absorb(self._state, segments)))
+        self._state = self._strategy.read(ledger.strategy)
         ledger.pending = [(due, order) for due, order in ledger.pending if due > ledger.round]
         needed = {order.model_version for _, order in ledger.pending}
         ledger.models = {v: model for v, model in ledger.models.items() if v in needed}
@@ -280,7 +284,7 @@ class Controller:
         return added
 
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
-        estimate = self._strategy.estimate(self._ledger.strategy)
+        estimate = self._strategy.estimate(self._state)
         last, cost = self._ledger.last, self._account.cost()
         cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
         return RoundInfo(

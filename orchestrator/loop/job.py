@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from msgen.actors.base import Tree
 from msgen.orchestrator.base import Executor, Reporter, Strategy
@@ -65,7 +66,7 @@ class Job:
 
     run_dir: Path
     setup: Tree
-    build: Callable[[Tree], Strategy]
+    build: Callable[[Tree], Strategy[Any]]
     limits: Limits = field(default_factory=Limits)
     elastic: Elastic | None = None
     lag: int = 1

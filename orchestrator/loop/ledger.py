@@ -53,7 +53,7 @@ class Ledger:
     round : int
         The last committed round, −1 before the first.
     strategy : Tree
-        The strategy's own state.
+        The strategy's own state, encoded.
     pending : list of (round, WorkOrder)
         Fits under way and the round that absorbs them.
     models : dict of int to Tree

@@ -7,12 +7,15 @@ follows what it finds there: the same replicas from the same round on, whatever 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from msgen.orchestrator.base import Executor, RoundInfo, Strategy
 from msgen.orchestrator.loop.ledger import Ledger
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.reporting.history import HistoryPoint, read_history, time_to_convergence
 from msgen.orchestrator.run_directory.events import EventLog
+
+S = TypeVar("S")
 
 
 class Resizer:
@@ -39,17 +42,16 @@ class Resizer:
         """A round was committed."""
         self._history.append(HistoryPoint.of(info))
 
-    def apply(self, strategy: Strategy, ledger: Ledger) -> None:
-        """Set the replicas of the round that comes next."""
-        now, rnd = strategy.replicas(ledger.strategy), ledger.round + 1
+    def apply(self, strategy: Strategy[S], state: S, ledger: Ledger) -> S:
+        """The state with the replicas of the round that comes next."""
+        now, rnd = strategy.replicas(state), ledger.round + 1
         if ledger.last.phase != "produce":
-            return
+            return state
         if rnd in self._decided or rnd <= self._been:
             wanted = self._decided.get(rnd, now)
         else:
             wanted = self._decide(now, rnd, max(1, ledger.last.orders))
-        if wanted != now:
-            ledger.strategy = strategy.resize(ledger.strategy, wanted)
+        return state if wanted == now else strategy.resize(state, wanted)
 
     def _decide(self, now: int, rnd: int, orders: int) -> int:
         remaining = time_to_convergence(self._history, self._elastic.target_kT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
     )
 
 
-def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy:
+def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy[Any]:
     """The strategy a campaign asks for."""
     problem = problem_of(campaign, system, cvs)
     kind = campaign.strategy.kind

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
+from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree, encode
 from msgen.actors.worker import Worker
 from msgen.orchestrator import strategies
 from msgen.orchestrator.base import Estimate, StepPlan, Strategy
@@ -20,7 +20,7 @@ from msgen.systems.base import CVSet, System
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
-def setup_of(config: str, *overrides: str) -> tuple[Strategy, Tree, System, CVSet]:
+def setup_of(config: str, *overrides: str) -> tuple[Strategy[Any], Tree, System, CVSet]:
     """The strategy of a shipped campaign, its workers' setup, its system and its CVs."""
     campaign = load_campaign(CONFIGS / f"{config}.yaml", overrides)
     system = build_system(campaign.spec_system(), CONFIGS)
@@ -42,23 +42,23 @@ def setup_of(config: str, *overrides: str) -> tuple[Strategy, Tree, System, CVSe
 class Step:
     """What happened in one round: the plan, what came back, what was absorbed, what followed."""
 
-    before: Tree
+    before: Any
     plan: StepPlan
     segments: list[Segment]
     absorbed: list[Segment]
-    after: Tree
+    after: Any
 
 
 @dataclass
 class Drive:
     """Executes whatever the strategy decides; fits are absorbed `lag` rounds after they began."""
 
-    strategy: Strategy
+    strategy: Strategy[Any]
     worker: Worker
     system: System
     cvs: CVSet
     lag: int = 1
-    state: Tree = field(default_factory=dict)
+    state: Any = None
     steps: list[Step] = field(default_factory=list)
     waiting: list[tuple[int, Segment]] = field(default_factory=list)
 
@@ -66,8 +66,12 @@ class Drive:
     def of(cls, config: str, *overrides: str, lag: int = 1) -> Drive:
         strategy, setup, system, cvs = setup_of(config, *overrides)
         drive = cls(strategy, Worker(setup), system, cvs, lag)
-        drive.state = strategy.start()
+        drive.state = drive.stored(strategy.start())
         return drive
+
+    def stored(self, state: Any) -> Any:
+        """A state as it comes back from a checkpoint."""
+        return self.strategy.read(copy_tree(encode(state)))
 
     @property
     def problem(self) -> Any:
@@ -75,12 +79,12 @@ class Drive:
 
     def run(self, plan: StepPlan, orders: Sequence[WorkOrder]) -> list[Segment]:
         for version, model in plan.models.items():
-            self.worker.publish(version, model)
+            self.worker.publish(version, encode(model))
         return [self.worker.execute(order) for order in orders]
 
     def step(self) -> Step:
         rnd = len(self.steps)
-        before = copy_tree(self.state)
+        before = self.stored(self.state)
         plan = self.strategy.decide(self.state)
         assert all(order.round == rnd for order in (*plan.orders, *plan.fits))
         segments = self.run(plan, plan.orders)
@@ -88,13 +92,13 @@ class Drive:
         due = [fit for when, fit in self.waiting if when <= rnd]
         self.waiting = [(when, fit) for when, fit in self.waiting if when > rnd]
         absorbed = sorted([*segments, *due], key=lambda s: s.key)
-        self.state = copy_tree(self.strategy.absorb(self.state, absorbed))
-        self.steps.append(Step(before, plan, segments, absorbed, copy_tree(self.state)))
+        self.state = self.stored(self.strategy.absorb(self.state, absorbed))
+        self.steps.append(Step(before, plan, segments, absorbed, self.stored(self.state)))
         return self.steps[-1]
 
     def until(self, phase: str, most: int = 60) -> Drive:
         """Step until the state is in `phase`."""
-        while self.state["phase"] != phase:
+        while self.state.phase != phase:
             assert len(self.steps) < most, f"{phase} not reached in {most} rounds"
             self.step()
         return self
@@ -110,7 +114,7 @@ class Drive:
         """Step until the strategy calls itself converged."""
         while len(self.steps) < most:
             self.step()
-            if self.state["phase"] == "produce":
+            if self.state.phase == "produce":
                 estimate = self.strategy.estimate(self.state)
                 if estimate.converged:
                     return estimate

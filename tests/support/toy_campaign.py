@@ -38,7 +38,7 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     x += 0.0  # a payload is the role's own to write to
     pull = 0.0
     if order.model_version >= 0:
-        pull = float(context.models.tree(order.model_version)["arrays"]["mean"].sum())
+        pull = float(context.models.state(order.model_version).arrays["mean"].sum())
     steps = rng.normal(size=(20, 2)) + 0.1 * pull
     path = x + np.cumsum(steps, axis=0)
     if toy.get("nan") and order.replica == 2:
@@ -62,7 +62,7 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
     time.sleep(context.setup["toy"].get("fit_seconds", 0.0))
     mean = order.payload["data"].mean(axis=0) + 0.01 * rng.normal(size=2)
     if order.model_version >= 0:  # a warm start: the fit needs the version before
-        mean = mean + 0.5 * context.models.tree(order.model_version)["arrays"]["mean"]
+        mean = mean + 0.5 * context.models.state(order.model_version).arrays["mean"]
     model = {"config": {"kind": "mean"}, "arrays": {"mean": mean}}
     return Segment(order.key, carry={"model": model}, counts={"held_out_loss": float(mean.sum())})
 
@@ -95,6 +95,9 @@ class ToyStrategy:
             "model": None,
             "sums": [],
         }
+
+    def read(self, tree: Tree) -> Tree:
+        return tree
 
     def decide(self, state: Tree) -> StepPlan:
         rnd, version = state["round"], state["version"]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
 import numpy as np
 from scipy.stats import qmc
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.walker_rows import bare, joined, rows
 from msgen.systems.base import Array
 
 EXPLORE_ROUNDS = 3
@@ -47,8 +53,47 @@ def targets(problem: Problem, attempt: int) -> Array:
     return np.asarray(problem.lower + halton.random(n) * (problem.upper - problem.lower))
 
 
+@dataclass(frozen=True)
+class Seeds:
+    """Walkers from which the campaign may begin.
+
+    Attributes
+    ----------
+    walkers : WalkerRows
+        Without velocities.
+    xi : Array, shape (n, C)
+    """
+
+    walkers: Annotated[WalkerRows, FLAT]
+    xi: Array
+
+    @classmethod
+    def first(cls, problem: Problem) -> Seeds:
+        """The one structure."""
+        return cls(problem.first_walkers(), problem.start_xi[None])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a round of pushes has found.
+
+    Attributes
+    ----------
+    seeds : Seeds
+        Those there were, and the relaxed walkers.
+    trail : Array, shape (n, C)
+        CVs seen while relaxing, isomers left out.
+    isomers : Mapping of str to int
+        How often each was met.
+    """
+
+    seeds: Seeds
+    trail: Array
+    isomers: Mapping[str, int]
+
+
 def orders(
-    problem: Problem, rnd: int, attempt: int, pool: Tree, path_dt: float, step: float | None
+    problem: Problem, rnd: int, attempt: int, seeds: Seeds, path_dt: float, step: float | None
 ) -> tuple[WorkOrder, ...]:
     """One order per replica (molecules) or one for all pushes, from what is known so far."""
     spec = problem.strategy["explore"]
@@ -58,50 +103,34 @@ def orders(
         parts = [np.arange(len(goal))]
     chunks = RELAX_CHUNKS if int(spec["relax_steps"]) else 0
     steps = max(1, int(spec["relax_steps"]) // RELAX_CHUNKS)
-    payload: Tree = {
-        "walkers": pool,
-        "schedule": push_schedule(problem, path_dt, attempt).tree(),
-        "chunks": max(chunks, 1),
-        "steps": steps,
-        "step_size": step,
-    }
+    schedule = push_schedule(problem, path_dt, attempt)
+    cost = int(spec["push_steps"]) * SLOWER**attempt + chunks * steps
     return tuple(
-        WorkOrder(
+        WorkOrder.of(
             rnd,
-            "explore",
+            ExplorePayload(seeds.walkers, goal[part], schedule, max(chunks, 1), steps, step),
             i,
-            {**payload, "targets": goal[part]},
-            cost_hint=float(
-                len(part) * (int(spec["push_steps"]) * SLOWER**attempt + chunks * steps)
-            ),
+            cost_hint=float(len(part) * cost),
         )
         for i, part in enumerate(parts)
     )
 
 
-def absorb(problem: Problem, pool: Tree, segments: list[Segment]) -> tuple[Tree, Tree]:
-    """Add the relaxed walkers to the pool; isomers are left out and named.
-
-    Returns
-    -------
-    pool : Tree
-        The seeds' walkers without velocities, and their 'xi'.
-    found : Tree
-        'trail' (CVs seen while relaxing, isomers left out) and 'isomers' (count by name).
-    """
+def absorb(problem: Problem, seeds: Seeds, segments: Sequence[Segment]) -> Found:
+    """Add the relaxed walkers to the seeds; isomers are left out and named."""
     keep_isomers = problem.strategy["explore"]["isomers"] == "include"
-    parts, xi = [bare(pool)], [pool["xi"]]
+    parts, xi = [seeds.walkers.without_velocities()], [seeds.xi]
     trails: list[Array] = []
     isomers: dict[str, int] = {}
     for segment in segments:
-        flipped = list(segment.carry["flipped"])
-        good = np.array([keep_isomers or not f for f in flipped], dtype=bool)
-        for name in (f for f in flipped if f):
+        done = segment.read(ExploreRecord)
+        good = np.array([keep_isomers or not f for f in done.flipped], dtype=bool)
+        for name in (f for f in done.flipped if f):
             isomers[name] = isomers.get(name, 0) + 1
-        inside = np.isfinite(segment.carry["cvs"]).all(axis=1) & good
-        parts.append(rows(bare(segment.carry["walkers"]), np.flatnonzero(inside)))
-        xi.append(segment.carry["cvs"][inside])
+        inside = np.isfinite(done.cvs).all(axis=1) & good
+        parts.append(done.walkers.without_velocities().take(np.flatnonzero(inside)))
+        xi.append(done.cvs[inside])
         ok = (segment.samples["flipped"] == 0) | keep_isomers
         trails.append(segment.samples["cvs"][ok])
-    out: Tree = {**joined(parts), "xi": np.concatenate(xi)}
-    return out, {"trail": np.concatenate(trails), "isomers": isomers}
+    found = Seeds(WalkerRows.join(parts), np.concatenate(xi))
+    return Found(found, np.concatenate(trails), isomers)

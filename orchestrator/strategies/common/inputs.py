@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.proposals import BroadRange
+from msgen.actors.orders.walkers import WalkerRows
+from msgen.actors.walker_files import START
 from msgen.orchestrator.convergence.judge import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
@@ -127,6 +129,12 @@ class Problem:
             return None
         return Partition.from_boxes(self.boxes, self.names, self.periodic)
 
-    def broad(self) -> Tree:
+    def broad(self) -> BroadRange:
         """The broad proposal over λ."""
-        return {"periodic": self.periodic, "lower": self.lower, "upper": self.upper}
+        return BroadRange(self.periodic, self.lower, self.upper)
+
+    def first_walkers(self) -> WalkerRows:
+        """The one structure, without velocities."""
+        if self.shelved:
+            return WalkerRows(shelf=START.copy())
+        return WalkerRows(self.start.positions, box=self.start.box)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.convergence.judge import Passages, judge
@@ -35,7 +35,7 @@ MOST_BLOCKS = 256
 8 bytes a bin in every checkpoint."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Production:
     """Sums over frozen rounds, in independent blocks: a replica each, several where there are many.
 
@@ -72,31 +72,31 @@ class Production:
         bins, states = (np.zeros((0, w)) for w in width)
         series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
         made = cls(none, none, bins, states, series, labels, Works.empty())
-        made.grow(stratum)
-        return made
+        return made.grown(stratum)
 
-    def grow(self, stratum: NDArray[np.int64]) -> None:
-        """Make room for replicas that came since; `stratum` is of all, the new ones last."""
+    def grown(self, stratum: NDArray[np.int64]) -> Production:
+        """With room for replicas that came since; `stratum` is of all, the new ones last."""
         more = len(stratum) - len(self.stratum)
         if not more:
-            return
-        self.stratum = np.array(stratum)
-        self.block = blocks_of(self.stratum, self.block)
-        blocks = int(self.block.max()) + 1 - len(self.bins)
-        self.bins, self.states = (
+            return self
+        block = blocks_of(stratum, self.block)
+        blocks = int(block.max()) + 1 - len(self.bins)
+        bins, states = (
             np.concatenate([a, np.zeros((blocks, a.shape[1]))]) for a in (self.bins, self.states)
         )
         missed = np.full((more, *self.series.shape[1:]), np.nan)
-        self.series = np.concatenate([self.series, missed])
+        series = np.concatenate([self.series, missed])
+        stratum = np.array(stratum)
+        return replace(self, stratum=stratum, block=block, bins=bins, states=states, series=series)
 
-    def absorb(
+    def with_round(
         self,
         problem: Problem,
         states: Partition,
         segments: Sequence[Segment],
         counted: NDArray[np.bool_] | None = None,
-    ) -> None:
-        """Add a round's segments; of the replicas that are `counted`, shape (R,), if given."""
+    ) -> Production:
+        """With a round's segments; of the replicas that are `counted`, shape (R,), if given."""
         r = len(self.stratum)
         counted = np.ones(r, dtype=bool) if counted is None else counted
         columns = [s.samples for s in segments if "cvs" in s.samples]
@@ -109,22 +109,30 @@ class Production:
         if all("log_bias" in c for c in columns):
             weight = np.exp(-np.concatenate([c["log_bias"] for c in columns])[keep])
         block, b = self.block[replica], len(self.bins)
-        self.bins += block_sums(problem.grid.index(xi), problem.grid.size, block, b, weight)
-        self.states += block_sums(states.assign(xi), len(states), block, b, weight)
+        grid = problem.grid
+        bins = self.bins + block_sums(grid.index(xi), grid.size, block, b, weight)
+        in_states = self.states + block_sums(states.assign(xi), len(states), block, b, weight)
         ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
         length = min(RECORDS, int(number.min())) if len(ids) else 0
         fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
         for i, first, n in zip(ids, begin, number, strict=True):
             at = first + np.linspace(0, n - 1, min(RECORDS, n)).astype(int)
             fresh[i] = xi[at[: length : self.stride]]
-        self.series = np.concatenate([self.series, fresh], axis=1)
-        if self.series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
-            self.series, self.stride = self.series[:, ::2], self.stride * 2
-        flat = states.assign(self.series.reshape(-1, problem.dim))
-        self.labels = flat.reshape(self.series.shape[:2])
+        series, stride = np.concatenate([self.series, fresh], axis=1), self.stride
+        if series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
+            series, stride = series[:, ::2], stride * 2
+        flat = states.assign(series.reshape(-1, problem.dim))
         works = Works.of(segments)
-        self.works = self.works.and_(works.of_replicas(counted))
-        self.rounds += 1
+        return replace(
+            self,
+            bins=bins,
+            states=in_states,
+            series=series,
+            labels=flat.reshape(series.shape[:2]),
+            works=self.works.and_(works.of_replicas(counted)),
+            rounds=self.rounds + 1,
+            stride=stride,
+        )
 
     def estimate(
         self,
@@ -234,30 +242,6 @@ class Production:
             )
         return out
 
-    def tree(self) -> Tree:
-        return {
-            "stratum": self.stratum,
-            "block": self.block,
-            "bins": self.bins,
-            "states": self.states,
-            "series": self.series,
-            "labels": self.labels,
-            "works": self.works.tree(),
-            "rounds": self.rounds,
-            "stride": self.stride,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Production:
-        names = ("stratum", "block", "bins", "states", "series", "labels")
-        arrays = {name: np.array(tree[name]) for name in names}
-        return cls(
-            **arrays,
-            works=Works.from_tree(tree["works"]),
-            rounds=int(tree["rounds"]),
-            stride=int(tree["stride"]),
-        )
-
 
 def blocks_of(stratum: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
     """Block of every replica, shape (R,); those of the first ones are `known` and stay.
@@ -282,7 +266,7 @@ def blocks_of(stratum: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[n
     return np.array(block, dtype=np.int64)
 
 
-def young_estimate(
+def pre_production_estimate(
     problem: Problem, states: Mapping[str, StateEstimate], phase: str, about: Mapping[str, Any]
 ) -> Estimate:
     """Before production: what is known of the states, without errors and without a surface."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.engines.build import FIRST_STEP
 from msgen.actors.kernels.step_size import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
+from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
@@ -23,32 +26,92 @@ PRIOR = 10.0
 """Configurations that the system's own scale counts for against what was seen."""
 
 
-def first_step(problem: Problem) -> Tree:
-    """The tuner of the local step size, empty where the campaign fixes it."""
-    local = problem.strategy["local"]
-    if local["kind"] not in FIRST_STEP or not isinstance(local.get("step_size"), str):
-        return {}
-    if local["kind"] == "mala":
-        return StepSize(FIRST_STEP["mala"], MALA_ACCEPTANCE, gain=MALA_GAIN).tree()
-    return StepSize(FIRST_STEP[local["kind"]], HMC_ACCEPTANCE).tree()
+@dataclass(frozen=True)
+class LocalMoves:
+    """What is tuned of the local moves.
 
+    Attributes
+    ----------
+    step : StepSize or None
+        None where the campaign fixes the step size.
+    masses : Array, shape (D,) or (D, D), or None
+        None: the system's own.
+    cloud, cloud_states : tuple of one Array (n, D) and of one int array (n,)
+        Configurations seen so far and the state of each, until the masses are fixed.
+    """
 
-def step_of(state: Tree) -> float | None:
-    """The tuned step size; None where the campaign fixes it."""
-    return StepSize.from_tree(state["step"]).step if state["step"] else None
+    step: StepSize | None = None
+    masses: Array | None = None
+    cloud: tuple[Array, ...] = ()
+    cloud_states: tuple[NDArray[np.int64], ...] = ()
 
+    @classmethod
+    def first(cls, problem: Problem) -> LocalMoves:
+        """Before anything was seen."""
+        local = problem.strategy["local"]
+        if local["kind"] not in FIRST_STEP or not isinstance(local.get("step_size"), str):
+            return cls()
+        if local["kind"] == "mala":
+            return cls(StepSize(FIRST_STEP["mala"], MALA_ACCEPTANCE, gain=MALA_GAIN))
+        return cls(StepSize(FIRST_STEP[local["kind"]], HMC_ACCEPTANCE))
 
-def tune_step(state: Tree, segments: Sequence[Segment]) -> None:
-    """Move the step size towards the wanted acceptance, after a round of the adaptation."""
-    proposed = sum(s.counts.get("local_proposed", 0.0) for s in segments)
-    if state["step"] and proposed:
+    @property
+    def step_size(self) -> float | None:
+        """The tuned step size; None where the campaign fixes it."""
+        return None if self.step is None else self.step.step
+
+    def with_step(self, segments: Sequence[Segment]) -> LocalMoves:
+        """With a step size nearer to the wanted acceptance, after a round of the adaptation."""
+        proposed = sum(s.counts.get("local_proposed", 0.0) for s in segments)
+        if self.step is None or not proposed:
+            return self
         seen = sum(s.counts["local_accepted"] for s in segments) / proposed
-        state["step"] = StepSize.from_tree(state["step"]).update(seen).tree()
+        return replace(self, step=self.step.update(seen))
 
+    def with_masses(
+        self, problem: Problem, adapted: int, states: Partition, segments: Sequence[Segment]
+    ) -> LocalMoves:
+        """With m_d = kT/Var(x_d) inside the states, so that every coordinate has the period 2π.
 
-def masses_of(state: Tree) -> Array | None:
-    """The tuned masses; None for the system's own."""
-    return np.asarray(state["masses"]) if "masses" in state else None
+        Hamiltonian moves are then as fast along soft as along stiff coordinates (Neal, Handbook of
+        MCMC, ch. 5.4, 2011). The variance of few configurations is drawn towards one that keeps the
+        system's own mass.
+
+        Parameters
+        ----------
+        adapted : int
+            Rounds of the adaptation before this one.
+        segments : sequence of Segment
+            With a `SampleRecord` each.
+        """
+        if problem.molecular or self.step is None or adapted >= MASS_ROUNDS:
+            return self
+        records = [s.read(SampleRecord) for s in segments]
+        if dense(problem):
+            seen = [r.curvature for r in records if r.curvature is not None]
+            return replace(self, masses=positive(np.mean(seen, axis=0))) if seen else self
+        x, xi = [], []
+        for s, record in zip(segments, records, strict=True):
+            if record.walkers.positions is None:
+                raise ValueError("masses are tuned on coordinates, and these lie in files")
+            x.append(record.walkers.positions)
+            # the CVs of a replica's last configuration are its last record
+            last = s.samples["cvs"].reshape(len(record.walkers), -1, problem.dim)[:, -1]
+            xi.append(last)
+        cloud = np.concatenate([*self.cloud, *x])
+        label = np.concatenate([*self.cloud_states, states.assign(np.concatenate(xi))])
+        centred = [cloud[label == k] - cloud[label == k].mean(axis=0) for k in np.unique(label)]
+        spread = np.concatenate(centred)
+        n = len(spread) - len(centred)
+        own = problem.kT / problem.masses
+        variance = ((spread**2).sum(axis=0) + PRIOR * own) / (max(n, 0) + PRIOR)
+        fixed = adapted == MASS_ROUNDS - 1
+        return replace(
+            self,
+            masses=problem.kT / variance,
+            cloud=() if fixed else (cloud,),
+            cloud_states=() if fixed else (label,),
+        )
 
 
 def dense(problem: Problem) -> bool:
@@ -56,10 +119,12 @@ def dense(problem: Problem) -> bool:
     return bool(problem.strategy["local"].get("metric") == "dense")
 
 
-def wants_curvature(problem: Problem, state: Tree) -> bool:
-    """Whether a round of the adaptation is to tell the curvature of U: when walkers have spread."""
-    young = state["phase"] == "adapt" and int(state["adapt"]) in (0, MASS_ROUNDS - 1)
-    return young and dense(problem)
+def wants_curvature(problem: Problem, adapted: int) -> bool:
+    """Whether a round of the adaptation is to tell the curvature of U: when walkers have spread.
+
+    `adapted`: rounds of the adaptation before it.
+    """
+    return adapted in (0, MASS_ROUNDS - 1) and dense(problem)
 
 
 def positive(curvature: Array) -> Array:
@@ -71,38 +136,3 @@ def positive(curvature: Array) -> Array:
     value, vector = np.linalg.eigh(curvature)
     size = np.abs(value)
     return np.asarray((vector * np.maximum(size, SOFTEST * np.median(size))) @ vector.T)
-
-
-def tune_masses(
-    problem: Problem, state: Tree, states: Partition, segments: Sequence[Segment]
-) -> None:
-    """m_d = kT/Var(x_d) inside the states, so that every coordinate has the period 2π.
-
-    Hamiltonian moves are then as fast along soft as along stiff coordinates (Neal, Handbook of
-    MCMC, ch. 5.4, 2011). The variance of few configurations is drawn towards one that keeps the
-    system's own mass.
-    """
-    if problem.molecular or not state["step"] or int(state["adapt"]) >= MASS_ROUNDS:
-        return
-    if dense(problem):
-        seen = [s.carry["curvature"] for s in segments if "curvature" in s.carry]
-        if seen:
-            state["masses"] = positive(np.mean(seen, axis=0))
-        return
-    x, xi = [], []
-    for s in segments:
-        walkers = s.carry["walkers"]["positions"]
-        x.append(walkers)
-        # the CVs of a replica's last configuration are its last record
-        xi.append(s.samples["cvs"].reshape(len(walkers), -1, problem.dim)[:, -1])
-    cloud = np.concatenate([*state.get("cloud", []), *x])
-    label = np.concatenate([*state.get("cloud_states", []), states.assign(np.concatenate(xi))])
-    state["cloud"], state["cloud_states"] = [cloud], [label]
-    centred = [cloud[label == k] - cloud[label == k].mean(axis=0) for k in np.unique(label)]
-    spread = np.concatenate(centred)
-    n = len(spread) - len(centred)
-    own = problem.kT / problem.masses
-    variance = ((spread**2).sum(axis=0) + PRIOR * own) / (max(n, 0) + PRIOR)
-    state["masses"] = problem.kT / variance
-    if int(state["adapt"]) == MASS_ROUNDS - 1:
-        state["cloud"], state["cloud_states"] = [], []

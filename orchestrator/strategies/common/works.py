@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.works.bar import fermi
 from msgen.orchestrator.estimators.works.network import NetworkResult, PairWorks, solve_network
@@ -100,10 +100,3 @@ class Works:
             for a, b in self.pairs()
             if np.isfinite(f[a]) and np.isfinite(f[b])
         }
-
-    def tree(self) -> Tree:
-        return {"table": self.table}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Works:
-        return cls(np.asarray(tree["table"], dtype=np.float64).reshape(-1, len(COLUMNS)))

@@ -1,0 +1,231 @@
+"""Replicas that move over all states by themselves, and are counted: what such strategies share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, Tree, decode
+from msgen.actors.codec import FLAT
+from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.walkers import WalkerRows
+from msgen.orchestrator.base import Estimate, Phase, StateEstimate, StepPlan
+from msgen.orchestrator.strategies.common.allocation import groups
+from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.production import Production, pre_production_estimate
+from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.common.totals import with_counts
+from msgen.systems.base import Array
+
+BLOCKS = 10
+"""Stretches of local (and global) moves in one order; more as the rounds go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeState:
+    """What is kept between rounds.
+
+    Attributes
+    ----------
+    round : int
+        The one that comes next.
+    phase : Phase
+    adapt : int
+        Rounds of the adaptation so far.
+    walkers : WalkerRows
+        One a replica.
+    trail : Array, shape (n, C)
+        CVs that were seen before production.
+    moves : LocalMoves
+    version : int
+        Of the model, −1 for none.
+    states : Partition or None
+        None before production.
+    produced : Production or None
+        None before anything counts.
+    totals : dict of str to float
+        Counts of all production.
+    missing : tuple of str
+        States that were never found.
+    stratum : int array, shape (R,), or None
+        One for all; kept once the number of replicas has changed.
+    pool : ReplicaPool
+    """
+
+    round: int
+    phase: Phase
+    adapt: int = 0
+    walkers: WalkerRows
+    trail: Array
+    moves: Annotated[LocalMoves, FLAT]
+    version: int = -1
+    states: Partition | None = None
+    produced: Production | None = None
+    totals: dict[str, float] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    stratum: NDArray[np.int64] | None = None
+    pool: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
+
+
+S = TypeVar("S", bound=FreeState)
+
+
+class FreeReplicas(ABC, Generic[S]):
+    """Adapt, then count; meets `msgen.orchestrator.base.Strategy` but for `start` and `decide`.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    name: str
+    state_type: type[S]
+    adapt_rounds: ClassVar[int]
+    """Rounds of the adaptation, at least."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.spec = problem.strategy
+
+    @abstractmethod
+    def start(self) -> S:
+        """See `Strategy`."""
+
+    @abstractmethod
+    def decide(self, state: S) -> StepPlan:
+        """See `Strategy`."""
+
+    def read(self, tree: Tree) -> S:
+        """See `Strategy`."""
+        return decode(self.state_type, tree)
+
+    def absorb(self, state: S, segments: Sequence[Segment]) -> S:
+        """See `Strategy`."""
+        state = self.with_walkers(replace(state, round=state.round + 1), segments)
+        return (self.adapted if state.phase == "adapt" else self.counted)(state, segments)
+
+    def adapted(self, state: S, segments: Sequence[Segment]) -> S:
+        """After a round of the adaptation."""
+        trail = np.concatenate([state.trail, *(s.samples["cvs"] for s in segments)])
+        state = replace(
+            state, moves=state.moves.with_step(segments), trail=trail, adapt=state.adapt + 1
+        )
+        if self.is_ready(state):
+            state = replace(state, phase="produce", states=self.find_states(state))
+        return state
+
+    def counted(self, state: S, segments: Sequence[Segment]) -> S:
+        """After a round of production."""
+        stratum, states = self.stratum(state), self.states(state)
+        production = self.production(state).grown(stratum)
+        here = state.pool.counted(len(stratum))
+        return replace(
+            state,
+            produced=production.with_round(self.problem, states, segments, here),
+            pool=state.pool.after_round(),
+            totals=with_counts(state.totals, segments),
+        )
+
+    def estimate(self, state: S) -> Estimate:
+        """See `Strategy`."""
+        if state.phase != "produce" or state.produced is None:
+            return self.estimate_before(state)
+        totals = state.totals
+        acceptance = {
+            name: totals[f"{name}_accepted"] / totals[f"{name}_proposed"]
+            for name in ("local", "global")
+            if totals.get(f"{name}_proposed")
+        }
+        extra: dict[str, Any] = {"nonfinite": totals.get("nonfinite", 0.0)}
+        return state.produced.estimate(
+            self.problem, self.states(state), False, acceptance, extra, state.missing
+        )
+
+    def estimate_before(self, state: S) -> Estimate:
+        """Before production."""
+        states = self.problem.states()
+        names = states.names if states is not None else ()
+        values = {name: StateEstimate(None, None) for name in names}
+        return pre_production_estimate(self.problem, values, state.phase, {})
+
+    def replicas(self, state: S) -> int:
+        """See `Strategy`."""
+        return len(state.pool.at_work(len(state.walkers)))
+
+    def resize(self, state: S, replicas: int) -> S:
+        """See `Strategy`: not before production has begun."""
+        if state.phase != "produce":
+            return state
+        stratum, seed = self.stratum(state), self.problem.seed
+        made = state.pool.resized(stratum, replicas, seed, state.round)
+        walkers = state.walkers.take(made.parents)
+        return replace(state, walkers=walkers, stratum=made.stratum, pool=made.pool)
+
+    # pieces
+
+    def is_ready(self, state: S) -> bool:
+        """Whether the adaptation is over."""
+        return state.adapt >= self.adapt_rounds
+
+    def find_states(self, state: S) -> Partition:
+        """The named states, or the basins of what was seen so far."""
+        named = self.problem.states()
+        if named is not None:
+            return named
+        grid = self.problem.grid
+        index = grid.index(state.trail)
+        counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
+        return find_basins(counts, grid, self.problem.names)
+
+    def states(self, state: S) -> Partition:
+        """The states of a campaign that counts.
+
+        Raises
+        ------
+        ValueError
+            Before production.
+        """
+        if state.states is None:
+            raise ValueError(f"the states are not known yet in phase {state.phase}")
+        return state.states
+
+    def production(self, state: S) -> Production:
+        """What was gathered, nothing yet in the first round of production."""
+        if state.produced is not None:
+            return state.produced
+        return Production.start(self.problem, self.stratum(state), len(self.states(state)))
+
+    def blocks(self, state: S) -> int:
+        """Stretches of moves in an order."""
+        rounds = 0 if state.produced is None else state.produced.rounds
+        return BLOCKS * (1 + rounds // 4)
+
+    def stratum(self, state: S) -> NDArray[np.int64]:
+        """One for all."""
+        return np.zeros(len(state.walkers), dtype=np.int64)
+
+    def groups(self, state: S) -> list[NDArray[np.int64]]:
+        """Replicas at work, those that share an order together."""
+        stratum = self.stratum(state)
+        return groups(self.problem, stratum, state.pool.at_work(len(stratum)))
+
+    def first_walkers(self) -> WalkerRows:
+        """Every replica in the one structure."""
+        return self.problem.first_walkers().take(np.zeros(self.problem.replicas, dtype=np.int64))
+
+    @abstractmethod
+    def walkers_in(self, segment: Segment) -> WalkerRows:
+        """The walkers that came back in a segment."""
+
+    def with_walkers(self, state: S, segments: Sequence[Segment]) -> S:
+        """Every replica goes on from where it ended."""
+        new = [self.walkers_in(segment) for segment in segments]
+        walkers = state.walkers.updated(len(state.walkers), self.groups(state), new)
+        return replace(state, walkers=walkers)
