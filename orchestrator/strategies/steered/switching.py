@@ -15,7 +15,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.orchestrator.strategies.common.exploration import push_schedule
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.step_size import masses_of, step_of
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from msgen.systems.base import Array
@@ -49,7 +49,7 @@ def points(problem: Problem) -> int:
     return int(wanted)
 
 
-def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> float:
+def path_step(problem: Problem, moves: LocalMoves, kappa: Array | None = None) -> float:
     """Time step of the paths: as given, or one that system and restraint are stable at.
 
     A molecule's stiffest bonds know nothing of the restraint: there it is that of the local moves.
@@ -59,7 +59,7 @@ def path_step(problem: Problem, state: Tree, kappa: Array | None = None) -> floa
         return float(given)
     if problem.molecular:
         return float(problem.strategy["local"]["timestep"])
-    masses, step = masses_of(state), step_of(state)
+    masses, step = moves.masses, moves.step_size
     longest = 0.1 if step is None else step
     if masses is not None:
         longest = PRECONDITIONED_STEP
