@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.build import molecule
 from msgen.actors.engines.openmm_velocities import Starter
-from msgen.actors.roles.sampler import concatenate, tree_of, walkers_of
+from msgen.actors.orders.bias import BiasPayload, BiasRecord
 from msgen.actors.roles.state_explorer import flips
+from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.systems.base import Array, Walkers
 from msgen.systems.openmm.bias_force import Biased
-from msgen.systems.openmm.bias_grid import from_columns
 
 
 def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local steps under a bias, hills added on the way while it grows.
 
-    Payload: 'walkers', 'replicas', 'bias' (grid, kJ/mol), 'axes', 'growing', 'height' (of a
-    hill, kJ/mol), 'blocks' times 'chunks' of 'steps'.
-
-    Samples: 'cvs', 'log_bias' (a constant less V/kT, so that e^{−log_bias} is the weight of a
-    sample without the bias; +∞, weight 0, where the molecule had become another isomer) and
-    'replica'. The carry holds 'walkers' and, while it grows, 'added': the sum of the new hills.
+    Payload and record: `BiasPayload`, `BiasRecord`. Samples: 'cvs', 'log_bias' (a constant less
+    V/kT, so that e^{−log_bias} is the weight of a sample without the bias; +∞, weight 0, where the
+    molecule had become another isomer) and 'replica'.
     """
-    p = order.payload
+    p = order.read(BiasPayload)
     biased = _biased(context, p)
-    engine, growing = biased.engine, bool(p["growing"])
+    engine, growing, table = biased.engine, p.growing, p.bias
     start = Starter(context, engine, rng)
-    table = np.asarray(p["bias"], dtype=np.float64)
     kT, top = molecule(context).kT, float(table.max(initial=0.0))
-    walkers = walkers_of(p["walkers"], context)
+    walkers = walkers_of(p.walkers, context)
     counts = dict.fromkeys(("local_proposed", "local_accepted", "nonfinite", "isomers"), 0.0)
     counts |= {"hills": 0.0, "hill_heights": 0.0}
     added = np.zeros_like(table)
@@ -43,12 +39,11 @@ def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
         biased.put(table)
         one = start.moving(walkers.take([i]))
         engine.load(one)
-        for _ in range(int(p["blocks"])):
+        for _ in range(p.blocks):
             first = len(log_bias)
-            for _ in range(int(p["chunks"])):
-                steps = int(p["steps"])
-                (biased.step_and_add if growing else engine.step)(steps)
-                evaluations += steps
+            for _ in range(p.chunks):
+                (biased.step_and_add if growing else engine.step)(p.steps)
+                evaluations += p.steps
                 new, x, state = engine.look()
                 if engine.failed:
                     # a walker that breaks stays where it was, with new velocities
@@ -72,34 +67,31 @@ def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     counts["local_proposed"], counts["local_accepted"] = tests[0], tests[1]
     counts["nonfinite"] += tests[2]
     last = concatenate(ends, moving=True)
-    carry: Tree = {"walkers": tree_of(last, context, order)}
-    if growing:
-        carry["added"] = added
-    replicas = np.asarray(p["replicas"], dtype=np.float64)
+    record = BiasRecord(rows_of(last, context, order), added if growing else None)
     return Segment(
         order.key,
         samples={
             "cvs": np.array(xi),
             "log_bias": np.array(log_bias),
-            "replica": np.repeat(replicas, len(xi) // len(walkers)),
+            "replica": np.repeat(p.replicas.astype(np.float64), len(xi) // len(walkers)),
             **({"positions": last.positions} if context.setup.get("trajectory") else {}),
         },
-        carry=carry,
+        carry=encode(record),
         counts=counts,
         evaluations=evaluations + start.evaluations,
     )
 
 
-def _biased(context: WorkerContext, p: Tree) -> Biased:
+def _biased(context: WorkerContext, p: BiasPayload) -> Biased:
     """Made once: its Context is dear."""
     if "biased" not in context.cache:
         spec = context.setup["strategy"]
         context.cache["biased"] = Biased(
             molecule(context),
             context.cvs,
-            from_columns(p["axes"]),
+            p.axes.each(),
             bias_factor=float(spec["bias_factor"]),
-            height=float(p["height"]),
+            height=p.height,
             frequency=int(spec["frequency"]),
             kind=spec["local"]["kind"],
             timestep=float(spec["local"]["timestep"]),

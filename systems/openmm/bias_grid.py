@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.systems.base import Array
 
@@ -55,21 +55,37 @@ def empty_bias(axes: Sequence[BiasAxis]) -> Array:
     return np.zeros(tuple(a.points for a in reversed(axes)))
 
 
-def columns(axes: Sequence[BiasAxis]) -> dict[str, Any]:
-    """The axes as arrays, for payloads and checkpoints; `from_columns` is the inverse."""
-    return {
-        "index": np.array([a.index for a in axes], dtype=np.int64),
-        "range": np.array([[a.low, a.high] for a in axes]),
-        "width": np.array([a.width for a in axes]),
-        "periodic": np.array([a.periodic for a in axes], dtype=bool),
-    }
+@dataclass(frozen=True)
+class BiasAxes:
+    """The axes as arrays, as they travel and lie in checkpoints.
 
+    Attributes
+    ----------
+    index : int array, shape (A,)
+    range : Array, shape (A, 2)
+    width : Array, shape (A,)
+    periodic : bool array, shape (A,)
+    """
 
-def from_columns(tree: Mapping[str, Any]) -> tuple[BiasAxis, ...]:
-    """Inverse of `columns`."""
-    return tuple(
-        BiasAxis(int(i), float(low), float(high), float(width), bool(periodic))
-        for i, (low, high), width, periodic in zip(
-            tree["index"], tree["range"], tree["width"], tree["periodic"], strict=True
+    index: NDArray[np.int64]
+    range: Array
+    width: Array
+    periodic: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, axes: Sequence[BiasAxis]) -> BiasAxes:
+        """Inverse of `each`."""
+        return cls(
+            np.array([a.index for a in axes], dtype=np.int64),
+            np.array([[a.low, a.high] for a in axes]),
+            np.array([a.width for a in axes]),
+            np.array([a.periodic for a in axes], dtype=bool),
         )
-    )
+
+    def each(self) -> tuple[BiasAxis, ...]:
+        """The axes one by one."""
+        columns = (self.index, self.range, self.width, self.periodic)
+        return tuple(
+            BiasAxis(i, low, high, width, periodic)
+            for i, (low, high), width, periodic in zip(*(c.tolist() for c in columns), strict=True)
+        )

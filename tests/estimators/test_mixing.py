@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from msgen.actors.base import decode, encode
 from msgen.orchestrator.estimators.diagnostics import effective_samples, split_r_hat
 from msgen.orchestrator.estimators.windows.mixing import MOST_ROWS, Mixing
 
@@ -27,7 +28,7 @@ def chains(rng: np.random.Generator, t: int, memory: float = 0.8) -> Array:
 
 def mixing_of(readings: Array) -> Mixing:
     made = Mixing.empty(LADDERS, WINDOWS, NAMES, CIRCULAR)
-    made.add(readings)
+    made = made.with_readings(readings)
     return made
 
 
@@ -108,8 +109,8 @@ def test_readings_are_thinned_evenly_and_survive_a_checkpoint() -> None:
     count = 0
     for size in (300, 1, 211, 5, 700, 13, 900, 37):
         rows = np.arange(count, count + size, dtype=np.float64)
-        made = Mixing.from_tree(made.tree())
-        made.add(rows.reshape(1, 1, -1, 1))
+        made = decode(Mixing, encode(made))
+        made = made.with_readings(rows.reshape(1, 1, -1, 1))
         count += size
     kept = made.series[0, 0, :, 0]
     assert made.stride > 1

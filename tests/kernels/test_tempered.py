@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from steering import CVS, LINEAR, WELL
 
+from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.kernels.base import Kernel, Mask
@@ -182,7 +183,7 @@ def test_the_bias_is_the_sum_over_the_ladder() -> None:
         for j, b in enumerate(lad.axes[1]):
             total += np.exp(lad.log_h[i, j] - lad.g.energy(np.array([a, b]), xi))
     assert np.allclose(lad.log_bias(xi), np.log(total), atol=1e-12)
-    again = Ladder.from_tree(lad.tree())
+    again = decode(Ladder, encode(lad))
     assert np.array_equal(again.log_bias(xi), lad.log_bias(xi))
     assert np.allclose(LADDER.log_bias(xi[:, :1]), ladder().log_bias(xi[:, :1]))
 

@@ -19,7 +19,7 @@ from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems.base import CVSet
 from msgen.systems.cvs.torch_cvs import Distance
 from msgen.systems.openmm.bias_force import Biased
-from msgen.systems.openmm.bias_grid import MARGIN, BiasAxis, columns, empty_bias, from_columns
+from msgen.systems.openmm.bias_grid import MARGIN, BiasAxes, BiasAxis, empty_bias
 from msgen.systems.openmm.system import OpenMMSystem
 
 META = (
@@ -116,19 +116,19 @@ def test_beyond_the_range_of_a_cv_there_are_no_hills_and_no_step(tmp_path: Path)
     assert len(some.heights) == 4
     edge = np.exp(-0.5 * MARGIN**2)
     assert 0 <= some.added[[0, -1]].max() <= 4 * edge
-    back = from_columns(columns(here))
+    back = BiasAxes.of(here).each()
     assert back == here
 
 
 def test_a_known_torsion_and_what_is_frozen(tmp_path: Path) -> None:
     drive = Drive.of(torsion_molecule.write(tmp_path, META, *QUICK)).until("produce", most=200)
-    settled = [s for s in drive.steps if not s.before["growing"]]
+    settled = [s for s in drive.steps if not s.before.growing]
     assert len(settled) == SETTLE
-    bias = np.array(drive.state["bias"])
+    bias = np.array(drive.state.bias)
     # filled: what is left of barriers of 5 kT is little
     assert bias.max() / torsion_molecule.KT > 4
     drive.produce(12)
-    assert np.array_equal(drive.state["bias"], bias)
+    assert np.array_equal(drive.state.bias, bias)
     found = drive.strategy.estimate(drive.state)
     value = found.states["rest"]
     assert value.f_kT is not None
@@ -165,8 +165,8 @@ def test_walkers_add_to_what_all_knew(tmp_path: Path) -> None:
     step = drive.step()
     added = [s.carry["added"] for s in step.segments]
     assert all(a.any() for a in added)
-    assert np.array_equal(step.after["bias"], sum(added))
-    assert step.after["hills"] == 12
+    assert np.array_equal(step.after.bias, sum(added))
+    assert step.after.hills == 12
     assert [s.evaluations for s in step.segments] == [201] * 3
     again = Drive.of(torsion_molecule.write(tmp_path, META, "replicas: 3"))
     orders = again.strategy.decide(again.state).orders

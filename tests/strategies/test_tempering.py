@@ -11,6 +11,7 @@ import torsion_molecule
 from driving import Drive, same
 from exact_populations import exact_state_probability, exact_surface
 
+from msgen.actors.base import decode, encode
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.engines.tempered_base import HeatedTarget, heated_masses
 from msgen.actors.engines.tempered_openmm import HeatedMolecule
@@ -170,13 +171,13 @@ def test_a_double_well() -> None:
     assert found.diagnostics["round_trips"] >= 10
     assert min(found.diagnostics["overlap"].values()) > 0.2
     assert set(found.diagnostics["acceptance"]) == {"local", "exchange"}
-    production = LadderProduction.from_tree(drive.state["produced"])
-    assert same(LadderProduction.from_tree(production.tree()).tree(), production.tree())
+    production = drive.state.produced
+    assert same(encode(decode(LadderProduction, encode(production))), encode(production))
 
 
 def test_all_is_frozen_in_production_and_what_is_evaluated_is_counted() -> None:
     drive = Drive.of("double_well", *WELL, "replicas=3").until("produce")
-    frozen = drive.state["tau"], [t["step"] for t in drive.state["steps"]]
+    frozen = drive.state.tau, [t.step for t in drive.state.steps]
     system, seen = vars(drive.worker)["_context"].system, [0]
 
     def counting(method: Any) -> Any:
@@ -190,8 +191,8 @@ def test_all_is_frozen_in_production_and_what_is_evaluated_is_counted() -> None:
     system.energy_and_force = counting(system.energy_and_force)
     for _ in range(2):
         drive.step()
-    assert np.array_equal(drive.state["tau"], frozen[0])
-    assert [t["step"] for t in drive.state["steps"]] == frozen[1]
+    assert np.array_equal(drive.state.tau, frozen[0])
+    assert [t.step for t in drive.state.steps] == frozen[1]
     assert sum(s.evaluations for step in drive.steps[-2:] for s in step.segments) == seen[0]
 
 

@@ -8,14 +8,12 @@ the CVs and what no window holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from scipy.stats import chi2, rankdata
-
-from msgen.actors.base import Tree
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -49,7 +47,7 @@ class Verdict:
     stuck: tuple[str, ...]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Mixing:
     """Series of what is watched, of every walker in every window.
 
@@ -79,13 +77,14 @@ class Mixing:
         """Nothing yet."""
         return cls(tuple(names), circular, np.zeros((ladders, windows, 0, len(names))))
 
-    def add(self, readings: Array) -> None:
-        """Readings in the order of time, shape (L, K, t, H)."""
-        first = -self.readings % self.stride
-        self.series = np.concatenate([self.series, readings[:, :, first :: self.stride]], axis=2)
-        self.readings += readings.shape[2]
-        while self.series.shape[2] > MOST_ROWS:
-            self.series, self.stride = self.series[:, :, ::2], 2 * self.stride
+    def with_readings(self, readings: Array) -> Mixing:
+        """And readings more, in the order of time, shape (L, K, t, H)."""
+        first, stride = -self.readings % self.stride, self.stride
+        series = np.concatenate([self.series, readings[:, :, first::stride]], axis=2)
+        while series.shape[2] > MOST_ROWS:
+            series, stride = series[:, :, ::2], 2 * stride
+        total = self.readings + readings.shape[2]
+        return replace(self, series=series, stride=stride, readings=total)
 
     def _columns(self) -> tuple[Array, tuple[str, ...]]:
         """Scalars (K, L, T, H'): angles by cos and sin; and their names."""
@@ -179,27 +178,6 @@ class Mixing:
         real |= varies & (ladders * t / g < LEAST_EFFECTIVE * 2 * ladders)
         top = float(np.max(r_hat[real], initial=1.0)) if real.any() else 1.0
         return Verdict(top, float(np.nanmin(self.effective())), stuck)
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {
-            "names": list(self.names),
-            "circular": self.circular,
-            "series": self.series,
-            "stride": self.stride,
-            "readings": self.readings,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Mixing:
-        """Inverse of `tree`."""
-        return cls(
-            tuple(tree["names"]),
-            np.asarray(tree["circular"], dtype=bool),
-            np.asarray(tree["series"]),
-            int(tree["stride"]),
-            int(tree["readings"]),
-        )
 
 
 def _inefficiency(x: Array) -> Array:

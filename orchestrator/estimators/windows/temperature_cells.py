@@ -21,7 +21,7 @@ ENERGY_CELL = 0.25
 """kT; inside a cell the mean energy of its samples counts, so that weights err by its square/24."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class HeatedCells:
     """How often the walkers of each temperature and unit were found in each cell; additive.
 
@@ -47,8 +47,10 @@ class HeatedCells:
         none = np.zeros((3, 0), dtype=np.int64)
         return cls(np.zeros((0, 3), dtype=np.int64), np.zeros((0, 2)), none, np.zeros(0))
 
-    def add(self, bins: Ints, states: Ints, energy: Array, unit: Ints, temperature: Ints) -> None:
-        """Count samples; all shape (n,), energies in kT."""
+    def with_samples(
+        self, bins: Ints, states: Ints, energy: Array, unit: Ints, temperature: Ints
+    ) -> HeatedCells:
+        """And samples more; all shape (n,), energies in kT."""
         where = np.stack([bins, states, np.floor(energy / ENERGY_CELL).astype(np.int64)], axis=1)
         both = np.concatenate([self.cells, where])
         least = both.min(axis=0, initial=0)
@@ -61,23 +63,17 @@ class HeatedCells:
         sums[old] = self.sums
         sums[:, 0] += np.bincount(new, minlength=len(unique))
         sums[:, 1] += np.bincount(new, energy, minlength=len(unique))
-        self.cells = np.stack(np.unravel_index(unique, span), axis=1) + least
-        self.sums = sums
+        cells = np.stack(np.unravel_index(unique, span), axis=1) + least
         rows = np.stack([self.rows[0], self.rows[1], old[self.rows[2]]])
         rows = np.concatenate([rows, np.stack([unit, temperature, new])], axis=1)
-        self._merge(rows, np.concatenate([self.counts, np.ones(len(energy))]))
+        counts = np.concatenate([self.counts, np.ones(len(energy))])
+        return HeatedCells(cells, sums, *_merged(rows, counts, len(cells)))
 
-    def merge_units(self, new: Ints) -> None:
+    def with_units(self, new: Ints) -> HeatedCells:
         """Unit u becomes `new`[u]; those that become one are added."""
         rows = self.rows.copy()
         rows[0] = new[rows[0]]
-        self._merge(rows, self.counts)
-
-    def _merge(self, rows: Ints, counts: Array) -> None:
-        m, k = len(self.cells), int(rows[1].max(initial=-1)) + 1
-        code, index = np.unique((rows[0] * k + rows[1]) * m + rows[2], return_inverse=True)
-        self.counts = np.bincount(index.reshape(-1), counts, minlength=len(code)).astype(np.float64)
-        self.rows = np.stack([code // (m * k), code // m % k, code % m]).astype(np.int64)
+        return HeatedCells(self.cells, self.sums, *_merged(rows, self.counts, len(self.cells)))
 
     def since(self, unit: int) -> HeatedCells:
         """What units from `unit` on have counted."""
@@ -102,16 +98,10 @@ class HeatedCells:
         u = (1.0 / tau - 1.0)[:, None] * energy[None, :]
         return pool_cells(energy[:, None], u, rows, self.counts), self.cells[there]
 
-    def tree(self) -> dict[str, NDArray[np.generic]]:
-        """`from_tree` is the inverse."""
-        return {
-            "cells": self.cells,
-            "sums": self.sums,
-            "rows": self.rows,
-            "counts": self.counts,
-        }
 
-    @classmethod
-    def from_tree(cls, tree: dict[str, NDArray[np.generic]]) -> HeatedCells:
-        """Inverse of `tree`."""
-        return cls(**{name: np.array(tree[name]) for name in ("cells", "sums", "rows", "counts")})
+def _merged(rows: Ints, counts: Array, cells: int) -> tuple[Ints, Array]:
+    """Entries of one unit, temperature and cell as one."""
+    m, k = cells, int(rows[1].max(initial=-1)) + 1
+    code, index = np.unique((rows[0] * k + rows[1]) * m + rows[2], return_inverse=True)
+    total = np.bincount(index.reshape(-1), counts, minlength=len(code)).astype(np.float64)
+    return np.stack([code // (m * k), code // m % k, code % m]).astype(np.int64), total

@@ -8,19 +8,23 @@ is reported is umbrella sampling with one window: every sample counts e^{V/kT}, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.bias import BiasPayload, BiasRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.walker_rows import bare, rows
-from msgen.orchestrator.strategies.local.strategy import Local
-from msgen.systems.openmm.bias_grid import BiasAxis, columns, empty_bias
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.systems.base import Array
+from msgen.systems.openmm.bias_grid import BiasAxes, BiasAxis, empty_bias
 
 LOOKS = (16, 32, 64, 128, 256, 512)
 """Rounds of growth after which the bias is held against the one at half that time. Each is one
@@ -35,131 +39,149 @@ AUTO_WIDTHS = 18
 """Widths of a hill in the range of a CV, where the campaign names none."""
 
 
-class Metadynamics(Local):
+@dataclass(frozen=True, kw_only=True)
+class MetadynamicsState(FreeState):
+    """What is kept between rounds, beside what free replicas keep.
+
+    Attributes
+    ----------
+    axes : BiasAxes
+    bias, before : Array
+        On the grid, kJ/mol: now, and at the last look.
+    growing : bool
+    settled : int
+        Rounds under the frozen bias that did not count.
+    hills : float
+        How many were added.
+    height : float
+        Mean of those of the last round, kT.
+    density : Array, shape (bins,)
+        Unbiased density under the frozen bias, before anything counts.
+    """
+
+    axes: BiasAxes
+    bias: Array
+    before: Array
+    growing: bool = True
+    settled: int = 0
+    hills: float = 0.0
+    height: float
+    density: Array
+
+
+class Metadynamics(FreeReplicas[MetadynamicsState]):
     """Walkers share one bias: each adds its hills to what all knew when the round began."""
 
     name = "metadynamics"
+    state_type = MetadynamicsState
+    adapt_rounds = LOOKS[0]
 
-    def start(self) -> Tree:
+    def start(self) -> MetadynamicsState:
         """See `Strategy`."""
-        axes, common = bias_axes(self.problem), super().start()
+        axes = bias_axes(self.problem)
         bias = empty_bias(axes)
-        more: Tree = {
-            "axes": columns(axes),
-            "bias": bias,
-            "before": bias,
-            "growing": True,
-            "settled": 0,
-            "hills": 0.0,
-            "height": float(self.spec["height"]),
-            "density": np.zeros(self.problem.grid.size),
-        }
-        return {**common, **more, "trail": np.zeros((0, self.problem.dim))}
+        return MetadynamicsState(
+            round=0,
+            phase="adapt",
+            walkers=self.first_walkers(),
+            trail=np.zeros((0, self.problem.dim)),
+            moves=LocalMoves.first(self.problem),
+            axes=BiasAxes.of(axes),
+            bias=bias,
+            before=bias,
+            height=float(self.spec["height"]),
+            density=np.zeros(self.problem.grid.size),
+        )
 
-    def decide(self, state: Tree) -> StepPlan:
+    def decide(self, state: MetadynamicsState) -> StepPlan:
         """See `Strategy`."""
-        problem, growing = self.problem, bool(state["growing"])
+        problem = self.problem
         chunks = max(1, int(self.spec["local"]["steps"]) // problem.stride)
-        blocks = 1 if growing else self._blocks(state)
-        common: Tree = {
-            "bias": state["bias"],
-            "axes": state["axes"],
-            "growing": growing,
-            "height": float(self.spec["height"]) * problem.kT,
-            "blocks": blocks,
-            "chunks": chunks,
-            "steps": problem.stride,
-        }
+        blocks = 1 if state.growing else self.blocks(state)
         orders = tuple(
-            WorkOrder(
-                int(state["round"]),
-                "bias",
+            WorkOrder.of(
+                state.round,
+                BiasPayload(
+                    walkers=state.walkers.take(group),
+                    replicas=group,
+                    bias=state.bias,
+                    axes=state.axes,
+                    growing=state.growing,
+                    height=float(self.spec["height"]) * problem.kT,
+                    blocks=blocks,
+                    chunks=chunks,
+                    steps=problem.stride,
+                ),
                 number,
-                {**common, "walkers": rows(state["walkers"], group), "replicas": group},
                 cost_hint=float(blocks * chunks * problem.stride * len(group)),
             )
-            for number, group in enumerate(self._groups(state))
+            for number, group in enumerate(self.groups(state))
         )
-        return StepPlan(state["phase"], orders)
+        return StepPlan(state.phase, orders)
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        """See `Strategy`."""
-        if state["phase"] == "produce":
-            return super().absorb(state, segments)
-        state = {**state, "round": int(state["round"]) + 1}
-        self._keep_walkers(state, segments)
-        if not state["growing"]:
+    def walkers_in(self, segment: Segment) -> WalkerRows:
+        """See `FreeReplicas`."""
+        return segment.read(BiasRecord).walkers
+
+    def adapted(self, state: MetadynamicsState, segments: Sequence[Segment]) -> MetadynamicsState:
+        """After a round in which the bias grew, or settled."""
+        if not state.growing:
             return self._settling(state, segments)
-        state["adapt"] = int(state["adapt"]) + 1
-        state["bias"] = np.asarray(state["bias"]) + sum(s.carry["added"] for s in segments)
+        added = [r.added for r in (s.read(BiasRecord) for s in segments) if r.added is not None]
+        turn, bias = state.adapt + 1, state.bias + sum(added)
         hills = sum(s.counts["hills"] for s in segments)
         heights = sum(s.counts["hill_heights"] for s in segments)
-        state["hills"] = float(state["hills"]) + hills
-        if hills:
-            state["height"] = heights / hills / self.problem.kT
-        turn = int(state["adapt"])
+        height = heights / hills / self.problem.kT if hills else state.height
+        state = replace(state, adapt=turn, bias=bias, hills=state.hills + hills, height=height)
         if turn in LOOKS and (turn == LOOKS[-1] or self._filled(state)):
             # velocities belong to a bias that has grown since
-            state.update(growing=False, walkers=bare(state["walkers"]))
-        if turn in (LOOKS[0] // 2, *LOOKS):
-            state["before"] = state["bias"]
-        return state
+            state = replace(state, growing=False, walkers=state.walkers.without_velocities())
+        return replace(state, before=bias) if turn in (LOOKS[0] // 2, *LOOKS) else state
 
-    def estimate(self, state: Tree) -> Estimate:
+    def estimate(self, state: MetadynamicsState) -> Estimate:
         """See `Strategy`."""
         made = super().estimate(state)
         said: dict[str, Any] = {
-            "hills": float(state["hills"]),
-            "last_height_kT": float(state["height"]),
-            "highest_bias_kT": float(np.max(state["bias"])) / self.problem.kT,
+            "hills": state.hills,
+            "last_height_kT": state.height,
+            "highest_bias_kT": float(np.max(state.bias)) / self.problem.kT,
         }
-        about = {**made.diagnostics, "metadynamics": said}
-        return Estimate(
-            made.axes,
-            made.f_kT,
-            made.stderr_kT,
-            made.states,
-            about,
-            made.converged,
-            made.unmet,
-        )
+        return replace(made, diagnostics={**made.diagnostics, "metadynamics": said})
 
-    def _filled(self, state: Tree) -> bool:
+    def _filled(self, state: MetadynamicsState) -> bool:
         """Whether hills have become small, and no longer change the shape of the bias."""
-        small = float(state["height"]) < SMALL * float(self.spec["height"])
+        small = state.height < SMALL * float(self.spec["height"])
         return small and self._change(state) < FLAT
 
-    def _change(self, state: Tree) -> float:
+    def _change(self, state: MetadynamicsState) -> float:
         """RMS change of shape of the bias since the last look, over what is to be known, kT.
 
         The free energy is −γ/(γ−1) of the bias, up to a constant: what lies too high to count still
         fills for long.
         """
         kT = self.problem.kT
-        now, before = np.asarray(state["bias"]) / kT, np.asarray(state["before"]) / kT
+        now, before = state.bias / kT, state.before / kT
         factor = float(self.spec["bias_factor"])
         there = now > now.max() - self.problem.criteria.below * (1.0 - 1.0 / factor)
         return float(np.std((now - before)[there]))
 
-    def _settling(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def _settling(self, state: MetadynamicsState, segments: Sequence[Segment]) -> MetadynamicsState:
         """Rounds under the frozen bias: they say where the basins are, and nothing else."""
-        state["settled"] = int(state["settled"]) + 1
         xi = np.concatenate([s.samples["cvs"] for s in segments])
         weight = np.exp(-np.concatenate([s.samples["log_bias"] for s in segments]))
         block, size = np.zeros(len(xi), dtype=np.int64), self.problem.grid.size
         density = block_sums(self.problem.grid.index(xi), size, block, 1, weight)[0]
-        state["density"] = np.asarray(state["density"]) + density
-        if int(state["settled"]) < SETTLE:
+        state = replace(state, settled=state.settled + 1, density=state.density + density)
+        if state.settled < SETTLE:
             return state
-        return {**state, "phase": "produce", "states": self._states(state).tree()}
+        return replace(state, phase="produce", states=self.find_states(state))
 
-    def _states(self, state: Tree) -> Partition:
+    def find_states(self, state: MetadynamicsState) -> Partition:
         """The named states, or the basins of the unbiased density."""
         named, grid = self.problem.states(), self.problem.grid
         if named is not None:
             return named
-        density = np.asarray(state["density"]).reshape(grid.shape)
-        return find_basins(density, grid, self.problem.names)
+        return find_basins(state.density.reshape(grid.shape), grid, self.problem.names)
 
 
 def bias_axes(problem: Problem) -> tuple[BiasAxis, ...]:

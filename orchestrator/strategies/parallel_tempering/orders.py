@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree, WorkOrder
+from msgen.actors.base import WorkOrder
+from msgen.actors.orders.temper import TemperPayload
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.walker_rows import rows
+from msgen.orchestrator.strategies.parallel_tempering.state import TemperingState
 
 Ints = NDArray[np.int64]
 
@@ -44,35 +45,34 @@ def pieces(number: int, size: int, turn: int) -> list[Ints]:
     return [np.arange(a, b) for a, b in itertools.pairwise(cuts) if b > a]
 
 
-def tempering_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
+def tempering_orders(problem: Problem, state: TemperingState) -> tuple[WorkOrder, ...]:
     """A round: runs of temperatures of each ladder; several ladders at once for potentials."""
-    tau, ladders = np.asarray(state["tau"]), problem.replicas
-    k, rnd = len(tau), int(state["round"])
+    ladders, k, rnd = problem.replicas, len(state.tau), state.round
     blocks = BLOCKS
-    if state["phase"] == "produce":
-        blocks *= min(LONGEST, 1 + int(state["produced"].get("rounds", 0)) // GROWTH)
+    if state.produced is not None:
+        blocks *= min(LONGEST, 1 + state.produced.rounds // GROWTH)
     readings, steps = chunks(problem)
     together = 1 if problem.molecular else max(1, problem.batch // k)
-    sizes = np.array([float(t["step"]) for t in state["steps"]])
+    sizes = np.array([tuner.step for tuner in state.steps])
     out: list[WorkOrder] = []
     for begin in range(0, ladders, together):
         some = np.arange(begin, min(begin + together, ladders))
         for part in pieces(k, PIECE if problem.molecular else k, rnd):
             slots = (some[:, None] * k + part[None, :]).reshape(-1)
-            payload: Tree = {
-                "walkers": rows(state["walkers"], slots),
-                "slots": slots,
-                "tau": tau[slots % k],
-                "who": np.asarray(state["who"])[slots],
-                "blocks": blocks,
-                "readings": readings,
-                "steps": steps,
-                "pairs": _pairs(slots, k),
-                "colour": rnd % 2,
-                "step_size": sizes[slots % k] if len(sizes) else None,
-            }
+            payload = TemperPayload(
+                walkers=state.walkers.take(slots),
+                slots=slots,
+                tau=state.tau[slots % k],
+                who=state.who[slots],
+                blocks=blocks,
+                readings=readings,
+                steps=steps,
+                pairs=_pairs(slots, k),
+                colour=rnd % 2,
+                step_size=sizes[slots % k] if len(sizes) else None,
+            )
             cost = float(blocks * readings * steps * len(slots))
-            out.append(WorkOrder(rnd, "temper", len(out), payload, cost_hint=cost))
+            out.append(WorkOrder.of(rnd, payload, len(out), cost_hint=cost))
     return tuple(out)
 
 

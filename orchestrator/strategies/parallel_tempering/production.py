@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.temper import TemperRecord
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.convergence.judge import judge_ladders
 from msgen.orchestrator.estimators.diagnostics import split_r_hat
@@ -31,7 +32,7 @@ LEFT_OUT = 0.25
 Ints = NDArray[np.int64]
 
 
-@dataclass
+@dataclass(frozen=True)
 class LadderProduction:
     """Sums over rounds whose temperatures and kernels are frozen.
 
@@ -88,50 +89,55 @@ class LadderProduction:
             np.zeros(ladders * k, dtype=np.int64),
         )
 
-    def absorb(self, problem: Problem, states: Partition, segments: Sequence[Segment]) -> None:
-        """Add a round."""
-        k = len(self.tau)
+    def with_round(
+        self, problem: Problem, states: Partition, segments: Sequence[Segment]
+    ) -> LadderProduction:
+        """And a round more."""
+        k, ladders = len(self.tau), self.ladders
         xi = np.concatenate([s.samples["cvs"] for s in segments])
         energy = np.concatenate([s.samples["energy"] for s in segments])
         slot = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64)
         stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
-        each = len(xi) // (self.ladders * k)
+        each = len(xi) // (ladders * k)
         same = np.isfinite(energy)
-        self.isomers += int(np.count_nonzero(~same))
-        self.cells.add(
+        cells = self.cells.with_samples(
             problem.grid.index(xi[same]),
             states.assign(xi[same]),
             energy[same],
-            slot[same] // k + self.ladders * stretch,
+            slot[same] // k + ladders * stretch,
             slot[same] % k,
         )
-        self.stretches = np.append(self.stretches, stretch)
-        self.readings = np.append(self.readings, each)
+        stretches = np.append(self.stretches, stretch)
         if stretch + 1 >= 2 * MOST_STRETCHES:
             # two stretches become one, so that they grow with the campaign
-            units = np.arange(self.ladders * (stretch + 1))
-            halved = units // self.ladders // 2
-            self.cells.merge_units(units % self.ladders + self.ladders * halved)
-            self.stretches = self.stretches // 2
-        order = np.argsort(slot, kind="stable").reshape(self.ladders, k, each)
+            units = np.arange(ladders * (stretch + 1))
+            cells = cells.with_units(units % ladders + ladders * (units // ladders // 2))
+            stretches = stretches // 2
+        order = np.argsort(slot, kind="stable").reshape(ladders, k, each)
         member = states.assign(xi)[order][..., None] == np.arange(len(states) - 1)
         series = np.concatenate([xi[order[:, 0]], member.mean(axis=1)], axis=2)
-        self.mixing.add(series[:, None])
-        self._trips(segments)
-        self.rounds += 1
+        return replace(
+            self._with_trips([s.read(TemperRecord) for s in segments]),
+            cells=cells,
+            mixing=self.mixing.with_readings(series[:, None]),
+            stretches=stretches,
+            readings=np.append(self.readings, each),
+            isomers=self.isomers + int(np.count_nonzero(~same)),
+            rounds=self.rounds + 1,
+        )
 
-    def _trips(self, segments: Sequence[Segment]) -> None:
+    def _with_trips(self, records: Sequence[TemperRecord]) -> LadderProduction:
         """Exchanges of each gap, and who stood at which end after every sweep."""
         k = len(self.tau)
-        for s in segments:
-            slots = np.asarray(s.carry["slots"])
-            gap = slots[np.asarray(s.carry["gaps"])] % k
-            np.add.at(self.exchanges, gap, np.asarray(s.carry["exchanges"]))
-            for who in np.asarray(s.carry["who"]):
+        exchanges, last, turns = (a.copy() for a in (self.exchanges, self.last, self.turns))
+        for record in records:
+            np.add.at(exchanges, record.slots[record.gaps] % k, record.exchanges)
+            for who in record.who:
                 for side, end in enumerate((0, k - 1)):
-                    here = who[slots % k == end]
-                    self.turns[here] += self.last[here] == 1 - side
-                    self.last[here] = side
+                    here = who[record.slots % k == end]
+                    turns[here] += last[here] == 1 - side
+                    last[here] = side
+        return replace(self, exchanges=exchanges, last=last, turns=turns)
 
     def settled(self) -> tuple[LadderProduction, int]:
         """What is left without the beginning, and how many rounds that was.
@@ -230,23 +236,6 @@ class LadderProduction:
         }
         axes = dict(zip(problem.names, grid.centres, strict=True))
         return Estimate(axes, f, error, values, diagnostics, converged, unmet)
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        out: Tree = {name: getattr(self, name) for name in (*_ARRAYS, *_NUMBERS)}
-        return {**out, "cells": self.cells.tree(), "mixing": self.mixing.tree()}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> LadderProduction:
-        """Inverse of `tree`."""
-        made: Tree = {name: np.array(tree[name]) for name in _ARRAYS}
-        made |= {name: int(tree[name]) for name in _NUMBERS}
-        cells, mixing = HeatedCells.from_tree(tree["cells"]), Mixing.from_tree(tree["mixing"])
-        return cls(**made, cells=cells, mixing=mixing)
-
-
-_ARRAYS = ("tau", "stretches", "readings", "exchanges", "last", "turns")
-_NUMBERS = ("ladders", "isomers", "rounds")
 
 
 def _states(pooled: Pooled, members: Ints, names: Sequence[str]) -> dict[str, StateEstimate]:

@@ -7,30 +7,31 @@ Swendsen and Wang, Phys. Rev. Lett. 57, 2607 (1986); Hukushima and Nemoto, J. Ph
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment, Tree, decode
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.step_size import StepSize
+from msgen.actors.orders.temper import TemperRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import young_estimate
-from msgen.orchestrator.strategies.common.step_size import first_step
-from msgen.orchestrator.strategies.common.walker_rows import first, joined, rows
+from msgen.orchestrator.strategies.common.production import pre_production_estimate
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.parallel_tempering.ladder import first_ladder, place
 from msgen.orchestrator.strategies.parallel_tempering.orders import tempering_orders
 from msgen.orchestrator.strategies.parallel_tempering.production import LadderProduction
-from msgen.systems.base import Array, System
+from msgen.orchestrator.strategies.parallel_tempering.state import TemperingState
+from msgen.systems.base import System
 
 PLACED = (2, 4)
 """Rounds of the adaptation after which temperatures are placed by the energies seen."""
 ADAPT = 8
 """Rounds of the adaptation; the last ones are the ladder's way into equilibrium."""
-
-Ints = NDArray[np.int64]
 
 
 class ParallelTempering:
@@ -48,7 +49,7 @@ class ParallelTempering:
         self.ladders = problem.replicas
         self._n_dof = system.n_dof
 
-    def start(self) -> Tree:
+    def start(self) -> TemperingState:
         """See `Strategy`."""
         asked = self.spec["temperatures"]
         if isinstance(asked, list | tuple):
@@ -57,117 +58,107 @@ class ParallelTempering:
             number = None if asked == "auto" else int(asked)
             tau = first_ladder(self._n_dof, float(self.spec["highest"]), number)
         slots = self.ladders * len(tau)
-        one = first_step(self.problem)
-        return {
-            "round": 0,
-            "phase": "adapt",
-            "adapt": 0,
-            "tau": tau,
-            "steps": [dict(one) for _ in tau] if one else [],
-            "walkers": rows(first(self.problem), np.zeros(slots, dtype=np.int64)),
-            "who": np.arange(slots),
-            "look": {},
-            "states": {},
-            "produced": {},
-            "totals": {},
-        }
+        one = LocalMoves.first(self.problem).step
+        return TemperingState(
+            round=0,
+            phase="adapt",
+            tau=tau,
+            steps=() if one is None else tuple(one for _ in tau),
+            walkers=self.problem.first_walkers().take(np.zeros(slots, dtype=np.int64)),
+            who=np.arange(slots),
+        )
 
-    def decide(self, state: Tree) -> StepPlan:
+    def read(self, tree: Tree) -> TemperingState:
         """See `Strategy`."""
-        return StepPlan(state["phase"], tempering_orders(self.problem, state))
+        return decode(TemperingState, tree)
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def decide(self, state: TemperingState) -> StepPlan:
         """See `Strategy`."""
-        state = {**state, "round": int(state["round"]) + 1}
-        slots = np.concatenate([np.asarray(s.carry["slots"]) for s in segments])
-        order = np.argsort(slots, kind="stable")
-        state["walkers"] = rows(joined([s.carry["walkers"] for s in segments]), order)
-        state["who"] = np.concatenate([np.asarray(s.carry["who"])[-1] for s in segments])[order]
-        if state["phase"] == "adapt":
+        return StepPlan(state.phase, tempering_orders(self.problem, state))
+
+    def absorb(self, state: TemperingState, segments: Sequence[Segment]) -> TemperingState:
+        """See `Strategy`."""
+        records = [s.read(TemperRecord) for s in segments]
+        order = np.argsort(np.concatenate([r.slots for r in records]), kind="stable")
+        state = replace(
+            state,
+            round=state.round + 1,
+            walkers=WalkerRows.join([r.walkers for r in records]).take(order),
+            who=np.concatenate([r.who[-1] for r in records])[order],
+        )
+        if state.produced is None or state.states is None:
             return self._adapted(state, segments)
-        production = LadderProduction.from_tree(state["produced"])
-        production.absorb(self.problem, Partition.from_tree(state["states"]), segments)
-        totals = dict(state["totals"])
-        for segment in segments:
-            for name, value in segment.counts.items():
-                totals[name] = totals.get(name, 0.0) + value
-        return {**state, "produced": production.tree(), "totals": totals}
+        produced = state.produced.with_round(self.problem, state.states, segments)
+        return replace(state, produced=produced, totals=with_counts(state.totals, segments))
 
-    def estimate(self, state: Tree) -> Estimate:
+    def estimate(self, state: TemperingState) -> Estimate:
         """See `Strategy`."""
         labels = self._labels(state)
-        if not int(state["produced"].get("rounds", 0)):
+        if state.states is None or state.produced is None or not state.produced.rounds:
             states = self.problem.states()
             names = states.names if states is not None else ()
             values = {name: StateEstimate(None, None) for name in names}
             about = {"tempering": {"temperatures": labels}}
-            return young_estimate(self.problem, values, state["phase"], about)
-        totals = state["totals"]
+            return pre_production_estimate(self.problem, values, state.phase, about)
+        totals = state.totals
         acceptance = {
             name: totals[f"{name}_accepted"] / totals[f"{name}_proposed"]
             for name in ("local", "exchange")
             if totals.get(f"{name}_proposed")
         }
-        about = {"nonfinite": totals.get("nonfinite", 0.0)}
-        production = LadderProduction.from_tree(state["produced"])
-        states = Partition.from_tree(state["states"])
-        return production.estimate(self.problem, states, labels, acceptance, about)
+        more = {"nonfinite": totals.get("nonfinite", 0.0)}
+        return state.produced.estimate(self.problem, state.states, labels, acceptance, more)
 
-    def replicas(self, state: Tree) -> int:
+    def replicas(self, state: TemperingState) -> int:
         """See `Strategy`."""
-        return len(state["who"])
+        return len(state.who)
 
-    def resize(self, state: Tree, replicas: int) -> Tree:
+    def resize(self, state: TemperingState, replicas: int) -> TemperingState:
         """See `Strategy`: the ladders stay as many as they are."""
         return state
 
-    def _adapted(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def _adapted(self, state: TemperingState, segments: Sequence[Segment]) -> TemperingState:
         """Step sizes by what was accepted, temperatures by the energies; then all is frozen."""
-        state["adapt"] = int(state["adapt"]) + 1
-        self._tune(state, segments)
-        self._look(state, segments)
-        if int(state["adapt"]) in PLACED and not isinstance(
-            self.spec["temperatures"], list | tuple
-        ):
-            self._place(state, segments)
-        if int(state["adapt"]) < ADAPT:
+        state = replace(
+            state,
+            adapt=state.adapt + 1,
+            steps=self._tuned(state, segments),
+            look=self._look(state, segments),
+        )
+        asked = self.spec["temperatures"]
+        if state.adapt in PLACED and not isinstance(asked, list | tuple):
+            state = self._placed(state, segments)
+        if state.adapt < ADAPT:
             return state
         states = self.problem.states() or self._basins(state)
-        produced = self._nothing(state, states)
-        state.update(phase="produce", states=states.tree(), produced=produced.tree(), look={})
-        return state
+        nothing = self._nothing(state, states)
+        return replace(state, phase="produce", states=states, produced=nothing, look=None)
 
-    def _tune(self, state: Tree, segments: Sequence[Segment]) -> None:
-        if not len(state["steps"]):
-            return
-        k = len(state["tau"])
+    def _tuned(self, state: TemperingState, segments: Sequence[Segment]) -> tuple[StepSize, ...]:
+        """Step sizes nearer to the wanted acceptance."""
+        k = len(state.tau)
         tested = np.zeros((k, 2))
-        for s in segments:
-            np.add.at(tested, np.asarray(s.carry["slots"]) % k, np.asarray(s.carry["tested"]))
-        state["steps"] = [
-            StepSize.from_tree(tree).update(yes / tried).tree()
-            for tree, (tried, yes) in zip(state["steps"], tested, strict=True)
-        ]
+        for record in (s.read(TemperRecord) for s in segments):
+            np.add.at(tested, record.slots % k, record.tested)
+        return tuple(
+            tuner.update(yes / tried)
+            for tuner, (tried, yes) in zip(state.steps, tested if state.steps else (), strict=True)
+        )
 
-    def _look(self, state: Tree, segments: Sequence[Segment]) -> None:
+    def _look(self, state: TemperingState, segments: Sequence[Segment]) -> LadderProduction | None:
         """Where the temperatures as they are now have been, for the basins."""
         if self.problem.boxes is not None:
-            return
+            return None
         whole = Partition.whole(self.problem.periodic)
-        seen = self._nothing(state, whole)
-        if state["look"]:
-            seen = LadderProduction.from_tree(state["look"])
-        seen.absorb(self.problem, whole, segments)
-        state["look"] = seen.tree()
+        seen = self._nothing(state, whole) if state.look is None else state.look
+        return seen.with_round(self.problem, whole, segments)
 
-    def _nothing(self, state: Tree, states: Partition) -> LadderProduction:
-        tau = np.asarray(state["tau"])
-        return LadderProduction.start(self.problem, tau, self.ladders, states.names)
+    def _nothing(self, state: TemperingState, states: Partition) -> LadderProduction:
+        return LadderProduction.start(self.problem, state.tau, self.ladders, states.names)
 
-    def _place(self, state: Tree, segments: Sequence[Segment]) -> None:
-        """Place the temperatures anew; each takes the walker of the nearest old one."""
-        old = np.asarray(state["tau"])
-        k = len(old)
+    def _placed(self, state: TemperingState, segments: Sequence[Segment]) -> TemperingState:
+        """The temperatures placed anew; each takes the walker of the nearest old one."""
+        old, k = state.tau, len(state.tau)
         rung = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64) % k
         energy = np.concatenate([s.samples["energy"] for s in segments])
         good = np.isfinite(energy)
@@ -177,20 +168,24 @@ class ParallelTempering:
         tau = place(old, mean, None if asked == "auto" else int(asked))
         near = np.abs(np.log(tau)[:, None] - np.log(old)[None, :]).argmin(axis=1)
         slots = (np.arange(self.ladders)[:, None] * k + near).reshape(-1)
-        # velocities belong to the old temperatures
-        bare = {n: v for n, v in rows(state["walkers"], slots).items() if n != "velocities"}
-        if len(state["steps"]):
-            state["steps"] = [dict(state["steps"][i]) for i in near]
-        state.update(tau=tau, walkers=bare, who=np.arange(len(slots)))
+        return replace(
+            state,
+            tau=tau,
+            steps=tuple(state.steps[i] for i in near) if state.steps else (),
+            # velocities belong to the old temperatures
+            walkers=state.walkers.take(slots).without_velocities(),
+            who=np.arange(len(slots)),
+        )
 
-    def _basins(self, state: Tree) -> Partition:
-        density = LadderProduction.from_tree(state["look"]).density(self.problem)
+    def _basins(self, state: TemperingState) -> Partition:
+        if state.look is None:
+            raise ValueError("nothing was looked at that could show basins")
+        density = state.look.density(self.problem)
         return find_basins(density, self.problem.grid, self.problem.names)
 
-    def _labels(self, state: Tree) -> list[str]:
+    def _labels(self, state: TemperingState) -> list[str]:
         """Temperatures as a person reads them."""
         kelvin = self.spec["kelvin"]
-        tau: Array = np.asarray(state["tau"])
         if kelvin is None:
-            return [f"{t:.3g} kT" for t in tau.tolist()]
-        return [f"{t * kelvin:.0f} K" for t in tau.tolist()]
+            return [f"{t:.3g} kT" for t in state.tau.tolist()]
+        return [f"{t * kelvin:.0f} K" for t in state.tau.tolist()]
