@@ -28,8 +28,7 @@ def chains(rng: np.random.Generator, t: int, memory: float = 0.8) -> Array:
 
 def mixing_of(readings: Array) -> Mixing:
     made = Mixing.empty(LADDERS, WINDOWS, NAMES, CIRCULAR)
-    made = made.with_readings(readings)
-    return made
+    return made.with_readings(readings)
 
 
 def test_walkers_that_mix_are_called_so() -> None:
