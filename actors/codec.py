@@ -231,9 +231,8 @@ def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
 def _decode_array(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
     (dtype,) = get_args(arguments[1]) or (np.generic,)
     try:
-        if not isinstance(dtype, type) or dtype is np.generic:
-            return np.asarray(value)
-        return np.asarray(value, dtype=dtype)
+        known = isinstance(dtype, type) and issubclass(dtype, np.generic)
+        return np.asarray(value, dtype=dtype if known and dtype is not np.generic else None)
     except (TypeError, ValueError) as error:
         raise CodecError(f"{where}: {type(value).__name__} is no array ({error})") from error
 

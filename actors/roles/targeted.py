@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.configurations.state_models import StateModels
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.actors.engines.build import build_engine
-from msgen.actors.kernels.expanded_ensemble import Ladder, Tempered
-from msgen.actors.roles.sampler import samples_of, tree_of, walkers_of
+from msgen.actors.kernels.expanded_ensemble import Tempered
+from msgen.actors.orders.target import BridgeSpec, TargetPayload, TargetRecord
+from msgen.actors.roles.sampler import samples_of
 from msgen.actors.roles.state_explorer import flips
-from msgen.models.base import ModelState
+from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models.continuous.transport import Transport
 from msgen.systems.base import Array
 from msgen.systems.coordinates.representation import Exact
@@ -22,35 +23,24 @@ from msgen.systems.coordinates.representation import Exact
 def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local sampling of replicas kept in one state; configurations along it, and draws of a model.
 
-    Payload: 'walkers', 'replicas' (ids), 'stratum' (all the same), 'partition', 'ladder' (plain),
-    'frames' (configurations kept of each replica), 'chunks' between two of them of 'steps' each,
-    'step_size', 'masses'. In production also 'versions' (version of each state's model, −1 for
-    none), 'draws' (of the own state's model for each configuration), 'maps' (how configurations go
-    to other states: 'models', 'interpolant' or 'none'), 'transports' (versions of the interpolants
-    from state 0), 'turn' (which state first).
-
-    The carry holds the walkers, and without 'versions' the configurations in the models' variables.
-    With them, the samples hold 'draw_log_weight' and 'draw_state', of the
-    configurations 'frame_log_weight', 'frame_state' and 'frame_replica', and the works of the maps
-    under the names of `msgen.orchestrator.strategies.common.works`.
+    Payload and record: `TargetPayload`, `TargetRecord`. Samples: 'cvs', 'log_bias' and 'replica'.
+    With a bridge also 'draw_log_weight' and 'draw_state', of the configurations 'frame_log_weight',
+    'frame_state' and 'frame_replica', and the works of the maps under the names of
+    `msgen.orchestrator.strategies.common.works`.
     """
-    p = order.payload
-    partition = Partition.from_tree(p["partition"])
-    replicas = np.asarray(p["replicas"], dtype=np.int64)
-    stratum = np.asarray(p["stratum"], dtype=np.int64)
-    engine = build_engine(context, p.get("step_size"), p.get("masses"))
+    p = order.read(TargetPayload)
+    engine = build_engine(context, p.step_size, p.masses)
     engine.begin(rng)
-    ladder = Ladder.from_tree(p["ladder"])
-    engine.set_local_restraint(ladder.g)
-    local = Tempered(engine, walkers_of(p["walkers"], context), ladder, partition, stratum, rng)
+    engine.set_local_restraint(p.ladder.g)
+    walkers = walkers_of(p.walkers, context)
+    local = Tempered(engine, walkers, p.ladder, p.partition, p.stratum, rng)
     visits, frames = [], []
-    for _ in range(int(p["frames"])):
-        visits.append(local.run(int(p["chunks"]), int(p["steps"])))
+    for _ in range(p.frames):
+        visits.append(local.run(p.chunks, p.steps))
         frames.append(engine.walkers().positions)
     # replica after replica, each in the order of time
     held = np.stack(frames, axis=1).reshape(-1, context.system.n_dof)
     evaluations = engine.tally.evaluations
-    carry: Tree = {"walkers": tree_of(engine.walkers(), context, order)}
     counts = {
         "local_proposed": engine.tally.proposals,
         "local_accepted": engine.tally.accepted,
@@ -58,22 +48,22 @@ def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         "reverted": float(sum(v.reverted for v in visits)),
         "nonfinite": float(engine.tally.nonfinite),
     }
-    samples = samples_of(visits, replicas)
-    if "versions" in p:
-        of = np.repeat(replicas, int(p["frames"]))
-        found, models = _bridges(context, order, partition, int(stratum[0]), held, of, rng)
+    samples, configurations = samples_of(visits, p.replicas), None
+    if p.bridge is not None:
+        of = np.repeat(p.replicas, p.frames)
+        found, models = _bridges(context, p.bridge, p.partition, int(p.stratum[0]), held, of, rng)
         samples.update(found)
         evaluations += models.evaluations
         counts["nonfinite"] += models.nonfinite
         counts["model_evaluations"] = float(models.evaluations)
     else:
-        carry["configurations"] = coordinates(context).encode(held)
+        configurations = coordinates(context).encode(held)
     if context.setup.get("trajectory"):
         samples["positions"] = engine.walkers().positions
     return Segment(
         order.key,
         samples=samples,
-        carry=carry,
+        carry=encode(TargetRecord(rows_of(engine.walkers(), context, order), configurations)),
         counts=counts,
         evaluations=evaluations,
         model_version=order.model_version,
@@ -82,7 +72,7 @@ def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
 
 def _bridges(
     context: WorkerContext,
-    order: WorkOrder,
+    spec: BridgeSpec,
     partition: Partition,
     state: int,
     held: Array,
@@ -90,9 +80,7 @@ def _bridges(
     rng: np.random.Generator,
 ) -> tuple[dict[str, Array], StateModels]:
     """Weights of the configurations and of draws, and works of the maps, as columns."""
-    p = order.payload
-    versions = np.asarray(p["versions"], dtype=np.int64)
-    known = np.flatnonzero(versions >= 0)
+    known = np.flatnonzero(spec.versions >= 0)
     variables = coordinates(context)
     assert isinstance(variables, Exact)  # the strategy has seen to it
     models = StateModels(
@@ -100,13 +88,13 @@ def _bridges(
         context.cvs,
         variables,
         partition,
-        {int(k): context.models[int(versions[k])] for k in known},
+        {int(k): context.models[int(spec.versions[k])] for k in known},
         _isomers(context),
-        _transports(context, p) if p["maps"] == "interpolant" else None,
+        _transports(context, spec.transports) if spec.maps == "interpolant" else None,
     )
     y = variables.encode(held)
     log_density = models.log_density(held, y, np.full(len(held), state))
-    drawn = models.draws(state, int(p["draws"]) * len(held), rng)
+    drawn = models.draws(state, spec.draws * len(held), rng)
     out = {
         "draw_log_weight": drawn,
         "draw_state": np.full(len(drawn), float(state)),
@@ -114,11 +102,11 @@ def _bridges(
         "frame_state": np.full(len(held), float(state)),
         "frame_replica": replica.astype(np.float64),
     }
-    others = models.reached(state) if p["maps"] != "none" else known[:0]
+    others = models.reached(state) if spec.maps != "none" else known[:0]
     if not len(others):
         return out, models
     # configurations go to the other states in turn
-    ends = others[(int(p["turn"]) + np.arange(len(held))) % len(others)]
+    ends = others[(spec.turn + np.arange(len(held))) % len(others)]
     out.update(
         work=models.works(state, y, log_density, ends, rng),
         source=np.full(len(held), float(state)),
@@ -130,14 +118,13 @@ def _bridges(
     return out, models
 
 
-def _transports(context: WorkerContext, payload: Tree) -> dict[int, Transport]:
+def _transports(context: WorkerContext, of_state: Labels) -> dict[int, Transport]:
     """The frozen interpolants, built once a version."""
     built = context.cache.setdefault("transports", {})
-    versions = {k: int(v) for k, v in enumerate(payload["transports"]) if v >= 0}
+    versions = {k: int(v) for k, v in enumerate(of_state) if v >= 0}
     for version in versions.values():
         if version not in built:
-            tree = context.models.tree(version)
-            built[version] = Transport.from_state(ModelState(tree["config"], tree["arrays"]))
+            built[version] = Transport.from_state(context.models.state(version))
     return {k: built[v] for k, v in versions.items()}
 
 

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.models.base import ModelState
+from msgen.actors.orders.target import FitTransportPayload, FitTransportRecord
 from msgen.models.continuous.transport import Transport
 
 
 def fit_transport(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Fit a map of samples of one density to those of another.
 
-    Payload: 'start' (n, d), 'end' (m, d), 'periodic' (d,). The order's model version is the map in
-    use, whose fit goes on, −1 for none. Any fit gives an exact map, so that the newest is taken.
-
-    The carry holds 'model' (config and arrays).
+    Payload and record: `FitTransportPayload`, `FitTransportRecord`. The order's model version is
+    the map in use, −1 for none.
     """
-    p = order.payload
+    p = order.read(FitTransportPayload)
     if order.model_version >= 0:
-        tree = context.models.tree(order.model_version)
-        new = Transport.from_state(ModelState(tree["config"], tree["arrays"]))
+        new = Transport.from_state(context.models.state(order.model_version))
     else:
-        new = Transport.between([bool(v) for v in p["periodic"]])
-    report = new.fit(
-        np.asarray(p["start"], dtype=np.float64),
-        np.asarray(p["end"], dtype=np.float64),
-        seed=int(rng.integers(2**31)),
-    )
-    state = new.state()
+        new = Transport.between(p.periodic.tolist())
+    report = new.fit(p.start, p.end, seed=int(rng.integers(2**31)))
     return Segment(
         order.key,
-        carry={"model": {"config": dict(state.config), "arrays": dict(state.arrays)}},
+        carry=encode(FitTransportRecord(new.state())),
         counts={"matching_loss": report.held_out_loss, "epochs": float(report.epochs)},
         model_version=order.model_version,
     )

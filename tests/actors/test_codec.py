@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ class State(Base):
     recent: tuple[Array, ...] = ()
     width: float | str = "auto"
     spec: Tree = field(default_factory=dict)
+    weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     share: float = 1.0
 
 
@@ -61,6 +63,7 @@ STATE = State(
     tuners={2: Tuner(0.5, 7)},
     recent=(np.arange(3.0), np.zeros((0, 2))),
     spec={"kind": "x", "hidden": [8]},
+    weights={"loc": np.zeros(2, dtype=np.float32)},
 )
 
 

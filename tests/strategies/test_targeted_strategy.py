@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,15 @@ import pytest
 from driving import Drive, same, setup_of
 from torsion_molecule import KT, exact_upper, potential, write
 
-from msgen.actors.base import copy_tree
+from msgen.actors.base import encode
 from msgen.actors.configurations.state_models import StateModels
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.target import TargetPayload
 from msgen.actors.worker import Worker
 from msgen.models import load
-from msgen.models.base import ModelState
 from msgen.orchestrator.estimators.targeted import deep_bar
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.strategies.targeted.estimate import Joins
-from msgen.orchestrator.strategies.targeted.production import Gathered
 from msgen.systems import Walkers
 from msgen.systems.coordinates.representation import Cartesian
 from msgen.systems.potentials.harmonic_pair import HarmonicPair
@@ -70,10 +69,15 @@ def test_production_is_frozen() -> None:
     first = rounds[0].plan
     assert len(first.models) == 2
     for step in rounds[1:]:
-        assert same(dict(step.plan.models), dict(first.models))
+        assert same(encode(step.plan.models), encode(first.models))
         for order, other in zip(step.plan.orders, first.orders, strict=True):
-            for name in ("versions", "partition", "step_size", "masses", "draws", "stratum"):
-                assert same(order.payload[name], other.payload[name]), name
+            mine, before = order.read(TargetPayload), other.read(TargetPayload)
+            assert mine.bridge is not None
+            assert before.bridge is not None
+            for name in ("partition", "step_size", "masses", "stratum"):
+                assert same(encode(getattr(mine, name)), encode(getattr(before, name))), name
+            for name in ("versions", "draws"):
+                assert same(getattr(mine.bridge, name), getattr(before.bridge, name)), name
 
 
 def test_decide_is_pure_and_the_state_survives_the_disk(tmp_path: Path) -> None:
@@ -82,30 +86,30 @@ def test_decide_is_pure_and_the_state_survives_the_disk(tmp_path: Path) -> None:
     phases = [s.plan.phase for s in drive.steps]
     for rnd in (0, phases.index("adapt") + 4, phases.index("produce"), len(phases) - 1):
         step = drive.steps[rnd]
-        state = copy_tree(step.before)
+        state = drive.stored(step.before)
         plan = drive.strategy.decide(state)
-        assert same(state, step.before)
-        disk.save(rnd, step.before)
-        _, loaded, _ = disk.load(rnd)
+        assert same(encode(state), encode(step.before))
+        disk.save(rnd, encode(step.before))
+        loaded = fresh.read(disk.load(rnd)[1])
         again = fresh.decide(loaded)
         assert same(asdict(again), asdict(step.plan))
         assert same(asdict(plan), asdict(step.plan))
         worker = Worker(setup)
         for version, model in again.models.items():
-            worker.publish(version, model)
+            worker.publish(version, encode(model))
         for order, segment in zip(again.orders, step.segments, strict=True):
             other = worker.execute(order)
             assert same(dict(other.samples), dict(segment.samples))
             assert same(other.carry, segment.carry)
-        assert same(fresh.absorb(loaded, step.absorbed), step.after)
+        assert same(encode(fresh.absorb(loaded, step.absorbed)), encode(step.after))
 
 
 def test_a_fit_that_comes_back_in_production_changes_nothing() -> None:
     drive = driven()
     fits = next(f for s in drive.steps if (f := [x for x in s.absorbed if x.is_fit]))
     last = drive.steps[-1]
-    late = drive.strategy.absorb(copy_tree(last.before), [*fits, *last.segments])
-    assert same(late, last.after)
+    late = drive.strategy.absorb(drive.stored(last.before), [*fits, *last.segments])
+    assert same(encode(late), encode(last.after))
 
 
 def test_replicas_stay_in_their_states_and_energies_are_counted() -> None:
@@ -114,7 +118,7 @@ def test_replicas_stay_in_their_states_and_energies_are_counted() -> None:
             if order.kind != "target":
                 continue
             inside = segment.samples["cvs"][:, 0] < 0
-            assert (inside == (order.payload["stratum"][0] == 0)).all()
+            assert (inside == (order.read(TargetPayload).stratum[0] == 0)).all()
             if step.plan.phase == "produce":
                 s = segment.samples
                 energies = (
@@ -166,14 +170,9 @@ def test_the_surface_agrees_with_the_closed_form() -> None:
 
 def _models(drive: Drive) -> StateModels:
     state = drive.state
-    versions = state["learning"]["versions"]
-    models = {
-        k: load(ModelState(t["config"], t["arrays"]))
-        for k, t in ((int(k), t) for k, t in state["models"].items())
-    }
-    assert len(versions) == len(models) == 2
-    partition = Partition.from_tree(state["states"])
-    return StateModels(drive.system, drive.cvs, Cartesian(2), partition, models)
+    models = {k: load(model) for k, model in state.models.items()}
+    assert len(state.learning.versions) == len(models) == 2
+    return StateModels(drive.system, drive.cvs, Cartesian(2), state.states, models)
 
 
 def test_works_of_a_map_and_of_its_inverse_are_opposite() -> None:
@@ -225,7 +224,7 @@ def test_what_is_left_out_is_said() -> None:
     drive, boxes = driven(), "states={A: {x: [-7, 0]}, B: {x: [0, 3.5]}}"
     kept = setup_of(PAIR, *SMALL, boxes, "strategy.rest=leave_out")[0]
     assert set(kept.estimate(kept.start()).states) == {"A", "B"}
-    state = {**drive.state, "states": {**drive.state["states"], "names": ["A", "B"]}}
+    state = replace(drive.state, states=replace(drive.state.states, names=("A", "B")))
     estimate = kept.estimate(state)
     assert set(estimate.states) == {"A", "B"}
     assert estimate.log_z is not None
@@ -259,9 +258,9 @@ def test_an_interpolant_joins_states_whose_models_are_no_bijections() -> None:
 def test_one_state_of_its_replicas_gives_no_error_from_nothing() -> None:
     """With a single block in a state there is no error, and none is claimed."""
     drive = driven()
-    gathered = Gathered.from_tree(drive.state["gathered"])
+    gathered = drive.state.gathered
     made = gathered.production
-    made.block = np.where(made.stratum == 0, 0, made.block)
+    made = replace(made, block=np.where(made.stratum == 0, 0, made.block))
     joins = Joins(made, gathered.draws, gathered.frames, 2)
     assert np.isnan(joins.against_models[0].stderr)
     assert np.isfinite(joins.against_models[1].stderr)

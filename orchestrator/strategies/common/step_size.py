@@ -12,7 +12,7 @@ from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.engines.build import FIRST_STEP
 from msgen.actors.kernels.step_size import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
-from msgen.actors.orders.sample import SampleRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
@@ -69,7 +69,13 @@ class LocalMoves:
         return replace(self, step=self.step.update(seen))
 
     def with_masses(
-        self, problem: Problem, adapted: int, states: Partition, segments: Sequence[Segment]
+        self,
+        problem: Problem,
+        adapted: int,
+        states: Partition,
+        segments: Sequence[Segment],
+        walkers: Sequence[WalkerRows],
+        curvatures: Sequence[Array] = (),
     ) -> LocalMoves:
         """With m_d = kT/Var(x_d) inside the states, so that every coordinate has the period 2π.
 
@@ -82,22 +88,24 @@ class LocalMoves:
         adapted : int
             Rounds of the adaptation before this one.
         segments : sequence of Segment
-            With a `SampleRecord` each.
+            Of the round.
+        walkers : sequence of WalkerRows
+            Where those of each segment ended.
+        curvatures : sequence of Array, shape (D, D)
+            Mean ∇∇U of what was seen, where it was asked for.
         """
         if problem.molecular or self.step is None or adapted >= MASS_ROUNDS:
             return self
-        records = [s.read(SampleRecord) for s in segments]
         if dense(problem):
-            seen = [r.curvature for r in records if r.curvature is not None]
-            return replace(self, masses=positive(np.mean(seen, axis=0))) if seen else self
+            mean = np.mean(curvatures, axis=0) if curvatures else None
+            return self if mean is None else replace(self, masses=positive(mean))
         x, xi = [], []
-        for s, record in zip(segments, records, strict=True):
-            if record.walkers.positions is None:
+        for s, rows in zip(segments, walkers, strict=True):
+            if rows.positions is None:
                 raise ValueError("masses are tuned on coordinates, and these lie in files")
-            x.append(record.walkers.positions)
+            x.append(rows.positions)
             # the CVs of a replica's last configuration are its last record
-            last = s.samples["cvs"].reshape(len(record.walkers), -1, problem.dim)[:, -1]
-            xi.append(last)
+            xi.append(s.samples["cvs"].reshape(len(rows), -1, problem.dim)[:, -1])
         cloud = np.concatenate([*self.cloud, *x])
         label = np.concatenate([*self.cloud_states, states.assign(np.concatenate(xi))])
         centred = [cloud[label == k] - cloud[label == k].mean(axis=0) for k in np.unique(label)]

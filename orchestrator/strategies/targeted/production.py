@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -19,10 +19,11 @@ from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
 
-_COLUMNS = ("frame_log_weight", "frame_state", "frame_replica")
+_DRAW = ("draw_log_weight", "draw_state")
+_FRAME = ("frame_log_weight", "frame_state", "frame_replica")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Gathered:
     """Local samples and works, and the weights of configurations and draws under the models.
 
@@ -46,31 +47,25 @@ class Gathered:
         made = Production.start(problem, stratum, n_states)
         return cls(made, np.zeros((0, 2)), np.zeros((0, 3)))
 
-    def absorb(
+    def with_round(
         self,
         problem: Problem,
         states: Partition,
         stratum: Ints,
         segments: Sequence[Segment],
         counted: NDArray[np.bool_],
-    ) -> None:
-        """Add a round's segments: of replicas that are `counted`, shape (R,), and all draws."""
-        self.production.grow(stratum)
-        self.production.absorb(problem, states, segments, counted)
+    ) -> Gathered:
+        """And a round's segments: of replicas that are `counted`, shape (R,), and all draws."""
+        draws, frames = [self.draws], [self.frames]
         for s in segments:
-            drawn = np.stack([s.samples[c] for c in ("draw_log_weight", "draw_state")], axis=1)
-            frames = np.stack([s.samples[c] for c in _COLUMNS], axis=1)
-            kept = counted[frames[:, 2].astype(np.int64)]
-            self.draws = np.concatenate([self.draws, drawn])
-            self.frames = np.concatenate([self.frames, frames[kept]])
-
-    def tree(self) -> Tree:
-        return {"production": self.production.tree(), "draws": self.draws, "frames": self.frames}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Gathered:
-        arrays = {n: np.asarray(tree[n], dtype=np.float64) for n in ("draws", "frames")}
-        return cls(Production.from_tree(tree["production"]), **arrays)
+            held = np.stack([s.samples[c] for c in _FRAME], axis=1)
+            frames.append(held[counted[held[:, 2].astype(np.int64)]])
+            draws.append(np.stack([s.samples[c] for c in _DRAW], axis=1))
+        return Gathered(
+            self.production.grown(stratum).with_round(problem, states, segments, counted),
+            np.concatenate(draws),
+            np.concatenate(frames),
+        )
 
     # estimates
 

@@ -8,34 +8,45 @@ produce: the models are frozen; samples and draws of the models give the states'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment, Tree, decode
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.target import (
+    FitTransportPayload,
+    FitTransportRecord,
+    Maps,
+    TargetRecord,
+)
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import young_estimate
-from msgen.orchestrator.strategies.common.replica_pool import at_work, counted, resize, settle
-from msgen.orchestrator.strategies.common.step_size import (
-    first_step,
-    step_of,
-    tune_masses,
-    tune_step,
-)
-from msgen.orchestrator.strategies.common.walker_rows import bare, first, rows, updated
+from msgen.orchestrator.strategies.common.production import pre_production_estimate
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.steered.switching import path_step
+from msgen.orchestrator.strategies.targeted.learning import Learning
 from msgen.orchestrator.strategies.targeted.orders import (
-    TRANSPORT,
-    Learning,
-    fits,
-    models,
-    sampling,
+    fit_orders,
+    models_in_use,
+    sampling_orders,
 )
 from msgen.orchestrator.strategies.targeted.production import Gathered
+from msgen.orchestrator.strategies.targeted.state import (
+    ExploringState,
+    StatesState,
+    TargetedState,
+)
+
+Ints = NDArray[np.int64]
 
 TRAIL_WIDTH = 2.0
 """Bins over which the few hundred configurations of the exploration are smoothed."""
@@ -55,100 +66,102 @@ class Targeted:
 
     name = "targeted"
 
-    def __init__(self, problem: Problem, periodic: Sequence[bool], maps: str) -> None:
+    def __init__(self, problem: Problem, periodic: Sequence[bool], maps: Maps) -> None:
         self.problem = problem
-        self.maps = maps
+        self.maps: Maps = maps
         self._periodic = np.array(periodic, dtype=bool)
 
     # the state machine
 
-    def start(self) -> Tree:
+    def start(self) -> TargetedState:
         """See `Strategy`."""
-        return {
-            "round": 0,
-            "phase": "explore",
-            "attempt": 0,
-            "pool": {**first(self.problem), "xi": self.problem.start_xi[None]},
-            "isomers": {},
-            "step": first_step(self.problem),
-        }
+        pool, moves = Seeds.first(self.problem), LocalMoves.first(self.problem)
+        return ExploringState(round=0, phase="explore", pool=pool, moves=moves)
 
-    def decide(self, state: Tree) -> StepPlan:
+    def read(self, tree: Tree) -> TargetedState:
         """See `Strategy`."""
-        problem, rnd = self.problem, int(state["round"])
-        if state["phase"] == "explore":
-            attempt, dt = int(state["attempt"]), path_step(problem, state)
-            pushes = explore.orders(problem, rnd, attempt, state["pool"], dt, step_of(state))
+        if tree["phase"] == "explore":
+            return decode(ExploringState, tree)
+        return decode(StatesState, tree)
+
+    def decide(self, state: TargetedState) -> StepPlan:
+        """See `Strategy`."""
+        problem = self.problem
+        if isinstance(state, ExploringState):
+            dt, step = path_step(problem, state.moves), state.moves.step_size
+            pushes = explore.orders(problem, state.round, state.attempt, state.pool, dt, step)
             return StepPlan("explore", pushes)
         return StepPlan(
-            state["phase"],
-            sampling(problem, state, self.maps),
-            fits(state, self._periodic, self.maps),
-            models(state),
+            state.phase,
+            sampling_orders(problem, state, self.maps),
+            fit_orders(state, self._periodic, self.maps),
+            models_in_use(state),
         )
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def absorb(self, state: TargetedState, segments: Sequence[Segment]) -> TargetedState:
         """See `Strategy`."""
-        state = {**state, "round": int(state["round"]) + 1}
-        new = [s for s in segments if s.is_fit]
+        fits = [s for s in segments if s.is_fit]
         rest = [s for s in segments if not s.is_fit]
-        if state["phase"] == "explore":
-            return self._explored(state, rest)
-        self._keep_walkers(state, rest)
-        if state["phase"] == "adapt":
-            return self._adapted(state, rest, new)
+        if isinstance(state, ExploringState):
+            return self._explored(replace(state, round=state.round + 1), rest)
+        walkers = state.walkers.updated(
+            len(state.stratum),
+            self._groups(state),
+            [s.read(TargetRecord).walkers for s in rest],
+        )
+        state = replace(state, round=state.round + 1, walkers=walkers)
+        if state.phase == "adapt":
+            return self._adapted(state, rest, fits)
         return self._produced(state, rest)
 
-    def replicas(self, state: Tree) -> int:
+    def replicas(self, state: TargetedState) -> int:
         """See `Strategy`."""
-        if "stratum" not in state:
+        if isinstance(state, ExploringState):
             return self.problem.replicas
-        return len(at_work(state, np.asarray(state["stratum"])))
+        return len(state.pool.at_work(len(state.stratum)))
 
-    def resize(self, state: Tree, replicas: int) -> Tree:
+    def resize(self, state: TargetedState, replicas: int) -> TargetedState:
         """See `Strategy`: not before production has begun."""
-        if state["phase"] != "produce":
+        if isinstance(state, ExploringState) or state.phase != "produce":
             return state
-        return resize(state, np.asarray(state["stratum"]), replicas, self.problem.seed)
+        made = state.pool.resized(state.stratum, replicas, self.problem.seed, state.round)
+        walkers = state.walkers.take(made.parents)
+        return replace(state, walkers=walkers, stratum=made.stratum, pool=made.pool)
 
     # explore
 
-    def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
+    def _explored(self, state: ExploringState, segments: Sequence[Segment]) -> TargetedState:
         problem = self.problem
-        state["pool"], found = explore.absorb(problem, state["pool"], segments)
-        isomers = dict(state["isomers"])
-        for name, count in found["isomers"].items():
+        found = explore.absorb(problem, state.pool, segments)
+        isomers = dict(state.isomers)
+        for name, count in found.isomers.items():
             isomers[name] = isomers.get(name, 0) + count
-        state["isomers"] = isomers
-        state["attempt"] = int(state["attempt"]) + 1
+        attempt, pool = state.attempt + 1, found.seeds
         states = self._named()
         if states is None:
-            index = problem.grid.index(found["trail"])
+            index = problem.grid.index(found.trail)
             counts = np.bincount(index[index >= 0], minlength=problem.grid.size)
             counts = counts.reshape(problem.grid.shape)
             states = find_basins(counts, problem.grid, problem.names, smooth=TRAIL_WIDTH)
-        where = states.assign(state["pool"]["xi"])
-        missing = [n for k, n in enumerate(states.names) if not (where == k).any()]
-        if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
-            return state
+        where = states.assign(pool.xi)
+        missing = tuple(n for k, n in enumerate(states.names) if not (where == k).any())
+        if missing and attempt < explore.EXPLORE_ROUNDS:
+            return replace(state, pool=pool, isomers=isomers, attempt=attempt)
         # what lies in no state that is sampled starts no replica
         where = np.where(where < len(states), where, -1)
         stratum, seed = allocate(problem, where, np.ones(len(states)))
-        pool = state.pop("pool")
-        state.update(
+        return StatesState(
+            round=state.round,
             phase="adapt",
-            adapt=0,
-            states=states.tree(),
+            attempt=attempt,
+            isomers=isomers,
+            moves=state.moves,
+            states=states,
             missing=missing,
             stratum=stratum,
-            walkers=rows(bare(pool), seed),
-            learning=Learning.start(stratum, len(states)).tree(),
-            models={},
-            maps={},
-            totals={},
-            gathered={},
+            walkers=pool.walkers.without_velocities().take(seed),
+            learning=Learning.start(stratum, len(states)),
         )
-        return state
 
     def _named(self) -> Partition | None:
         """The named states and the rest, unless that is left out; None where they are found."""
@@ -159,72 +172,73 @@ class Targeted:
 
     # what comes back
 
-    def _keep_walkers(self, state: Tree, segments: list[Segment]) -> None:
-        """Every replica goes on from where it ended."""
-        stratum = np.asarray(state["stratum"])
-        together = groups(self.problem, stratum, at_work(state, stratum))
-        new = [segment.carry["walkers"] for segment in segments]
-        state["walkers"] = updated(state["walkers"], len(stratum), together, new)
+    def _groups(self, state: StatesState) -> list[Ints]:
+        """Replicas at work, those that share an order together."""
+        return groups(self.problem, state.stratum, state.pool.at_work(len(state.stratum)))
 
-    def _adapted(self, state: Tree, segments: list[Segment], new: list[Segment]) -> Tree:
-        learning = Learning.from_tree(state["learning"])
-        for fit in new:
-            if learning.take(fit):
-                part = "maps" if fit.key[1] == TRANSPORT else "models"
-                state[part] = {**state[part], str(fit.key[2]): fit.carry["model"]}
-        stratum = np.asarray(state["stratum"])
-        together = groups(self.problem, stratum, at_work(state, stratum))
-        for group, segment in zip(together, segments, strict=True):
-            learning.see(int(stratum[group[0]]), segment.carry["configurations"])
-        tune_step(state, segments)
-        tune_masses(self.problem, state, Partition.from_tree(state["states"]), segments)
-        state["adapt"] = int(state["adapt"]) + 1
-        learning.rounds = int(state["adapt"])
+    def _adapted(
+        self, state: StatesState, segments: Sequence[Segment], fits: Sequence[Segment]
+    ) -> StatesState:
+        learning, models, maps = state.learning, dict(state.models), dict(state.maps)
+        for fit in fits:
+            k = fit.key[2]
+            if fit.key[1] == FitTransportPayload.kind:
+                learning = learning.with_map(k)
+                maps[k] = fit.read(FitTransportRecord).model
+                continue
+            learning, model = learning.with_fit(k, fit), fit.read(FitRecord).model
+            if model is not None:
+                models[k] = model
+        for group, segment in zip(self._groups(state), segments, strict=True):
+            seen = segment.read(TargetRecord).configurations
+            if seen is not None:
+                learning = learning.with_configurations(int(state.stratum[group[0]]), seen)
+        walkers = [s.read(TargetRecord).walkers for s in segments]
+        moves = state.moves.with_step(segments)
+        moves = moves.with_masses(self.problem, state.adapt, state.states, segments, walkers)
+        adapt = state.adapt + 1
+        learning, phase = replace(learning, rounds=adapt), state.phase
         if learning.done(self.maps == "interpolant"):
-            state["phase"] = "produce"
-            learning.forget()
-        state["learning"] = learning.tree()
-        return state
+            # nothing is fitted any more
+            learning, phase = replace(learning, data={}), "produce"
+        return replace(
+            state,
+            phase=phase,
+            adapt=adapt,
+            learning=learning,
+            models=models,
+            maps=maps,
+            moves=moves,
+        )
 
-    def _produced(self, state: Tree, segments: list[Segment]) -> Tree:
-        stratum = np.asarray(state["stratum"])
-        states = Partition.from_tree(state["states"])
-        gathered = self._gathered(state, states)
-        gathered.absorb(self.problem, states, stratum, segments, counted(state, stratum))
-        settle(state)
-        state["gathered"] = gathered.tree()
-        state["totals"] = _summed(state["totals"], segments)
-        return state
-
-    def _gathered(self, state: Tree, states: Partition) -> Gathered:
-        if state["gathered"]:
-            return Gathered.from_tree(state["gathered"])
-        return Gathered.start(self.problem, np.asarray(state["stratum"]), len(states))
+    def _produced(self, state: StatesState, segments: Sequence[Segment]) -> StatesState:
+        stratum, states = state.stratum, state.states
+        gathered = state.gathered
+        if gathered is None:
+            gathered = Gathered.start(self.problem, stratum, len(states))
+        here = state.pool.counted(len(stratum))
+        return replace(
+            state,
+            gathered=gathered.with_round(self.problem, states, stratum, segments, here),
+            pool=state.pool.after_round(),
+            totals=with_counts(state.totals, segments),
+        )
 
     # estimates
 
-    def estimate(self, state: Tree) -> Estimate:
+    def estimate(self, state: TargetedState) -> Estimate:
         """See `Strategy`."""
-        about = {"isomers_left_out": dict(state["isomers"])}
-        if state["phase"] != "explore":
-            held_out = Learning.from_tree(state["learning"]).losses
-            states = Partition.from_tree(state["states"])
-            about["held_out_loss"] = dict(zip(states.names, held_out.tolist(), strict=True))
-        if state["phase"] != "produce" or not state["gathered"]:
+        about: dict[str, Any] = {"isomers_left_out": dict(state.isomers)}
+        if isinstance(state, StatesState):
+            losses = zip(state.states.names, state.learning.losses.tolist(), strict=True)
+            about["held_out_loss"] = dict(losses)
+        if isinstance(state, ExploringState) or state.gathered is None:
             named = self._named()
             values = {n: StateEstimate(None, None) for n in (named.names if named else ())}
-            return young_estimate(self.problem, values, state["phase"], about)
-        return self._gathered(state, states).estimate(
-            self.problem, states, _rates(state["totals"]), about, state["missing"]
+            return pre_production_estimate(self.problem, values, state.phase, about)
+        return state.gathered.estimate(
+            self.problem, state.states, _rates(state.totals), about, state.missing
         )
-
-
-def _summed(totals: Mapping[str, float], segments: Sequence[Segment]) -> dict[str, float]:
-    out = dict(totals)
-    for segment in segments:
-        for name, value in segment.counts.items():
-            out[name] = out.get(name, 0.0) + value
-    return out
 
 
 def _rates(totals: Mapping[str, float]) -> dict[str, float]:
