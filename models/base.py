@@ -26,7 +26,7 @@ class ModelState:
     config : Mapping
         JSON-able; holds ``kind`` and the architecture.
     arrays : Mapping of str to numpy array
-        Weights and buffers, as they go into a safetensors file.
+        Weights and buffers.
     """
 
     config: Mapping[str, Any]

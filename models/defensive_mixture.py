@@ -62,13 +62,6 @@ class Broad:
         if self._second.shape != (d,) or not (np.isfinite(self._second) & (self._second > 0)).all():
             raise ValueError(f"the box or Gaussian must have {d} positive, finite widths")
 
-    @classmethod
-    def around(cls, data: Array, periodic: Sequence[bool], factor: float = 2.0) -> Broad:
-        """A Gaussian `factor` times as wide as the data (n, d) on linear columns."""
-        y = check_rows("data", data, len(periodic))
-        std = factor * y.std(axis=0)
-        return cls(periodic, mean=y.mean(axis=0), std=np.maximum(std, 1e-9))
-
     @property
     def dim(self) -> int:
         """d."""

@@ -55,11 +55,6 @@ class ScoreModel(TorchModel):
             self._density: _Scored = _Scored(config).double()
         self._reset(0)
 
-    @property
-    def exact(self) -> bool:
-        """Whether `sample` draws from the density that `log_prob` tells, to rounding."""
-        return self.config.sampler == "ode"
-
     def sample(
         self,
         n: int,
@@ -172,7 +167,7 @@ class ScoreModel(TorchModel):
 
     def _log_density(self, y: Tensor, context: Tensor | None) -> Tensor:
         density, field = self._density, ScoreField(self._density.net)
-        steps = self.config.steps if self.exact else None
+        steps = self.config.steps if self.config.sampler == "ode" else None
         flow = ProbabilityFlow(field, field.net.noise.levels(steps or STEPS["ode"]))
         label = field.embed(density.context_features(context), len(y))
         z, log_det = flow.pull((y - density.loc) / density.scale, label)

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from adaptive_ode import with_tolerance
+from frozen_models import through_a_checkpoint
 from test_models import two_states, wrapped
 from torch import Tensor
 
-from msgen.models import build, load, load_state, save_state
+from msgen.models import build, load
 from msgen.models.continuous.model import ContinuousModel
 from msgen.models.registry import KINDS
 from msgen.models.score.model import ScoreModel
@@ -199,8 +201,7 @@ def test_fit_is_a_function_of_data_and_seed(name: str) -> None:
 def test_saved_and_loaded_is_the_same_bit_for_bit(name: str, tmp_path: Any) -> None:
     periodic = (True, False)
     model, y = fitted(name, periodic), two_states(50, periodic, seed=9)
-    save_state(tmp_path, model.state())
-    first, second = load(model.state()), load(load_state(tmp_path))
+    first, second = load(model.state()), load(through_a_checkpoint(model.state(), tmp_path))
     assert np.array_equal(model.log_prob(y), second.log_prob(y))
     draws = [m.sample(50, np.random.default_rng(2)) for m in (model, second)]
     assert np.array_equal(*draws)
@@ -241,11 +242,9 @@ def test_the_solver_nears_the_map_as_both_are_refined(name: str) -> None:
     y = model.sample(60, np.random.default_rng(0))
     state = model.state()
     fine = load(type(state)({**state.config, "steps": 64}, state.arrays))
-    tight, loose = (model.with_tolerance(t).log_prob(y) for t in (1e-8, 1e-2))
+    tight, loose = (with_tolerance(model, t).log_prob(y) for t in (1e-8, 1e-2))
     np.testing.assert_allclose(fine.log_prob(y), tight, atol=1e-4)
     assert np.abs(loose - tight).max() > 1e-3
-    assert model.exact
-    assert not model.with_tolerance(1e-3).exact
 
 
 def test_latent_variables_there_and_back() -> None:

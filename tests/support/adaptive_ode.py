@@ -1,4 +1,4 @@
-"""The flow of a velocity by an adaptive solver, with the trace of its Jacobian.
+"""A continuous flow with its ODE solved adaptively: what a fixed map is measured against.
 
 d ln q/dt = −∇·v along a path. The solver's error is that of the samples and of ln q both, and its
 steps are chosen for a whole batch: to be measured against `msgen.models.score.probability_flow`.
@@ -7,15 +7,29 @@ Source: Chen et al., Neural ordinary differential equations (2018); torchdiffeq.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchdiffeq import odeint
 
 from msgen.models.continuous.components import Field
+from msgen.models.continuous.model import ContinuousModel
 
 Slope = Callable[[Tensor, tuple[Tensor, Tensor]], tuple[Tensor, Tensor]]
+
+
+def with_tolerance(model: ContinuousModel, tolerance: float) -> ContinuousModel:
+    """The same model with its ODE solved to rtol = atol = `tolerance`.
+
+    Its `sample` and `log_prob` differ by the solver's error, and a row's result depends on the rows
+    beside it: for measuring what that does, not for a Metropolis test.
+    """
+    out: Any = copy.copy(model)
+    out._flow = lambda field: AdaptiveFlow(field, tolerance)
+    return out
 
 
 class AdaptiveFlow:
