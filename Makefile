@@ -6,7 +6,8 @@ STAMP := $(VENV)/.installed
 PEERS ?= .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 FLOORS := systems models actors orchestrator
-LINKS := $(addprefix build/typing/msgen/,$(FLOORS))
+TYPING := build/typing/msgen
+LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
 ARGS ?=
 
 .PHONY: demo test test-slow lint format bench chaos clean
@@ -24,7 +25,7 @@ test-slow: $(STAMP)
 lint: $(STAMP) $(LINKS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(addprefix -p msgen.,$(FLOORS))
+	$(BIN)/mypy -p msgen
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -60,6 +61,10 @@ $(PEERS_STAMP): tests/benchmarks/peers/requirements.txt constraints.txt
 	touch $@
 
 # mypy cannot follow setuptools' editable finder: it sees the floors as one package by these links.
-build/typing/msgen/%:
+$(TYPING)/__init__.py:
+	mkdir -p $(@D)
+	ln -sfn ../../../orchestrator/package_root/__init__.py $@
+
+$(TYPING)/%:
 	mkdir -p $(@D)
 	ln -sfn ../../../$* $@

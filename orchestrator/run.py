@@ -39,6 +39,7 @@ def run_campaign(
     resume: str = "auto",
     address: str = "local",
     source: Path | None = None,
+    quiet: bool = False,
 ) -> Status:
     """Run a campaign to its end, or go on with the one in `run_dir`.
 
@@ -53,6 +54,8 @@ def run_campaign(
         looked at with ``executor: inline``.
     source : Path, optional
         The campaign file, kept as ``campaign.yaml`` and named in what is said about resuming.
+    quiet : bool
+        Whether nothing is shown while it runs.
 
     Returns
     -------
@@ -86,11 +89,7 @@ def run_campaign(
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
         job = _job(checked, run_dir, platform)
-        command = f"msgen-run {source or run_dir / 'campaign.yaml'}"
-        if run_dir.parent != Path(campaign.output.directory):
-            command += f" --output-dir {run_dir.parent}"
-        # without them it would be another campaign
-        command += "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
+        command = None if quiet else _command(checked, run_dir, source)
         reporter = _reporter(checked, run_dir, command)
         return run_job(job, reporter, executor=campaign.executor, address=address).status
 
@@ -191,7 +190,19 @@ def _elastic(campaign: Campaign) -> Elastic | None:
     return Elastic(asked.min, asked.max, campaign.converge.state_error, within)
 
 
-def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
+def _command(checked: Checked, run_dir: Path, source: Path | None) -> str:
+    """What to repeat in order to go on."""
+    if source is None:
+        return "msgen.run with the same campaign"
+    command = f"msgen-run {source}"
+    if run_dir.parent != Path(checked.campaign.output.directory):
+        command += f" --output-dir {run_dir.parent}"
+    # without them it would be another campaign
+    return command + "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
+
+
+def _reporter(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
+    """The monitor; it shows nothing where there is no command to tell."""
     from msgen.orchestrator.reporting.history import rewind_history
     from msgen.orchestrator.reporting.monitor import Monitor
     from msgen.orchestrator.reporting.progress import Progress
@@ -208,13 +219,15 @@ def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
     )
     first = _first_reported(run_dir)
     target = campaign.converge.state_error
-    show = Progress(
-        campaign.name,
-        str(run_dir / "results"),
-        command,
-        target_kT=target,
-        history=rewind_history(run_dir, first),
-    )
+    show = None
+    if command is not None:
+        show = Progress(
+            campaign.name,
+            str(run_dir / "results"),
+            command,
+            target_kT=target,
+            history=rewind_history(run_dir, first),
+        )
     return Monitor(
         run_dir,
         header,

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
 from msgen.orchestrator.schema.problems import MISSING, dotted
 from msgen.orchestrator.schema.rules import cv_bounds
-from msgen.orchestrator.schema.source import Source, apply_overrides, read_file
+from msgen.orchestrator.schema.source import Source, apply_overrides, plain, read_file
 from msgen.orchestrator.schema.translate import problems_of
 
 if TYPE_CHECKING:
@@ -59,17 +59,21 @@ class Checked:
     overrides: tuple[str, ...] = ()
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> tuple[Campaign, Source]:
-    """Read a campaign file, with every ``a.b=value`` of `overrides` put in.
+def load(
+    given: Path | Mapping[str, object], overrides: Sequence[str] = ()
+) -> tuple[Campaign, Source]:
+    """Read a campaign file, or take its content, with every ``a.b=value`` of `overrides` put in.
 
     Raises
     ------
     CampaignError
         With all problems of the text at once.
     """
-    source = apply_overrides(read_file(path), overrides)
+    text = Source("campaign", plain(given)) if isinstance(given, Mapping) else read_file(given)
+    source = apply_overrides(text, overrides)
     if "name" not in source.tree:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")
+        word = "campaign" if isinstance(given, Mapping) else given.stem
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", word).lstrip("._-")
         source.tree["name"] = stem or "campaign"
     try:
         return Campaign.parse(source.tree), source
@@ -83,7 +87,7 @@ def load_campaign(path: Path, overrides: Sequence[str] = ()) -> Campaign:
 
 
 def prepare(
-    path: Path,
+    given: Path | Mapping[str, object],
     overrides: Sequence[str] = (),
     *,
     output_dir: Path | None = None,
@@ -93,7 +97,9 @@ def prepare(
 
     Parameters
     ----------
-    path : Path
+    given : Path or mapping
+        The campaign file, or its content; files named in that are relative to the working
+        directory.
     overrides : sequence of str
     output_dir : Path, optional
         Instead of the campaign's ``output.directory``.
@@ -103,9 +109,9 @@ def prepare(
     ------
     CampaignError
     """
-    campaign, source = load(path, overrides)
+    campaign, source = load(given, overrides)
     run_dir = (output_dir or Path(campaign.output.directory)) / campaign.name
-    base_dir = path.resolve().parent
+    base_dir = Path.cwd() if isinstance(given, Mapping) else given.resolve().parent
     checked = check(campaign, base_dir, run_dir=run_dir, resume=resume, source=source)
     return replace(checked, overrides=tuple(overrides))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.results import Result, committed_result, write_tables
+from msgen.orchestrator.reporting.samples import Samples
 from msgen.orchestrator.reporting.trajectories import write_frames
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.store import Store
@@ -97,30 +97,6 @@ def _heated_mixture(result: Result, energy: Array) -> Array:
     return np.asarray(logsumexp(shares[:, None] - bias[:, None] * energy, axis=0))
 
 
-_LOCAL = ("sample", "walk", "target", "umbrella", "temper", "bias")
-"""Orders whose samples are of local moves."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The local samples of a run, in the order of the store.
-
-    Attributes
-    ----------
-    columns : dict
-        ``round``, ``replica``, ``weight`` (0 before the produce phase), each shape (n,), and
-        ``cvs``, shape (n, C), internal units.
-    frames : Array, shape (m, D), or None
-        Stored configurations, nm.
-    frame_rows : int array, shape (m,)
-        The sample that each frame belongs to.
-    """
-
-    columns: dict[str, Any]
-    frames: Array | None
-    frame_rows: NDArray[np.int64]
-
-
 def read_samples(run_dir: Path, result: Result) -> Samples | None:
     """The local samples of a run, None if it holds none."""
     store = Store(Path(run_dir) / "store.zarr")
@@ -173,7 +149,10 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
         for row in [*ends[(start <= ends) & (ends < stop - 1)].tolist(), stop - 1]
     ]
     return Samples(
-        {"round": rounds, "replica": replicas, "weight": weights, "cvs": xi},
+        rounds,
+        replicas,
+        weights,
+        xi,
         np.asarray(store.read(f"{kind}/positions"), dtype=np.float64) if pictures else None,
         np.array(rows, dtype=np.int64),
     )
