@@ -39,7 +39,8 @@ bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \
 	  echo "usage: make bench NAME=…, one of:"; \
 	  ls tests/benchmarks 2>/dev/null | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; exit 2; }
-	PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
+	PEERS=$(PEERS) PYTHONPATH=$(CURDIR)/tests/support:$(CURDIR)/tests/references \
+	  $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 # Runs and environments stay: they are dear.
 clean:

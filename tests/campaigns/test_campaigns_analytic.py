@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driving import CONFIGS
 from exact_populations import exact_probabilities, exact_state_probability
+from places import CONFIGS
 from scipy.stats import norm
 
 from msgen.orchestrator.cli import main_run

@@ -12,8 +12,8 @@ import pytest
 import torch
 from adaptive_ode import with_tolerance
 from frozen_models import through_a_checkpoint
-from test_models import two_states, wrapped
 from torch import Tensor
+from two_states import two_states, wrapped
 
 from msgen.models import build, load
 from msgen.models.continuous.model import ContinuousModel

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from frozen_models import through_a_checkpoint
+from two_states import two_states, wrapped
 
 from msgen.models import (
     Broad,
@@ -28,19 +29,6 @@ SPECS = {
     "copula": ({"kind": "copula_flow", **QUICK}, (False, False)),
     "kde": ({"kind": "kde", "kernels": 100}, (True, False)),
 }
-
-
-def wrapped(y: np.ndarray, periodic: tuple[bool, ...]) -> np.ndarray:
-    return np.where(periodic, (y + np.pi) % (2 * np.pi) - np.pi, y)
-
-
-def two_states(n: int, periodic: tuple[bool, ...], seed: int = 0) -> np.ndarray:
-    """30 % around (3.0, −1) and 70 % around (−1.5, 1), correlated; the first straddles ±π."""
-    rng = np.random.default_rng(seed)
-    first = rng.random(n) < 0.3
-    y = np.where(first[:, None], [3.0, -1.0], [-1.5, 1.0]) + rng.normal(size=(n, 2)) * [0.5, 0.4]
-    y[:, 1] += 0.5 * np.sin(y[:, 0])
-    return wrapped(y, periodic)
 
 
 @cache

@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RAY = ROOT / "orchestrator" / "executors" / "ray"
 FLOORS = ("systems", "models", "actors", "orchestrator")
 MAY_IMPORT = {

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import CONFIGS, TESTS
 
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.validate import load_campaign
 
-HERE = Path(__file__).parents[1] / "campaigns"
-PDB = str(HERE.parent.parent / "configs" / "alanine_dipeptide.pdb")
+HERE = TESTS / "campaigns"
+PDB = str(CONFIGS / "alanine_dipeptide.pdb")
 BASE = {
     name: (HERE / f"{name}.yaml").read_text().replace("../../configs/alanine_dipeptide.pdb", PDB)
     for name in ("molecule", "analytic", "windows")

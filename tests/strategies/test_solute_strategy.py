@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from driving import Drive, same, setup_of
+from places import CONFIGS
 from solute_systems import distances, weighted_chains
 
 from msgen.actors.base import Segment, WorkOrder
@@ -21,7 +21,6 @@ from msgen.orchestrator.strategies.common.seed_checks import seed_problems
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import SpecError, build_system
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SPRINGS = (
     "name=springs",
     "system={kind: python, factory: 'solute_systems:potential'}",

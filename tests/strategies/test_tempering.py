@@ -10,6 +10,7 @@ import pytest
 import torsion_molecule
 from driving import Drive, same
 from exact_populations import exact_state_probability, exact_surface
+from places import CONFIGS
 
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.engines.tempered_base import HeatedTarget, heated_masses
@@ -37,7 +38,6 @@ WELL = (
     "converge={state_error: 0.1 kT, surface_error: 0.3 kT, below: 6 kT, ess: 100, r_hat: 1.1}",
 )
 PT = "{kind: parallel_tempering, highest: 900 K, local: {kind: langevin, steps: 100}}"
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def sweep(n: int, sign: float) -> float:

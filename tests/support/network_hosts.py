@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.processes import tagged
+from tagged_processes import tagged
 
 RAY = str(Path(sys.executable).parent / "ray")
 PORT = 6379
