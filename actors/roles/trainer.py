@@ -13,8 +13,7 @@ from msgen.actors.cv_space.proposals import log_masses, one_hot
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.roles.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
-from msgen.models.base import FitReport, GenerativeModel, ModelState
-from msgen.models.registry import KINDS
+from msgen.models.base import FitReport, GenerativeModel, ModelState, Space, Spec
 from msgen.systems.base import Array
 
 HELD_OUT = 0.2
@@ -93,10 +92,7 @@ def _refit(
         rows = np.argsort(unit, kind="stable")
         data, weights, held = data[rows], weights[rows], held[rows]
         about = None if about is None else about[rows]
-    spec = dict(context.setup["model"])
-    if KINDS[spec["kind"]].trained:
-        spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
-    new = build(spec, data.shape[1], periodic, len(about_periodic), about_periodic)
+    new = build(on_device(context.setup["model"]), Space(tuple(periodic), tuple(about_periodic)))
     if order.payload.get("goes_on") and order.model_version >= 0:
         # a model of its own: the one in the context is frozen
         tree = context.models.tree(order.model_version)
@@ -119,6 +115,13 @@ def _refit(
     state = new.state()
     carry["model"] = {"config": dict(state.config), "arrays": dict(state.arrays)}
     return load(ModelState(state.config, state.arrays)), report, carry, gain
+
+
+def on_device(spec: Spec) -> Spec:
+    """The model asked for; on the device that this worker was given, if `device` is left to it."""
+    if spec.get("device") != "auto":
+        return spec
+    return {**spec, "device": os.environ.get(FIT_DEVICE, "cpu")}
 
 
 def _fitted(order: WorkOrder, report: FitReport, carry: Tree, gain: float) -> Segment:

@@ -8,7 +8,7 @@ plain dicts in internal units.
 from __future__ import annotations
 
 import copy
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -36,6 +36,9 @@ from msgen.orchestrator.schema.strategies import (
     Umbrella,
 )
 from msgen.orchestrator.schema.systems import MOLECULAR_KINDS, Molecular, SystemSpec
+
+if TYPE_CHECKING:
+    from msgen.models.base import Json
 
 REST = "rest"
 """The state that holds whatever no named state holds."""
@@ -264,9 +267,9 @@ class Campaign(Section):
             for state, region in self.states.items()
         }
 
-    def spec_model(self) -> dict[str, Any]:
-        """The generative model; what is 'auto' is not there."""
-        return {k: v for k, v in self.model.model_dump().items() if v != "auto"}
+    def spec_model(self) -> dict[str, Json]:
+        """The generative model, every setting of it."""
+        return self.model.spec()
 
     def spec_strategy(self) -> dict[str, Any]:
         """The strategy, floats in internal units.

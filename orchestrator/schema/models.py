@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from msgen.orchestrator.schema.quantities import AutoSteps, Section
 
+if TYPE_CHECKING:
+    from msgen.models.base import Json
+
 Hidden = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 
 
-class _Model(Section):
-    """What a kind of model can hold; `msgen.models.kinds.Kind` says the same."""
+class ModelSection(Section):
+    """The `model:` section of one kind: its settings and their defaults, and what it can."""
 
     angles: ClassVar[bool] = True
-    """Periodic variables."""
+    """Whether it can hold periodic variables."""
     context: ClassVar[bool] = True
-    """A condition."""
+    """Whether it can hold a density for each value of a label."""
     on_energy: ClassVar[bool] = False
-    """Training on an energy; `msgen.models.base.Reparametrised` is what it takes."""
+    """Whether it can be trained on an energy, as a `msgen.models.base.Reparametrised` can."""
+    bijective: ClassVar[bool] = False
+    """Whether it is a `msgen.models.base.Bijective`."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it draws from the very density that it tells, as a Metropolis test needs."""
+        return True
+
+    def spec(self) -> dict[str, Json]:
+        """All of it as a plain mapping, which workers build the model of."""
+        return self.model_dump()
 
 
-class _Fitted(_Model):
+class _Fitted(ModelSection):
     learning_rate: float = Field(default=5e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=256, ge=1)
@@ -39,6 +54,7 @@ class _Fitted(_Model):
 
 class _Coupling(_Fitted):
     on_energy: ClassVar[bool] = True
+    bijective: ClassVar[bool] = True
     transforms: AutoSteps = "auto"
     """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
     hidden: Hidden = Field(default_factory=lambda: [64, 64])
@@ -68,6 +84,7 @@ class CopulaFlow(_Fitted):
 
     angles: ClassVar[bool] = False
     context: ClassVar[bool] = False
+    bijective: ClassVar[bool] = True
     kind: Literal["copula_flow"]
     transforms: AutoSteps = "auto"
     """Coupling layers; auto: 4."""
@@ -84,6 +101,7 @@ class CopulaFlow(_Fitted):
 
 
 class _Continuous(_Fitted):
+    bijective: ClassVar[bool] = True
     layers: int = Field(default=5, ge=2)
     """Of the dense network."""
     width: int = Field(default=96, ge=1)
@@ -145,7 +163,7 @@ class EquivariantFlow(_Fitted):
     """Decay of the running mean of the weights; 0 is off."""
 
 
-class KDE(_Model):
+class KDE(ModelSection):
     """Kernel density estimate; nothing is trained."""
 
     context: ClassVar[bool] = False
@@ -177,6 +195,23 @@ class Score(_Fitted):
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 is off."""
 
+    @property
+    def exact(self) -> bool:
+        """Of the ode only."""
+        return self.sampler == "ode"
+
+
+SECTIONS: Mapping[str, type[ModelSection]] = {
+    "spline_flow": SplineFlow,
+    "realnvp": RealNVP,
+    "copula_flow": CopulaFlow,
+    "cnf": CNF,
+    "flow_matching": FlowMatching,
+    "equivariant_flow": EquivariantFlow,
+    "kde": KDE,
+    "score": Score,
+}
+"""Those of our own kinds, by their ``kind:``."""
 
 ModelSpec = Annotated[
     SplineFlow | RealNVP | CopulaFlow | CNF | FlowMatching | EquivariantFlow | KDE | Score,

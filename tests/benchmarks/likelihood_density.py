@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from adaptive_ode import with_tolerance
+from built_models import build
 from rows import Row
 
-from msgen.models import build
 from msgen.models.continuous.model import ContinuousModel
 from msgen.models.continuous.ode_likelihood import log_likelihood
 from msgen.systems.base import Array

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from built_models import build
 
 from msgen.actors.kernels.base import Target
 from msgen.actors.kernels.independence import Independence
-from msgen.models import Broad, Defended, build
+from msgen.models import Broad, Defended
 from msgen.models.base import Telling
 from msgen.models.coupling.flow import FlowModel
 from msgen.models.defensive_mixture import draw

@@ -11,15 +11,18 @@ import numpy as np
 import pytest
 import torch
 from adaptive_ode import with_tolerance
+from built_models import build
 from frozen_models import through_a_checkpoint
 from torch import Tensor
 from two_states import two_states, wrapped
 
-from msgen.models import build, load
+from msgen.models import load
 from msgen.models.continuous.model import ContinuousModel
-from msgen.models.registry import KINDS
 from msgen.models.score.model import ScoreModel
 from msgen.models.score.probability_flow import ProbabilityFlow
+from msgen.orchestrator.schema.model_alone import model_spec
+from msgen.orchestrator.schema.models import SECTIONS
+from msgen.orchestrator.schema.problems import CampaignError, dotted
 from msgen.systems.errors import SpecError
 
 NETWORK = {"layers": 3, "width": 32, "batch": 256}
@@ -42,7 +45,7 @@ CASES = [
     for name in QUICK
     for periodic in ((False, False), (True, False), (True, True))
     if name == "flow_matching" or not periodic[0] or periodic[1]
-    if KINDS[name].angles or not any(periodic)
+    if SECTIONS[name].angles or not any(periodic)
 ]
 
 
@@ -79,7 +82,7 @@ def mass(model: Any, periodic: tuple[bool, ...]) -> float:
 
 
 def test_every_kind_is_integrated() -> None:
-    assert set(QUICK) | set(ELSEWHERE) == set(KINDS)
+    assert set(QUICK) | set(ELSEWHERE) == set(SECTIONS)
     for name, file in ELSEWHERE.items():
         assert f'"{name}"' in (Path(__file__).parent / f"{file}.py").read_text()
 
@@ -269,9 +272,9 @@ def test_latent_variables_there_and_back() -> None:
     ],
 )
 def test_wrong_settings_are_refused(spec: dict[str, Any], field: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        build(spec, 2, (False, False))
-    assert caught.value.path == f"model.{field}"
+    with pytest.raises(CampaignError) as caught:
+        model_spec(spec)
+    assert dotted(caught.value.problems[0].path) == f"model.{field}"
 
 
 def test_optimal_transport_takes_no_label() -> None:

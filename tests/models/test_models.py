@@ -7,18 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from built_models import build
 from frozen_models import through_a_checkpoint
 from two_states import two_states, wrapped
 
-from msgen.models import (
-    Broad,
-    Defended,
-    GenerativeModel,
-    KernelDensity,
-    build,
-    load,
-)
+from msgen.models import Broad, Defended, GenerativeModel, load
 from msgen.models.coupling.flow import FlowModel
+from msgen.models.kde import KernelDensity
 
 QUICK = {"epochs": 12, "batch": 256, "hidden": [32, 32], "transforms": 2}
 SPECS = {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from alanine_molecule import AMBER99SB
+from built_models import build
 from driving import Drive
 from places import CONFIGS
 from scipy.integrate import dblquad
@@ -18,8 +19,9 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.worker import Worker
-from msgen.models import Broad, build
+from msgen.models import Broad
 from msgen.orchestrator.estimators.targeted import deep_bar
+from msgen.orchestrator.schema.model_alone import model_spec
 from msgen.orchestrator.strategies.flow_mcmc.weights import MOST, Weights
 from msgen.systems import build_system
 from msgen.systems.base import Walkers
@@ -139,7 +141,7 @@ def molecule() -> dict[str, Any]:
         "system": AMBER99SB,
         "cvs": cvs,
         "strategy": strategy,
-        "model": {"kind": "spline_flow"},
+        "model": model_spec({"kind": "spline_flow"}),
         "base_dir": str(CONFIGS),
         "platform": None,
         "seed": 1,
