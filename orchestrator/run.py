@@ -26,7 +26,7 @@ from msgen.orchestrator.run_directory.atomic_files import read_lines, write_atom
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.schema import Campaign
-from msgen.orchestrator.schema.baseline_rules import own_temperature
+from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, Checked
 
 _GPU_PLATFORMS = ("CUDA", "OpenCL", "HIP")
@@ -159,6 +159,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
         "threads": asked.threads,
         "trajectory": campaign.output.trajectory == "dcd",
         "shelf": str(run_dir.absolute() / "walkers") if shelved else None,
+        "roles": dict(KINDS[campaign.strategy.kind].roles),
     }
     return Job(
         run_dir=run_dir.absolute(),
@@ -212,7 +213,7 @@ def _reporter(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
     molecular = campaign.is_molecular
     header = RunHeader(
         campaign=campaign.name,
-        temperature_K=own_temperature(campaign),
+        temperature_K=campaign.temperature_K,
         kT_kJ_per_mol=checked.system.kT if molecular else None,
         cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
         regions=campaign.spec_states() or {},
@@ -227,6 +228,7 @@ def _reporter(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
             command,
             target_kT=target,
             history=rewind_history(run_dir, first),
+            overlap=KINDS[campaign.strategy.kind].overlap,
         )
     return Monitor(
         run_dir,

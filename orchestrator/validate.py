@@ -143,8 +143,6 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
-    from msgen.orchestrator.strategies.common.seed_checks import seed_problems
-    from msgen.orchestrator.strategies.steered.path_checks import exact_path_problems
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
     source = source or Source(campaign.name, {})
@@ -152,8 +150,7 @@ def check(
     try:
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
-        problems += seed_problems(campaign, base_dir, system)
-        problems += exact_path_problems(campaign, system, cvs)
+        problems += campaign.strategy.checks(campaign, base_dir, system, cvs)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error
@@ -164,7 +161,7 @@ def check(
 
 def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:
     from msgen.systems.build import build_system
-    from msgen.systems.build_cvs import build_cvs
+    from msgen.systems.cvs.build import build_cvs
 
     # auto would measure the platforms, and checking asks for one energy only
     spec = campaign.spec_system()

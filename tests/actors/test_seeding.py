@@ -19,7 +19,7 @@ from msgen.orchestrator import strategies
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import Array, Walkers
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 
 PSI = np.array([0.0, 30.0])
 """κ of φ (not biased) and ψ."""

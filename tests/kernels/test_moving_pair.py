@@ -18,7 +18,7 @@ from msgen.actors.kernels.switching.distance_fast_path import MovingPair
 from msgen.actors.kernels.switching.level_sets import Spheres, level_sets
 from msgen.systems.base import CVSet, Walkers
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.system import OpenMMSystem
 
 DIMER: dict[str, Any] = {"kind": "dimer", "particles": 20, "box": 6.7, "platform": "Reference"}

@@ -8,7 +8,7 @@ from places import CONFIGS
 
 from msgen.systems.base import CVSet
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.system import OpenMMSystem
 
 AMBER99SB: dict[str, Any] = {

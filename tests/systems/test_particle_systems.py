@@ -15,7 +15,7 @@ from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.polymer import BEADS, Polymer, default_box
 from msgen.systems.openmm.reduced_units import WCA
