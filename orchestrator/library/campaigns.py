@@ -71,13 +71,14 @@ def run(
     RunError
         If it failed; the traceback is in ``logs/error.log`` of the run directory.
     """
+    asked = [*_assignments(overrides), *([f"executor={executor}"] if executor else [])]
+    checked = _checked(campaign, output_dir, asked, resume)
+    assert checked.run_dir is not None
+    # torch comes with it, and a wrong campaign is told without
     from msgen.orchestrator.library.errors import RunError
     from msgen.orchestrator.run import run_campaign
     from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 
-    asked = [*_assignments(overrides), *([f"executor={executor}"] if executor else [])]
-    checked = _checked(campaign, output_dir, asked, resume)
-    assert checked.run_dir is not None
     source = None if isinstance(campaign, Mapping) else Path(campaign)
     try:
         status = run_campaign(
