@@ -108,16 +108,16 @@ def load(state: ModelState) -> GenerativeModel:
     PluginError
         If the plug-in that brings the kind cannot be used here.
     """
-    name = str(state.config.get("kind"))
-    version = state.config.get("schema_version")
-    if KINDS.plugin(name) is None and version != SCHEMA_VERSION:
-        raise ValueError(f"model state of schema {version}; this msgen reads {SCHEMA_VERSION}")
+    name, version = str(state.config.get("kind")), state.config.get("schema_version")
     # densities that no campaign asks for by name
     others: Mapping[str, Callable[[ModelState], GenerativeModel]] = {
         "defended": _defended,
         "broad": Broad.from_state,
         "tabulated": Tabulated.from_state,
     }
+    ours = name in others or name in KINDS.own
+    if ours and version != SCHEMA_VERSION:
+        raise ValueError(f"model state of schema {version}; this msgen reads {SCHEMA_VERSION}")
     if name in others:
         return others[name](state)
     if name in KINDS:

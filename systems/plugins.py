@@ -142,7 +142,10 @@ class Registry(Mapping[str, T]):
         plugin = self.plugin(name)
         if plugin is None:
             raise KeyError(name)
-        return plugin.load(self._expected)
+        kind = plugin.load(self._expected)
+        if (own := getattr(kind, "name", name)) != name:
+            raise PluginError(plugin, f"its kind calls itself {own!r}")
+        return kind
 
     def __contains__(self, name: object) -> bool:
         return any(name == known for known in self)
