@@ -1,4 +1,5 @@
 # The first target that needs it makes .venv from constraints.txt; VENV=… and PYTHON=… choose others.
+# WORKERS=… processes run the fast tests, one thread each.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -9,6 +10,7 @@ FLOORS := systems models actors orchestrator
 TYPING := build/typing/msgen
 LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
 ARGS ?=
+WORKERS ?= 2
 
 .PHONY: demo test test-slow lint format bench chaos clean
 .DEFAULT_GOAL := demo
@@ -17,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/msgen-run configs/alanine_dipeptide.yaml $(ARGS)
 
 test: lint
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow $(ARGS)

@@ -71,13 +71,13 @@ def run(one: Job, recorder: Recorder) -> Any:
 def test_a_worker_that_hangs_is_ended_and_its_order_done_elsewhere(
     tmp_path: Path, nodes: Cluster
 ) -> None:
-    outcome, _ = on_ray(job(tmp_path / "run", deadline_s=3.0, hang_at=[[2, "walk", 3]]))
+    outcome, _ = on_ray(job(tmp_path / "run", deadline_s=5.0, hang_at=[[2, "walk", 3]]))
     assert outcome.status == "converged", outcome.reason
     written = [e["event"] for e in events_of(tmp_path / "run")]
     assert written.index("deadline") < written.index("failure") < written.index("retry")
     assert [e["kind"] for e in events(tmp_path / "run", "failure")] == ["deadline"]
     hung = int((tmp_path / "hung").read_text())
-    until = time.monotonic() + 10.0
+    until = time.monotonic() + 60.0
     while Path(f"/proc/{hung}").exists() and time.monotonic() < until:
         time.sleep(0.1)
     assert not Path(f"/proc/{hung}").exists()

@@ -46,7 +46,7 @@ def test_it_goes_on_and_ends_the_same(name: str, tmp_path: Path) -> None:
     begun = {stream: store.read(stream) for stream in store.names()}
     assert store.last_round == record["stopped"] - 1
 
-    settings = [*record["set"], f"budget.rounds={record['rounds']}"]
+    settings = [*record["set"], f"budget.rounds={record['rounds']}", "budget.wall=10 h"]
     command = [str(CONFIGS / f"{record['campaign']}.yaml"), "--executor", "inline"]
     command += ["--output-dir", str(tmp_path), "--resume", "must"]
     assert main_run([*command, *(w for s in settings for w in ("--set", s))]) == 3

@@ -219,6 +219,7 @@ def test_a_molecule(tmp_path: Path) -> None:
 def test_a_campaign_goes_on_bit_for_bit(tmp_path: Path, molecular: bool) -> None:
     file = str(CONFIGS / "double_well.yaml")
     extra = [*WELL, "output.tensorboard=false", "converge.state_error=0.0001 kT"]
+    extra += ["budget.wall=1 h"]
     if molecular:
         file = torsion_molecule.write(tmp_path, PT) + ".yaml"
         extra = ["replicas=2", "strategy.local.steps=20", "output.stride=10"]

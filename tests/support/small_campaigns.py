@@ -94,6 +94,8 @@ SMALL[POLYMER] = (
     "converge.state_error=0.0001 kT",
     "output.tensorboard=false",
 )
+# the files' own 2 to 60 minutes would end a campaign where the machine is busy
+SMALL = {name: (*sets, "budget.wall=10 h") for name, sets in SMALL.items()}
 PRODUCES = {
     "double_well": "budget.rounds=30",
     "alanine_dipeptide": "budget.rounds=16",

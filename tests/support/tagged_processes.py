@@ -20,7 +20,7 @@ def tagged() -> Iterator[dict[str, str]]:
     try:
         yield env
     finally:
-        deadline = time.monotonic() + 20.0
+        deadline = time.monotonic() + 60.0
         while left := with_tag(env[TAG]):
             assert time.monotonic() < deadline, f"still there: {left}"
             for pid in left:
