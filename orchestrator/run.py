@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,13 +21,17 @@ from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.plugins_in_use import plugins_of
+from msgen.orchestrator.reporting.status import other_plugin
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.atomic_files import read_lines, write_atomic
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, Checked
+from msgen.systems.plugins import Plugin
 
 _GPU_PLATFORMS = ("CUDA", "OpenCL", "HIP")
 
@@ -77,12 +81,15 @@ def run_campaign(
         if resume == "must" and not begun:
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
         platform = _platform(checked, run_dir)
+        plugins = plugins_of(campaign)
+        _tell_changes(run_dir, plugins, quiet=quiet)
         provenance.write(
             run_dir,
             campaign=campaign.name,
             seed=campaign.seed,
             platform=platform,
             deterministic=platform == "Reference" if platform else checked.system.deterministic,
+            plugins=plugins,
         )
         resolved = yaml.safe_dump(campaign.to_dict(), sort_keys=False, allow_unicode=True)
         given = resolved if source is None else source.read_text(encoding="utf-8")
@@ -92,6 +99,15 @@ def run_campaign(
         command = None if quiet else _command(checked, run_dir, source)
         reporter = _reporter(checked, run_dir, command)
         return run_job(job, reporter, executor=campaign.executor, address=address).status
+
+
+def _tell_changes(run_dir: Path, plugins: Sequence[Plugin], *, quiet: bool) -> None:
+    """Say where a plug-in is no longer the one that this run began with; the run goes on."""
+    for plugin, was in provenance.changes(provenance.read(run_dir), plugins):
+        told = {"group": plugin.group, "name": plugin.name, "now": plugin.brought_by, "was": was}
+        EventLog(run_dir / "events.jsonl").write("plugin", **told)
+        if not quiet:
+            sys.stderr.write(f"warning: {other_plugin(told)}\n")
 
 
 def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "local") -> Outcome:

@@ -38,7 +38,12 @@ class Plugin:
     _entry: EntryPoint
 
     def __str__(self) -> str:
-        return f"{self.group}: {self.name} of {self.distribution} {self.version}"
+        return f"{self.group}: {self.name} of {self.brought_by}"
+
+    @property
+    def brought_by(self) -> str:
+        """The distribution and its version."""
+        return f"{self.distribution} {self.version}"
 
     @property
     def module(self) -> str:
