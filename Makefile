@@ -1,4 +1,5 @@
 # The first target that needs it makes .venv from constraints.txt; VENV=… and PYTHON=… choose others.
+# WORKERS=… processes run the fast tests, one thread each.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,8 +7,10 @@ STAMP := $(VENV)/.installed
 PEERS ?= .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
 FLOORS := systems models actors orchestrator
-LINKS := $(addprefix build/typing/msgen/,$(FLOORS))
+TYPING := build/typing/msgen
+LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
 ARGS ?=
+WORKERS ?= 2
 
 .PHONY: demo test test-slow lint format bench chaos clean
 .DEFAULT_GOAL := demo
@@ -16,7 +19,7 @@ demo: $(STAMP)
 	$(BIN)/msgen-run configs/alanine_dipeptide.yaml $(ARGS)
 
 test: lint
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow $(ARGS)
@@ -24,7 +27,7 @@ test-slow: $(STAMP)
 lint: $(STAMP) $(LINKS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy $(addprefix -p msgen.,$(FLOORS))
+	$(BIN)/mypy -p msgen
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -38,7 +41,8 @@ bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \
 	  echo "usage: make bench NAME=…, one of:"; \
 	  ls tests/benchmarks 2>/dev/null | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; exit 2; }
-	PEERS=$(PEERS) $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
+	PEERS=$(PEERS) PYTHONPATH=$(CURDIR)/tests/support:$(CURDIR)/tests/references \
+	  $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 # Runs and environments stay: they are dear.
 clean:
@@ -60,6 +64,10 @@ $(PEERS_STAMP): tests/benchmarks/peers/requirements.txt constraints.txt
 	touch $@
 
 # mypy cannot follow setuptools' editable finder: it sees the floors as one package by these links.
-build/typing/msgen/%:
+$(TYPING)/__init__.py:
+	mkdir -p $(@D)
+	ln -sfn ../../../orchestrator/package_root/__init__.py $@
+
+$(TYPING)/%:
 	mkdir -p $(@D)
 	ln -sfn ../../../$* $@

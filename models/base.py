@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,33 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from msgen.models.training.fitting import Training
+    from msgen.models.training.settings import Training
 
 Array = NDArray[np.float64]
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+Spec = Mapping[str, Json]
+"""A model as the campaign's `model:` section asks for it: its ``kind``, and every setting of it."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a density lives on, and what it is conditioned on.
+
+    Attributes
+    ----------
+    periodic : tuple of bool, length d
+        Which variables are angles, in [−π, π).
+    context_periodic : tuple of bool
+        The same of the columns of the context; empty without one.
+    """
+
+    periodic: tuple[bool, ...]
+    context_periodic: tuple[bool, ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return len(self.periodic)
 
 
 @dataclass(frozen=True)
@@ -26,10 +50,10 @@ class ModelState:
     config : Mapping
         JSON-able; holds ``kind`` and the architecture.
     arrays : Mapping of str to numpy array
-        Weights and buffers, as they go into a safetensors file.
+        Weights and buffers.
     """
 
-    config: Mapping[str, Any]
+    config: Mapping[str, Json]
     arrays: Mapping[str, NDArray[Any]]
 
 

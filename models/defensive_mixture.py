@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.models.base import Array, Drawn, FitReport, GenerativeModel, ModelState, Telling
+from msgen.models.base import Array, Drawn, FitReport, GenerativeModel, Json, ModelState, Telling
+from msgen.models.config import flags
 from msgen.models.validation import check_rows, check_weights
 
 
@@ -62,13 +62,6 @@ class Broad:
         if self._second.shape != (d,) or not (np.isfinite(self._second) & (self._second > 0)).all():
             raise ValueError(f"the box or Gaussian must have {d} positive, finite widths")
 
-    @classmethod
-    def around(cls, data: Array, periodic: Sequence[bool], factor: float = 2.0) -> Broad:
-        """A Gaussian `factor` times as wide as the data (n, d) on linear columns."""
-        y = check_rows("data", data, len(periodic))
-        std = factor * y.std(axis=0)
-        return cls(periodic, mean=y.mean(axis=0), std=np.maximum(std, 1e-9))
-
     @property
     def dim(self) -> int:
         """d."""
@@ -109,7 +102,7 @@ class Broad:
 
     def state(self) -> ModelState:
         """Config and bounds."""
-        config = {
+        config: dict[str, Json] = {
             "schema_version": 1,
             "kind": "broad",
             "dim": self.dim,
@@ -122,15 +115,16 @@ class Broad:
     def from_state(cls, state: ModelState) -> Broad:
         """The density `state` was taken from."""
         first, second = state.arrays["first"], state.arrays["second"]
+        periodic = flags(state.config, "periodic")
         if state.config["gaussian"]:
-            return cls(state.config["periodic"], mean=first, std=second)
-        out = cls(state.config["periodic"], lower=first, upper=first + second)
+            return cls(periodic, mean=first, std=second)
+        out = cls(periodic, lower=first, upper=first + second)
         # lower + width − lower need not round to width
         out._second = np.array(second, dtype=np.float64)
         return out
 
     @property
-    def _uniform(self) -> Any:
+    def _uniform(self) -> NDArray[np.bool_]:
         return self._angles | (not self.gaussian)
 
 
@@ -214,7 +208,7 @@ class Defended:
         model, broad = self.model.state(), self.broad.state()
         arrays = {f"model.{k}": v for k, v in model.arrays.items()}
         arrays |= {f"broad.{k}": v for k, v in broad.arrays.items()}
-        config = {
+        config: dict[str, Json] = {
             "schema_version": 1,
             "kind": "defended",
             "eps": self.eps,

@@ -9,34 +9,25 @@ Silverman alone smears separate states into one another.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import i0e, logsumexp
 
-from msgen.models.base import Array, FitReport, ModelState
-from msgen.models.kinds import Kind, Space
-from msgen.models.settings import Whole
-from msgen.models.validation import check_rows, check_weights
+from msgen.models.base import Array, FitReport, ModelState, Space
+from msgen.models.config import ModelConfig
+from msgen.models.validation import check_rows, check_weights, no_context
 
 FACTORS = (0.08, 0.15, 0.25, 0.4, 0.6, 0.8, 1.0)
 _CHUNK = 2048
 
 
-@dataclass(frozen=True)
-class KdeConfig:
+@dataclass(frozen=True, kw_only=True)
+class KdeConfig(ModelConfig):
     """Periodicity per column and the most kernels that are kept."""
 
-    periodic: tuple[bool, ...]
-    kernels: int = 500
-
-    @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> KdeConfig:
-        """From a state's config."""
-        return cls(tuple(bool(p) for p in config["periodic"]), int(config["kernels"]))
+    kernels: int
 
 
 class KernelDensity:
@@ -128,10 +119,8 @@ class KernelDensity:
 
     def state(self) -> ModelState:
         """Centres, widths and weights; `msgen.models.load` is the inverse."""
-        config = {"schema_version": 1, "kind": "kde", "dim": self.dim, **asdict(self.config)}
-        config["periodic"] = list(self.config.periodic)
         return ModelState(
-            config,
+            {**self.config.to_json(), "kind": "kde", "dim": self.dim},
             {
                 "centres": self._centres.copy(),
                 "width": self._width.copy(),
@@ -217,13 +206,12 @@ class KernelDensity:
         return np.unique(label, return_inverse=True)[1].reshape(n)
 
 
+def build(space: Space, *, kernels: int) -> KernelDensity:
+    """One that is not yet fitted; SpecError for a context."""
+    no_context("kde", space)
+    return KernelDensity(KdeConfig(periodic=space.periodic, kernels=kernels))
+
+
 def _wrap(angle: Array) -> Array:
     turned = angle - 2 * np.pi * np.floor((angle + np.pi) / (2 * np.pi))
     return np.asarray(np.where(turned >= np.pi, turned - 2 * np.pi, turned))
-
-
-def _make(space: Space, given: dict[str, Any]) -> KernelDensity:
-    return KernelDensity(KdeConfig(space.periodic, **given))
-
-
-KIND = Kind("kde", {"kernels": Whole()}, _make, KernelDensity.from_state, context=False)

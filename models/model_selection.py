@@ -38,7 +38,6 @@ def compare_on_held_out(
     weights: Array | None = None,
     *,
     context: Array | None = None,
-    sigmas: float = 0.0,
 ) -> Comparison:
     """Paired difference Δ_i = ln q_new(y_i) − ln q_old(y_i), its weighted mean and standard error.
 
@@ -47,8 +46,6 @@ def compare_on_held_out(
     data : Array, shape (n, d)
         Samples that neither model was trained on.
     weights : Array, shape (n,), or None
-    sigmas : float
-        `better` needs margin > sigmas × stderr.
 
     Notes
     -----
@@ -66,19 +63,4 @@ def compare_on_held_out(
         delta = first - np.maximum(old.log_prob(data, context), FLOOR)
     margin = float(w @ delta)
     stderr = float(np.sqrt(np.sum(w**2 * (delta - margin) ** 2)))
-    return Comparison(margin, stderr, margin > sigmas * stderr)
-
-
-def better_on_held_out(
-    new: GenerativeModel,
-    old: GenerativeModel | None,
-    data: Array,
-    weights: Array | None = None,
-    *,
-    context: Array | None = None,
-    sigmas: float = 0.0,
-) -> bool:
-    """Whether `new` beats `old` on data neither was trained on; True if there is no old one."""
-    if old is None:
-        return True
-    return compare_on_held_out(new, old, data, weights, context=context, sigmas=sigmas).better
+    return Comparison(margin, stderr, margin > 0)

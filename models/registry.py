@@ -1,93 +1,101 @@
-"""From the `model:` section of a campaign to a model, and from a frozen state back to one."""
+"""Every kind of model, ours and those of plug-ins: from a spec to a model, and from a state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from msgen.models import kde
-from msgen.models.base import GenerativeModel, ModelState
-from msgen.models.continuous import cnf, equivariant_flow, flow_matching
-from msgen.models.coupling import copula_flow, realnvp, spline_flow
-from msgen.models.coupling.flow import SCHEMA_VERSION
+from msgen.models.base import GenerativeModel, Json, ModelState, Space, Spec
+from msgen.models.config import SCHEMA_VERSION, number
 from msgen.models.defensive_mixture import Broad, Defended
-from msgen.models.kinds import Kind, Space
-from msgen.models.score import model as score
 from msgen.models.tabulated import Tabulated
 from msgen.systems.errors import SpecError
+from msgen.systems.plugins import Registry
 
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        spline_flow.KIND,
-        realnvp.KIND,
-        copula_flow.KIND,
-        cnf.KIND,
-        flow_matching.KIND,
-        equivariant_flow.KIND,
-        kde.KIND,
-        score.KIND,
-    )
-}
-"""Every kind a campaign can ask for; a new one is one entry here."""
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+GROUP = "msgen.models"
+"""Entry points of models outside this repository; each is a `ModelKind`."""
 
 
-def build(
-    spec: Mapping[str, Any],
-    dim: int,
-    periodic: Sequence[bool],
-    n_context: int = 0,
-    context_periodic: Sequence[bool] | None = None,
-) -> GenerativeModel:
-    """A model as the campaign's `model:` section asks for it, not yet fitted.
+@dataclass(frozen=True)
+class ModelKind:
+    """One kind of model; a plug-in names one as its entry point.
+
+    Attributes
+    ----------
+    name : str
+        The word after ``kind:`` in a campaign's `model:` section, and in the config of a state.
+    build : callable
+        ``build(space, **settings)``: a model on a `Space`, not yet fitted. The settings are the
+        fields of the section but `kind`, checked and with every default filled in: what is left to
+        refuse, by a `SpecError`, is what does not fit the space.
+    load : callable
+        The inverse of the model's `state`, bit for bit.
+    section : type or None
+        A `msgen.orchestrator.schema.models.ModelSection`, which says, checks and defaults the
+        settings. Those of our own kinds, in the same module, are not named here.
+    """
+
+    name: str
+    build: Callable[..., GenerativeModel]
+    load: Callable[[ModelState], GenerativeModel]
+    section: type[BaseModel] | None = None
+
+
+def _ours(name: str, module: str, model: str) -> ModelKind:
+    """A kind of this package; its module, and torch with it, is imported when there is one."""
+
+    def build(variables: Space, /, **settings: Json) -> GenerativeModel:
+        made: GenerativeModel = import_module(f"msgen.models.{module}").build(variables, **settings)
+        return made
+
+    def load(state: ModelState) -> GenerativeModel:
+        kind = getattr(import_module(f"msgen.models.{module}"), model)
+        made: GenerativeModel = kind.from_state(state)
+        return made
+
+    return ModelKind(name, build, load)
+
+
+_OWN = (
+    _ours("spline_flow", "coupling.spline_flow", "SplineFlow"),
+    _ours("realnvp", "coupling.realnvp", "RealNVP"),
+    _ours("copula_flow", "coupling.copula_flow", "CopulaFlow"),
+    _ours("cnf", "continuous.cnf", "ContinuousFlow"),
+    _ours("flow_matching", "continuous.flow_matching", "FlowMatching"),
+    _ours("equivariant_flow", "continuous.equivariant_flow", "EquivariantFlow"),
+    _ours("kde", "kde", "KernelDensity"),
+    _ours("score", "score.model", "ScoreModel"),
+)
+
+KINDS: Registry[ModelKind] = Registry(GROUP, ModelKind, {kind.name: kind for kind in _OWN})
+"""Models by the ``kind:`` of their section."""
+
+
+def build(spec: Spec, space: Space) -> GenerativeModel:
+    """A model as a campaign's `model:` section asks for it, not yet fitted.
 
     Parameters
     ----------
     spec : Mapping
-        ``kind``, one of `KINDS` (spline_flow by default), and that kind's settings. None means the
-        default.
-    dim : int
-    periodic : sequence of bool, length `dim`
-        Periodic variables live in [−π, π).
-    n_context : int
-        Columns of the context the density is conditioned on.
-    context_periodic : sequence of bool, length `n_context`, or None
-        Which of them are angles; None for none.
+        ``kind`` and every setting of that kind, as `ModelSection.spec` gives them.
+    space : Space
 
     Raises
     ------
     SpecError
-        For an unknown kind or key, or a value out of range.
+        For an unknown kind, or a model that cannot live on `space`.
+    PluginError
+        If the plug-in that brings the kind cannot be used here.
     """
-    name = spec.get("kind") or "spline_flow"
+    name = str(spec["kind"])
     if name not in KINDS:
         raise SpecError(("model", "kind"), name, "is no model", f"Use one of {', '.join(KINDS)}")
-    kind, given = KINDS[name], {}
-    for key, value in spec.items():
-        if key == "kind":
-            continue
-        if key not in kind.settings:
-            allowed = ", ".join(kind.settings)
-            raise SpecError(
-                ("model", key), value, f"{name} has no such setting", f"It has {allowed}"
-            )
-        if value is not None:
-            given[key] = kind.settings[key].checked(key, value)
-    if len(periodic) != dim:
-        raise ValueError(f"periodic has {len(periodic)} entries for {dim} variables")
-    about = tuple(bool(p) for p in (context_periodic or [False] * n_context))
-    if len(about) != n_context:
-        raise ValueError(f"context_periodic has {len(about)} entries for {n_context} columns")
-    space = Space(tuple(bool(p) for p in periodic), about)
-    if about and not kind.context:
-        others = _listed([k.name for k in KINDS.values() if k.context])
-        raise SpecError(("model", "kind"), name, "takes no context", f"Use {others}")
-    if any(space.periodic) and not kind.angles:
-        others = _listed([k.name for k in KINDS.values() if k.angles])
-        raise SpecError(
-            ("model", "kind"), name, "cannot model a periodic variable", f"Use {others}"
-        )
-    return kind.make(space, given)
+    return KINDS[name].build(space, **{key: v for key, v in spec.items() if key != "kind"})
 
 
 def load(state: ModelState) -> GenerativeModel:
@@ -97,34 +105,33 @@ def load(state: ModelState) -> GenerativeModel:
     ------
     ValueError
         If the state is of a newer schema or of no kind known here.
+    PluginError
+        If the plug-in that brings the kind cannot be used here.
     """
-    version, name = state.config.get("schema_version"), str(state.config.get("kind"))
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"model state of schema {version}; this msgen reads {SCHEMA_VERSION}")
+    name, version = str(state.config.get("kind")), state.config.get("schema_version")
     # densities that no campaign asks for by name
     others: Mapping[str, Callable[[ModelState], GenerativeModel]] = {
         "defended": _defended,
         "broad": Broad.from_state,
         "tabulated": Tabulated.from_state,
     }
-    if name in KINDS:
-        return KINDS[name].restore(state)
+    ours = name in others or name in KINDS.own
+    if ours and version != SCHEMA_VERSION:
+        raise ValueError(f"model state of schema {version}; this msgen reads {SCHEMA_VERSION}")
     if name in others:
         return others[name](state)
-    raise ValueError(f"model state of unknown kind {name!r}")
+    if name in KINDS:
+        return KINDS[name].load(state)
+    raise ValueError(f"model state of unknown kind {name!r}; known here: {', '.join(KINDS)}")
 
 
 def _defended(state: ModelState) -> Defended:
-    broad = load(_part(state, "broad"))
-    assert isinstance(broad, Broad)
-    return Defended(load(_part(state, "model")), broad, state.config["eps"])
+    broad = Broad.from_state(_part(state, "broad"))
+    return Defended(load(_part(state, "model")), broad, number(state.config, "eps"))
 
 
 def _part(state: ModelState, name: str) -> ModelState:
-    prefix = f"{name}."
+    prefix, config = f"{name}.", state.config[name]
+    assert isinstance(config, Mapping)
     arrays = {k[len(prefix) :]: v for k, v in state.arrays.items() if k.startswith(prefix)}
-    return ModelState(state.config[name], arrays)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join([", ".join(names[:-1]), names[-1]])
+    return ModelState(config, arrays)

@@ -12,7 +12,8 @@ import time
 
 import numpy as np
 
-from msgen.models.base import Array, FitReport, GenerativeModel, ModelState
+from msgen.models.base import Array, FitReport, GenerativeModel, Json, ModelState
+from msgen.models.config import number
 from msgen.models.validation import check_rows, check_weights
 
 
@@ -148,7 +149,7 @@ class Tabulated:
 
     def state(self) -> ModelState:
         """The box, the defence and the masses."""
-        config = {
+        config: dict[str, Json] = {
             "schema_version": 1,
             "kind": "tabulated",
             "lower": self.lower,
@@ -161,7 +162,7 @@ class Tabulated:
     def from_state(cls, state: ModelState) -> Tabulated:
         """The table `state` was taken from."""
         c = state.config
-        return cls(c["lower"], c["upper"], state.arrays["mass"], c["eps"])
+        return cls(number(c, "lower"), number(c, "upper"), state.arrays["mass"], number(c, "eps"))
 
     def _set(self, mass: Array) -> None:
         n = len(mass)

@@ -1,10 +1,11 @@
-"""Checks on the arrays a model is given."""
+"""Checks on the space and on the arrays a model is given."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from msgen.models.base import Array
+from msgen.models.base import Array, Space
+from msgen.systems.errors import SpecError
 
 
 def check_rows(name: str, values: Array, columns: int) -> Array:
@@ -33,3 +34,16 @@ def check_length(rows: Array, n: int) -> Array:
     if len(rows) != n:
         raise ValueError(f"context has {len(rows)} rows for {n} samples")
     return rows
+
+
+def no_angles(kind: str, space: Space) -> None:
+    """SpecError if a variable is periodic."""
+    if any(space.periodic):
+        what = "cannot model a periodic variable"
+        raise SpecError(("model", "kind"), kind, what, "Take spline_flow")
+
+
+def no_context(kind: str, space: Space) -> None:
+    """SpecError if there is a context."""
+    if space.context_periodic:
+        raise SpecError(("model", "kind"), kind, "takes no context", "Take spline_flow")

@@ -9,11 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from msgen.orchestrator.schema.problems import CampaignError, Problem
+from msgen.orchestrator.schema.problems import CampaignError
 
 EXIT = {"converged": 0, "exhausted": 3, "failed": 1, "interrupted": 1}
 
@@ -126,95 +125,58 @@ def main_run(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.dry_run import plan
-    from msgen.orchestrator.validate import prepare
-
-    overrides = list(args.overrides)
-    if args.executor:
-        overrides.append(f"executor={args.executor}")
-    checked = prepare(args.campaign, overrides, output_dir=args.output_dir, resume=args.resume)
-    assert checked.run_dir is not None
-    if args.dry_run:
-        print(plan(checked))
-        return 0
-    from msgen.orchestrator.run import run_campaign
+    from msgen.orchestrator.library import campaigns
+    from msgen.orchestrator.library.errors import RunError
     from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
-    from msgen.orchestrator.run_directory.disk_errors import trouble
 
+    where = {"output_dir": args.output_dir, "resume": args.resume}
+    if args.dry_run:
+        chosen = [f"executor={args.executor}"] if args.executor else []
+        print(campaigns.plan(args.campaign, overrides=[*args.overrides, *chosen], **where))
+        return 0
     try:
-        status = run_campaign(
-            checked,
-            run_dir=checked.run_dir,
-            resume=args.resume,
+        result = campaigns.run(
+            args.campaign,
+            overrides=args.overrides,
+            executor=args.executor,
             address=args.address,
-            source=args.campaign,
+            **where,
         )
-    except RunDirectoryError as error:
+    except (RunDirectoryError, RunError) as error:
         print(error, file=sys.stderr)
         return 1
-    except Exception as error:
-        told = trouble(error, checked.run_dir)
-        if told is not None:
-            print(f"msgen failed: {told}", file=sys.stderr)
-            return 1
-        log = _keep(checked.run_dir)
-        print(f"msgen failed: {type(error).__name__}: {error}", file=sys.stderr)
-        print(f"The traceback is in {log}" if log else traceback.format_exc(), file=sys.stderr)
-        return 1
-    return EXIT[status]
-
-
-def _keep(run_dir: Path) -> Path | None:
-    """Append the present traceback to the run's log; None where that is not possible."""
-    log = run_dir / "logs" / "error.log"
-    try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(traceback.format_exc() + "\n")
-    except OSError:
-        return None
-    return log
+    return EXIT[result.status]
 
 
 def _validate(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.validate import prepare
+    from msgen.orchestrator.library.campaigns import validate
 
-    checked = prepare(args.campaign, args.overrides, output_dir=args.output_dir)
-    print(f"{args.campaign}: campaign {checked.campaign.name!r} is ready to run")
+    checked = validate(args.campaign, overrides=args.overrides, output_dir=args.output_dir)
+    print(f"{args.campaign}: campaign {checked['name']!r} is ready to run")
     return 0
 
 
-def _directory(path: Path) -> Path:
-    if not path.is_dir():
-        what = "is not a directory" if path.exists() else "does not exist"
-        remedy = "Give a run directory, like runs/alanine-dipeptide"
-        raise CampaignError("command line", [Problem(("DIR",), str(path), what, remedy)])
-    if not (path / "campaign.resolved.yaml").exists():
-        runs = sorted(p.parent.name for p in path.glob("*/campaign.resolved.yaml"))
-        remedy = f"Did you mean {path / runs[0]}?" if runs else "Give a directory msgen-run made"
-        what = "holds no campaign.resolved.yaml"
-        raise CampaignError("command line", [Problem(("DIR",), str(path), what, remedy)])
-    return path
-
-
 def _status(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.library.result import run_directory
     from msgen.orchestrator.reporting.status import status
 
-    print(status(_directory(args.directory)))
+    print(status(run_directory(args.directory)))
     return 0
 
 
 def _report(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.library.result import run_directory
     from msgen.orchestrator.reporting.html_report import write_report
 
-    print(write_report(_directory(args.directory)))
+    print(write_report(run_directory(args.directory)))
     return 0
 
 
 def _export(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.library.result import run_directory
     from msgen.orchestrator.reporting.export import export
 
-    for path in export(_directory(args.directory)):
+    for path in export(run_directory(args.directory)):
         print(path)
     return 0
 

@@ -9,16 +9,6 @@ from typing import TYPE_CHECKING
 from msgen.orchestrator.schema import REST, units
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.rules import cv_bounds
-from msgen.orchestrator.schema.strategies import (
-    HMC,
-    FlowMCMC,
-    Importance,
-    Metadynamics,
-    ParallelTempering,
-    Steered,
-    Targeted,
-    Umbrella,
-)
 from msgen.orchestrator.schema.units import Dimension
 
 if TYPE_CHECKING:
@@ -36,9 +26,9 @@ def plan(checked: Checked) -> str:
         *_states(campaign),
         ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
         ("model", campaign.model.kind if campaign.uses_model else "none"),
-        ("replicas", _replicas(campaign)),
+        ("replicas", campaign.strategy.replicas_in_words(campaign)),
         ("workers", _workers(campaign)),
-        ("a round", _cost(campaign)),
+        ("a round", campaign.strategy.round_in_words(campaign)),
         ("budget", _budget(campaign)),
         ("run directory", str(checked.run_dir)),
     ]
@@ -86,64 +76,6 @@ def _workers(campaign: Campaign) -> str:
         here = max(1, (os.cpu_count() or 1) // resources.cpus_per_worker)
         return f"auto ({here} on this machine), {resources.threads} threads each, through Ray"
     return f"{count}, {resources.threads} threads each, through Ray"
-
-
-def _replicas(campaign: Campaign) -> str:
-    asked = campaign.replicas
-    if isinstance(campaign.strategy, Umbrella):
-        return f"{asked} walkers in each window, windows: {_windows(campaign.strategy)}"
-    if isinstance(campaign.strategy, ParallelTempering):
-        return f"{asked} ladders, temperatures: {_temperatures(campaign)}"
-    return str(asked) if isinstance(asked, int) else f"{asked.min}, up to {asked.max}"
-
-
-def _windows(strategy: Umbrella) -> str:
-    if strategy.windows == "auto":
-        return "placed over the range of the CVs, more where they do not overlap"
-    counts = {n: w if isinstance(w, int) else len(w) for n, w in strategy.windows.items()}
-    return " × ".join(f"{number} along {name}" for name, number in counts.items())
-
-
-def _temperatures(campaign: Campaign) -> str:
-    spec = campaign.spec_strategy()
-    asked, kelvin = spec["temperatures"], spec["kelvin"]
-
-    def text(tau: float) -> str:
-        return f"{tau:.4g} kT" if kelvin is None else f"{tau * kelvin:.4g} K"
-
-    if isinstance(asked, list):
-        return ", ".join(text(tau) for tau in asked)
-    number = "as many as exchange well" if asked == "auto" else str(asked)
-    return f"{number} from {text(1.0)} to {text(spec['highest'])}"
-
-
-def _cost(campaign: Campaign) -> str:
-    strategy = campaign.strategy
-    each = strategy.local.steps
-    if isinstance(strategy.local, HMC):
-        each *= strategy.local.leapfrog
-    text = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
-    if isinstance(strategy, Importance):
-        return f"{strategy.draws:,} energy evaluations of draws, and {text}"
-    if isinstance(strategy, FlowMCMC):
-        each = 1 + (strategy.path.steps if strategy.path else 0)
-        moves = campaign.first_replicas * strategy.global_steps
-        return f"{text} and {moves * each:,} of global moves"
-    if isinstance(strategy, Targeted):
-        draws = 10 * campaign.first_replicas * strategy.draws
-        return f"10 times {text}, and {draws:,} draws of the models"
-    if isinstance(strategy, Steered):
-        steps = strategy.path.steps
-        length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
-        return f"{text}, and steered paths ({length} each)"
-    if isinstance(strategy, Umbrella):
-        return f"10 times {text} for each window"
-    if isinstance(strategy, ParallelTempering):
-        return f"10 times {text} at each temperature"
-    if isinstance(strategy, Metadynamics):
-        biased = strategy.width if isinstance(strategy.width, dict) else campaign.cvs
-        return f"10 times {text}, under a bias along {' and '.join(biased)}"
-    return text
 
 
 def _budget(campaign: Campaign) -> str:

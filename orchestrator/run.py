@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,13 +21,17 @@ from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.plugins_in_use import plugins_of
+from msgen.orchestrator.reporting.status import other_plugin
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.atomic_files import read_lines, write_atomic
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.schema import Campaign
-from msgen.orchestrator.schema.baseline_rules import own_temperature
+from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, Checked
+from msgen.systems.plugins import Plugin
 
 _GPU_PLATFORMS = ("CUDA", "OpenCL", "HIP")
 
@@ -39,6 +43,7 @@ def run_campaign(
     resume: str = "auto",
     address: str = "local",
     source: Path | None = None,
+    quiet: bool = False,
 ) -> Status:
     """Run a campaign to its end, or go on with the one in `run_dir`.
 
@@ -53,6 +58,8 @@ def run_campaign(
         looked at with ``executor: inline``.
     source : Path, optional
         The campaign file, kept as ``campaign.yaml`` and named in what is said about resuming.
+    quiet : bool
+        Whether nothing is shown while it runs.
 
     Returns
     -------
@@ -74,25 +81,33 @@ def run_campaign(
         if resume == "must" and not begun:
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
         platform = _platform(checked, run_dir)
+        plugins = plugins_of(campaign)
+        _tell_changes(run_dir, plugins, quiet=quiet)
         provenance.write(
             run_dir,
             campaign=campaign.name,
             seed=campaign.seed,
             platform=platform,
             deterministic=platform == "Reference" if platform else checked.system.deterministic,
+            plugins=plugins,
         )
         resolved = yaml.safe_dump(campaign.to_dict(), sort_keys=False, allow_unicode=True)
         given = resolved if source is None else source.read_text(encoding="utf-8")
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
         job = _job(checked, run_dir, platform)
-        command = f"msgen-run {source or run_dir / 'campaign.yaml'}"
-        if run_dir.parent != Path(campaign.output.directory):
-            command += f" --output-dir {run_dir.parent}"
-        # without them it would be another campaign
-        command += "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
+        command = None if quiet else _command(checked, run_dir, source)
         reporter = _reporter(checked, run_dir, command)
         return run_job(job, reporter, executor=campaign.executor, address=address).status
+
+
+def _tell_changes(run_dir: Path, plugins: Sequence[Plugin], *, quiet: bool) -> None:
+    """Say where a plug-in is no longer the one that this run began with; the run goes on."""
+    for plugin, was in provenance.changes(provenance.read(run_dir), plugins):
+        told = {"group": plugin.group, "name": plugin.name, "now": plugin.brought_by, "was": was}
+        EventLog(run_dir / "events.jsonl").write("plugin", **told)
+        if not quiet:
+            sys.stderr.write(f"warning: {other_plugin(told)}\n")
 
 
 def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "local") -> Outcome:
@@ -160,6 +175,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
         "threads": asked.threads,
         "trajectory": campaign.output.trajectory == "dcd",
         "shelf": str(run_dir.absolute() / "walkers") if shelved else None,
+        "roles": dict(KINDS[campaign.strategy.kind].roles),
     }
     return Job(
         run_dir=run_dir.absolute(),
@@ -191,7 +207,19 @@ def _elastic(campaign: Campaign) -> Elastic | None:
     return Elastic(asked.min, asked.max, campaign.converge.state_error, within)
 
 
-def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
+def _command(checked: Checked, run_dir: Path, source: Path | None) -> str:
+    """What to repeat in order to go on."""
+    if source is None:
+        return "msgen.run with the same campaign"
+    command = f"msgen-run {source}"
+    if run_dir.parent != Path(checked.campaign.output.directory):
+        command += f" --output-dir {run_dir.parent}"
+    # without them it would be another campaign
+    return command + "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
+
+
+def _reporter(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
+    """The monitor; it shows nothing where there is no command to tell."""
     from msgen.orchestrator.reporting.history import rewind_history
     from msgen.orchestrator.reporting.monitor import Monitor
     from msgen.orchestrator.reporting.progress import Progress
@@ -201,20 +229,23 @@ def _reporter(checked: Checked, run_dir: Path, command: str) -> Reporter:
     molecular = campaign.is_molecular
     header = RunHeader(
         campaign=campaign.name,
-        temperature_K=own_temperature(campaign),
+        temperature_K=campaign.temperature_K,
         kT_kJ_per_mol=checked.system.kT if molecular else None,
         cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
         regions=campaign.spec_states() or {},
     )
     first = _first_reported(run_dir)
     target = campaign.converge.state_error
-    show = Progress(
-        campaign.name,
-        str(run_dir / "results"),
-        command,
-        target_kT=target,
-        history=rewind_history(run_dir, first),
-    )
+    show = None
+    if command is not None:
+        show = Progress(
+            campaign.name,
+            str(run_dir / "results"),
+            command,
+            target_kT=target,
+            history=rewind_history(run_dir, first),
+            overlap=KINDS[campaign.strategy.kind].overlap,
+        )
     return Monitor(
         run_dir,
         header,

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
 from msgen.orchestrator.schema.problems import MISSING, dotted
 from msgen.orchestrator.schema.rules import cv_bounds
-from msgen.orchestrator.schema.source import Source, apply_overrides, read_file
+from msgen.orchestrator.schema.source import Source, apply_overrides, plain, read_file
 from msgen.orchestrator.schema.translate import problems_of
 
 if TYPE_CHECKING:
@@ -59,17 +59,21 @@ class Checked:
     overrides: tuple[str, ...] = ()
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> tuple[Campaign, Source]:
-    """Read a campaign file, with every ``a.b=value`` of `overrides` put in.
+def load(
+    given: Path | Mapping[str, object], overrides: Sequence[str] = ()
+) -> tuple[Campaign, Source]:
+    """Read a campaign file, or take its content, with every ``a.b=value`` of `overrides` put in.
 
     Raises
     ------
     CampaignError
         With all problems of the text at once.
     """
-    source = apply_overrides(read_file(path), overrides)
+    text = Source("campaign", plain(given)) if isinstance(given, Mapping) else read_file(given)
+    source = apply_overrides(text, overrides)
     if "name" not in source.tree:
-        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip("._-")
+        word = "campaign" if isinstance(given, Mapping) else given.stem
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "-", word).lstrip("._-")
         source.tree["name"] = stem or "campaign"
     try:
         return Campaign.parse(source.tree), source
@@ -83,7 +87,7 @@ def load_campaign(path: Path, overrides: Sequence[str] = ()) -> Campaign:
 
 
 def prepare(
-    path: Path,
+    given: Path | Mapping[str, object],
     overrides: Sequence[str] = (),
     *,
     output_dir: Path | None = None,
@@ -93,7 +97,9 @@ def prepare(
 
     Parameters
     ----------
-    path : Path
+    given : Path or mapping
+        The campaign file, or its content; files named in that are relative to the working
+        directory.
     overrides : sequence of str
     output_dir : Path, optional
         Instead of the campaign's ``output.directory``.
@@ -103,9 +109,9 @@ def prepare(
     ------
     CampaignError
     """
-    campaign, source = load(path, overrides)
+    campaign, source = load(given, overrides)
     run_dir = (output_dir or Path(campaign.output.directory)) / campaign.name
-    base_dir = path.resolve().parent
+    base_dir = Path.cwd() if isinstance(given, Mapping) else given.resolve().parent
     checked = check(campaign, base_dir, run_dir=run_dir, resume=resume, source=source)
     return replace(checked, overrides=tuple(overrides))
 
@@ -137,8 +143,6 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
-    from msgen.orchestrator.strategies.common.seed_checks import seed_problems
-    from msgen.orchestrator.strategies.steered.path_checks import exact_path_problems
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
     source = source or Source(campaign.name, {})
@@ -146,8 +150,7 @@ def check(
     try:
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
-        problems += seed_problems(campaign, base_dir, system)
-        problems += exact_path_problems(campaign, system, cvs)
+        problems += campaign.strategy.checks(campaign, base_dir, system, cvs)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error
@@ -158,7 +161,7 @@ def check(
 
 def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:
     from msgen.systems.build import build_system
-    from msgen.systems.build_cvs import build_cvs
+    from msgen.systems.cvs.build import build_cvs
 
     # auto would measure the platforms, and checking asks for one energy only
     spec = campaign.spec_system()

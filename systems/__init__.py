@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from msgen.systems.base import CV, CVSet, System, Walkers
-from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
-from msgen.systems.errors import SpecError
-from msgen.systems.openmm.restraint import Restraint
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from msgen.systems.base import CV, CVSet, System, Walkers
+    from msgen.systems.build import build_system
+    from msgen.systems.cvs.build import build_cvs
+    from msgen.systems.errors import SpecError
+    from msgen.systems.openmm.restraint import Restraint
 
 __all__ = [
     "CV",
@@ -18,3 +22,21 @@ __all__ = [
     "build_cvs",
     "build_system",
 ]
+
+_MODULES = {
+    "CV": "base",
+    "CVSet": "base",
+    "Restraint": "openmm.restraint",
+    "SpecError": "errors",
+    "System": "base",
+    "Walkers": "base",
+    "build_cvs": "cvs.build",
+    "build_system": "build",
+}
+
+
+def __getattr__(name: str) -> object:
+    # when first asked for: a campaign file is checked without torch
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

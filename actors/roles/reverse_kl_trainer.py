@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
-from msgen.actors.base import FIT_DEVICE, Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.context import WorkerContext
+from msgen.actors.roles.trainer import on_device
 from msgen.models import build, load
-from msgen.models.base import ModelState, Reparametrised
+from msgen.models.base import ModelState, Reparametrised, Space
 from msgen.models.training.reverse_kl import EnergyTraining, first_temperature, reverse_kl
 from msgen.systems.base import Array, Walkers
 
@@ -32,10 +31,8 @@ def fit_energy(context: WorkerContext, order: WorkOrder, rng: np.random.Generato
         tree = context.models.tree(order.model_version)
         model = load(ModelState(tree["config"], tree["arrays"]))
     else:
-        spec = dict(context.setup["model"])
-        spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
-        n = context.system.n_dof
-        model = build(spec, n, [False] * n)
+        space = Space((False,) * context.system.n_dof)
+        model = build(on_device(context.setup["model"]), space)
     if not isinstance(model, Reparametrised):
         raise TypeError(f"{type(model).__name__} cannot be trained on an energy")
     if order.model_version < 0:

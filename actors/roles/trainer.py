@@ -16,8 +16,7 @@ from msgen.actors.kernels.base import Mask
 from msgen.actors.orders.fit import FitPayload, FitRecord, FitWindowsPayload
 from msgen.actors.roles.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
-from msgen.models.base import FitReport, GenerativeModel, ModelState
-from msgen.models.registry import KINDS
+from msgen.models.base import FitReport, GenerativeModel, ModelState, Space, Spec
 from msgen.systems.base import Array
 
 HELD_OUT = 0.2
@@ -155,10 +154,8 @@ def _refit(
     """Fit a new version and hold it against the one in use."""
     n_context = len(data.context_periodic)
     data, held = data.split(rng)
-    spec = dict(context.setup["model"])
-    if KINDS[spec["kind"]].trained:
-        spec.setdefault("device", os.environ.get(FIT_DEVICE, "cpu"))
-    new = build(spec, data.x.shape[1], data.periodic, n_context, data.context_periodic)
+    space = Space(tuple(data.periodic), tuple(data.context_periodic))
+    new = build(on_device(context.setup["model"]), space)
     if goes_on and order.model_version >= 0:
         # a model of its own: the one in the context is frozen
         new = load(context.models.state(order.model_version))
@@ -174,7 +171,34 @@ def _refit(
     if not better:
         return _Fitted(new, None, report, gain)
     state = new.state()
+<<<<<<< HEAD
     return _Fitted(load(state), state, report, gain)
+=======
+    carry["model"] = {"config": dict(state.config), "arrays": dict(state.arrays)}
+    return load(ModelState(state.config, state.arrays)), report, carry, gain
+
+
+def on_device(spec: Spec) -> Spec:
+    """The model asked for; on the device that this worker was given, if `device` is left to it."""
+    if spec.get("device") != "auto":
+        return spec
+    return {**spec, "device": os.environ.get(FIT_DEVICE, "cpu")}
+
+
+def _fitted(order: WorkOrder, report: FitReport, carry: Tree, gain: float) -> Segment:
+    return Segment(
+        order.key,
+        carry=carry,
+        counts={
+            "train_loss": report.train_loss,
+            "held_out_loss": report.held_out_loss,
+            "epochs": float(report.epochs),
+            "accepted": float(carry["accepted"]),
+            "gain": gain,
+        },
+        model_version=order.model_version,
+    )
+>>>>>>> main
 
 
 def _previous(context: WorkerContext, order: WorkOrder, n_context: int) -> GenerativeModel | None:

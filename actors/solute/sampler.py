@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.strata import Partition
-from msgen.actors.roles.independence_sampler import Run
+from msgen.actors.roles.independence_run import Run
 from msgen.actors.solute.solute import solute_coordinates, solute_move
 from msgen.systems.base import Walkers
 from msgen.systems.coordinates.representation import Encoding

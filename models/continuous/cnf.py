@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from msgen.models.base import FitReport, ModelState
-from msgen.models.continuous.config import SETTINGS, ContinuousConfig
+from msgen.models.base import FitReport, ModelState, Space
+from msgen.models.continuous.config import ContinuousConfig
 from msgen.models.continuous.model import ContinuousModel
-from msgen.models.continuous.ode_likelihood import DIVERGENCES, OdeLikelihood, log_likelihood
-from msgen.models.kinds import Kind, Space, training_of
-from msgen.models.settings import AT_LEAST_0, Choice
-from msgen.models.training.fitting import Training, minimise
+from msgen.models.continuous.ode_likelihood import OdeLikelihood, log_likelihood
+from msgen.models.training.fitting import minimise
+from msgen.models.training.settings import Fit, Training
 
-CNF_TRAINING = Training(learning_rate=5e-3, batch=256, updates=300)
-"""Few updates: each one solves the ODE and its gradient."""
+UPDATES = 300
+"""Few: each one solves the ODE and its gradient."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CnfConfig(ContinuousConfig):
     """Beside the rest how the likelihood is computed during the fit.
 
@@ -33,11 +32,8 @@ class CnfConfig(ContinuousConfig):
         Weight of ∫|v|²dt / d in the training loss.
     """
 
-    divergence: str = "exact"
-    kinetic: float = 0.01
-    layers: int = 4
-    width: int = 64
-    training: Training = CNF_TRAINING
+    divergence: str
+    kinetic: float
 
 
 class ContinuousFlow(ContinuousModel):
@@ -96,22 +92,30 @@ class ContinuousFlow(ContinuousModel):
         return cls(CnfConfig.from_json(state.config))._restore(state)
 
 
-def _make(space: Space, given: dict[str, Any]) -> ContinuousFlow:
-    training = training_of(given, CNF_TRAINING)
+def build(
+    space: Space,
+    *,
+    layers: int,
+    width: int,
+    steps: int,
+    transform: str,
+    divergence: str,
+    kinetic: float,
+    **fit: Unpack[Fit],
+) -> ContinuousFlow:
+    """One that is not yet fitted."""
     return ContinuousFlow(
         CnfConfig(
-            "cnf", space.dim, space.periodic, space.context_periodic, training=training, **given
+            kind="cnf",
+            dim=space.dim,
+            periodic=space.periodic,
+            context_periodic=space.context_periodic,
+            layers=layers,
+            width=width,
+            steps=steps,
+            transform=transform,
+            divergence=divergence,
+            kinetic=kinetic,
+            training=replace(Training.of(**fit), updates=UPDATES),
         )
     )
-
-
-KIND = Kind(
-    "cnf",
-    {
-        "divergence": Choice(DIVERGENCES, "divergence"),
-        "kinetic": AT_LEAST_0,
-        **SETTINGS,
-    },
-    _make,
-    ContinuousFlow.from_state,
-)

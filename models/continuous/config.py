@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass
 
-from msgen.models.coupling.flow import SCHEMA_VERSION
-from msgen.models.settings import TRAINING, TRANSFORM, Setting, Whole
-from msgen.models.training.fitting import Training
-
-STEPS = 16
-"""Of the Runge–Kutta method, from noise to a sample."""
-_TUPLES = ("periodic", "context_periodic")
+from msgen.models.config import ModelConfig
+from msgen.models.training.settings import Training
 
 
-@dataclass(frozen=True)
-class ContinuousConfig:
+@dataclass(frozen=True, kw_only=True)
+class ContinuousConfig(ModelConfig):
     """What all kinds of continuous flow have in common.
 
     Attributes
@@ -26,41 +19,15 @@ class ContinuousConfig:
     steps : int
         Of the map from noise to samples whose density `log_prob` is.
     transform : str
-        'standardise' or 'whiten', see `msgen.models.coupling.density`.
+        Of the linear columns first, see `msgen.models.training.whitening`.
     """
 
     kind: str
     dim: int
-    periodic: tuple[bool, ...]
     context_periodic: tuple[bool, ...] = ()
-    layers: int = 5
-    width: int = 96
-    steps: int = STEPS
+    layers: int
+    width: int
+    steps: int
+    # states from before there was a choice do not tell
     transform: str = "standardise"
-    training: Training = field(default_factory=Training)
-
-    def to_json(self) -> dict[str, Any]:
-        """As lists and scalars."""
-        out = asdict(self)
-        for key in _TUPLES:
-            out[key] = list(out[key])
-        return {"schema_version": SCHEMA_VERSION, **out}
-
-    @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> Self:
-        """Inverse of `to_json`; keys that are not its own are left alone."""
-        values = {key: config[key] for key in cls.__dataclass_fields__ if key in config}
-        for key in _TUPLES:
-            values[key] = tuple(values[key])
-        values["training"] = Training(**values["training"])
-        return cls(**values)
-
-
-SETTINGS: Mapping[str, Setting] = {
-    "layers": Whole(2),
-    "width": Whole(),
-    "steps": Whole(),
-    "transform": TRANSFORM,
-    **TRAINING,
-}
-"""Keys of `model:` that all kinds of continuous flow have."""
+    training: Training

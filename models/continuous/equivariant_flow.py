@@ -9,11 +9,11 @@ Source: Klein, Krämer and Noé, Equivariant flow matching (2023).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self, Unpack
 
 from torch import Tensor
 
-from msgen.models.base import FitReport, ModelState
+from msgen.models.base import FitReport, ModelState, Space
 from msgen.models.continuous.components import Coupling
 from msgen.models.continuous.config import ContinuousConfig
 from msgen.models.continuous.equivariant_coupling import equivariant_transport
@@ -21,21 +21,21 @@ from msgen.models.continuous.equivariant_units import ParticleUnits
 from msgen.models.continuous.flow_matching import FlowMatching, MatchingConfig
 from msgen.models.continuous.map_likelihood import MapLikelihood
 from msgen.models.continuous.model import Flowing, times
-from msgen.models.kinds import Kind, Space, training_of
 from msgen.models.nets.equivariant_net import PairNet
-from msgen.models.settings import TRAINING, Whole
-from msgen.models.training.fitting import Training, minimise
+from msgen.models.training.fitting import minimise
+from msgen.models.training.settings import Fit, Training
+from msgen.models.validation import no_angles, no_context
 from msgen.systems.errors import SpecError
 
-EQUIVARIANT_TRAINING = Training(
-    learning_rate=1e-2, batch=256, ema=0.995, updates=1000, most_epochs=1000, measured=256
-)
-"""Of flow matching; few updates, as the fits of a campaign go on from one another."""
+UPDATES = 1000
+"""Of flow matching; few, as the fits of a campaign go on from one another."""
+MEASURED = 256
+"""Samples that its loss is reported on."""
 REFINING = Training(learning_rate=3e-3, batch=128, ema=0.98, measured=512)
 """Of the likelihood afterwards: few updates, each some thirty times as dear."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EquivariantConfig(MatchingConfig):
     """Beside the rest the dimension of space, and what follows the matching.
 
@@ -47,13 +47,8 @@ class EquivariantConfig(MatchingConfig):
         Coordinates of one particle, those of each together; they divide `dim`.
     """
 
-    refine: int = 0
-    space: int = 3
-    layers: int = 2
-    width: int = 32
-    steps: int = 4
-    coupling: str = "equivariant"
-    training: Training = EQUIVARIANT_TRAINING
+    refine: int
+    space: int
 
 
 class EquivariantFlow(FlowMatching):
@@ -112,33 +107,40 @@ class EquivariantFlow(FlowMatching):
         return cls(EquivariantConfig.from_json(state.config))._restore(state)
 
 
-def _make(space: Space, given: dict[str, Any]) -> EquivariantFlow:
-    d = given.setdefault("space", 3)
-    if space.dim % d or space.dim < 2 * d:
+def build(
+    variables: Space,
+    *,
+    space: int,
+    layers: int,
+    width: int,
+    steps: int,
+    refine: int,
+    **fit: Unpack[Fit],
+) -> EquivariantFlow:
+    """One that is not yet fitted; SpecError for variables that are no particles."""
+    no_context("equivariant_flow", variables)
+    no_angles("equivariant_flow", variables)
+    if variables.dim % space or variables.dim < 2 * space:
         raise SpecError(
             ("model", "space"),
-            d,
-            f"does not make {space.dim} coordinates into two particles or more",
+            space,
+            f"does not make {variables.dim} coordinates into two particles or more",
             "Write the number of coordinates of one particle, 2 or 3",
         )
-    training = training_of(given, EQUIVARIANT_TRAINING)
+    training = replace(Training.of(**fit), updates=UPDATES, most_epochs=UPDATES, measured=MEASURED)
     return EquivariantFlow(
-        EquivariantConfig("equivariant_flow", space.dim, space.periodic, training=training, **given)
+        EquivariantConfig(
+            kind="equivariant_flow",
+            dim=variables.dim,
+            periodic=variables.periodic,
+            layers=layers,
+            width=width,
+            steps=steps,
+            transform="standardise",
+            interpolant="linear",
+            coupling="equivariant",
+            refine=refine,
+            space=space,
+            training=training,
+        )
     )
-
-
-KIND = Kind(
-    "equivariant_flow",
-    {
-        "space": Whole(2),
-        "layers": Whole(),
-        "width": Whole(),
-        "steps": Whole(),
-        "refine": Whole(0),
-        **TRAINING,
-    },
-    _make,
-    EquivariantFlow.from_state,
-    angles=False,
-    context=False,
-)

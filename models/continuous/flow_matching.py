@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Unpack
 
 from torch import Tensor
 
-from msgen.models.base import FitReport, ModelState
+from msgen.models.base import FitReport, ModelState, Space
 from msgen.models.continuous.components import Coupling
-from msgen.models.continuous.config import SETTINGS, ContinuousConfig
-from msgen.models.continuous.interpolants import (
-    COUPLINGS,
-    PATHS,
-    Interpolant,
-    independent,
-    optimal_transport,
-)
+from msgen.models.continuous.config import ContinuousConfig
+from msgen.models.continuous.interpolants import Interpolant, independent, optimal_transport
 from msgen.models.continuous.matching import MatchingLoss
 from msgen.models.continuous.model import ContinuousModel
-from msgen.models.kinds import Kind, Space, training_of
-from msgen.models.settings import Choice
-from msgen.models.training.fitting import Training, minimise
+from msgen.models.training.fitting import minimise
+from msgen.models.training.settings import Fit, Training
 from msgen.systems.errors import SpecError
 
-MATCHING_TRAINING = Training(
-    learning_rate=5e-3, batch=512, ema=0.995, updates=3000, most_epochs=3000
-)
+UPDATES = 3000
 """More, smaller steps than a likelihood's, the loss being noisy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MatchingConfig(ContinuousConfig):
     """Beside the rest which paths join noise and data.
 
@@ -42,9 +33,8 @@ class MatchingConfig(ContinuousConfig):
         'independent' or 'optimal_transport' within each batch.
     """
 
-    interpolant: str = "linear"
-    coupling: str = "independent"
-    training: Training = MATCHING_TRAINING
+    interpolant: str
+    coupling: str
 
 
 class FlowMatching(ContinuousModel):
@@ -88,34 +78,34 @@ class FlowMatching(ContinuousModel):
         return cls(MatchingConfig.from_json(state.config))._restore(state)
 
 
-def _make(space: Space, given: dict[str, Any]) -> FlowMatching:
-    if given.get("coupling") == "optimal_transport" and space.context_periodic:
-        raise SpecError(
-            ("model", "coupling"),
-            given["coupling"],
-            "would let the noise depend on the label, which its base density does not",
-            "Use independent",
-        )
-    training = training_of(given, MATCHING_TRAINING)
+def build(
+    space: Space,
+    *,
+    layers: int,
+    width: int,
+    steps: int,
+    transform: str,
+    interpolant: str,
+    coupling: str,
+    **fit: Unpack[Fit],
+) -> FlowMatching:
+    """One that is not yet fitted; SpecError for optimal transport with a context."""
+    if coupling == "optimal_transport" and space.context_periodic:
+        what = "would let the noise depend on the label, which its base density does not"
+        raise SpecError(("model", "coupling"), coupling, what, "Use independent")
+    training = replace(Training.of(**fit), updates=UPDATES, most_epochs=UPDATES)
     return FlowMatching(
         MatchingConfig(
-            "flow_matching",
-            space.dim,
-            space.periodic,
-            space.context_periodic,
+            kind="flow_matching",
+            dim=space.dim,
+            periodic=space.periodic,
+            context_periodic=space.context_periodic,
+            layers=layers,
+            width=width,
+            steps=steps,
+            transform=transform,
+            interpolant=interpolant,
+            coupling=coupling,
             training=training,
-            **given,
         )
     )
-
-
-KIND = Kind(
-    "flow_matching",
-    {
-        "interpolant": Choice(PATHS, "path between two samples"),
-        "coupling": Choice(COUPLINGS, "coupling"),
-        **SETTINGS,
-    },
-    _make,
-    FlowMatching.from_state,
-)

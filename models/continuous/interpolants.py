@@ -22,8 +22,6 @@ from msgen.models.base import Array
 from msgen.models.continuous.components import Coupling
 from msgen.models.coupling.splines import wrap
 
-PATHS = ("linear", "trigonometric")
-COUPLINGS = ("independent", "optimal_transport")
 BLOCK = 128
 """Most pairs that are assigned at once: 256 take four times as long and shorten paths by 2 %."""
 

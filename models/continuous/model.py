@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from msgen.models.base import Array
-from msgen.models.continuous.adaptive_ode import AdaptiveFlow
 from msgen.models.continuous.components import Base, Field, Velocity
 from msgen.models.continuous.config import ContinuousConfig
 from msgen.models.coupling.density import Standardised, columns
@@ -73,8 +70,6 @@ class ContinuousModel(TorchModel):
     config : ContinuousConfig
     """
 
-    _tolerance: float | None = None
-
     def __init__(self, config: ContinuousConfig) -> None:
         self.config: ContinuousConfig = config
         self.fitted = False
@@ -90,22 +85,6 @@ class ContinuousModel(TorchModel):
         return Flowing(
             net, StandardBase(config.periodic), config.periodic, config.context_periodic, whiten
         )
-
-    @property
-    def exact(self) -> bool:
-        """Whether `sample` draws from the density that `log_prob` tells, to rounding."""
-        return self._tolerance is None
-
-    def with_tolerance(self, tolerance: float) -> Self:
-        """The same model with the ODE solved adaptively to rtol = atol = `tolerance`.
-
-        Its `sample` and `log_prob` differ by the solver's error, and a row's result depends on the
-        rows beside it: for measuring what that does, not for a Metropolis test. Its `state` is that
-        of the model itself.
-        """
-        out = copy.copy(self)
-        out._tolerance = tolerance
-        return out
 
     def sample(self, n: int, rng: np.random.Generator, context: Array | None = None) -> Array:
         """n draws, shape (n, d); angles in [−π, π). Context has one row, or n."""
@@ -182,9 +161,7 @@ class ContinuousModel(TorchModel):
         out = density.base.log_prob(z) - log_det + density.log_unit
         return torch.where(torch.isfinite(out), out, -torch.inf)
 
-    def _flow(self, field: Field) -> ProbabilityFlow | AdaptiveFlow:
-        if self._tolerance is not None:
-            return AdaptiveFlow(field, self._tolerance)
+    def _flow(self, field: Field) -> ProbabilityFlow:
         return ProbabilityFlow(field, times(self.config.steps))
 
     def _finish(self, v: Tensor) -> Tensor:

@@ -15,8 +15,6 @@ from torchdiffeq import odeint
 
 from msgen.models.continuous.components import Base, Field, Velocity
 
-DIVERGENCES = ("exact", "hutchinson")
-
 
 @dataclass(frozen=True)
 class OdeLikelihood:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.continuous.config import ContinuousConfig
-from msgen.models.continuous.flow_matching import MATCHING_TRAINING
+from msgen.models.continuous.flow_matching import UPDATES
 from msgen.models.continuous.interpolants import Interpolant, independent, optimal_transport
 from msgen.models.continuous.matching import MatchingLoss
 from msgen.models.continuous.model import times
@@ -28,13 +28,17 @@ from msgen.models.coupling.density import Standardised
 from msgen.models.coupling.splines import wrap
 from msgen.models.nets.velocity_net import VelocityNet
 from msgen.models.score.probability_flow import ProbabilityFlow
-from msgen.models.training.fitting import Training, minimise
+from msgen.models.training.fitting import minimise
+from msgen.models.training.settings import Training
 from msgen.models.training.torch_model import chunks
 from msgen.models.training.whitening import TRANSFORMS
 from msgen.models.validation import check_rows, check_weights
 
+TRAINING = Training(learning_rate=5e-3, batch=512, ema=0.995, updates=UPDATES, most_epochs=UPDATES)
+"""That of flow matching by default."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class TransportConfig(ContinuousConfig):
     """What a transport is made of, without its weights.
 
@@ -47,10 +51,15 @@ class TransportConfig(ContinuousConfig):
         Width of ζ half way, in units of the standardised ends; smooths the velocity of few samples.
     """
 
+    kind: str = "transport"
+    layers: int = 5
+    width: int = 96
+    steps: int = 16
+    transform: str = "standardise"
     interpolant: str = "linear"
     coupling: str = "independent"
     noise: float = 0.1
-    training: Training = MATCHING_TRAINING
+    training: Training = TRAINING
 
 
 class _Ends(nn.Module):
@@ -84,7 +93,7 @@ class Transport:
     def between(cls, periodic: Sequence[bool], **settings: Any) -> Transport:
         """A transport of variables, angles where `periodic`; settings as in `TransportConfig`."""
         angles = tuple(bool(p) for p in periodic)
-        return cls(TransportConfig("transport", len(angles), angles, **settings))
+        return cls(TransportConfig(dim=len(angles), periodic=angles, **settings))
 
     @property
     def dim(self) -> int:

@@ -12,24 +12,25 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msgen.models.base import Array, FitReport, ModelState
+from msgen.models.base import Array, FitReport, ModelState, Space
 from msgen.models.coupling.affine_coupling import AffineCoupling, halves
 from msgen.models.coupling.flow import FlowConfig, FlowModel
 from msgen.models.coupling.marginals import Marginals
 from msgen.models.coupling.normal_mixtures import NormalMixtures
-from msgen.models.kinds import Kind, Space, training_of
-from msgen.models.settings import TRAINING, Choice, Whole, Widths
-from msgen.models.training.fitting import Training, minimise
+from msgen.models.training.fitting import minimise
+from msgen.models.training.settings import Auto, Fit, Training
+from msgen.models.validation import no_angles, no_context
 
-COPULA_TRAINING = Training(learning_rate=1e-3, patience=3, stretches=50)
-"""The start is good: a fit is short, and ends when the network begins to learn the samples."""
+STRETCHES = 50
+"""Of rows, some held out whole: a fit is short, and ends when it begins to learn the samples."""
 
 
 class Copula(nn.Module):
@@ -121,8 +122,6 @@ class CopulaFlow(FlowModel):
     _placed = False
 
     def _bijection(self, config: FlowConfig) -> nn.Module:
-        if any(config.periodic) or config.context_periodic:
-            raise ValueError("a copula flow takes neither angles nor a context: use spline_flow")
         return CopulaBijection(config)
 
     def _reset(self, seed: int) -> None:
@@ -202,32 +201,27 @@ class CopulaFlow(FlowModel):
         return restored
 
 
-def _make(space: Space, given: dict[str, Any]) -> CopulaFlow:
-    training = training_of(given, COPULA_TRAINING)
-    given = {"transform": "auto", "bins": 32, **given}
+def build(
+    space: Space,
+    *,
+    transforms: Auto,
+    hidden: Sequence[int],
+    bins: int,
+    transform: str,
+    **fit: Unpack[Fit],
+) -> CopulaFlow:
+    """One that is not yet fitted; SpecError for angles or a context."""
+    no_context("copula_flow", space)
+    no_angles("copula_flow", space)
     return CopulaFlow(
         FlowConfig(
-            "copula_flow",
-            space.dim,
-            space.periodic,
-            space.context_periodic,
-            training=training,
-            **given,
+            kind="copula_flow",
+            dim=space.dim,
+            periodic=space.periodic,
+            transforms=4 if transforms == "auto" else transforms,
+            hidden=tuple(hidden),
+            bins=bins,
+            transform=transform,
+            training=replace(Training.of(**fit), stretches=STRETCHES),
         )
     )
-
-
-KIND = Kind(
-    "copula_flow",
-    {
-        "transforms": Whole(),
-        "hidden": Widths(),
-        "bins": Whole(4),
-        "transform": Choice(("auto", "standardise", "whiten"), "transform of the data"),
-        **TRAINING,
-    },
-    _make,
-    CopulaFlow.from_state,
-    angles=False,
-    context=False,
-)

@@ -3,66 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from msgen.models.base import Array, FitReport, ModelState
+from msgen.models.config import ModelConfig
 from msgen.models.coupling.density import StandardisedDensity
-from msgen.models.kinds import Space, training_of
-from msgen.models.training.fitting import NegativeLogLikelihood, Training, minimise
+from msgen.models.training.fitting import NegativeLogLikelihood, minimise
+from msgen.models.training.settings import Training
 from msgen.models.training.torch_model import TorchModel, chunks
 from msgen.models.training.whitening import TRANSFORMS
 
-SCHEMA_VERSION = 1
 
+@dataclass(frozen=True, kw_only=True)
+class FlowConfig(ModelConfig):
+    """What a flow is made of.
 
-@dataclass(frozen=True)
-class FlowConfig:
-    """What a flow is made of, without its weights."""
+    Attributes
+    ----------
+    transforms : int
+        Layers.
+    hidden : tuple of int
+        Widths of the hidden layers of each.
+    bins : int
+        Pieces of one spline, for kinds that have some.
+    transform : str
+        Of the linear columns first, see `msgen.models.training.whitening`.
+    """
 
     kind: str
     dim: int
-    periodic: tuple[bool, ...]
     context_periodic: tuple[bool, ...] = ()
-    transforms: int = 4
-    hidden: tuple[int, ...] = (64, 64)
-    bins: int = 8
+    transforms: int
+    hidden: tuple[int, ...]
+    bins: int
+    # states from before there was a choice do not tell
     transform: str = "standardise"
-    training: Training = field(default_factory=Training)
-
-    def to_json(self) -> dict[str, Any]:
-        """As lists and scalars."""
-        out = asdict(self)
-        for key in ("periodic", "context_periodic", "hidden"):
-            out[key] = list(out[key])
-        return {"schema_version": SCHEMA_VERSION, **out}
-
-    @classmethod
-    def from_json(cls, config: Mapping[str, Any]) -> FlowConfig:
-        """Inverse of `to_json`; keys that are not its own are left alone."""
-        values = {key: config[key] for key in cls.__dataclass_fields__ if key in config}
-        for key in ("periodic", "context_periodic", "hidden"):
-            values[key] = tuple(values[key])
-        values["training"] = Training(**values["training"])
-        return cls(**values)
-
-
-def flow_config(kind: str, space: Space, given: dict[str, Any]) -> FlowConfig:
-    """The config of a flow on `space` with the checked settings `given`."""
-    training = training_of(given, Training())
-    return FlowConfig(
-        kind=kind,
-        dim=space.dim,
-        periodic=space.periodic,
-        context_periodic=space.context_periodic,
-        training=training,
-        **given,
-    )
+    training: Training
 
 
 class FlowModel(TorchModel):
@@ -144,7 +125,7 @@ class FlowModel(TorchModel):
         return y, log_q
 
     @classmethod
-    def from_state(cls, state: ModelState) -> FlowModel:
+    def from_state(cls, state: ModelState) -> Self:
         """The model `state` was taken from."""
         return cls(FlowConfig.from_json(state.config))._restore(state)
 

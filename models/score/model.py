@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from msgen.models.base import Array, FitReport, ModelState
+from msgen.models.base import Array, FitReport, ModelState, Space
 from msgen.models.coupling.density import Standardised
 from msgen.models.coupling.splines import wrap
-from msgen.models.kinds import Kind
 from msgen.models.nets.score_net import ScoreNet
-from msgen.models.score.config import SETTINGS, STEPS, ScoreConfig, score_config
+from msgen.models.score.config import STEPS, ScoreConfig
 from msgen.models.score.field import ScoreField
 from msgen.models.score.loss import DenoisingLoss, denoising_bound
 from msgen.models.score.noise import Noise
 from msgen.models.score.probability_flow import ProbabilityFlow, RungeKutta
 from msgen.models.score.samplers import Guided, heun, reverse_sde
 from msgen.models.training.fitting import minimise
+from msgen.models.training.settings import Auto, Fit, Training
 from msgen.models.training.torch_model import TorchModel, chunks
 from msgen.models.validation import check_rows
+from msgen.systems.errors import SpecError
+
+UPDATES = 4000
+"""More, smaller steps than a flow's, the loss being noisy."""
 
 
 class _Scored(Standardised):
@@ -54,11 +60,6 @@ class ScoreModel(TorchModel):
         with torch.random.fork_rng(devices=[]):
             self._density: _Scored = _Scored(config).double()
         self._reset(0)
-
-    @property
-    def exact(self) -> bool:
-        """Whether `sample` draws from the density that `log_prob` tells, to rounding."""
-        return self.config.sampler == "ode"
 
     def sample(
         self,
@@ -172,7 +173,7 @@ class ScoreModel(TorchModel):
 
     def _log_density(self, y: Tensor, context: Tensor | None) -> Tensor:
         density, field = self._density, ScoreField(self._density.net)
-        steps = self.config.steps if self.exact else None
+        steps = self.config.steps if self.config.sampler == "ode" else None
         flow = ProbabilityFlow(field, field.net.noise.levels(steps or STEPS["ode"]))
         label = field.embed(density.context_features(context), len(y))
         z, log_det = flow.pull((y - density.loc) / density.scale, label)
@@ -213,9 +214,37 @@ class ScoreModel(TorchModel):
         self._density.net.reset(torch.Generator().manual_seed(seed))
 
 
-KIND = Kind(
-    "score",
-    SETTINGS,
-    lambda space, given: ScoreModel(score_config(space, given)),
-    ScoreModel.from_state,
-)
+def build(
+    space: Space,
+    *,
+    noise: str,
+    layers: int,
+    width: int,
+    sampler: str,
+    steps: Auto,
+    churn: float,
+    unconditional: float,
+    **fit: Unpack[Fit],
+) -> ScoreModel:
+    """One that is not yet fitted; SpecError for settings that do not fit the space."""
+    if noise == "vp" and any(space.periodic):
+        what = "cannot noise a periodic variable: an angle has no scale to shrink"
+        raise SpecError(("model", "noise"), noise, what, "Use edm or ve")
+    if unconditional and not space.context_periodic:
+        what = "has no meaning for a model without a context"
+        raise SpecError(("model", "unconditional"), unconditional, what, "Leave it out")
+    return ScoreModel(
+        ScoreConfig(
+            dim=space.dim,
+            periodic=space.periodic,
+            context_periodic=space.context_periodic,
+            noise=noise,
+            layers=layers,
+            width=width,
+            sampler=sampler,
+            steps=None if steps == "auto" else steps,
+            churn=churn,
+            unconditional=unconditional,
+            training=replace(Training.of(**fit), updates=UPDATES, most_epochs=UPDATES),
+        )
+    )

@@ -19,7 +19,6 @@ from torch import Tensor
 
 from msgen.models.base import Array
 
-KINDS = ("edm", "vp", "ve")
 RHO = 7.0
 """Karras' exponent: levels are spaced evenly in σ^{1/ρ}."""
 P_MEAN, P_STD = -0.5, 1.2

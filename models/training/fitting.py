@@ -17,59 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from msgen.models.base import FitReport
-
-AUTO_UPDATES = 600
-"""Gradient steps a flow gets by itself."""
-
-MAX_AUTO_EPOCHS = 200
-MAX_HELD_OUT = 4096
-
-
-@dataclass(frozen=True)
-class Training:
-    """How a density is fitted.
-
-    Attributes
-    ----------
-    learning_rate : float
-        Peak rate; warmed up over the first 5 % of the updates, then a cosine down to 1 % of it.
-    batch : int
-        Samples per update.
-    epochs : int or None
-        Most passes over the data; None: as many as make `updates` updates.
-    patience : int or None
-        Epochs without a better held-out loss before stopping; None: a quarter of `epochs`.
-    ema : float
-        Decay of the exponential moving average of the weights, in [0, 1); 0 switches it off.
-    held_out : float
-        Fraction of the data that is never trained on.
-    stretches : int
-        In how many stretches of rows the held-out ones are chosen from; 0: row by row. Rows of one
-        walker resemble each other, and say nothing of what others would see.
-    clip : float
-        Bound on the norm of the gradient.
-    device : str
-        'cpu', 'cuda' or 'auto' (cuda where there is one). Repeats are bit-exact on the cpu only.
-    updates : int
-        Gradient steps that `epochs=None` aims at.
-    most_epochs : int
-        Bound on what `epochs=None` may come to, for few data.
-    measured : int
-        Most samples of either side that a loss is reported on.
-    """
-
-    learning_rate: float = 5e-3
-    batch: int = 256
-    epochs: int | None = None
-    patience: int | None = None
-    ema: float = 0.98
-    held_out: float = 0.1
-    stretches: int = 0
-    clip: float = 5.0
-    device: str = "cpu"
-    updates: int = AUTO_UPDATES
-    most_epochs: int = MAX_AUTO_EPOCHS
-    measured: int = MAX_HELD_OUT
+from msgen.models.training.settings import Training
 
 
 class Objective(Protocol):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from msgen.models.base import Array, FitReport, ModelState
+from msgen.models.base import Array, FitReport, Json, ModelState
 from msgen.models.coupling.density import Standardised
-from msgen.models.training.fitting import Training
+from msgen.models.training.settings import Training
 from msgen.models.validation import check_length, check_rows, check_weights
 
 CHUNK = 16384
@@ -29,7 +29,7 @@ class TorchConfig(Protocol):
     @property
     def training(self) -> Training: ...
 
-    def to_json(self) -> dict[str, Any]: ...
+    def to_json(self) -> dict[str, Json]: ...
 
 
 class TorchModel:

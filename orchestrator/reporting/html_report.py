@@ -8,15 +8,15 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from msgen.orchestrator.base import Estimate, ProfileEstimate
+from msgen.orchestrator.base import ProfileEstimate
 from msgen.orchestrator.reporting.export import export
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.plot_history import history_figure
-from msgen.orchestrator.reporting.plots import png, surface_figure
+from msgen.orchestrator.reporting.plots import drawable, png, surface_figure
 from msgen.orchestrator.reporting.progress import (
     REFERENCE,
     UNKNOWN,
@@ -73,11 +73,6 @@ def write_report(run_dir: Path, target_kT: float | None = None) -> Path:
     return page
 
 
-def drawable(estimate: Estimate) -> bool:
-    """Whether there is a surface to draw: more than one bin, and one of them visited."""
-    return estimate.f_kT.size > 1 and bool((estimate.f_kT == estimate.f_kT).any())
-
-
 def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
     """An HTML table; the first column holds names, the others right-aligned values."""
     out = ["<table>"]
@@ -110,25 +105,14 @@ def _about_profile(told: ProfileEstimate) -> str:
     )
 
 
-def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
-    header, estimate, cost = result.header, result.estimate, result.cost
-    title = html.escape(header.campaign)
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-    word = f'<strong class="{result.status}">{result.status}</strong>'
-    parts = [
-        f"{head}<style>{_STYLE}</style></head><body>",
-        f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
-    ]
-    warnings = warnings_of(result, EventLog(run_dir / "events.jsonl").read())
-    if warnings:
-        items = "".join(f"<li>{html.escape(w)}</li>" for w in warnings)
-        parts.append(f'<div class="warn"><strong>Warnings</strong><ul>{items}</ul></div>')
-    kT = header.kT_kJ_per_mol
+def states_table(result: Result) -> str:
+    """ΔF ± error of every state, in kT and, where the system has a temperature, in kJ/mol."""
+    kT = result.header.kT_kJ_per_mol
     columns = ["state", "ΔF / kT", "± / kT"]
     columns += [] if kT is None else ["ΔF / kJ/mol", "± / kJ/mol"]
-    values = state_values(estimate.states)
+    values = state_values(result.estimate.states)
     rows = []
-    for name, state in estimate.states.items():
+    for name, state in result.estimate.states.items():
         cells = [name]
         if values[name] in (REFERENCE, UNKNOWN):
             rows.append([name, values[name]])
@@ -138,24 +122,62 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
                 "–" if v is None else f"{scale * v:.3f}" for v in (state.f_kT, state.stderr_kT)
             ]
         rows.append(cells)
-    parts.append("<h2>Free energies of the states</h2>" + _table(rows, columns))
-    parts.append("<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>")
+    return _table(rows, columns)
+
+
+def figure_html(title: str, content: bytes) -> str:
+    """A PNG inside the page."""
+    code = base64.b64encode(content).decode()
+    return f'<img alt="{title}" src="data:image/png;base64,{code}">'
+
+
+def _list(items: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
+
+
+def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
+    title = html.escape(result.header.campaign)
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    word = f'<strong class="{result.status}">{result.status}</strong>'
+    parts = [
+        f"{head}<style>{_STYLE}</style></head><body>",
+        f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
+        *_told(run_dir, result),
+        *_drawn(result, figures),
+        *_spent(result),
+        *_about(run_dir, result),
+    ]
+    return "\n".join([*parts, "</body></html>", ""])
+
+
+def _told(run_dir: Path, result: Result) -> Iterator[str]:
+    """Warnings, free energies and what is unmet."""
+    estimate = result.estimate
+    warnings = warnings_of(result, EventLog(run_dir / "events.jsonl").read())
+    if warnings:
+        yield f'<div class="warn"><strong>Warnings</strong>{_list(warnings)}</div>'
+    yield "<h2>Free energies of the states</h2>" + states_table(result)
+    yield "<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>"
     partition_function = log_z(estimate)
     if partition_function:
-        parts.append(f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>")
+        yield f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>"
     if estimate.unmet:
-        items = "".join(f"<li>{html.escape(u)}</li>" for u in estimate.unmet)
-        parts.append(f"<h2>Criteria not met</h2><ul>{items}</ul>")
+        yield f"<h2>Criteria not met</h2>{_list(estimate.unmet)}"
+
+
+def _drawn(result: Result, figures: Mapping[str, bytes]) -> Iterator[str]:
     titles = {"free_energy.png": "Free-energy surface", "convergence.png": "Convergence"}
     for name, content in figures.items():
-        code = base64.b64encode(content).decode()
-        parts.append(
-            f'<h2>{titles[name]}</h2><img alt="{titles[name]}" src="data:image/png;base64,{code}">'
-        )
-        if name == "free_energy.png" and estimate.profile is not None:
-            parts.append(f"<p>{html.escape(_about_profile(estimate.profile))}</p>")
-    shown = {k: v for k, v in estimate.diagnostics.items() if k != "warnings"}
-    parts.append("<h2>Diagnostics</h2>" + _table(_flat(shown)))
+        yield f"<h2>{titles[name]}</h2>{figure_html(titles[name], content)}"
+        if name == "free_energy.png" and result.estimate.profile is not None:
+            yield f"<p>{html.escape(_about_profile(result.estimate.profile))}</p>"
+
+
+def _spent(result: Result) -> Iterator[str]:
+    """Diagnostics and cost."""
+    cost = result.cost
+    shown = {k: v for k, v in result.estimate.diagnostics.items() if k != "warnings"}
+    yield "<h2>Diagnostics</h2>" + _table(_flat(shown))
     spent = [
         ("rounds", str(cost.rounds)),
         ("energy evaluations", f"{cost.energy_evaluations:,}"),
@@ -164,19 +186,23 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         ("training (worker time)", duration(cost.training_s)),
         ("loop", f"{duration(cost.overhead_s)}, {overhead(cost)}"),
     ]
-    parts.append("<h2>Cost</h2>" + _table(spent))
+    yield "<h2>Cost</h2>" + _table(spent)
+
+
+def _about(run_dir: Path, result: Result) -> Iterator[str]:
+    """Provenance and the campaign itself."""
+    header = result.header
     about: list[tuple[str, str]] = []
     if header.temperature_K is not None:
         about.append(("temperature", f"{header.temperature_K:g} K"))
-    if kT is not None:
-        about.append(("kT", f"{kT:.4f} kJ/mol"))
+    if header.kT_kJ_per_mol is not None:
+        about.append(("kT", f"{header.kT_kJ_per_mol:.4f} kJ/mol"))
     provenance = run_dir / "provenance.json"
     if provenance.is_file():
         about += _flat(json.loads(provenance.read_text(encoding="utf-8")))
-    parts.append("<h2>Provenance</h2>" + _table(about))
+    yield "<h2>Provenance</h2>" + _table(about)
     resolved = run_dir / RESOLVED
     if resolved.is_file():
         text = html.escape(resolved.read_text(encoding="utf-8"))
-        parts.append(f"<h2>Campaign</h2><details><summary>all values</summary><pre>{text}</pre>")
-        parts.append("</details>")
-    return "\n".join([*parts, "</body></html>", ""])
+        yield f"<h2>Campaign</h2><details><summary>all values</summary><pre>{text}</pre>"
+        yield "</details>"

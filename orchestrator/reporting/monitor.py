@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgen.orchestrator.base import Reporter, RoundInfo, Status
 from msgen.orchestrator.reporting.history import HistoryPoint, append_history, rewind_history
-from msgen.orchestrator.reporting.html_report import drawable, write_report
-from msgen.orchestrator.reporting.plots import png, surface_figure
+from msgen.orchestrator.reporting.html_report import write_report
+from msgen.orchestrator.reporting.plots import drawable, png, surface_figure
 from msgen.orchestrator.reporting.results import (
     Result,
     ResultStatus,

@@ -20,7 +20,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MultipleLocator
 
 from msgen.actors.cv_space.strata import Partition
-from msgen.orchestrator.base import Array, ProfileEstimate
+from msgen.orchestrator.base import Array, Estimate, ProfileEstimate
 from msgen.orchestrator.reporting.results import CVInfo, Result
 
 STATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -28,6 +28,18 @@ _UNSEEN = "#e6e6e6"
 _CEILING_KT = 25.0
 _GREEK = {"phi": "φ", "psi": "ψ", "omega": "ω", "chi": "χ", "theta": "θ", "xi": "ξ"}
 _GREEK |= {f"chi{i}": f"χ{i}" for i in range(1, 6)}
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows wherever it is a cell's value, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self, 100)
+
+
+def drawable(estimate: Estimate) -> bool:
+    """Whether there is a surface to draw: more than one bin, and one of them visited."""
+    return estimate.f_kT.size > 1 and bool(np.isfinite(estimate.f_kT).any())
 
 
 def png(figure: Figure, dpi: float = 150) -> bytes:
@@ -187,13 +199,13 @@ def surface_figure(result: Result) -> Figure:
     axes = [np.asarray(estimate.axes[c.name]) * _scale(c) for c in cvs]
     title = f"{result.header.campaign} · {result.status}"
     if len(cvs) == 1:
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        figure = Drawing(figsize=(6.4, 4.2), layout="constrained")
         _line_panel(figure.add_subplot(), result, axes[0])
         figure.suptitle(title)
         return figure
     if len(cvs) > 2:
         return _pairs_figure(result, axes, title)
-    figure = Figure(figsize=(11.5, 4.8), layout="constrained")
+    figure = Drawing(figsize=(11.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     top = _ceiling(estimate.f_kT)
     _map(figure, left, axes, estimate.f_kT, top, "viridis", "F / kT")
@@ -269,7 +281,7 @@ def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:
 def _pairs_figure(result: Result, axes: Sequence[Array], title: str) -> Figure:
     cvs, f, err = result.header.cvs, result.estimate.f_kT, result.estimate.stderr_kT
     n = len(cvs)
-    figure = Figure(figsize=(3.2 * n + 0.8, 2.8 * n), layout="constrained")
+    figure = Drawing(figsize=(3.2 * n + 0.8, 2.8 * n), layout="constrained")
     grid = figure.subplots(n, n)
     for i in range(n):
         for j in range(n):

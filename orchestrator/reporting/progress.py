@@ -102,7 +102,7 @@ def overhead(cost: Cost) -> str:
     return f"overhead {share:.1f} % of wall"
 
 
-def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
+def _facts(info: RoundInfo, remaining_s: float | None, overlap: str) -> list[tuple[str, str]]:
     found = info.estimate.diagnostics
     rates = [
         f"{move} {rate:.2f}"
@@ -124,7 +124,7 @@ def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
         ("model", f"v{info.model_version}" if info.model_version >= 0 else "none yet"),
         ("acceptance", ", ".join(rates) or "–"),
         ("ESS", f"{ess:.0f}" if known else "–"),
-        *_transitions(found),
+        *_transitions(found, overlap),
         *[("ln Z", known) for known in [log_z(info.estimate)] if known],
         ("energy evaluations", count(info.cost.energy_evaluations)),
         ("wall", duration(info.cost.wall_s)),
@@ -132,7 +132,7 @@ def _facts(info: RoundInfo, remaining_s: float | None) -> list[tuple[str, str]]:
     ]
 
 
-def _transitions(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _transitions(found: Mapping[str, Any], overlap: str) -> list[tuple[str, str]]:
     """Round trips, or how well works or windows overlap where no replica goes everywhere."""
     trips = found.get("round_trips")
     if isinstance(trips, int) and trips > 0:
@@ -142,17 +142,12 @@ def _transitions(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         for value in dict(found.get("overlap") or {}).values()
         if isinstance(value, (int, float)) and math.isfinite(value)
     ]
-    what = "worst overlap of works"
-    if "umbrella" in found:
-        what = "worst overlap of windows"
-    elif "tempering" in found:
-        what = "worst acceptance between temperatures"
-    return [(what, f"{min(overlaps):.2f}")] if overlaps else []
+    return [(overlap, f"{min(overlaps):.2f}")] if overlaps else []
 
 
-def plain_line(info: RoundInfo, remaining_s: float | None) -> str:
+def plain_line(info: RoundInfo, remaining_s: float | None, overlap: str) -> str:
     """One round as one line, for logs."""
-    facts = dict(_facts(info, remaining_s))
+    facts = dict(_facts(info, remaining_s, overlap))
     states = "; ".join(f"{n} {v}" for n, v in state_values(info.estimate.states).items())
     parts = [
         f"round {facts.pop('round')} {facts.pop('phase')}",
@@ -164,10 +159,10 @@ def plain_line(info: RoundInfo, remaining_s: float | None) -> str:
     return " · ".join(parts)
 
 
-def live_block(campaign: str, info: RoundInfo, remaining_s: float | None) -> Panel:
+def live_block(campaign: str, info: RoundInfo, remaining_s: float | None, overlap: str) -> Panel:
     """One round as the block that a terminal shows."""
     facts = Table.grid(padding=(0, 2))
-    for name, value in _facts(info, remaining_s):
+    for name, value in _facts(info, remaining_s, overlap):
         facts.add_row(Text(name, style="dim"), Text(value))
     states = Table(box=None, padding=(0, 2), show_edge=False)
     states.add_column("state")
@@ -230,6 +225,8 @@ class Progress:
         Rounds before this process, of a resumed run.
     console : rich.console.Console, optional
         Standard output by default.
+    overlap : str
+        What the overlaps in the diagnostics are of, see `StrategyKind`.
     """
 
     def __init__(
@@ -240,11 +237,13 @@ class Progress:
         target_kT: float | None = None,
         history: Sequence[HistoryPoint] = (),
         console: Console | None = None,
+        overlap: str = "worst overlap of works",
     ) -> None:
         self._campaign, self._results, self._resume = campaign, results, resume_command
         self._target = target_kT
         self._history = list(history)
         self._console = console or Console(highlight=False, soft_wrap=True)
+        self._overlap = overlap
         self._live: Live | None = None
         self._last: RoundInfo | None = None
 
@@ -254,9 +253,9 @@ class Progress:
         self._last = info
         remaining = time_to_convergence(self._history, self._target)
         if not self._console.is_terminal:
-            self._console.print(Text(plain_line(info, remaining)), soft_wrap=True)
+            self._console.print(Text(plain_line(info, remaining, self._overlap)), soft_wrap=True)
             return
-        block = live_block(self._campaign, info, remaining)
+        block = live_block(self._campaign, info, remaining, self._overlap)
         if self._live is None:
             self._live = Live(block, console=self._console, auto_refresh=False)
             self._live.start()

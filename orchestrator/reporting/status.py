@@ -69,6 +69,7 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
     found = [str(w) for w in result.estimate.diagnostics.get("warnings", ())]
     for name, times in dict(result.estimate.diagnostics.get("isomers_left_out") or {}).items():
         found.append(f"not the same molecule, left out ({times} times): {name}")
+    found += [other_plugin(e) for e in events if e["event"] == "plugin"]
     lost = [e for e in events if e["event"] == "failure"]
     if lost:
         cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]
@@ -78,3 +79,9 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
             "the budget was spent before every criterion held: the errors may not cover yet"
         )
     return found
+
+
+def other_plugin(told: Mapping[str, Any]) -> str:
+    """A ``plugin`` event, in words."""
+    kind = f"{told['name']} ({told['group']})"
+    return f"the run began with {kind} of {told['was']} and goes on with {told['now']}"

@@ -9,6 +9,7 @@ Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
 - ``failure`` (order, kind, cause, retryable), ``retry`` (order, attempt), ``duplicate`` (order)
 - ``deadline`` (order, after_s: its worker is given up), ``spare`` (order: late, given to an idle
   worker as well), ``spare_lost`` (order, kind, cause: another worker has it)
+- ``plugin`` (group, name, was, now: a resume with another version of what brings it)
 - ``workers`` (now, was, nodes), ``not_started`` (node, cause)
 """
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import platform as machine
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.layout_versions import admit
+from msgen.systems.plugins import Plugin
 
 SCHEMA_VERSION = 1
 FILE = "provenance.json"
@@ -49,7 +51,13 @@ def read(run_dir: Path) -> dict[str, Any]:
 
 
 def write(
-    run_dir: Path, *, campaign: str, seed: int, platform: str | None, deterministic: bool
+    run_dir: Path,
+    *,
+    campaign: str,
+    seed: int,
+    platform: str | None,
+    deterministic: bool,
+    plugins: Sequence[Plugin] = (),
 ) -> dict[str, Any]:
     """Write ``provenance.json``; versions of earlier starts that differed are kept in it.
 
@@ -62,6 +70,8 @@ def write(
         OpenMM platform chosen for this run, None for an analytic system.
     deterministic : bool
         Of the system on that platform.
+    plugins : sequence of Plugin
+        Whose code the campaign runs; a file without any is as it always was.
 
     Raises
     ------
@@ -72,7 +82,7 @@ def write(
     if before:
         writer = before.get("versions", {}).get("msgen")
         admit({**before, "msgen": writer}, SCHEMA_VERSION, {}, run_dir / FILE)
-    now = versions()
+    now = versions() | {plugin.distribution: plugin.version for plugin in plugins}
     earlier = list(before.get("earlier_versions", []))
     if before.get("versions", now) != now:
         earlier.append(before["versions"])
@@ -92,5 +102,30 @@ def write(
         "earlier_versions": earlier,
         "machine": {"system": machine.platform(), "processor": machine.machine()},
     }
+    if plugins:
+        record["plugins"] = [
+            {key: getattr(plugin, key) for key in ("group", "name", "distribution", "version")}
+            for plugin in plugins
+        ]
     write_atomic(run_dir / FILE, json.dumps(record, indent=1) + "\n")
     return record
+
+
+def changes(before: Mapping[str, Any], plugins: Sequence[Plugin]) -> Iterator[tuple[Plugin, str]]:
+    """Plug-ins that the run in hand knew in another version, and who brought them then.
+
+    Parameters
+    ----------
+    before : Mapping
+        What `provenance.json` was.
+    plugins : sequence of Plugin
+        Those of now.
+    """
+    known = {
+        (then["group"], then["name"]): f"{then['distribution']} {then['version']}"
+        for then in before.get("plugins", ())
+    }
+    for plugin in plugins:
+        was = known.get((plugin.group, plugin.name), plugin.brought_by)
+        if was != plugin.brought_by:
+            yield plugin, was

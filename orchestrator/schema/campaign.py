@@ -7,15 +7,14 @@ plain dicts in internal units.
 
 from __future__ import annotations
 
-import copy
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.baseline_rules import tempering_spec
 from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
 from msgen.orchestrator.schema.particles import DEFAULT_KT
 from msgen.orchestrator.schema.quantities import (
@@ -27,15 +26,13 @@ from msgen.orchestrator.schema.quantities import (
     Wall,
     problem,
 )
-from msgen.orchestrator.schema.strategies import (
-    FlowMCMC,
-    Local,
-    Metadynamics,
-    ParallelTempering,
-    StrategySpec,
-    Umbrella,
-)
 from msgen.orchestrator.schema.systems import MOLECULAR_KINDS, Molecular, SystemSpec
+from msgen.orchestrator.strategies.base import StrategySection
+from msgen.orchestrator.strategies.registry import KINDS
+from msgen.systems.plugins import PluginError
+
+if TYPE_CHECKING:
+    from msgen.models.base import Json
 
 REST = "rest"
 """The state that holds whatever no named state holds."""
@@ -54,6 +51,8 @@ def _whole(value: object) -> object:
 
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
+
+StrategySpec = Annotated[StrategySection, KindOf(KINDS, lambda kind: kind.section)]
 
 
 class ReplicaRange(Section):
@@ -169,8 +168,7 @@ class Campaign(Section):
     def _fill_in(cls, data: Any) -> Any:
         """Defaults that depend on the system or the strategy.
 
-        Molecules take langevin, potentials hmc; umbrella windows have four walkers each and a
-        score model.
+        Molecules take langevin, potentials hmc.
         """
         if not isinstance(data, dict):
             return data
@@ -181,12 +179,7 @@ class Campaign(Section):
         if "local" not in strategy:
             kind = "langevin" if system.get("kind") in MOLECULAR_KINDS else "hmc"
             out["strategy"] = {**strategy, "local": {"kind": kind}}
-        if strategy.get("kind") == "umbrella":
-            out.setdefault("replicas", 4)
-            out.setdefault("model", {"kind": "score"})
-        if strategy.get("kind") == "parallel_tempering":
-            out.setdefault("replicas", 8)
-        return out
+        return {**_defaults_of(strategy.get("kind")), **out}
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -221,9 +214,19 @@ class Campaign(Section):
     @property
     def uses_model(self) -> bool:
         """Whether anything is ever fitted."""
-        by_hand = isinstance(self.strategy, Umbrella) and self.strategy.seeds == "neighbour"
-        plain = isinstance(self.strategy, Local | Metadynamics | ParallelTempering)
-        return not plain and not by_hand
+        return self.strategy.uses_model
+
+    @property
+    def temperature_K(self) -> float | None:
+        """None for a system without units."""
+        return float(self.system.temperature) if isinstance(self.system, Molecular) else None
+
+    @property
+    def own_step(self) -> tuple[float, float]:
+        """Time step and friction where the strategy leaves them to the system."""
+        if isinstance(self.system, Molecular):
+            return self.system.timestep, self.system.friction
+        return _ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION
 
     @property
     def stride(self) -> int:
@@ -264,9 +267,9 @@ class Campaign(Section):
             for state, region in self.states.items()
         }
 
-    def spec_model(self) -> dict[str, Any]:
-        """The generative model; what is 'auto' is not there."""
-        return {k: v for k, v in self.model.model_dump().items() if v != "auto"}
+    def spec_model(self) -> dict[str, Json]:
+        """The generative model, every setting of it."""
+        return self.model.spec()
 
     def spec_strategy(self) -> dict[str, Any]:
         """The strategy, floats in internal units.
@@ -277,38 +280,15 @@ class Campaign(Section):
         and any other `path.timestep` may be 'auto'. The path of a solute is `solute_path`, floats
         throughout.
         """
-        spec: dict[str, Any] = copy.deepcopy(self.strategy.model_dump())
-        local, path = spec["local"], spec.get("path") or {}
-        own = (_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION)
-        if isinstance(self.system, Molecular):
-            own = (self.system.timestep, self.system.friction)
-            if path.get("scheme") == "extended":
-                path["timestep"] = _or(path["timestep"], _or(local["timestep"], own[0]))
-        if "timestep" in local:
-            local["timestep"] = _or(local["timestep"], own[0])
-            local["friction"] = _or(local["friction"], own[1])
-        if isinstance(self.strategy, FlowMCMC):
-            # by another name: the pushes of `explore` are no such paths
-            spec["solute_path"] = spec.pop("path")
-            for key, default in zip(("timestep", "friction"), own, strict=True):
-                if path:
-                    path[key] = _or(path[key], local.get(key, default))
-        for section in (path, spec):
-            if isinstance(section.get("width"), float):
-                section["width"] = dict.fromkeys(self.cvs, section["width"])
-        if isinstance(self.strategy, ParallelTempering):
-            spec.update(tempering_spec(self, self.strategy))
-        if isinstance(self.strategy, Umbrella):
-            own_moves = 0 if self.is_molecular else 1
-            if spec["global_steps"] == "auto":
-                spec["global_steps"] = own_moves if spec["seeds"] == "model" else 0
-            if spec["coordinates"] == "auto":
-                spec["coordinates"] = "internal" if self.is_molecular else "cartesian"
-        return spec
+        return self.strategy.spec(self)
 
 
-def _or(value: float | str, default: float) -> float:
-    return default if isinstance(value, str) else value
+def _defaults_of(kind: object) -> dict[str, Any]:
+    """What the other sections are by default with this kind of strategy."""
+    try:
+        return dict(KINDS[kind].section.defaults) if isinstance(kind, str) else {}
+    except (KeyError, PluginError):  # told where the section is read
+        return {}
 
 
 def _kT_of(tree: dict[str, Any]) -> float | None:

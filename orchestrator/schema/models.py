@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from msgen.models.registry import KINDS, ModelKind
+from msgen.orchestrator.schema.kinds import KindOf
+from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoSteps, Section
+from msgen.orchestrator.schema.targets import DW4, LJ13
+from msgen.systems.plugins import PluginError
+
+if TYPE_CHECKING:
+    from msgen.models.base import Json
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.base import ModelUse
 
 Hidden = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 
 
-class _Model(Section):
-    """What a kind of model can hold; `msgen.models.kinds.Kind` says the same."""
+class ModelSection(Section):
+    """The `model:` section of one kind: its settings and their defaults, and what it can.
+
+    The only place where settings are checked and have defaults. A plug-in derives from it, with a
+    field ``kind: Literal["its_name"]``.
+    """
+
+    if TYPE_CHECKING:  # a field of each kind, at its own place among the others
+
+        @property
+        def kind(self) -> str: ...
 
     angles: ClassVar[bool] = True
-    """Periodic variables."""
+    """Whether it can hold periodic variables."""
     context: ClassVar[bool] = True
-    """A condition."""
+    """Whether it can hold a density for each value of a label."""
     on_energy: ClassVar[bool] = False
-    """Training on an energy; `msgen.models.base.Reparametrised` is what it takes."""
+    """Whether it can be trained on an energy, as a `msgen.models.base.Reparametrised` can."""
+    bijective: ClassVar[bool] = False
+    """Whether it is a `msgen.models.base.Bijective`."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it draws from the very density that it tells, as a Metropolis test needs."""
+        return True
+
+    def problems(self, campaign: Campaign, use: ModelUse) -> Iterator[Problem]:
+        """What does not agree with the rest of the campaign, in the order of the file."""
+        if use.exact and not self.exact:
+            what = "draws from another density than it tells, and a Metropolis test needs it"
+            yield Problem(("model", "kind"), self.kind, what, "Take spline_flow")
+
+    def spec(self) -> dict[str, Json]:
+        """All of it as a plain mapping, which workers build the model of."""
+        return self.model_dump()
 
 
-class _Fitted(_Model):
+class _Fitted(ModelSection):
     learning_rate: float = Field(default=5e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=256, ge=1)
@@ -39,6 +76,7 @@ class _Fitted(_Model):
 
 class _Coupling(_Fitted):
     on_energy: ClassVar[bool] = True
+    bijective: ClassVar[bool] = True
     transforms: AutoSteps = "auto"
     """Layers; auto: 2 for two CVs one of which is an angle, else 4."""
     hidden: Hidden = Field(default_factory=lambda: [64, 64])
@@ -68,6 +106,7 @@ class CopulaFlow(_Fitted):
 
     angles: ClassVar[bool] = False
     context: ClassVar[bool] = False
+    bijective: ClassVar[bool] = True
     kind: Literal["copula_flow"]
     transforms: AutoSteps = "auto"
     """Coupling layers; auto: 4."""
@@ -84,6 +123,7 @@ class CopulaFlow(_Fitted):
 
 
 class _Continuous(_Fitted):
+    bijective: ClassVar[bool] = True
     layers: int = Field(default=5, ge=2)
     """Of the dense network."""
     width: int = Field(default=96, ge=1)
@@ -122,6 +162,12 @@ class FlowMatching(_Continuous):
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 is off."""
 
+    def problems(self, campaign: Campaign, use: ModelUse) -> Iterator[Problem]:
+        """Its noise must know of no label."""
+        if self.coupling == "optimal_transport" and use.label in ("state", "window"):
+            what = "would let the noise depend on the label, which its base density does not"
+            yield Problem(("model", "coupling"), "optimal_transport", what, "Take independent")
+
 
 class EquivariantFlow(_Fitted):
     """Flow of identical particles: permutations, rotations and reflections change nothing."""
@@ -144,8 +190,25 @@ class EquivariantFlow(_Fitted):
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 is off."""
 
+    def problems(self, campaign: Campaign, use: ModelUse) -> Iterator[Problem]:
+        """What it takes for particles must be particles, and all alike."""
+        where, system = ("model", "kind"), campaign.system
+        if use.variables == "solute":
+            return
+        if use.variables in ("cvs", "conditional"):
+            what = f"takes its variables for particles, and {campaign.strategy.kind} may model CVs"
+            yield Problem(where, self.kind, what, "Take strategy: {kind: flow_mcmc}")
+        elif not isinstance(system, DW4 | LJ13) and system.kind != "python":
+            what = f"is for identical particles, which {system.kind} has not"
+            yield Problem(where, self.kind, what, "Take spline_flow")
+        elif isinstance(system, DW4 | LJ13) and system.spatial_dim != self.space:
+            what = f"is not the dimension of the particles of {system.kind}"
+            fits = system.spatial_dim > 1
+            remedy = f"Write {system.spatial_dim}" if fits else "Take spline_flow"
+            yield Problem(("model", "space"), self.space, what, remedy)
 
-class KDE(_Model):
+
+class KDE(ModelSection):
     """Kernel density estimate; nothing is trained."""
 
     context: ClassVar[bool] = False
@@ -177,8 +240,59 @@ class Score(_Fitted):
     ema: float = Field(default=0.995, ge=0, lt=1)
     """Decay of the running mean of the weights; 0 is off."""
 
+    @property
+    def exact(self) -> bool:
+        """Of the ode only."""
+        return self.sampler == "ode"
 
-ModelSpec = Annotated[
-    SplineFlow | RealNVP | CopulaFlow | CNF | FlowMatching | EquivariantFlow | KDE | Score,
-    Field(discriminator="kind"),
-]
+    def problems(self, campaign: Campaign, use: ModelUse) -> Iterator[Problem]:
+        """Its noise, its sampler and its label."""
+        circular = [name for name, cv in campaign.cvs.items() if cv.is_periodic]
+        if self.noise == "vp" and use.variables == "cvs" and circular:
+            what = f"cannot noise the periodic CV {circular[0]}"
+            yield Problem(("model", "noise"), "vp", what, "Take edm or ve")
+        if use.exact and not self.exact:
+            what = "draws from another density than the model tells, and a Metropolis test needs it"
+            yield Problem(("model", "sampler"), self.sampler, what, "Take ode")
+        if self.churn and self.sampler != "heun":
+            what = f"is noise that the sampler {self.sampler} does not add back"
+            remedy = "Take sampler: heun, or leave it out"
+            yield Problem(("model", "churn"), self.churn, what, remedy)
+        if self.unconditional and use.label == "none":
+            what = "has no meaning here: the model has no label"
+            yield Problem(("model", "unconditional"), self.unconditional, what, "Leave it out")
+
+
+SECTIONS: Mapping[str, type[ModelSection]] = {
+    "spline_flow": SplineFlow,
+    "realnvp": RealNVP,
+    "copula_flow": CopulaFlow,
+    "cnf": CNF,
+    "flow_matching": FlowMatching,
+    "equivariant_flow": EquivariantFlow,
+    "kde": KDE,
+    "score": Score,
+}
+"""Those of our own kinds, by their ``kind:``."""
+
+
+def section_of(kind: ModelKind) -> type[ModelSection]:
+    """The section of a kind, of a plug-in's too.
+
+    Raises
+    ------
+    PluginError
+        If a plug-in has none.
+    """
+    if kind.name in SECTIONS:
+        return SECTIONS[kind.name]
+    section, plugin = kind.section, KINDS.plugin(kind.name)
+    if plugin is not None and (section is None or not issubclass(section, ModelSection)):
+        raise PluginError(plugin, f"its section is no {ModelSection.__name__}")
+    assert section is not None
+    assert issubclass(section, ModelSection)
+    return section
+
+
+ModelSpec = Annotated[ModelSection, KindOf(KINDS, section_of)]
+"""The section of any kind, those of plug-ins included."""

@@ -239,7 +239,7 @@ TemperaturesSpec = Annotated[
         },
     ),
 ]
-"""`auto`, a number of temperatures, or all of them; checked in `baseline_rules`."""
+"""`auto`, a number of temperatures, or all of them; checked in the rules of parallel tempering."""
 
 Interval = Annotated[
     tuple[Quantity, Quantity],

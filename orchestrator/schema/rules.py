@@ -9,29 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.baseline_rules import metadynamics_problems, tempering_problems
 from msgen.orchestrator.schema.cvs import CVSpec
-from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
-from msgen.orchestrator.schema.model_rules import coordinate_problems, model_problems
+from msgen.orchestrator.schema.dimensions import plain, wrong_dimension
+from msgen.orchestrator.schema.model_rules import model_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
-from msgen.orchestrator.schema.strategies import (
-    GHMC,
-    HMC,
-    FlowMCMC,
-    Langevin,
-    Metadynamics,
-    ParallelTempering,
-    Steered,
-    Umbrella,
-)
 from msgen.orchestrator.schema.units import Dimension, Quantity
-from msgen.orchestrator.strategies.common.exploration_schema import explore_problems
-from msgen.orchestrator.strategies.importance.rules import importance_problems
-from msgen.orchestrator.strategies.importance.schema import Importance
-from msgen.orchestrator.strategies.steered.path_schema import path_problems
-from msgen.orchestrator.strategies.targeted.rules import targeted_problems
-from msgen.orchestrator.strategies.targeted.schema import Targeted
-from msgen.orchestrator.strategies.umbrella.rules import umbrella_problems
+from msgen.orchestrator.strategies.common.local_rules import local_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -190,51 +173,9 @@ def _parts(interval: tuple[Quantity, Quantity], periodic: bool) -> list[tuple[fl
 
 
 def _strategy(campaign: Campaign) -> Iterator[Problem]:
-    strategy, local = campaign.strategy, campaign.strategy.local
-    here: Path = ("strategy", "local")
-    if campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
-        what, remedy = "is for analytic systems", "Take langevin or ghmc"
-        yield Problem((*here, "kind"), local.kind, what, remedy)
-    if isinstance(local, HMC) and local.metric == "dense":
-        if not isinstance(strategy, Steered):
-            what, remedy = "is for the steered strategy", "Write metric: diagonal"
-            yield Problem((*here, "metric"), local.metric, what, remedy)
-        elif local.step_size != "auto":
-            what, remedy = "cannot be given with metric: dense, which sets the scale", "Remove it"
-            yield Problem((*here, "step_size"), local.step_size, what, remedy)
-    timed: list[tuple[Path, object, Dimension]] = []
-    if isinstance(local, Langevin | GHMC):
-        timed += [((*here, "timestep"), local.timestep, "time")]
-        timed += [((*here, "friction"), local.friction, "rate")]
-    if isinstance(strategy, Steered):
-        path: Path = ("strategy", "path")
-        timed += [((*path, "timestep"), strategy.path.timestep, "time")]
-        timed += [((*path, "friction"), strategy.path.friction, "rate")]
-        yield from path_problems(strategy.path, path, len(campaign.cvs))
-        yield from width_problems(
-            campaign.cvs, strategy.path.width, (*path, "width"), list(campaign.cvs)
-        )
-        if strategy.stratify and campaign.state_names is not None:
-            n = len(campaign.state_names)
-            if campaign.first_replicas < n:
-                what = f"too few for {n} states (the rest is one) with strategy.stratify on"
-                yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
-    if isinstance(strategy, Steered | FlowMCMC | Targeted):
-        chain = isinstance(strategy, Steered) and not strategy.stratify
-        yield from explore_problems(strategy.explore, chain, ("strategy", "explore"))
-    if isinstance(strategy, FlowMCMC):
-        yield from coordinate_problems(campaign, strategy.coordinates)
-    if isinstance(strategy, Umbrella):
-        yield from umbrella_problems(campaign, strategy)
-    if isinstance(strategy, ParallelTempering):
-        yield from tempering_problems(campaign, strategy)
-    if isinstance(strategy, Metadynamics):
-        yield from metadynamics_problems(campaign, strategy)
-    if isinstance(strategy, Importance):
-        yield from importance_problems(campaign, strategy)
-    if isinstance(strategy, Targeted):
-        yield from targeted_problems(campaign, strategy)
-    for where, value, dimension in timed:
+    yield from local_problems(campaign)
+    yield from campaign.strategy.problems(campaign)
+    for where, value, dimension in campaign.strategy.timed():
         if isinstance(value, Quantity):
             needed: Dimension = dimension if campaign.is_molecular else "number"
             wrong = wrong_dimension(where, value, needed)

@@ -7,8 +7,9 @@ numbers, ``on``/``off``/``yes``/``no`` are booleans, and everything else is text
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike, fspath
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -149,6 +150,31 @@ def read_file(path: FilePath) -> Source:
             str(path), [Problem(("CAMPAIGN",), str(path), str(reason), remedy)]
         ) from None
     return read_text(text, str(path))
+
+
+def plain(value: object, path: Path = ()) -> Any:
+    """`value` as YAML would give it: text, numbers, lists and mappings of them.
+
+    Tuples and arrays become lists, numpy's numbers Python's, paths text.
+
+    Raises
+    ------
+    CampaignError
+        For anything else.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, (*path, str(key))) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes):
+        return [plain(item, (*path, i)) for i, item in enumerate(value)]
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if hasattr(value, "tolist"):  # numpy, which reading a campaign does not wait for
+        return plain(value.tolist(), path)
+    what = f"a {type(value).__name__} cannot stand in a campaign"
+    remedy = "Give text, numbers, lists and mappings, as in a campaign file"
+    raise CampaignError("campaign", [Problem(path, value, what, remedy)])
 
 
 def apply_overrides(source: Source, overrides: Sequence[str]) -> Source:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from msgen.orchestrator.schema.campaign import Campaign
+from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose, nearest
 
 
@@ -135,10 +137,22 @@ def _strip(kind: Any) -> Any:
 
 
 def _members(kind: Any) -> list[Any]:
+    if get_origin(kind) is Annotated:
+        for mark in get_args(kind)[1:]:
+            if isinstance(mark, KindOf):
+                return list(mark.sections().values())
     kind = _strip(kind)
     if get_origin(kind) in (Union, types.UnionType):
         return [m for arg in get_args(kind) for m in _members(arg)]
     return [kind]
+
+
+def _annotation(field: FieldInfo) -> Any:
+    """A field's type, with the mark of one that may be of many kinds."""
+    for mark in field.metadata:
+        if isinstance(mark, KindOf):
+            return Annotated[field.annotation, mark]
+    return field.annotation
 
 
 def _tag(member: Any) -> str | None:
@@ -173,7 +187,7 @@ def walk(loc: tuple[int | str, ...]) -> tuple[Path, type[BaseModel] | None, Any]
         if isinstance(base, type) and issubclass(base, BaseModel):
             field = base.model_fields.get(str(step))
             owner, path = base, (*path, step)
-            here = typing.Any if field is None else field.annotation
+            here = typing.Any if field is None else _annotation(field)
         elif get_origin(base) is dict or (get_origin(base) is list and isinstance(step, int)):
             owner, path = None, (*path, step)
             here = get_args(base)[-1]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from msgen.orchestrator.base import Strategy
-from msgen.orchestrator.convergence.judge import Criteria
-from msgen.orchestrator.estimators.histogram import Grid
-from msgen.orchestrator.strategies.common.inputs import Problem
-
 if TYPE_CHECKING:
+    from msgen.orchestrator.base import Strategy
     from msgen.orchestrator.schema import Campaign
+    from msgen.orchestrator.strategies.common.inputs import Problem
     from msgen.systems.base import CVSet, System
 
-__all__ = ["Problem", "build", "problem_of"]
+__all__ = ["build", "problem_of"]
+
+# the sections of the campaign file lie in here: what needs torch is imported where it is used
 
 
 def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
@@ -26,7 +23,12 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
     SpecError
         If a CV has no finite range, so that no surface can be drawn over it.
     """
+    import numpy as np
+
+    from msgen.orchestrator.convergence.judge import Criteria
+    from msgen.orchestrator.estimators.histogram import Grid
     from msgen.orchestrator.schema.rules import cv_bounds
+    from msgen.orchestrator.strategies.common.inputs import Problem
     from msgen.systems.errors import SpecError
 
     ranges, bins = [], []
@@ -66,39 +68,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
 
 def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy[Any]:
     """The strategy a campaign asks for."""
+    from msgen.orchestrator.strategies.registry import KINDS
+
     problem = problem_of(campaign, system, cvs)
-    kind = campaign.strategy.kind
-    if kind == "steered":
-        from msgen.orchestrator.strategies.steered.strategy import Steered
-
-        return Steered(problem)
-    if kind == "umbrella":
-        from msgen.orchestrator.strategies.umbrella.strategy import Umbrella
-
-        return Umbrella(problem, system)
-    if kind == "metadynamics":
-        from msgen.orchestrator.strategies.metadynamics.strategy import Metadynamics
-
-        return Metadynamics(problem)
-    if kind == "parallel_tempering":
-        from msgen.orchestrator.strategies.parallel_tempering.strategy import ParallelTempering
-
-        return ParallelTempering(problem, system)
-    if campaign.strategy.kind == "targeted":
-        from msgen.actors.configurations.coordinates import exact_coordinates
-        from msgen.orchestrator.strategies.targeted.strategy import Targeted
-
-        variables = exact_coordinates(campaign.strategy.coordinates, system)
-        maps = campaign.strategy.mapped(campaign.model.kind)
-        return Targeted(problem, variables.periodic, maps)
-    if kind == "importance":
-        from msgen.orchestrator.strategies.importance.strategy import Importance
-
-        return Importance(problem, system)
-    if kind == "flow_mcmc":
-        from msgen.orchestrator.strategies.flow_mcmc.strategy import FlowMcmc
-
-        return FlowMcmc(problem, system)
-    from msgen.orchestrator.strategies.local.strategy import Local
-
-    return Local(problem)
+    return KINDS[campaign.strategy.kind].build(problem, system, campaign)

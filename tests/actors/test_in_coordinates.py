@@ -9,10 +9,11 @@ import mdtraj
 import numpy as np
 import openmm as mm
 import pytest
+from alanine_molecule import AMBER14_OBC2
 from mdtraj.core.element import carbon
 from openmm import app
+from places import CONFIGS
 from scipy.integrate import quad
-from test_seeding import CONFIGS, SYSTEM
 
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
 from msgen.actors.kernels.independence import Independence
@@ -153,8 +154,8 @@ def _seeded(integrator: Any) -> Any:
 
 
 def test_constraints_leave_the_variables_and_structures_alone() -> None:
-    system: Any = build_system({**SYSTEM, "constraints": "HBonds"}, CONFIGS)
-    free: Any = build_system({**SYSTEM, "constraints": "None"}, CONFIGS)
+    system: Any = build_system({**AMBER14_OBC2, "constraints": "HBonds"}, CONFIGS)
+    free: Any = build_system({**AMBER14_OBC2, "constraints": "None"}, CONFIGS)
     exact = exact_coordinates("internal", system)
     hydrogens = sum(a.element.number == 1 for a in system.topology.atoms)
     assert exact.dim == exact_coordinates("internal", free).dim - hydrogens
@@ -173,9 +174,9 @@ def test_constraints_leave_the_variables_and_structures_alone() -> None:
 
 
 def test_what_has_no_density_is_refused() -> None:
-    system: Any = build_system(SYSTEM, CONFIGS)
+    system: Any = build_system(AMBER14_OBC2, CONFIGS)
     with pytest.raises(SpecError, match="internal"):
         exact_coordinates("aligned_heavy", system)
-    angles_too: Any = build_system({**SYSTEM, "constraints": "HAngles"}, CONFIGS)
+    angles_too: Any = build_system({**AMBER14_OBC2, "constraints": "HAngles"}, CONFIGS)
     with pytest.raises(SpecError, match="HBonds"):
         exact_coordinates("internal", angles_too)

@@ -16,7 +16,7 @@ from msgen.actors.engines.batched import RestraintTarget
 from msgen.actors.kernels import independence
 from msgen.actors.kernels.base import BoltzmannTarget, SumTarget
 from msgen.actors.kernels.independence import Independence
-from msgen.actors.roles.registry import umbrella
+from msgen.actors.roles import umbrella
 from msgen.actors.roles.umbrella import sample_windows
 from msgen.models import Broad
 from msgen.systems import build_cvs, build_system

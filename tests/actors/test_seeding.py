@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from alanine_molecule import AMBER14_OBC2, PHI_PSI
 from driving import Drive
+from places import CONFIGS
 
 from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
 from msgen.actors.context import WorkerContext
@@ -18,19 +19,8 @@ from msgen.orchestrator import strategies
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import Array, Walkers
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-SYSTEM = {
-    "kind": "openmm",
-    "structure": "alanine_dipeptide.pdb",
-    "forcefield": ["amber14-all.xml", "implicit/obc2.xml"],
-    "constraints": "None",
-    "temperature": 300.0,
-    "timestep": 0.001,
-    "friction": 1.0,
-    "platform": "Reference",
-}
 PSI = np.array([0.0, 30.0])
 """κ of φ (not biased) and ψ."""
 
@@ -39,11 +29,8 @@ PSI = np.array([0.0, 30.0])
 def molecule() -> WorkerContext:
     return WorkerContext(
         {
-            "system": SYSTEM,
-            "cvs": {
-                "phi": {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]},
-                "psi": {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]},
-            },
+            "system": AMBER14_OBC2,
+            "cvs": PHI_PSI,
             "strategy": {"local": {"kind": "langevin", "timestep": None, "friction": None}},
             "base_dir": str(CONFIGS),
         }

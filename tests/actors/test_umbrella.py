@@ -11,7 +11,7 @@ from driving import Drive, same
 from exact_populations import exact_state_probability, exact_surface
 
 from msgen.actors.configurations.seed_relaxation import Seeds
-from msgen.actors.roles.registry import window_seeder as seeder
+from msgen.actors.roles import window_seeder as seeder
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.strategies.umbrella.production import WindowProduction
 from msgen.orchestrator.strategies.umbrella.strategy import SETTLE

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import CONFIGS
+from places import CONFIGS
 
 from msgen.actors.walker_files import NAME, START, Shelf
 from msgen.orchestrator.cli import main_run

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from adaptive_ode import with_tolerance
+from built_models import build
 from rows import Row
 
-from msgen.models import build
 from msgen.models.continuous.model import ContinuousModel
 from msgen.models.continuous.ode_likelihood import log_likelihood
 from msgen.systems.base import Array
@@ -90,7 +91,7 @@ def _tolerance(kind: str, model: ContinuousModel) -> list[Row]:
         w = log_rho - log_q
         return np.minimum(1.0, np.exp(w[PAIRS:] - w[:PAIRS]))
 
-    exact = model.with_tolerance(1e-9).log_prob(y)
+    exact = with_tolerance(model, 1e-9).log_prob(y)
     found, true = [], acceptance(exact)
 
     def told(what: str, log_q: Array, reference: str = "tol 1e-9") -> None:
@@ -100,10 +101,10 @@ def _tolerance(kind: str, model: ContinuousModel) -> list[Row]:
         found.append(Row(f"{kind}, {what}, mean error of acceptance", off, "", reference))
 
     for tol in TOLERANCES:
-        loose = model.with_tolerance(tol)
+        loose = with_tolerance(model, tol)
         told(f"ODE at tol {tol:.0e}", loose.log_prob(y))
-    alone = np.concatenate([model.with_tolerance(1e-3).log_prob(row[None]) for row in y[:20]])
-    beside = model.with_tolerance(1e-3).log_prob(y)[:20]
+    alone = np.concatenate([with_tolerance(model, 1e-3).log_prob(row[None]) for row in y[:20]])
+    beside = with_tolerance(model, 1e-3).log_prob(y)[:20]
     what = f"{kind}, ODE at tol 1e-3, ln q of a row alone and among {len(y)}"
     found.append(Row(what, float(np.abs(alone - beside).max()), "nats"))
     told("one Hutchinson probe", _one_probe(model, y))

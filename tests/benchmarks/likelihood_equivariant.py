@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from built_models import build
 from likelihood.campaigns import STATES
 from rows import Row
 
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.independence import Independence
-from msgen.models import build
 from msgen.orchestrator.estimators.diagnostics import autocorrelation_time, kish
 from msgen.systems.base import Array, Walkers
 from msgen.systems.cvs.collective import PairDistances

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from built_models import build
 from rows import Row
 
 import msgen.models.nets.dense_field as dense_field
-from msgen.models import build
 
 KINDS = ("spline_flow", "realnvp", "copula_flow", "cnf", "flow_matching", "score")
 DIMS = (16,)

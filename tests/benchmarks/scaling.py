@@ -6,19 +6,13 @@ waits for a fixed time, so that two workers do not fight for the cores of a smal
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rows import ROOT, Row, publish
-
-sys.path.insert(0, str(ROOT / "tests"))
-os.environ["PYTHONPATH"] = str(ROOT / "tests")
-
 from ray.cluster_utils import Cluster
+from rows import Row, publish
 from toy_campaign import Recorder, build
 from toy_faults import setup
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from built_models import build
 from rows import Row, publish
 from torch import Tensor
 
-from msgen.models import build
 from msgen.models.score.field import ScoreField
 from msgen.models.score.model import ScoreModel
 from msgen.models.score.probability_flow import ProbabilityFlow

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
+from places import CONFIGS, TESTS
 
 from msgen.orchestrator.cli import main, main_run
 from msgen.orchestrator.validate import load_campaign
 
-ROOT = Path(__file__).parents[2]
-ANALYTIC = str(ROOT / "tests" / "campaigns" / "analytic.yaml")
-PDB = ROOT / "configs" / "alanine_dipeptide.pdb"
+ANALYTIC = str(TESTS / "campaigns" / "analytic.yaml")
+PDB = CONFIGS / "alanine_dipeptide.pdb"
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_what_a_run_is_given(calls: dict[str, Any], tmp_path: Path) -> None:
     assert (calls["resume"], calls["address"]) == ("auto", "local")
     assert calls["checked"].campaign.replicas == 8
     assert calls["checked"].campaign.executor == "ray"
-    assert calls["checked"].base_dir == ROOT / "tests" / "campaigns"
+    assert calls["checked"].base_dir == TESTS / "campaigns"
 
 
 def test_run_directory_is_below_the_working_directory(

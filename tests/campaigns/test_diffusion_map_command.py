@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 import yaml
 from exact_populations import exact_probabilities
+from places import CONFIGS, TESTS
 
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.validate import load_campaign, prepare
 from msgen.systems import build_cvs, build_system
 from msgen.systems.cvs.diffusion_map import LandmarkFile
-
-ROOT = Path(__file__).parents[2]
-CONFIGS = ROOT / "configs"
 
 
 def command(*words: object) -> int:
@@ -41,7 +39,7 @@ def test_a_cv_from_an_array_is_ready_for_a_campaign(
     assert "warning" not in told
     shown = yaml.safe_load(told.splitlines()[-1])
     assert set(shown["phi1"]) == {"kind", "file", "range"}
-    campaign = yaml.safe_load((ROOT / "tests" / "campaigns" / "analytic.yaml").read_text())
+    campaign = yaml.safe_load((TESTS / "campaigns" / "analytic.yaml").read_text())
     campaign = {**campaign, "cvs": shown, "states": {"left": {"phi1": [-0.5, 0.0]}}}
     (tmp_path / "campaign.yaml").write_text(yaml.safe_dump(campaign))
     assert main(["validate", str(tmp_path / "campaign.yaml")]) == 0
@@ -57,7 +55,7 @@ def test_a_cv_from_an_array_is_ready_for_a_campaign(
 def test_a_cv_of_a_molecule_from_a_trajectory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    campaign = ROOT / "tests" / "campaigns" / "molecule.yaml"
+    campaign = TESTS / "campaigns" / "molecule.yaml"
     checked = prepare(campaign, output_dir=tmp_path)
     start = checked.system.initial().positions
     frames = start + 0.03 * np.random.default_rng(3).normal(size=(300, start.shape[1]))
@@ -82,7 +80,7 @@ def test_a_cv_of_a_molecule_from_a_trajectory(
 def test_a_cv_from_a_run_takes_its_samples(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = ROOT / "configs" / "double_well.yaml"
+    file = CONFIGS / "double_well.yaml"
     quick = ("--set", "budget={rounds: 3}", "--set", "replicas=8")
     assert main(["run", str(file), "--output-dir", str(tmp_path), *quick]) == 3
     (run,) = (p.parent for p in tmp_path.glob("*/campaign.resolved.yaml"))
@@ -122,9 +120,7 @@ def test_a_wrong_command_is_refused(
     (tmp_path / "md.dcd").write_bytes(b"no trajectory")
     (tmp_path / "text.npy").write_text("no array")
     monkeypatch.chdir(tmp_path)
-    campaigns = {
-        f"${n}": ROOT / "tests" / "campaigns" / f"{n}.yaml" for n in ("analytic", "molecule")
-    }
+    campaigns = {f"${n}": TESTS / "campaigns" / f"{n}.yaml" for n in ("analytic", "molecule")}
     assert command("-o", "phi.npz", *(campaigns.get(w, w) for w in words)) == 2
     error = capsys.readouterr().err
     assert says in error

@@ -9,6 +9,7 @@ from typing import Any
 import mdtraj
 import numpy as np
 import pytest
+from places import REFERENCES, TESTS
 
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.reporting.export import export
@@ -21,11 +22,9 @@ from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.polymer import Polymer
 from msgen.systems.openmm.system import OpenMMSystem
 
-HERE = Path(__file__).parents[1]
-
 
 def build(spec: dict[str, Any]) -> OpenMMSystem:
-    system = build_system(spec, HERE)
+    system = build_system(spec, TESTS)
     assert isinstance(system, OpenMMSystem)
     return system
 
@@ -103,7 +102,7 @@ def test_campaigns_keep_the_plane(strategy: str, tmp_path: Path) -> None:
 
 
 def reference(kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((HERE / "references" / f"{kind}.json").read_text())
+    found: dict[str, Any] = json.loads((REFERENCES / f"{kind}.json").read_text())
     return found
 
 

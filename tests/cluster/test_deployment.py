@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from places import CONFIGS, ROOT
 
 from msgen.orchestrator.cli import parser
 
-ROOT = Path(__file__).parents[2]
-CLUSTER = ROOT / "configs" / "cluster"
+CLUSTER = CONFIGS / "cluster"
 KUBERAY = ("kuberay-cluster", "kuberay-job")
 POD_KEYS = {"terminationGracePeriodSeconds", "securityContext", "containers", "volumes"}
 CONTAINER_KEYS = {"name", "image", "env", "ports", "lifecycle", "resources", "volumeMounts"}

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster.processes import tagged
-from test_bitexact import SMALL, content, whole
+from places import CONFIGS
+from small_campaigns import SMALL, content, whole
+from tagged_processes import tagged
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SCRIPT = str(ROOT / "configs" / "cluster" / "campaign.sh")
+SCRIPT = str(CONFIGS / "cluster" / "campaign.sh")
 
 
 def free_ports(count: int) -> list[int]:
@@ -83,7 +83,7 @@ def test_a_job_stopped_commits_and_the_same_command_goes_on(tmp_path: Path) -> N
             return done
 
         def submit(name: str, *more: str) -> subprocess.CompletedProcess[str]:
-            campaign = [SCRIPT, str(ROOT / "configs" / "double_well.yaml"), "--executor", "ray"]
+            campaign = [SCRIPT, str(CONFIGS / "double_well.yaml"), "--executor", "ray"]
             campaign += ["--output-dir", str(where), "--address", "auto"]
             for text in (*SMALL["double_well"], *more):
                 campaign += ["--set", text]

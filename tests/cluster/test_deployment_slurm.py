@@ -11,13 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster.processes import tagged
-from test_bitexact import SMALL, content, whole
+from places import CONFIGS, TESTS
+from small_campaigns import SMALL, content, whole
+from tagged_processes import tagged
 
-HERE = Path(__file__).parents[1]
-CLUSTER = HERE.parent / "configs" / "cluster"
-BIN = HERE / "cluster" / "bin"
-DOUBLE_WELL = str(HERE.parent / "configs" / "double_well.yaml")
+CLUSTER = CONFIGS / "cluster"
+BIN = TESTS / "cluster" / "bin"
+DOUBLE_WELL = str(CONFIGS / "double_well.yaml")
 ROUNDS = "budget.rounds=24"
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster.hosts import PORT, Hosts, hosts, impossible
-from test_bitexact import CONFIGS, MAIN, SMALL, content, whole
+from network_hosts import PORT, Hosts, hosts, impossible
+from places import CONFIGS
+from small_campaigns import MAIN, SMALL, content, whole
 
 from msgen.orchestrator.run_directory.events import EventLog
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from built_models import build
 
 from msgen.actors.kernels.base import Target
 from msgen.actors.kernels.independence import Independence
-from msgen.models import Broad, Defended, build
+from msgen.models import Broad, Defended
 from msgen.models.base import Telling
 from msgen.models.coupling.flow import FlowModel
 from msgen.models.defensive_mixture import draw
@@ -52,8 +53,9 @@ def test_a_flow_tells_the_density_of_its_draws(name: str) -> None:
 @pytest.mark.parametrize("eps", [0.2, 1.0])
 def test_a_defended_model_tells_the_density_of_its_draws(eps: float) -> None:
     model, context = fitted("conditional")
-    defended = Defended(model, Broad.around(model.sample(400, np.random.default_rng(1), context),
-                                            model.config.periodic), eps)  # fmt: skip
+    drawn = model.sample(400, np.random.default_rng(1), context)
+    broad = Broad(model.config.periodic, mean=drawn.mean(axis=0), std=2 * drawn.std(axis=0))
+    defended = Defended(model, broad, eps)
     for about in (context, context[:1] if context is not None else None):
         y, log_q = draw(defended, 400, np.random.default_rng(5), about)
         np.testing.assert_array_equal(y, defended.sample(400, np.random.default_rng(5), about))

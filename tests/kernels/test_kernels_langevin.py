@@ -1,14 +1,14 @@
 """Langevin dynamics is off by order Δt², GHMC is exact; the wrong twins of GHMC are caught.
 
 The density, its exact draws, and what counts as right (4.5 σ) and wrong (8 σ) are those of
-`test_kernels`.
+`quartic_well`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_kernels import (
+from quartic_well import (
     DENSITY,
     GRID,
     RIGHT,

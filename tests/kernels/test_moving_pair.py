@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import TESTS
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
@@ -18,19 +18,18 @@ from msgen.actors.kernels.switching.distance_fast_path import MovingPair
 from msgen.actors.kernels.switching.level_sets import Spheres, level_sets
 from msgen.systems.base import CVSet, Walkers
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.system import OpenMMSystem
 
-HERE = Path(__file__).parents[1]
 DIMER: dict[str, Any] = {"kind": "dimer", "particles": 20, "box": 6.7, "platform": "Reference"}
 POLYMER: dict[str, Any] = {"kind": "polymer", "solvent": 60, "platform": "Reference"}
 
 
 def built(spec: dict[str, Any]) -> tuple[OpenMMSystem, CVSet, Walkers]:
-    system = build_system(spec, HERE)
+    system = build_system(spec, TESTS)
     assert isinstance(system, OpenMMSystem)
     last = 1 if spec["kind"] == "dimer" else 8
-    cvs = build_cvs({"r": {"kind": "distance", "atoms": [0, last]}}, system, HERE)
+    cvs = build_cvs({"r": {"kind": "distance", "atoms": [0, last]}}, system, TESTS)
     return system, cvs, system.initial()
 
 

@@ -7,11 +7,12 @@ same function catches a protocol that begins with a perturbation and ends with p
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from alanine_molecule import molecule
+from paths_of_levels import SPRINGS, schedule_of
 from steering import CVS, LINEAR, WELL, LambdaFirst
 
 from msgen.actors.cv_space.extended_variable import Conditional
@@ -20,13 +21,9 @@ from msgen.actors.engines.base import Switched
 from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.actors.kernels.mala import Mala
-from msgen.systems.base import Array, CVSet, Walkers
-from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
-from msgen.systems.openmm.system import OpenMMSystem
+from msgen.systems.base import Array, Walkers
 from msgen.systems.potentials.two_dimensional import DoubleWell
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 LENGTHS = [(3, 1), (8, 1), (7, 3), (2, 5)]
 """Levels of λ and kicks at each."""
 Trip = Callable[[Schedule], tuple[float, float]]
@@ -59,19 +56,6 @@ class WatchedLambdaFirst(Watched, LambdaFirst):
     """The wrong twin, watched."""
 
 
-def schedule_of(g: Conditional, levels: int, stride: int, **more: Any) -> Schedule:
-    """Paths of `levels` levels whatever their distance."""
-    settings = {"dt": 0.05, "friction": 0.0, "refresh": 10, **more}
-    return Schedule(
-        g,
-        steps_per_unit=1e-9,
-        scale=np.ones(len(g.kappa)),
-        stride=stride,
-        min_steps=levels * stride,
-        **settings,
-    )
-
-
 def array_trip(engine: Watched) -> Trip:
     """How far a path and its reverse are from cancelling: in positions, and in work."""
 
@@ -102,32 +86,10 @@ def test_an_analytic_path_is_reversible(levels: int, stride: int) -> None:
 
 # molecules
 
-PHI_PSI = {
-    "phi": {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]},
-    "psi": {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]},
-}
-SPRINGS = Conditional(np.array([100.0, 80.0]), np.array([True, True]))
-
-
-def molecule(constraints: str) -> tuple[OpenMMSystem, CVSet]:
-    spec = {
-        "kind": "openmm",
-        "structure": "alanine_dipeptide.pdb",
-        "forcefield": ["amber99sb.xml"],
-        "temperature": 320.0,
-        "timestep": 0.002,
-        "friction": 1.0,
-        "platform": "Reference",
-        "constraints": constraints,
-    }
-    system = build_system(spec, CONFIGS)
-    assert isinstance(system, OpenMMSystem)
-    return system, build_cvs(PHI_PSI, system, CONFIGS)
-
 
 @pytest.fixture(scope="module")
 def constrained() -> MoleculeEngine:
-    return MoleculeEngine(*molecule("HBonds"))
+    return MoleculeEngine(*molecule())
 
 
 def molecule_trip(engine: MoleculeEngine) -> Trip:
@@ -172,7 +134,7 @@ def test_a_path_of_a_constrained_molecule_is_reversible(
 
 def test_a_molecules_path_is_that_of_the_other_engine() -> None:
     """Without constraints both are velocity Verlet: the same normals, the same path and work."""
-    system, cvs = molecule("None")
+    system, cvs = molecule(constraints="None")
     slow, fast = ArrayEngine(system, cvs, Mala(0.01)), MoleculeEngine(system, cvs)
     x0 = system.initial()
     start = cvs(x0.positions)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from alanine_molecule import molecule
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
@@ -14,32 +14,14 @@ from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.expanded_ensemble import Ladder, Tempered
 from msgen.systems.base import Walkers
-from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
 
 RIGHT, WRONG = 4.5, 6.0
 G2 = np.array([True, True])
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 @pytest.fixture(scope="module")
 def system() -> Any:
-    spec = {
-        "kind": "openmm",
-        "structure": "alanine_dipeptide.pdb",
-        "forcefield": ["amber99sb.xml"],
-        "temperature": 320.0,
-        "timestep": 0.002,
-        "friction": 1.0,
-        "constraints": "HBonds",
-        "platform": "Reference",
-    }
-    cvs = {
-        "phi": {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]},
-        "psi": {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]},
-    }
-    made = build_system(spec, CONFIGS)
-    return made, build_cvs(cvs, made, CONFIGS)
+    return molecule()
 
 
 def walk_back(engine: Any) -> float:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_exact_switching import BASIC, CASES, SYSTEMS, VARIANTS, A, B
-from test_steered_reversible import SPRINGS, molecule, schedule_of
+from alanine_molecule import molecule
+from exact_cv_systems import BASIC, CASES, SYSTEMS, VARIANTS, A, B
+from paths_of_levels import SPRINGS, schedule_of
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
@@ -101,7 +102,7 @@ def test_twins_are_caught() -> None:
 
 def test_a_molecules_readings_are_those_of_the_other_engine() -> None:
     """Without constraints both are velocity Verlet; several kicks a level, and refreshments."""
-    system, cvs = molecule("None")
+    system, cvs = molecule(constraints="None")
     slow, fast = ArrayEngine(system, cvs, Mala(0.01)), MoleculeEngine(system, cvs)
     x0 = system.initial()
     start = cvs(x0.positions)

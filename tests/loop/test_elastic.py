@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from driving import CONFIGS, Drive, same
+from driven_double_well import CASES, driven
+from driving import Drive, same
 from exact_populations import exact_state_probability
-from test_strategies_driven import CASES, driven
+from places import CONFIGS
 from toy_campaign import Recorder, ToyStrategy, setup
 
 from msgen.actors.base import Tree, copy_tree

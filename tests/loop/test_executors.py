@@ -11,16 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import SUPPORT
 from toy_campaign import Recorder, build, setup
+from toy_on_ray import content, events, inline, on_ray
 
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop.budget import Limits
-from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.stop import StopFlag
-from msgen.orchestrator.run import run_job
-from msgen.orchestrator.run_directory.events import EventLog
-from msgen.orchestrator.run_directory.store import Store
 
 ray = pytest.importorskip("ray")
 ray_controller = pytest.importorskip("msgen.orchestrator.executors.ray.controller")
@@ -29,7 +27,7 @@ ray_controller = pytest.importorskip("msgen.orchestrator.executors.ray.controlle
 @pytest.fixture(scope="module")
 def node() -> Iterator[None]:
     before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "support")
+    os.environ["PYTHONPATH"] = str(SUPPORT)
     with ray_controller.cluster("local"):
         yield
     del os.environ["PYTHONPATH"]
@@ -40,26 +38,6 @@ def node() -> Iterator[None]:
 def job(path: Path, workers: int = 1, limits: Limits | None = None, **toy: Any) -> Job:
     resources = Resources(workers=workers)
     return Job(path, setup(**toy), build, limits=limits or Limits(), resources=resources)
-
-
-def content(path: Path) -> dict[str, bytes]:
-    store = Store(path / "store.zarr")
-    held = {name: store.read(name).tobytes() for name in store.names()}
-    return {**held, "index": store.index().tobytes(), "digest": store.digest.encode()}
-
-
-def events(path: Path, kind: str) -> list[dict[str, Any]]:
-    return [e for e in EventLog(path / "events.jsonl").read() if e["event"] == kind]
-
-
-def on_ray(one: Job, stop: StopFlag | None = None) -> tuple[Outcome, Recorder]:
-    recorder = Recorder()
-    return ray_controller.run(one, recorder, stop or StopFlag()), recorder
-
-
-def inline(one: Job) -> dict[str, bytes]:
-    assert run_job(one, Recorder(), executor="inline").status == "converged"
-    return content(one.run_dir)
 
 
 @pytest.mark.ray
@@ -161,7 +139,7 @@ def test_inline_imports_no_ray(tmp_path: Path) -> None:
     )
     subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
-        cwd=Path(__file__).parents[1] / "support",
+        cwd=SUPPORT,
         check=True,
     )
 

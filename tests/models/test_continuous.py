@@ -10,14 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_models import two_states, wrapped
+from adaptive_ode import with_tolerance
+from built_models import build
+from frozen_models import through_a_checkpoint
 from torch import Tensor
+from two_states import two_states, wrapped
 
-from msgen.models import build, load, load_state, save_state
+from msgen.models import load
 from msgen.models.continuous.model import ContinuousModel
-from msgen.models.registry import KINDS
 from msgen.models.score.model import ScoreModel
 from msgen.models.score.probability_flow import ProbabilityFlow
+from msgen.orchestrator.schema.model_alone import model_spec
+from msgen.orchestrator.schema.models import SECTIONS
+from msgen.orchestrator.schema.problems import CampaignError, dotted
 from msgen.systems.errors import SpecError
 
 NETWORK = {"layers": 3, "width": 32, "batch": 256}
@@ -40,7 +45,7 @@ CASES = [
     for name in QUICK
     for periodic in ((False, False), (True, False), (True, True))
     if name == "flow_matching" or not periodic[0] or periodic[1]
-    if KINDS[name].angles or not any(periodic)
+    if SECTIONS[name].angles or not any(periodic)
 ]
 
 
@@ -77,7 +82,7 @@ def mass(model: Any, periodic: tuple[bool, ...]) -> float:
 
 
 def test_every_kind_is_integrated() -> None:
-    assert set(QUICK) | set(ELSEWHERE) == set(KINDS)
+    assert set(QUICK) | set(ELSEWHERE) == set(SECTIONS)
     for name, file in ELSEWHERE.items():
         assert f'"{name}"' in (Path(__file__).parent / f"{file}.py").read_text()
 
@@ -199,8 +204,7 @@ def test_fit_is_a_function_of_data_and_seed(name: str) -> None:
 def test_saved_and_loaded_is_the_same_bit_for_bit(name: str, tmp_path: Any) -> None:
     periodic = (True, False)
     model, y = fitted(name, periodic), two_states(50, periodic, seed=9)
-    save_state(tmp_path, model.state())
-    first, second = load(model.state()), load(load_state(tmp_path))
+    first, second = load(model.state()), load(through_a_checkpoint(model.state(), tmp_path))
     assert np.array_equal(model.log_prob(y), second.log_prob(y))
     draws = [m.sample(50, np.random.default_rng(2)) for m in (model, second)]
     assert np.array_equal(*draws)
@@ -241,11 +245,9 @@ def test_the_solver_nears_the_map_as_both_are_refined(name: str) -> None:
     y = model.sample(60, np.random.default_rng(0))
     state = model.state()
     fine = load(type(state)({**state.config, "steps": 64}, state.arrays))
-    tight, loose = (model.with_tolerance(t).log_prob(y) for t in (1e-8, 1e-2))
+    tight, loose = (with_tolerance(model, t).log_prob(y) for t in (1e-8, 1e-2))
     np.testing.assert_allclose(fine.log_prob(y), tight, atol=1e-4)
     assert np.abs(loose - tight).max() > 1e-3
-    assert model.exact
-    assert not model.with_tolerance(1e-3).exact
 
 
 def test_latent_variables_there_and_back() -> None:
@@ -270,9 +272,9 @@ def test_latent_variables_there_and_back() -> None:
     ],
 )
 def test_wrong_settings_are_refused(spec: dict[str, Any], field: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        build(spec, 2, (False, False))
-    assert caught.value.path == f"model.{field}"
+    with pytest.raises(CampaignError) as caught:
+        model_spec(spec)
+    assert dotted(caught.value.problems[0].path) == f"model.{field}"
 
 
 def test_optimal_transport_takes_no_label() -> None:

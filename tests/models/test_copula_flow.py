@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from built_models import build
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from msgen.models import build
 from msgen.models.coupling.copula_flow import CopulaFlow
 from msgen.models.coupling.marginals import Marginals, knots
 from msgen.models.coupling.normal_mixtures import NormalMixtures
-from msgen.models.training.fitting import Training, _split
+from msgen.models.training.fitting import _split
+from msgen.models.training.settings import Training
 
 MIXTURE = NormalMixtures(
     np.array([[0.3, 0.7], [1.0, 0.0]]),
@@ -99,7 +100,8 @@ def test_two_far_modes_need_no_training() -> None:
 @pytest.mark.parametrize(("stretches", "alone"), [(10, True), (0, False)])
 def test_rows_of_one_stretch_are_held_out_together(stretches: int, alone: bool) -> None:
     generator = torch.Generator().manual_seed(1)
-    train, held = _split(1000, None, Training(stretches=stretches), generator)
+    training = Training(learning_rate=1e-3, batch=256, ema=0.98, stretches=stretches)
+    train, held = _split(1000, None, training, generator)
     assert len(held) == 100
     assert len(torch.cat((train, held)).unique()) == 1000
     split = set((train // 100).tolist()) & set((held // 100).tolist())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from places import CONFIGS
 from pydiffmap.diffusion_map import DiffusionMap as PyDiffusionMap
 
 from msgen.models.diffusion_map.checks import ONE_TO_ONE, doubts, independence, spearman
@@ -17,7 +18,6 @@ from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.cvs.single_frame import single
 from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 WELL = build_system({"kind": "double_well"}, CONFIGS)
 XY = ({"kind": "coordinate", "index": 0}, {"kind": "coordinate", "index": 1})
 

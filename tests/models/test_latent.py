@@ -6,8 +6,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from built_models import build
 
-from msgen.models import build
 from msgen.models.base import Bijective
 from msgen.models.coupling.flow import FlowModel
 

@@ -7,18 +7,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from built_models import build
+from frozen_models import through_a_checkpoint
+from two_states import two_states, wrapped
 
-from msgen.models import (
-    Broad,
-    Defended,
-    GenerativeModel,
-    KernelDensity,
-    build,
-    load,
-    load_state,
-    save_state,
-)
+from msgen.models import Broad, Defended, GenerativeModel, load
 from msgen.models.coupling.flow import FlowModel
+from msgen.models.kde import KernelDensity
 
 QUICK = {"epochs": 12, "batch": 256, "hidden": [32, 32], "transforms": 2}
 SPECS = {
@@ -29,19 +24,6 @@ SPECS = {
     "copula": ({"kind": "copula_flow", **QUICK}, (False, False)),
     "kde": ({"kind": "kde", "kernels": 100}, (True, False)),
 }
-
-
-def wrapped(y: np.ndarray, periodic: tuple[bool, ...]) -> np.ndarray:
-    return np.where(periodic, (y + np.pi) % (2 * np.pi) - np.pi, y)
-
-
-def two_states(n: int, periodic: tuple[bool, ...], seed: int = 0) -> np.ndarray:
-    """30 % around (3.0, −1) and 70 % around (−1.5, 1), correlated; the first straddles ±π."""
-    rng = np.random.default_rng(seed)
-    first = rng.random(n) < 0.3
-    y = np.where(first[:, None], [3.0, -1.0], [-1.5, 1.0]) + rng.normal(size=(n, 2)) * [0.5, 0.4]
-    y[:, 1] += 0.5 * np.sin(y[:, 0])
-    return wrapped(y, periodic)
 
 
 @cache
@@ -161,8 +143,7 @@ def test_jacobian_in_eight_dimensions(kind: str, angles: int) -> None:
 def test_saved_and_loaded_is_the_same_bit_for_bit(name: str, tmp_path) -> None:
     model = fitted(name)
     y = two_states(300, SPECS[name][1], seed=9)
-    save_state(tmp_path / "model", model.state())
-    again = load(load_state(tmp_path / "model"))
+    again = load(through_a_checkpoint(model.state(), tmp_path))
     assert np.array_equal(model.log_prob(y), again.log_prob(y))
     draws = [m.sample(50, np.random.default_rng(2)) for m in (model, again)]
     assert np.array_equal(*draws)
@@ -176,9 +157,9 @@ def test_saved_and_loaded_is_the_same_bit_for_bit(name: str, tmp_path) -> None:
 def test_defended_state_round_trip(tmp_path) -> None:
     broad = Broad((True, False), lower=np.array([0, -4.0]), upper=np.array([0, 4.1]))
     model = Defended(fitted("mixed"), broad, 0.1)
-    save_state(tmp_path, model.state())
     y = two_states(200, (True, False))
-    assert np.array_equal(model.log_prob(y), load(load_state(tmp_path)).log_prob(y))
+    again = load(through_a_checkpoint(model.state(), tmp_path))
+    assert np.array_equal(model.log_prob(y), again.log_prob(y))
 
 
 def test_state_of_another_schema_is_refused() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from built_models import build
 
-from msgen.models import Broad, Defended, better_on_held_out, build, compare_on_held_out
+from msgen.models import Broad, Defended, compare_on_held_out
+from msgen.orchestrator.schema.model_alone import model_spec
+from msgen.orchestrator.schema.problems import CampaignError, dotted
 from msgen.systems.errors import SpecError
 
-QUICK = {"epochs": 20, "batch": 256, "hidden": [32, 32], "transforms": 2}
+QUICK = {"kind": "spline_flow", "epochs": 20, "batch": 256, "hidden": [32, 32], "transforms": 2}
 
 
 @pytest.mark.parametrize("periodic", [False, True])
@@ -18,7 +21,7 @@ def test_weighted_fit_recovers_the_weights(kind: str, periodic: bool) -> None:
     rng = np.random.default_rng(0)
     y = np.concatenate([rng.normal(-1.5, 0.3, 2000), rng.normal(1.5, 0.3, 2000)])[:, None]
     weights = np.where(y[:, 0] < 0, 4.0, 1.0)
-    model = build({"kind": kind, **(QUICK if kind != "kde" else {})}, 1, (periodic,))
+    model = build({**(QUICK if kind != "kde" else {}), "kind": kind}, 1, (periodic,))
     model.fit(y, seed=1, weights=weights)
     reach = np.pi if periodic else 8.0
     x = np.linspace(-reach, reach, 8001)[:, None]
@@ -128,7 +131,7 @@ def test_defended_bounds_the_weights() -> None:
 
 
 def test_broad_gaussian_and_bad_broads() -> None:
-    broad = Broad.around(np.random.default_rng(0).normal(2, 1, (5000, 1)), (False,), factor=3)
+    broad = Broad((False,), mean=np.full(1, 2.0), std=np.full(1, 3.0))
     x = np.linspace(-30, 40, 5000)[:, None]
     assert np.exp(broad.log_prob(x)).sum() * (x[1, 0] - x[0, 0]) == pytest.approx(1, abs=1e-3)
     draws = broad.sample(4000, np.random.default_rng(1))
@@ -149,16 +152,15 @@ def test_new_version_must_be_better_on_held_out_data() -> None:
     result = compare_on_held_out(good, wide, data)
     # E[Δ] = ln 2 − (1 − 1/4)/2, within 4 standard errors
     assert abs(result.margin - (np.log(2) - 0.375)) < 4 * result.stderr
-    assert better_on_held_out(good, wide, data)
-    assert not better_on_held_out(wide, good, data)
-    assert not better_on_held_out(good, good, data)
-    assert better_on_held_out(wide, None, data)
+    assert result.better
+    assert not compare_on_held_out(wide, good, data).better
+    assert not compare_on_held_out(good, good, data).better
     # weighted towards the tails the wide one wins: the weights are used
-    assert better_on_held_out(wide, good, data, weights=np.exp(0.4 * data[:, 0] ** 2))
-    # a tiny advantage is not enough where certainty is asked for
+    assert compare_on_held_out(wide, good, data, np.exp(0.4 * data[:, 0] ** 2)).better
+    # a tiny advantage is within its own error
     near = Broad((False,), mean=np.zeros(1), std=np.full(1, 1.001))
-    assert not better_on_held_out(near, good, data, sigmas=4)
-    assert not better_on_held_out(good, near, data, sigmas=4)
+    result = compare_on_held_out(near, good, data)
+    assert abs(result.margin) < 4 * result.stderr
 
 
 @pytest.mark.parametrize(
@@ -168,7 +170,7 @@ def test_new_version_must_be_better_on_held_out_data() -> None:
         ({"kind": "realnvp", "bins": 4}, "model.bins"),
         ({"transforms": 0}, "model.transforms"),
         ({"hidden": []}, "model.hidden"),
-        ({"hidden": [64, -1]}, "model.hidden"),
+        ({"hidden": [64, -1]}, "model.hidden[1]"),
         ({"bins": 1}, "model.bins"),
         ({"learning_rate": 3}, "model.learning_rate"),
         ({"ema": 1.0}, "model.ema"),
@@ -179,9 +181,9 @@ def test_new_version_must_be_better_on_held_out_data() -> None:
     ],
 )
 def test_wrong_model_section(spec: dict, field: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        build(spec, 2, (False, False))
-    assert caught.value.path == field
+    with pytest.raises(CampaignError) as caught:
+        model_spec({"kind": "spline_flow", **spec})
+    assert dotted(caught.value.problems[0].path) == field
 
 
 def test_realnvp_and_kde_refuse_what_they_cannot_do() -> None:

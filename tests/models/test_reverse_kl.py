@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from built_models import build
 
-from msgen.models import build, load
+from msgen.models import load
 from msgen.models.base import ModelState
 from msgen.models.coupling.flow import FlowModel
 from msgen.models.training.energy_draws import Drawn

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from built_models import build
 
-from msgen.models import build, load
+from msgen.models import load
 from msgen.models.base import ModelState
 from msgen.models.coupling.density import Standardised
 from msgen.models.coupling.flow import FlowModel
 from msgen.models.training.whitening import principal_axes, white_within
-from msgen.systems.errors import SpecError
+from msgen.orchestrator.schema.problems import CampaignError
 
 SMALL = {"transforms": 2, "hidden": [8], "epochs": 5}
 
@@ -121,5 +122,5 @@ def test_few_rows_turn_nothing_and_a_wrong_word_is_refused() -> None:
     few = correlated(d, d, 3)
     axes = np.abs(principal_axes(few / few.std(axis=0), None))
     assert np.sort(axes.max(axis=0)) == pytest.approx(np.ones(d))
-    with pytest.raises(SpecError, match="transform"):
+    with pytest.raises(CampaignError, match="transform"):
         build({"kind": "realnvp", "transform": "whitten"}, 2, [False, False])

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-
-import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import alanine
 import baselines
 import intervals
 import loop
+import numpy as np
+import pytest
 import rows
 import score
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import ROOT
 
 from msgen.orchestrator.cli import parser
 from msgen.orchestrator.reporting.tensorboard import PROMISED_TAGS
 from msgen.orchestrator.schema import Campaign
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

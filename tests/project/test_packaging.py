@@ -12,8 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RAY = ROOT / "orchestrator" / "executors" / "ray"
 FLOORS = ("systems", "models", "actors", "orchestrator")
 MAY_IMPORT = {
@@ -22,6 +22,10 @@ MAY_IMPORT = {
     "actors": {"systems", "models", "actors"},
     "orchestrator": set(FLOORS),
 }
+
+
+PACKAGE_ROOT = "orchestrator/package_root"
+"""The folder that is installed as `msgen` itself."""
 
 
 def code_files() -> list[Path]:
@@ -36,11 +40,17 @@ def settings() -> dict[str, dict[str, object]]:
 
 def test_every_folder_with_code_is_a_listed_package() -> None:
     folders = {p.parent.relative_to(ROOT).as_posix() for p in code_files()}
-    expected = {"msgen." + folder.replace("/", "."): folder for folder in folders}
+    expected = {module_name(folder): folder for folder in folders}
     assert set(settings()["packages"]) == set(expected)
     assert settings()["package-dir"] == expected
     for folder in folders:
         assert (ROOT / folder / "__init__.py").exists(), f"{folder} has no __init__.py"
+
+
+def module_name(path: str) -> str:
+    """The module that a path from the checkout's root, without its suffix, is installed as."""
+    inside = path.removesuffix("/__init__").replace(PACKAGE_ROOT, "", 1).strip("/")
+    return ".".join(("msgen", *inside.split("/"))) if inside else "msgen"
 
 
 @pytest.mark.parametrize("path", code_files(), ids=lambda p: p.relative_to(ROOT).as_posix())
@@ -86,20 +96,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def modules() -> list[str]:
-    names = []
-    for path in code_files():
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        names.append(".".join(("msgen", *(parts[:-1] if parts[-1] == "__init__" else parts))))
-    return names
+    return [module_name(p.relative_to(ROOT).with_suffix("").as_posix()) for p in code_files()]
 
 
 def test_the_wheel_holds_all_code_and_nothing_under_a_bare_name(wheel: Path) -> None:
     held = {n for n in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in n}
-    code = {f"msgen/{p.relative_to(ROOT).as_posix()}" for p in code_files()}
+    paths = [p.relative_to(ROOT).as_posix() for p in code_files()]
+    code = {f"msgen/{path.removeprefix(f'{PACKAGE_ROOT}/')}" for path in paths}
     assert {n for n in held if n.endswith(".py")} == code
     assert all(n.startswith("msgen/") for n in held)
-    for floor in FLOORS:
-        assert f"msgen/{floor}/py.typed" in held
+    for folder in ("msgen", *(f"msgen/{floor}" for floor in FLOORS)):
+        assert f"{folder}/py.typed" in held
 
 
 def test_every_module_of_the_installed_wheel_imports(wheel: Path, tmp_path: Path) -> None:

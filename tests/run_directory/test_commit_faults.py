@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import toy_campaign
 from disk_faults import CALLS, CutOffError, faulty
-from test_resume import child, content, finish, job
-from test_run_campaign import TEXT, OneAxis
 from toy_campaign import Recorder
+from toy_one_axis import TEXT, OneAxis
+from toy_runs import child, content, finish, job
 
 from msgen.actors.base import Segment
 from msgen.actors.roles.registry import ROLES

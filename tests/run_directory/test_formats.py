@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_resume import content, finish, interrupted, job
 from toy_campaign import Recorder
+from toy_runs import content, finish, interrupted, job
 
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.run import run_job

@@ -9,63 +9,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from toy_campaign import Recorder, build, setup
+from places import SUPPORT
+from toy_campaign import Recorder
+from toy_runs import child, finish, interrupted, job, run_child
 
-from msgen.actors.base import copy_tree
-from msgen.orchestrator.loop.job import Job
-from msgen.orchestrator.loop.ledger import Ledger
 from msgen.orchestrator.run import run_job
-from msgen.orchestrator.run_directory.checkpoint import CheckpointError, Checkpoints
+from msgen.orchestrator.run_directory.checkpoint import CheckpointError
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import LockedError, RunLock
 from msgen.orchestrator.run_directory.store import Store
-from msgen.orchestrator.run_directory.tree_file import tree_hash
-
-
-def job(path: Path, **toy: Any) -> Job:
-    return Job(path, setup(**toy), build)
-
-
-def finish(path: Path, **toy: Any) -> dict[str, object]:
-    assert run_job(job(path, **toy), Recorder(), executor="inline").status == "converged"
-    return content(path)
-
-
-def content(path: Path) -> dict[str, object]:
-    """Every committed sample, the index, and the strategy's state."""
-    store = Store(path / "store.zarr")
-    held = {name: store.read(name).tobytes() for name in store.names()}
-    rnd, tree, _ = Checkpoints(path / "checkpoints").load(10**9)
-    assert rnd == store.last_round
-    ledger = Ledger.from_tree(tree)
-    pending = [(due, order.key) for due, order in ledger.pending]
-    state = tree_hash(copy_tree(ledger.strategy))
-    spent = (ledger.cost.rounds, ledger.cost.energy_evaluations)
-    extra = {"state": state, "pending": pending, "spent": spent, "digest": store.digest}
-    return {**held, "index": store.index().tobytes(), **extra}
-
-
-def child(work: Callable[[], int]) -> int:
-    """Run `work` in a forked process that exits with what it returns; gives its process id."""
-    pid = os.fork()
-    if pid == 0:
-        code = 99
-        try:
-            code = work()
-        finally:
-            os._exit(code)
-    return pid
-
-
-def run_child(path: Path, **toy: Any) -> int:
-    statuses = ["converged", "exhausted", "interrupted", "failed"]
-    return child(
-        lambda: statuses.index(run_job(job(path, **toy), Recorder(), executor="inline").status)
-    )
 
 
 @pytest.mark.parametrize(("kills", "seed"), [(6, 1), pytest.param(20, 2, marks=pytest.mark.slow)])
@@ -99,7 +54,7 @@ def test_a_killed_ray_driver_can_be_followed_at_once(tmp_path: Path) -> None:
         "one = Job(Path(sys.argv[1]), setup(rounds=40, seconds=0.02), build)\n"
         "run_job(one, Recorder(), executor='ray')\n"
     )
-    here = Path(__file__).parents[1] / "support"
+    here = SUPPORT
     environment = {**os.environ, "PYTHONPATH": str(here)}
     driver = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "run")], cwd=here, env=environment
@@ -154,10 +109,6 @@ def damage(file: Path) -> None:
 
 def halve(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-
-
-def interrupted(path: Path, rounds: int) -> None:
-    run_job(job(path, rounds=rounds), Recorder(), executor="inline")
 
 
 @pytest.mark.parametrize("harm", [damage, halve, Path.unlink])

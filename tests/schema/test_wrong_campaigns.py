@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from places import CONFIGS, TESTS
 
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.validate import load_campaign
 
-HERE = Path(__file__).parents[1] / "campaigns"
-PDB = str(HERE.parent.parent / "configs" / "alanine_dipeptide.pdb")
+HERE = TESTS / "campaigns"
+PDB = str(CONFIGS / "alanine_dipeptide.pdb")
 BASE = {
     name: (HERE / f"{name}.yaml").read_text().replace("../../configs/alanine_dipeptide.pdb", PDB)
     for name in ("molecule", "analytic", "windows")
@@ -196,7 +197,7 @@ def test_as_a_command(id: str, tmp_path: Path) -> None:
 def test_a_molecule_too_large_for_a_model(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("msgen.orchestrator.strategies.common.seed_checks.MOST_DOF", 60)
+    monkeypatch.setattr("msgen.orchestrator.strategies.common.configuration_rules.MOST_DOF", 60)
     path = Wrong("", "windows", "24", "12", []).write(tmp_path)
     said = message(path, capsys)
     for part in ("strategy.seeds", "22 atoms are too many", "seeds: neighbour"):

@@ -9,8 +9,8 @@ import pytest
 from driving import Drive, same
 
 from msgen.actors.cv_space.strata import Partition
+from msgen.orchestrator.strategies.steered import strategy as steered
 from msgen.orchestrator.strategies.steered.cold_start import LEAST, Traffic
-from msgen.orchestrator.strategies.steered.strategy import strategy as steered
 
 EXACT = np.log([0.5, 0.3, 0.2])
 QUICK = (

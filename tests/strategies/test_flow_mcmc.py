@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driving import CONFIGS, Drive
+from alanine_molecule import AMBER99SB
+from built_models import build
+from driving import Drive
+from places import CONFIGS
 from scipy.integrate import dblquad
 
 from msgen.actors.base import Segment, WorkOrder, copy_tree
@@ -16,8 +19,9 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.worker import Worker
-from msgen.models import Broad, build
+from msgen.models import Broad
 from msgen.orchestrator.estimators.targeted import deep_bar
+from msgen.orchestrator.schema.model_alone import model_spec
 from msgen.orchestrator.strategies.flow_mcmc.weights import MOST, Weights
 from msgen.systems import build_system
 from msgen.systems.base import Walkers
@@ -130,30 +134,20 @@ def test_a_model_that_misses_the_walkers_is_told() -> None:
 @pytest.fixture(scope="module")
 def molecule() -> dict[str, Any]:
     """A worker's setup, and an order whose proposals are a narrow Gaussian about the start."""
-    system = {
-        "kind": "openmm",
-        "structure": "alanine_dipeptide.pdb",
-        "forcefield": ["amber99sb.xml"],
-        "temperature": 320.0,
-        "timestep": 0.002,
-        "friction": 1.0,
-        "constraints": "HBonds",
-        "platform": "Reference",
-    }
     cvs = {"phi": {"kind": "dihedral", "atoms": [4, 6, 8, 14], "bins": 24}}
     local = {"kind": "langevin", "steps": 20, "timestep": 0.002, "friction": 1.0}
     strategy = {"kind": "flow_mcmc", "local": local, "coordinates": "auto"}
     setup = {
-        "system": system,
+        "system": AMBER99SB,
         "cvs": cvs,
         "strategy": strategy,
-        "model": {"kind": "spline_flow"},
+        "model": model_spec({"kind": "spline_flow"}),
         "base_dir": str(CONFIGS),
         "platform": None,
         "seed": 1,
         "threads": 1,
     }
-    built: Any = build_system(system, CONFIGS)
+    built: Any = build_system(AMBER99SB, CONFIGS)
     exact = exact_coordinates("internal", built)
     start = built.initial().positions
     seen = exact.encode(start)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from driving import Drive, same
+from places import CONFIGS
 
 from msgen.actors.base import Segment, stream
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
@@ -193,7 +194,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
 
 
 def test_as_a_campaign_that_says_so(tmp_path: Path) -> None:
-    config = Path(__file__).parents[2] / "configs" / f"{TEACH}.yaml"
+    config = CONFIGS / f"{TEACH}.yaml"
     brief = ALONE.replace("240", "80")
     sets = [*FAR, brief, "name=alone", "budget.rounds=14", "output.tensorboard=false"]
     words = [w for s in sets for w in ("--set", s)]

@@ -8,8 +8,9 @@ import numpy as np
 import openmm as mm
 import pytest
 import torsion_molecule
-from driving import CONFIGS, Drive, same
+from driving import Drive, same
 from openmm import app, unit
+from places import CONFIGS
 
 from msgen.orchestrator.cli import main, main_run
 from msgen.orchestrator.dry_run import plan

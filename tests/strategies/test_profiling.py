@@ -7,8 +7,9 @@ from functools import cache
 
 import numpy as np
 import pytest
-from driving import CONFIGS, Drive, setup_of
+from driving import Drive, setup_of
 from exact_populations import exact_probabilities
+from places import CONFIGS
 
 from msgen.orchestrator.base import Estimate, ProfileEstimate
 from msgen.orchestrator.estimators.works.network import solve_network

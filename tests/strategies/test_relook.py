@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from driven_double_well import SMALL
 from driving import Drive, setup_of
-from test_strategies_driven import SMALL
 
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.common.basins import find_basins

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from driving import Drive, same, setup_of
+from places import CONFIGS
 from solute_systems import distances, weighted_chains
 
 from msgen.actors.base import Segment, WorkOrder
@@ -17,11 +17,11 @@ from msgen.actors.solute.solute import SoluteCoordinates
 from msgen.actors.worker import Worker
 from msgen.models import Broad
 from msgen.orchestrator.schema import Campaign
-from msgen.orchestrator.strategies.common.seed_checks import seed_problems
+from msgen.orchestrator.strategies.flow_mcmc.rules import variable_problems
+from msgen.orchestrator.strategies.flow_mcmc.schema import FlowMCMC
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import SpecError, build_system
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SPRINGS = (
     "name=springs",
     "system={kind: python, factory: 'solute_systems:potential'}",
@@ -102,7 +102,9 @@ def test_a_solute_is_named_and_has_a_path() -> None:
         made = SoluteCoordinates.of({**spec, "coordinates": kind}, system)
         assert made.dim == 21
         assert sum(made.periodic) == angles
-    assert seed_problems(polymer(), CONFIGS, system) == []
+    section = polymer().strategy
+    assert isinstance(section, FlowMCMC)
+    assert variable_problems(polymer(), section, system) == []
     for wrong, says in (([0, 1], "no shape"), ([0, 1, 999], "no such atom"), ([1, 1, 2], "twice")):
         with pytest.raises(SpecError, match=says):
             SoluteCoordinates.of({**spec, "solute": wrong}, system)

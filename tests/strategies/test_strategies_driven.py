@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from driving import Drive, Step, same, setup_of
+from driven_double_well import CASES, LAG, driven
+from driving import Step, same, setup_of
 
 from msgen.actors.base import copy_tree
 from msgen.actors.worker import Worker
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.strategies.common.production import Production
-
-SMALL = (
-    "replicas=8",
-    "strategy.local.steps=5",
-    "model={kind: spline_flow, transforms: 1, hidden: [16], epochs: 15}",
-)
-CASES = {
-    "strata": SMALL,
-    "chain": (*SMALL, "strategy.stratify=off"),
-    "local": ("replicas=8", "strategy={kind: local, local: {kind: hmc, steps: 5}}"),
-    "flow": (
-        "replicas=8",
-        "strategy={kind: flow_mcmc, local: {kind: hmc, steps: 5}}",
-        "model={kind: realnvp, transforms: 2, hidden: [16], epochs: 15}",
-    ),
-}
-LAG = 2
-
-
-@cache
-def driven(case: str) -> Drive:
-    """A campaign with five rounds of production; not to be stepped further."""
-    return Drive.of("double_well", *CASES[case], lag=LAG).produce(5)
 
 
 def phases(steps: list[Step]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import torsion_molecule
 from driving import Drive, same
 from exact_populations import exact_state_probability, exact_surface
+from places import CONFIGS
 
 from msgen.actors.base import decode, encode
 from msgen.actors.engines.openmm_velocities import Starter
@@ -38,7 +39,6 @@ WELL = (
     "converge={state_error: 0.1 kT, surface_error: 0.3 kT, below: 6 kT, ess: 100, r_hat: 1.1}",
 )
 PT = "{kind: parallel_tempering, highest: 900 K, local: {kind: langevin, steps: 100}}"
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 
 def sweep(n: int, sign: float) -> float:
@@ -220,6 +220,7 @@ def test_a_molecule(tmp_path: Path) -> None:
 def test_a_campaign_goes_on_bit_for_bit(tmp_path: Path, molecular: bool) -> None:
     file = str(CONFIGS / "double_well.yaml")
     extra = [*WELL, "output.tensorboard=false", "converge.state_error=0.0001 kT"]
+    extra += ["budget.wall=1 h"]
     if molecular:
         file = torsion_molecule.write(tmp_path, PT) + ".yaml"
         extra = ["replicas=2", "strategy.local.steps=20", "output.stride=10"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from places import CONFIGS
 
 from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree, encode
 from msgen.actors.worker import Worker
@@ -16,8 +16,6 @@ from msgen.orchestrator.base import Estimate, StepPlan, Strategy
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet, System
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 def setup_of(config: str, *overrides: str) -> tuple[Strategy[Any], Tree, System, CVSet]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import openmm as mm
 import pytest
+from alanine_molecule import molecule
+from places import CONFIGS
 
 from msgen.systems import CVSet, SpecError, build_cvs
-from msgen.systems.build_molecular import openmm_system
 from msgen.systems.cvs.openmm_forces import can_express, cv_terms, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
 from msgen.systems.cvs.torch_cvs import Coordinate
@@ -18,7 +18,6 @@ from msgen.systems.openmm.restraint import Restraint
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
-CONFIGS = Path(__file__).parents[2] / "configs"
 PHI = {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]}
 PSI = {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]}
 SPEC = {
@@ -57,15 +56,7 @@ SPEC = {
 
 @pytest.fixture(scope="module")
 def system() -> OpenMMSystem:
-    return openmm_system(
-        {
-            "structure": "alanine_dipeptide.pdb",
-            "forcefield": ["amber99sb.xml"],
-            "temperature": 320.0,
-            "platform": "Reference",
-        },
-        CONFIGS,
-    )
+    return molecule()[0]
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 import openmm as mm
 import pytest
+from alanine_molecule import molecule as alanine
+from places import CONFIGS
 
 from msgen.models.diffusion_map.map import DiffusionMap
 from msgen.systems import CVSet, SpecError, build_cvs, build_system
 from msgen.systems.base import Array
-from msgen.systems.build_molecular import openmm_system
 from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.cvs.openmm_forces import can_express, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
 from msgen.systems.openmm.restraint import Restraint
 from msgen.systems.openmm.system import OpenMMSystem
 
-ROOT = Path(__file__).parents[2]
-CONFIGS = ROOT / "configs"
 FEATURES: dict[str, dict[str, Any]] = {
     "phi": {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]},
     "psi": {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]},
@@ -34,15 +33,7 @@ SPEC = {"phi1": {"kind": "diffusion_map", "file": "phi.npz"}}
 
 @pytest.fixture(scope="module")
 def molecule() -> OpenMMSystem:
-    return openmm_system(
-        {
-            "structure": "alanine_dipeptide.pdb",
-            "forcefield": ["amber99sb.xml"],
-            "temperature": 320.0,
-            "platform": "Reference",
-        },
-        CONFIGS,
-    )
+    return alanine()[0]
 
 
 @pytest.fixture(scope="module")

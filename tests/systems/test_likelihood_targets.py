@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 import likelihood_models
 import likelihood_targets as targets
+import numpy as np
+import pytest
 from likelihood.campaigns import METHODS, STATES, TARGETS, settings
 from likelihood.chains import Run, summary
 from likelihood.table import markdown

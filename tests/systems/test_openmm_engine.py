@@ -7,36 +7,16 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import pytest
+from alanine_molecule import molecule
 
-from msgen.systems import CVSet, Restraint, SpecError, Walkers, build_cvs, build_system
+from msgen.systems import CVSet, Restraint, SpecError, Walkers, build_cvs
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.stereochemistry import StereoWatch
-
-CONFIGS = Path(__file__).parents[2] / "configs"
-SPEC = {
-    "kind": "openmm",
-    "structure": "alanine_dipeptide.pdb",
-    "forcefield": ["amber99sb.xml"],
-    "temperature": 320.0,
-    "timestep": 0.002,
-    "friction": 1.0,
-    "platform": "Reference",
-}
-CVS = {
-    "phi": {"kind": "dihedral", "atoms": ["ACE:C", "ALA:N", "ALA:CA", "ALA:C"]},
-    "psi": {"kind": "dihedral", "atoms": ["ALA:N", "ALA:CA", "ALA:C", "NME:N"]},
-}
-
-
-def make() -> tuple[OpenMMSystem, CVSet]:
-    system = build_system(SPEC, CONFIGS)
-    assert isinstance(system, OpenMMSystem)
-    return system, build_cvs(CVS, system, CONFIGS)
 
 
 @pytest.fixture(scope="module")
 def pair() -> tuple[OpenMMSystem, CVSet]:
-    return make()
+    return molecule()
 
 
 def batch(system: OpenMMSystem, n: int) -> Walkers:
@@ -54,7 +34,7 @@ def test_the_same_seed_gives_the_same_bits(pair: tuple[OpenMMSystem, CVSet]) -> 
     system.langevin(batch(system, 1), 30, 8, cvs=cvs, every=10, restraint=restraint)
     system.ghmc(batch(system, 1), 30, 8, cvs=cvs, every=10)
     again, xi2 = system.langevin(batch(system, 2), 45, 7, cvs=cvs, every=10)
-    other_system, other_cvs = make()
+    other_system, other_cvs = molecule()
     other, xi3 = other_system.langevin(batch(other_system, 2), 45, 7, cvs=other_cvs, every=10)
     for walkers, values in ((again, xi2), (other, xi3)):
         assert np.array_equal(walkers.positions, first.positions)

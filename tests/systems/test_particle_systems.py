@@ -3,39 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import openmm as mm
 import pytest
+from places import TESTS
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.build import build_system
-from msgen.systems.build_cvs import build_cvs
+from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.polymer import BEADS, Polymer, default_box
 from msgen.systems.openmm.reduced_units import WCA
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.stereochemistry import StereoWatch
 
-HERE = Path(__file__).parents[1]
 SMALL: dict[str, Any] = {"kind": "dimer", "particles": 20, "box": 6.7, "platform": "Reference"}
 LITTLE: dict[str, Any] = {"kind": "polymer", "solvent": 60, "platform": "Reference"}
 
 
 def build(spec: dict[str, Any]) -> OpenMMSystem:
-    system = build_system(spec, HERE)
+    system = build_system(spec, TESTS)
     assert isinstance(system, OpenMMSystem)
     return system
 
 
 def cvs_of(system: OpenMMSystem) -> CVSet:
     last = 1 if system.free is not None else BEADS - 1
-    return build_cvs({"r": {"kind": "distance", "atoms": [0, last]}}, system, HERE)
+    return build_cvs({"r": {"kind": "distance", "atoms": [0, last]}}, system, TESTS)
 
 
 @pytest.fixture(scope="module")

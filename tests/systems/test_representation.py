@@ -8,9 +8,10 @@ import mdtraj
 import numpy as np
 import pytest
 import torch
+from alanine_molecule import AMBER14_OBC2
 from mdtraj.core.element import carbon, hydrogen
 from numpy.typing import NDArray
-from test_seeding import CONFIGS, SYSTEM
+from places import CONFIGS
 
 from msgen.systems.base import Array
 from msgen.systems.build import build_system
@@ -27,7 +28,7 @@ PHI_PSI = np.array([[4, 6, 8, 14], [6, 8, 14, 16]])
 
 @pytest.fixture(scope="module")
 def molecule() -> Any:
-    return build_system(SYSTEM, CONFIGS)
+    return build_system(AMBER14_OBC2, CONFIGS)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from crabtree import windows
 from exact_populations import exact_probabilities, exact_state_probability
+from places import TESTS
 from slow_fast_paths import Dynamics, Window, driven, euler_maruyama_density
 
 from msgen.systems import CVSet, System, Walkers, build_system
@@ -15,12 +14,6 @@ from msgen.systems.cvs.torch_cvs import Coordinate
 from msgen.systems.errors import SpecError
 from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier
 from msgen.systems.potentials.two_dimensional import TorchSystem
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-from crabtree import windows
-
-HERE = Path(__file__).parents[1]
 
 SYSTEMS = [
     EvolvingDoubleWell(),
@@ -181,7 +174,7 @@ def test_what_runs_off_is_said() -> None:
 )
 def test_wrong_specs(change: dict[str, object], field: str, word: str) -> None:
     with pytest.raises(SpecError) as caught:
-        build_system({"kind": "evolving_double_well", **change}, HERE)
+        build_system({"kind": "evolving_double_well", **change}, TESTS)
     assert caught.value.path == field
     assert word in caught.value.remedy
 
@@ -189,7 +182,7 @@ def test_wrong_specs(change: dict[str, object], field: str, word: str) -> None:
 def test_specs_reach_the_systems() -> None:
     system = build_system(
         {"kind": "variable_barrier", "h": 3.0, "a3": 0.8, "range": [1.0, 9.0], "slow_mass": 7.0,
-         "start": "right"}, HERE
+         "start": "right"}, TESTS
     )  # fmt: skip
     assert isinstance(system, VariableBarrier)
     assert (system.h, system.a3, system.range) == (3.0, 0.8, (1.0, 9.0))

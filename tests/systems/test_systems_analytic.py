@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from exact_populations import exact_probabilities, exact_state_probability, exact_surface
+from places import TESTS
 
 from msgen.systems import CVSet, System, Walkers, build_cvs, build_system
 from msgen.systems.cvs.torch_cvs import Coordinate
@@ -15,7 +16,6 @@ from msgen.systems.errors import SpecError
 from msgen.systems.potentials.mixtures import GaussianMixture, GaussianTunnel
 from msgen.systems.potentials.two_dimensional import TorchSystem
 
-HERE = Path(__file__).parents[1]
 MIXTURE = {
     "kind": "gaussian_mixture",
     "means": [[-2.0, 0.0, 1.0], [2.0, 1.0, 0.0]],
@@ -34,7 +34,7 @@ SPECS = [
 
 
 def build(spec: dict[str, object]) -> TorchSystem:
-    system = build_system(spec, HERE)
+    system = build_system(spec, TESTS)
     assert isinstance(system, TorchSystem)
     assert isinstance(system, System)
     return system
@@ -155,7 +155,7 @@ def test_a_mixture_in_any_dimension_by_one_number_a_mode() -> None:
 )
 def test_wrong_specs(change: dict[str, object], field: str, word: str) -> None:
     with pytest.raises(SpecError) as caught:
-        build_system(change, HERE)
+        build_system(change, TESTS)
     assert caught.value.path == field
     assert word in caught.value.remedy
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from places import CONFIGS, TESTS
 from scipy.integrate import quad
 
 from msgen.actors.kernels.base import BoltzmannTarget
@@ -21,7 +22,6 @@ from msgen.systems.potentials.many_well import ManyWell
 from msgen.systems.potentials.phi4 import Phi4
 from msgen.systems.potentials.two_dimensional import TorchSystem
 
-HERE = Path(__file__).parents[1]
 PAIR = {
     "kind": "harmonic_pair",
     "means": [[-1.0, 0.0, 0.5], [1.5, 1.0, 0.0]],
@@ -43,7 +43,7 @@ SPECS = [
 
 
 def build(spec: dict[str, object]) -> TorchSystem:
-    system = build_system(spec, HERE)
+    system = build_system(spec, TESTS)
     assert isinstance(system, TorchSystem)
     return system
 
@@ -218,7 +218,7 @@ def test_collective_cvs() -> None:
         "part": {"kind": "mean_coordinate", "indices": [0, 2]},
         "haar": {"kind": "mean_coordinate", "scale": 8**0.5},
     }
-    cvs = build_cvs(spec, dw, HERE)
+    cvs = build_cvs(spec, dw, TESTS)
     x = np.array([[0.0, 0, 2.5, 0, 2.5, 6.0, 0, 6.0]])
     d = np.array([2.5, 2.5, 6, 6, 6.5, 6.5])
     expected = [
@@ -258,13 +258,13 @@ def test_collective_cvs() -> None:
 )
 def test_wrong_entries_are_named(spec: dict[str, object], field: str) -> None:
     with pytest.raises(SpecError) as error:
-        build_system(spec, HERE)
+        build_system(spec, TESTS)
     assert error.value.field == ("system", field)
 
 
 @pytest.mark.parametrize(
     "path",
-    sorted((HERE.parent / "configs" / "papers").glob("gabrie_*.yaml")),
+    sorted((CONFIGS / "papers").glob("gabrie_*.yaml")),
     ids=lambda p: p.stem,
 )
 def test_campaigns_of_the_paper_build(path: Path) -> None:
@@ -276,7 +276,7 @@ def test_campaigns_of_the_paper_build(path: Path) -> None:
 def test_a_scaled_mean_is_moved_exactly_to_where_it_is_asked() -> None:
     system = build({"kind": "phi4", "n": 8})
     spec = {"haar": {"kind": "mean_coordinate", "scale": 8**0.5, "indices": [0, 2, 5]}}
-    cvs = build_cvs(spec, system, HERE)
+    cvs = build_cvs(spec, system, TESTS)
     surfaces = level_sets(cvs, np.linspace(1.0, 3.0, 8))
     x = np.random.default_rng(3).normal(size=(5, 8))
     np.testing.assert_allclose(surfaces.value(x), cvs(x), rtol=1e-12)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.problems import Path, Problem
+from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import Section
 
 Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -28,9 +28,9 @@ class ExploreSpec(Section):
     """Whether seeds with a flipped peptide bond or chiral centre count as states."""
 
 
-def explore_problems(explore: ExploreSpec, chain: bool, here: Path) -> Iterator[Problem]:
+def explore_problems(explore: ExploreSpec, chain: bool) -> Iterator[Problem]:
     """Without pushes only a chain finds other states than the one it starts in."""
     if explore.pushes == 0 and not chain:
         what = "leaves every replica in the state of the start structure"
         remedy = "Give 64, or take strategy: {kind: steered, stratify: off}: its moves find states"
-        yield Problem((*here, "pushes"), 0, what, remedy)
+        yield Problem(("strategy", "explore", "pushes"), 0, what, remedy)

@@ -9,7 +9,17 @@ from pydantic import Field
 from msgen.orchestrator.schema.quantities import AutoNumber, AutoQuantity, Section
 
 
-class Langevin(Section):
+class _Local(Section):
+    kind: str
+    steps: int
+
+    @property
+    def evaluations(self) -> int:
+        """Energy evaluations of one replica between two global moves."""
+        return self.steps
+
+
+class Langevin(_Local):
     """Inertial Langevin dynamics (LFMiddle); approximate to order timestep²."""
 
     kind: Literal["langevin"]
@@ -21,7 +31,7 @@ class Langevin(Section):
     """auto: the system's own; for an analytic system 1, without a unit."""
 
 
-class GHMC(Section):
+class GHMC(_Local):
     """Langevin dynamics with a Metropolis test for every step; exact."""
 
     kind: Literal["ghmc"]
@@ -33,7 +43,7 @@ class GHMC(Section):
     """auto: the system's own; for an analytic system 1, without a unit."""
 
 
-class MALA(Section):
+class MALA(_Local):
     """Metropolis-adjusted overdamped Langevin; exact; analytic systems."""
 
     kind: Literal["mala"]
@@ -43,7 +53,7 @@ class MALA(Section):
     """auto: tuned for acceptance during explore and adapt."""
 
 
-class HMC(Section):
+class HMC(_Local):
     """Hamiltonian Monte Carlo; exact; analytic systems."""
 
     kind: Literal["hmc"]
@@ -57,8 +67,13 @@ class HMC(Section):
     """Masses of trajectories and steered paths, tuned during adapt: diagonal, from variances;
     dense, from the curvature of U, where stiff directions lie along no axis. steered only."""
 
+    @property
+    def evaluations(self) -> int:
+        """Energy evaluations of one replica between two global moves."""
+        return self.steps * self.leapfrog
 
-class Overdamped(Section):
+
+class Overdamped(_Local):
     """Euler–Maruyama overdamped Langevin; approximate; analytic systems."""
 
     kind: Literal["overdamped"]

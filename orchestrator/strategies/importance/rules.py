@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.model_rules import coordinate_problems
 from msgen.orchestrator.schema.problems import Path, Problem
-from msgen.orchestrator.strategies.importance.schema import Importance
+from msgen.orchestrator.strategies.common.configuration_rules import coordinate_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.importance.schema import Importance
 
 
 def importance_problems(campaign: Campaign, strategy: Importance) -> Iterator[Problem]:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoNumber, Section, problem
+from msgen.orchestrator.strategies.base import ModelUse, StrategySection
 from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
 from msgen.orchestrator.strategies.common.local_schema import HMC, LocalSpec
+from msgen.orchestrator.strategies.importance import rules
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
 
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
@@ -74,7 +81,7 @@ class Search(ExploreSpec):
     """Short hard pushes to targets spread over the CV range; 0: no search."""
 
 
-class Importance(Section):
+class Importance(StrategySection):
     """Draws of a frozen model of the whole configuration, each with its weight."""
 
     kind: Literal["importance"]
@@ -91,3 +98,13 @@ class Importance(Section):
     smooth: bool = False
     """Whether the largest weights are replaced by those of their Pareto tail (PSIS)."""
     explore: Search = Field(default_factory=Search)
+
+    def model_use(self, campaign: Campaign) -> ModelUse:
+        return ModelUse("configurations")
+
+    def problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.importance_problems(campaign, self)
+
+    def round_in_words(self, campaign: Campaign) -> str:
+        each = super().round_in_words(campaign)
+        return f"{self.draws:,} energy evaluations of draws, and {each}"

@@ -1,1 +1,23 @@
 """Well-tempered metadynamics, a baseline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.metadynamics.schema import Metadynamics
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.base import Strategy
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.systems.base import System
+
+
+def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy:
+    from msgen.orchestrator.strategies.metadynamics import strategy
+
+    return strategy.Metadynamics(problem)
+
+
+KIND = StrategyKind("metadynamics", Metadynamics, _build, samples=("bias",))

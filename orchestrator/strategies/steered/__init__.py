@@ -1,1 +1,23 @@
 """Local sampling inside the states, switching paths between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.steered.schema import Steered
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.base import Strategy
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.systems.base import System
+
+
+def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy:
+    from msgen.orchestrator.strategies.steered import strategy
+
+    return strategy.Steered(problem)
+
+
+KIND = StrategyKind("steered", Steered, _build)

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.model_rules import coordinate_problems
+from msgen.orchestrator.schema.models import SECTIONS
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.strategies.targeted.schema import BIJECTIVE, Targeted
+from msgen.orchestrator.strategies.common.configuration_rules import coordinate_problems
+from msgen.orchestrator.strategies.common.exploration_schema import explore_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.targeted.schema import Targeted
 
-_FLOWS = f"{', '.join(BIJECTIVE[:-1])} or {BIJECTIVE[-1]}"
+_BIJECTIVE = [name for name, section in SECTIONS.items() if section.bijective]
+_FLOWS = f"{', '.join(_BIJECTIVE[:-1])} or {_BIJECTIVE[-1]}"
 
 
 def targeted_problems(campaign: Campaign, strategy: Targeted) -> Iterator[Problem]:
-    """Its states, its estimator and its models, in the order of the file."""
+    """Its search, its states, its estimator and its models, in the order in which they are told."""
+    yield from explore_problems(strategy.explore, chain=False)
     model = campaign.model.kind
-    flow = model in BIJECTIVE
-    if strategy.map == "models" and not flow:
+    if strategy.map == "models" and not campaign.model.bijective:
         what = f"needs bijections, and {model} is none"
         yield Problem(("strategy", "map"), "models", what, f"Take interpolant, or {_FLOWS}")
-    elif strategy.estimator != "deep_bar" and strategy.mapped(model) == "none":
+    elif strategy.estimator != "deep_bar" and strategy.mapped(campaign.model) == "none":
         what = f"rests on maps, and {model} is no bijection"
         remedy = f"Take map: interpolant, or {_FLOWS}, or estimator: deep_bar"
         if strategy.map == "none":

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.quantities import Section
+from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.strategies.base import ModelUse, StrategySection
 from msgen.orchestrator.strategies.common.exploration_schema import ExploreSpec
-from msgen.orchestrator.strategies.common.local_schema import HMC, LocalSpec
+from msgen.orchestrator.strategies.targeted import rules
 
-BIJECTIVE = ("spline_flow", "realnvp", "copula_flow", "cnf", "flow_matching")
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.schema.models import ModelSection
 
 
-class Targeted(Section):
+class Targeted(StrategySection):
     """A model of the full configuration for each state; free energies by Bennett's estimator."""
 
     kind: Literal["targeted"]
-    local: LocalSpec = Field(default_factory=lambda: HMC(kind="hmc"))
-    """By default langevin for molecules, hmc for analytic systems."""
     estimator: Literal["deep_bar", "bar", "tfep"] = "deep_bar"
     """What the result is: deep_bar sets each state against its own model and knows ln Z; bar and
     tfep map states onto each other, with samples of both ends or of the first state only. All that
@@ -37,8 +39,18 @@ class Targeted(Section):
     """Round r uses the models fitted on rounds up to r − lag."""
     explore: ExploreSpec = Field(default_factory=ExploreSpec)
 
-    def mapped(self, model_kind: str) -> Literal["models", "interpolant", "none"]:
-        """How configurations are mapped, with models of this kind."""
+    def mapped(self, model: ModelSection) -> Literal["models", "interpolant", "none"]:
+        """How configurations are mapped, with such models."""
         if self.map == "auto":
-            return "models" if model_kind in BIJECTIVE else "none"
+            return "models" if model.bijective else "none"
         return self.map
+
+    def model_use(self, campaign: Campaign) -> ModelUse:
+        return ModelUse("configurations")
+
+    def problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.targeted_problems(campaign, self)
+
+    def round_in_words(self, campaign: Campaign) -> str:
+        draws = 10 * campaign.first_replicas * self.draws
+        return f"10 times {super().round_in_words(campaign)}, and {draws:,} draws of the models"

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_dimension
+from msgen.orchestrator.schema.models import Score
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
-from msgen.orchestrator.schema.strategies import Umbrella
 from msgen.orchestrator.schema.units import Quantity
+from msgen.orchestrator.strategies.common.configuration_rules import too_large
 
 if TYPE_CHECKING:
+    import pathlib
+
     from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.umbrella.schema import Umbrella
+    from msgen.systems.base import System
 
 _AUTO_CVS = 3
 """Most CVs over which windows are placed by themselves."""
@@ -84,3 +89,56 @@ def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Probl
     elif strategy.coordinates not in ("auto", "cartesian") and not molecular:
         what = f"are those of a molecule, and {campaign.system.kind} has no atoms"
         yield Problem((*here, "coordinates"), strategy.coordinates, what, "Write auto")
+
+
+def noise_problems(campaign: Campaign, strategy: Umbrella) -> Iterator[Problem]:
+    """Whether a score model can noise what it sees of a molecule."""
+    model = campaign.model
+    torsions = campaign.is_molecular and strategy.coordinates in ("auto", "internal")
+    if isinstance(model, Score) and model.noise == "vp" and torsions:
+        what = "cannot noise torsions, which are periodic"
+        yield Problem(("model", "noise"), "vp", what, "Take edm or ve")
+
+
+def seed_problems(
+    campaign: Campaign, strategy: Umbrella, base_dir: pathlib.Path, system: System
+) -> list[Problem]:
+    """Problems with the configurations that the model is to learn from, and what it sees of them.
+
+    Raises
+    ------
+    SpecError
+        For a molecule that these coordinates do not suit.
+    """
+    if strategy.seeds != "model":
+        return []
+    if too_large(system):
+        what = f"learns whole configurations, and {system.n_dof // 3:,} atoms are too many"
+        remedy = "Take seeds: neighbour, or strip the solvent and use an implicit one"
+        return [Problem(("strategy", "seeds"), "model", what, remedy)]
+    if campaign.is_molecular:
+        _check_coordinates(strategy.coordinates, system)
+    return _file(strategy, base_dir, system)
+
+
+def _check_coordinates(kind: str, system: System) -> None:
+    from msgen.systems.coordinates.representation import build_representation
+    from msgen.systems.openmm.system import OpenMMSystem
+
+    assert isinstance(system, OpenMMSystem)
+    reference = system.initial().positions[0]
+    build_representation(kind, system.n_dof, system.topology, reference)
+
+
+def _file(strategy: Umbrella, base_dir: pathlib.Path, system: System) -> list[Problem]:
+    from msgen.actors.roles.configurations import read_configurations
+
+    file = strategy.training.file
+    if file is None:
+        return []
+    try:
+        read_configurations(base_dir / file, system.n_dof)
+    except ValueError as error:
+        remedy = "Write it with numpy.savez(file, positions=x), x of shape (n, D) or (n, atoms, 3)"
+        return [Problem(("strategy", "training", "file"), file, str(error), remedy)]
+    return []

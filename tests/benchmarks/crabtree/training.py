@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from built_models import build
 from slow_fast_paths import driven
 
 from crabtree.windows import IN_WINDOW, paths
 from msgen.models.base import GenerativeModel
-from msgen.models.registry import build
 from msgen.models.tabulated import Tabulated
 from msgen.systems.base import Array
 from msgen.systems.potentials.slow_fast import EvolvingDoubleWell, SlowFast, VariableBarrier

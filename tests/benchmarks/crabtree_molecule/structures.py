@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from alanine_obc2 import CVS, MD, SYSTEM
+from built_models import build
 from numpy.typing import NDArray
 from rows import ROOT, Row
 from scipy.stats import ks_2samp
@@ -17,13 +18,9 @@ from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional, wrap
 from msgen.actors.engines.build import build_engine, molecule
 from msgen.actors.roles.state_explorer import flips
-from msgen.models import build
 from msgen.systems.base import Array, Walkers
 from msgen.systems.coordinates.internal_coordinates import InternalCoordinates
 from msgen.systems.coordinates.representation import build_representation
-
-sys.path.insert(0, str(ROOT / "tests" / "references"))
-from alanine_obc2 import CVS, MD, SYSTEM
 
 MINIMA = {"alpha": np.deg2rad(-15.0), "beta": np.deg2rad(155.0)}
 """ψ of the two minima of the dynamics' own free energy along ψ."""

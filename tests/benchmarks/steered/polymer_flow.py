@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+from built_models import build
 from rows import ROOT, Row
 
 from msgen.actors.kernels.solute import Orientation, Screen, SoluteMove
 from msgen.actors.solute.openmm_legs import MoleculeDriver
 from msgen.actors.solute.paths import Route
-from msgen.models import Broad, Defended, build, load
+from msgen.models import Broad, Defended, load
 from msgen.models.base import ModelState
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, Walkers
@@ -137,7 +138,7 @@ class Bench:
                 np.savez(path, **dict(state.arrays), config=config)
             arrays = dict(np.load(path))
             config = json.loads(str(arrays.pop("config")))
-            broad = Broad.around(y, placement.periodic)
+            broad = Broad(placement.periodic, mean=y.mean(axis=0), std=2 * y.std(axis=0))
             self._models[kind] = Defended(load(ModelState(config, arrays)), broad, 0.02)
         return self._models[kind]
 

@@ -1,0 +1,230 @@
+"""An order of the full configuration as it goes along: local moves, and those of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.configurations.coordinates import InCoordinates, exact
+from msgen.actors.context import WorkerContext
+from msgen.actors.engines.base import Engine
+from msgen.actors.engines.build import build_engine, local_kernel
+from msgen.actors.kernels.base import BoltzmannTarget, Kernel
+from msgen.actors.kernels.independence import Independence
+from msgen.actors.roles.sampler import tree_of, walkers_of
+from msgen.models import Broad, Defended
+from msgen.systems.base import Array, Walkers
+from msgen.systems.coordinates.representation import Encoding
+
+
+@dataclass
+class Run:
+    """One order as it goes along; frames are of all its replicas, in the order of time."""
+
+    context: WorkerContext
+    order: WorkOrder
+    rng: np.random.Generator
+    coordinates: Encoding
+    walkers: Walkers
+    mover: Kernel | Engine
+    q: Defended | None
+    xi: list[Array] = field(default_factory=list)
+    seen: list[Array] = field(default_factory=list)
+    counts: dict[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+
+    @classmethod
+    def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Self:
+        """Walkers, mover and proposal as the order has them."""
+        p = order.payload
+        coordinates = cls.encoding(context)
+        step, masses = p.get("step_size"), p.get("masses")
+        mover: Kernel | Engine
+        if context.molecular:
+            mover = build_engine(context, None)
+            mover.begin(rng)
+        else:
+            spec = context.setup["strategy"]["local"]
+            mover = local_kernel(spec, context.system, step, masses)
+        q = None
+        if order.model_version >= 0 and int(p["global_steps"]):
+            mean, std = (np.asarray(p["broad"][name]) for name in ("mean", "std"))
+            broad = Broad(coordinates.periodic, mean=mean, std=std)
+            q = Defended(context.models[order.model_version], broad, float(p["epsilon"]))
+        walkers = walkers_of(p["walkers"], context)
+        made = cls(context, order, rng, coordinates, walkers, mover, q)
+        names = ("local_proposed", "local_accepted", "global_proposed", "global_accepted")
+        made.counts = dict.fromkeys((*names, "nonfinite"), 0.0)
+        return made
+
+    def local(self) -> None:
+        """The local kernel, or the molecule's engine."""
+        p = self.order.payload
+        steps, every = int(p["local_steps"]), int(p["record"])
+        if not isinstance(self.mover, Kernel):
+            self._molecular(self.mover, max(1, steps // every), every)
+            return
+        done = self.mover(
+            BoltzmannTarget(self.context.system),
+            self.walkers,
+            self.rng,
+            n_steps=steps,
+            record_every=every,
+        )
+        self.tell("local", steps, float(done.accepted.sum()), done.nonfinite)
+        self.evaluations += done.evaluations
+        assert done.trajectory is not None
+        self.note(done.trajectory)
+        self.walkers = done.walkers
+
+    def _molecular(self, engine: Engine, chunks: int, steps: int) -> None:
+        """Chunks of the engine; velocities are drawn where a global move has left none."""
+        tally, before = engine.tally, (engine.tally.proposals, engine.tally.accepted)
+        evaluations, nonfinite = tally.evaluations, tally.nonfinite
+        xi = engine.load(self.walkers)
+        free = np.zeros(len(xi), dtype=bool)
+        frames = []
+        for _ in range(chunks):
+            new = engine.chunk(np.zeros_like(xi), free, steps)
+            broken = np.asarray(~np.isfinite(new).all(axis=1))
+            if broken.any():
+                engine.revert(broken)
+            xi = np.where(broken[:, None], xi, new)
+            self.xi.append(xi[None])
+            frames.append(engine.walkers().positions)
+        self.seen.append(self._encoded(np.array(frames)))
+        self.walkers = engine.walkers()
+        self.counts["local_proposed"] += tally.proposals - before[0]
+        self.counts["local_accepted"] += tally.accepted - before[1]
+        self.counts["nonfinite"] += tally.nonfinite - nonfinite
+        self.evaluations += tally.evaluations - evaluations
+
+    @classmethod
+    def encoding(cls, context: WorkerContext) -> Encoding:
+        """What the model sees of a configuration."""
+        raise NotImplementedError
+
+    def propose(self) -> None:
+        """Global moves; `walkers` are then where they stand after them."""
+        raise NotImplementedError
+
+    def weights(self) -> dict[str, Array]:
+        """Samples of the proposals, beside those of the walkers."""
+        return {}
+
+    def note(self, x: Array, y: Array | None = None) -> None:
+        """CVs of configurations (m, n, D), and what the model sees of them."""
+        xi = self.context.cvs(x.reshape(-1, x.shape[2]))
+        self.xi.append(xi.reshape(*x.shape[:2], -1))
+        self.seen.append(self._encoded(x) if y is None else y)
+
+    def _encoded(self, x: Array) -> Array:
+        return self.coordinates.encode(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
+
+    def tell(self, move: str, steps: int, accepted: float, nonfinite: int) -> None:
+        self.counts[f"{move}_proposed"] += len(self.walkers) * steps
+        self.counts[f"{move}_accepted"] += accepted * steps
+        self.counts["nonfinite"] += nonfinite
+
+    def segment(self) -> Segment:
+        """All of it."""
+        p = self.order.payload
+        replicas = np.asarray(p["replicas"], dtype=np.float64)
+        # replica after replica, each in the order of time
+        xi = np.concatenate(self.xi).swapaxes(0, 1)
+        samples = {
+            "cvs": xi.reshape(-1, xi.shape[2]),
+            "replica": np.repeat(replicas, xi.shape[1]),
+        }
+        samples.update(self.weights())
+        seen = _thinned(np.concatenate(self.seen), int(p["recent"]))
+        return Segment(
+            self.order.key,
+            samples=samples,
+            carry={
+                "walkers": tree_of(self.walkers, self.context, self.order),
+                "recent": seen.reshape(-1, seen.shape[2]),
+                "recent_replica": np.tile(replicas, len(seen)).astype(np.int64),
+            },
+            counts=self.counts,
+            evaluations=self.evaluations,
+            model_version=self.order.model_version,
+        )
+
+
+@dataclass
+class WholeRun(Run):
+    """Independence moves of the whole configuration, in the campaign's coordinates."""
+
+    draws: list[Array] = field(default_factory=list)
+    proposed: list[Array] = field(default_factory=list)
+    started: list[Array] = field(default_factory=list)
+
+    @classmethod
+    def encoding(cls, context: WorkerContext) -> Encoding:
+        """All of a configuration but how it lies."""
+        return exact(context)
+
+    def _target(self) -> InCoordinates:
+        return InCoordinates(self.context.system, exact(self.context))
+
+    def propose(self) -> None:
+        """Independence moves in the model's coordinates; what was not accepted stays untouched."""
+        if self.q is None:
+            return
+        steps = int(self.order.payload["global_steps"])
+        target = self._target()
+        before = self.coordinates.encode(self.walkers.positions)
+        kernel = Independence(self.q)
+        done = kernel(target, Walkers(before), self.rng, n_steps=steps, record_every=1)
+        self.tell("global", steps, float(done.accepted.sum()), done.nonfinite)
+        self.evaluations += done.evaluations
+        self.draws.append(done.draws)
+        self.proposed.append(done.proposed)
+        self.started.append(done.started)
+        assert done.trajectory is not None
+        frames = done.trajectory
+        placed = target.placed(frames.reshape(-1, frames.shape[2]))
+        # of a molecule most frames are the one before again: the last tells a fit as much
+        fresh = frames if isinstance(self.mover, Kernel) else frames[-1:]
+        self.note(placed.reshape(*frames.shape[:2], -1), fresh)
+        moved = (done.walkers.positions != before).any(axis=1)
+        x = np.where(moved[:, None], placed[-len(before) :], self.walkers.positions)
+        # what moved has no velocity yet: all are drawn anew, which leaves their density as it is
+        self.walkers = Walkers(x, None, self.walkers.box)
+
+    def weights(self) -> dict[str, Array]:
+        """ln ρ* − ln q at the proposals, and at the walkers after their local steps."""
+        if not self.proposed:
+            return {}
+        p = self.order.payload
+        replicas, most = np.asarray(p["replicas"], dtype=np.float64), int(p["weights"])
+        out: dict[str, Array] = {}
+        kept = _thinned(np.concatenate(self.proposed), most)
+        drawn = _thinned(np.concatenate(self.draws), most).swapaxes(0, 1)
+        started = np.array(self.started)
+        out["proposal_cvs"] = self._cvs_of(drawn.reshape(-1, drawn.shape[2]))
+        out["proposal_log_weight"] = kept.T.reshape(-1)
+        out["proposal_replica"] = np.repeat(replicas, len(kept))
+        out["walker_log_weight"] = started.T.reshape(-1)
+        out["walker_replica"] = np.repeat(replicas, len(started))
+        return out
+
+    def _cvs_of(self, y: Array) -> Array:
+        """CVs of draws, shape (n, C); NaN where a draw is no configuration."""
+        target = self._target()
+        finite = np.isfinite(y).all(axis=1)
+        out = np.full((len(y), len(self.context.cvs)), np.nan)
+        if finite.any():
+            with np.errstate(all="ignore"):
+                out[finite] = self.context.cvs(target.placed(y[finite]))
+        return out
+
+
+def _thinned(rows: NDArray[np.float64], most: int) -> Array:
+    """About `most` of the rows, evenly spaced; all where there are fewer."""
+    return rows[:: max(1, len(rows) // most)] if most else rows[:0]

@@ -1,0 +1,20 @@
+"""Which plug-ins a campaign needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgen.models import registry as models
+from msgen.orchestrator.strategies import registry as strategies
+from msgen.systems.plugins import Plugin
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema import Campaign
+
+
+def plugins_of(campaign: Campaign) -> tuple[Plugin, ...]:
+    """The plug-ins whose code this campaign runs, strategy first."""
+    found = [strategies.KINDS.plugin(campaign.strategy.kind)]
+    if campaign.uses_model:
+        found.append(models.KINDS.plugin(campaign.model.kind))
+    return tuple(plugin for plugin in found if plugin is not None)

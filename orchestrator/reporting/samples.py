@@ -1,0 +1,54 @@
+"""The local samples of a run, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The local samples of a run, in the order of the store.
+
+    Attributes
+    ----------
+    round, replica : int array, shape (n,)
+        Where each sample comes from.
+    weight : Array, shape (n,)
+        Equilibrium weights, which sum to 1; 0 before the produce phase.
+    cvs : Array, shape (n, C)
+        Collective variables in internal units (rad, nm).
+    frames : Array, shape (m, D), or None
+        Stored configurations, nm.
+    frame_rows : int array, shape (m,)
+        The sample that each frame belongs to.
+    """
+
+    round: NDArray[np.int64]
+    replica: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    cvs: NDArray[np.float64]
+    frames: NDArray[np.float64] | None
+    frame_rows: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, n_cvs: int) -> Self:
+        """No sample of `n_cvs` CVs."""
+        rows = np.zeros(0, dtype=np.int64)
+        return cls(rows, rows, np.zeros(0), np.zeros((0, n_cvs)), None, rows)
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What holds for each sample, by name, as it is exported."""
+        return {
+            "round": self.round,
+            "replica": self.replica,
+            "weight": self.weight,
+            "cvs": self.cvs,
+        }

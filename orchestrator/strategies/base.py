@@ -1,0 +1,164 @@
+"""What a kind of strategy says of itself, so that nothing else has to know all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.problems import Path as Where
+from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.schema.quantities import Section
+from msgen.orchestrator.schema.units import Dimension
+from msgen.orchestrator.strategies.common.local_schema import GHMC, Langevin, LocalSpec
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.base import Array, Strategy
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.common import inputs
+    from msgen.orchestrator.strategies.common.reweighting import StoredSamples
+    from msgen.systems.base import CVSet, System
+
+Timed = tuple[Where, object, Dimension]
+"""Where a value stands, the value, and its dimension where the system has units."""
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """What a strategy asks of the campaign's model.
+
+    Attributes
+    ----------
+    variables : {'none', 'cvs', 'conditional', 'configurations', 'solute'}
+        What it models; 'conditional': configurations, given the CVs.
+    label : {'state', 'window', 'none'} or None
+        What it holds one density each for; None: it is not said.
+    exact : bool
+        Whether a Metropolis test or a weight rests on the density that it tells.
+    """
+
+    variables: Literal["none", "cvs", "conditional", "configurations", "solute"] = "none"
+    label: Literal["state", "window", "none"] | None = None
+    exact: bool = True
+
+
+class StrategySection(Section):
+    """The `strategy:` section of one kind, and what follows from it before anything is built."""
+
+    defaults: ClassVar[Mapping[str, object]] = {}
+    """What the campaign's other sections are where the file leaves them out, by their key."""
+    uses_dense_metric: ClassVar[bool] = False
+    """Whether `local.metric: dense` is for it."""
+
+    kind: str
+    local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
+    """By default langevin for molecules, hmc for analytic systems."""
+
+    @property
+    def uses_model(self) -> bool:
+        """Whether anything is ever fitted."""
+        return True
+
+    def model_use(self, campaign: Campaign) -> ModelUse:
+        """What is asked of the model, so that one that cannot do it is refused."""
+        return ModelUse()
+
+    def problems(self, campaign: Campaign) -> Iterator[Problem]:
+        """What does not agree with the rest of the campaign, in the order of the file."""
+        return iter(())
+
+    def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
+        """What the model lacks beyond that which `model_use` says."""
+        return iter(())
+
+    def timed(self) -> Iterator[Timed]:
+        """Values whose dimension depends on whether the system has units."""
+        if isinstance(self.local, Langevin | GHMC):
+            yield ("strategy", "local", "timestep"), self.local.timestep, "time"
+            yield ("strategy", "local", "friction"), self.local.friction, "rate"
+
+    def checks(
+        self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
+    ) -> list[Problem]:
+        """What only the system and the CVs can tell, before anything starts.
+
+        Raises
+        ------
+        SpecError
+        """
+        return []
+
+    def spec(self, campaign: Campaign) -> dict[str, Any]:
+        """The section in internal units; see `Campaign.spec_strategy`."""
+        spec = self.model_dump()
+        local = spec["local"]
+        if "timestep" in local:
+            timestep, friction = campaign.own_step
+            local["timestep"] = or_own(local["timestep"], timestep)
+            local["friction"] = or_own(local["friction"], friction)
+        return spec
+
+    def replicas_in_words(self, campaign: Campaign) -> str:
+        """The replicas, as ``--dry-run`` tells them."""
+        asked = campaign.replicas
+        return str(asked) if isinstance(asked, int) else f"{asked.min}, up to {asked.max}"
+
+    def round_in_words(self, campaign: Campaign) -> str:
+        """What a round costs, as ``--dry-run`` tells it."""
+        steps = campaign.first_replicas * self.local.evaluations
+        return f"{steps:,} energy evaluations of local sampling"
+
+
+def _by_cells(samples: StoredSamples) -> Array:
+    from msgen.orchestrator.strategies.common.reweighting import by_cells  # numpy comes with it
+
+    return by_cells(samples)
+
+
+@dataclass(frozen=True)
+class StrategyKind:
+    """One kind of strategy; a plug-in names one as its entry point.
+
+    Attributes
+    ----------
+    name : str
+        The ``kind:`` of its section.
+    section : type of StrategySection
+        The only place with its defaults, and the one that validates.
+    build : callable
+        ``build(problem, system, campaign) -> Strategy``. What it needs is imported when it is
+        called: a campaign file is checked without torch and OpenMM.
+    samples : tuple of str
+        Order kinds whose stored ``cvs`` are samples of the local moves; the first of them that the
+        store has is exported.
+    reweight : callable
+        Equilibrium weights of these samples, shape (n,): they sum to 1, and what does not count
+        weighs nothing.
+    roles : Mapping of str to str
+        Order kinds of its own, and the functions that do them, as ``package.module:function``; see
+        `msgen.actors.roles.registry` for those that every worker knows. Kinds that begin with
+        ``fit_`` run where fits do.
+    overlap : str
+        What ``overlap`` in its diagnostics is of, as the progress block calls it.
+    """
+
+    name: str
+    section: type[StrategySection]
+    build: Callable[[inputs.Problem, System, Campaign], Strategy]
+    samples: tuple[str, ...] = ("sample",)
+    reweight: Callable[[StoredSamples], Array] = _by_cells
+    roles: Mapping[str, str] = field(default_factory=dict)
+    overlap: str = "worst overlap of works"
+
+
+def or_own(value: float | str, own: float) -> float:
+    """A value in internal units, or `own` where it is 'auto'."""
+    return own if isinstance(value, str) else value
+
+
+def per_cv(width: object, campaign: Campaign) -> object:
+    """One width for all CVs, said for each of them; anything else as it is."""
+    return dict.fromkeys(campaign.cvs, width) if isinstance(width, float) else width

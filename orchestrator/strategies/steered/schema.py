@@ -1,0 +1,104 @@
+"""The section of the steered strategy, and its `path:`: how CVs are driven from λ₀ to λ_N."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.schema.quantities import (
+    AutoOrZero,
+    AutoQuantity,
+    AutoSteps,
+    FreeEnergyOrZero,
+    Readings,
+    Section,
+    Width,
+)
+from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed, or_own, per_cv
+from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
+from msgen.orchestrator.strategies.steered import rules
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.systems.base import CVSet, System
+
+
+class PathSpec(Section):
+    """The switching path of a steered move."""
+
+    scheme: Literal["extended", "moving", "symmetric", "coin_flip", "asymmetric"] = "extended"
+    """extended: restraints pull the CVs after λ; the others hold them exactly at λ. moving: λ moves
+    during each step, one force a step. symmetric, coin_flip, asymmetric: it moves between steps."""
+    inner: Literal["unadjusted", "metropolised"] = "unadjusted"
+    """Whether steps between moves of λ are tested (symmetric, coin_flip) or their error is booked
+    as work."""
+    steps: AutoSteps = "auto"
+    """Steps of one path; auto: grows with the CV distance and is tuned for cost per crossing."""
+    friction: AutoOrZero = "auto"
+    """Friction on the path, 0 for none; auto: tuned."""
+    timestep: AutoQuantity = "auto"
+    """auto: tuned; for a molecule with the scheme extended that of the local sampling. Without a
+    unit for an analytic system."""
+    dynamics: Literal["inertial", "overdamped"] = "inertial"
+    """Weakly damped switching takes far fewer steps per crossing than overdamped."""
+    width: Width = "auto"
+    """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations. For the
+    scheme extended."""
+    profile: Readings = "auto"
+    """Points of a path, an even number, where CV and work are read for F along the whole CV; auto:
+    16 where there is one CV; off: none."""
+
+
+class Steered(StrategySection):
+    """CV flow and steered (Jarzynski–Crooks) moves between the states."""
+
+    uses_dense_metric: ClassVar[bool] = True
+
+    kind: Literal["steered"]
+    path: PathSpec = Field(default_factory=PathSpec)
+    broad: Broad = 0.1
+    """Share of broad proposals."""
+    stratify: bool = True
+    """Replicas spread over the states and bridged by BAR; off: one Metropolis chain over all."""
+    flatten: FreeEnergyOrZero = 8.0
+    """Height up to which the frozen model bias flattens the local sampling; 0 kT is off."""
+    lag: int = Field(default=1, ge=1, le=100)
+    """Round r proposes with the model fitted on rounds up to r − lag."""
+    explore: ExploreSpec = Field(default_factory=ExploreSpec)
+
+    def model_use(self, campaign: Campaign) -> ModelUse:
+        return ModelUse("cvs", "state" if self.stratify else None)
+
+    def problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.steered_problems(campaign, self)
+
+    def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.label_problems(campaign, self)
+
+    def timed(self) -> Iterator[Timed]:
+        yield from super().timed()
+        yield ("strategy", "path", "timestep"), self.path.timestep, "time"
+        yield ("strategy", "path", "friction"), self.path.friction, "rate"
+
+    def checks(
+        self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
+    ) -> list[Problem]:
+        return rules.exact_path_problems(campaign, self, system, cvs)
+
+    def spec(self, campaign: Campaign) -> dict[str, Any]:
+        spec = super().spec(campaign)
+        path, local = spec["path"], spec["local"]
+        if campaign.is_molecular and path["scheme"] == "extended":
+            own = local.get("timestep", campaign.own_step[0])
+            path["timestep"] = or_own(path["timestep"], own)
+        path["width"] = per_cv(path["width"], campaign)
+        return spec
+
+    def round_in_words(self, campaign: Campaign) -> str:
+        steps = self.path.steps
+        length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
+        return f"{super().round_in_words(campaign)}, and steered paths ({length} each)"

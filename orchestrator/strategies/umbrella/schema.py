@@ -1,0 +1,103 @@
+"""The section of the umbrella strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.schema.quantities import AutoCount, Section, Width, WindowsSpec
+from msgen.orchestrator.strategies.base import ModelUse, StrategySection, per_cv
+from msgen.orchestrator.strategies.common.exploration_schema import Broad
+from msgen.orchestrator.strategies.umbrella import rules
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.systems.base import CVSet, System
+
+
+class SeedTraining(Section):
+    """What the first model of the windows learns from."""
+
+    steps: int = Field(default=20_000, ge=0)
+    """Free steps of each walker, held by no window."""
+    file: str | None = Field(default=None, min_length=1)
+    """Configurations to learn from as well: an .npz file with `positions`, shape (n, D) or
+    (n, atoms, 3) in nm."""
+
+
+class Umbrella(StrategySection):
+    """Windows along the CVs, seeded by a conditional model, joined by MBAR."""
+
+    defaults: ClassVar[Mapping[str, object]] = {"replicas": 4, "model": {"kind": "score"}}
+
+    kind: Literal["umbrella"]
+    windows: WindowsSpec = "auto"
+    """auto: evenly over the range of every CV, more where neighbours do not overlap."""
+    width: Width = "auto"
+    """σ of a window, its restraint being kT (ξ−λ)²/2σ²; auto: half the spacing."""
+    seeds: Literal["model", "neighbour"] = "model"
+    """Where a window's walkers start: the model's samples at the window, or its neighbour's end."""
+    exchange: bool = True
+    """Whether neighbouring windows exchange configurations (Metropolis)."""
+    global_steps: AutoCount = "auto"
+    """Moves of the model inside a window after each stretch of local steps; auto: 1 where the model
+    has the whole configuration of an analytic system, else 0."""
+    broad: Broad = 0.1
+    """Share of broad proposals in these moves."""
+    turns: int = Field(default=4, ge=0, le=100)
+    """Times that all walkers start again from a better model before production."""
+    training: SeedTraining = Field(default_factory=SeedTraining)
+    coordinates: Literal["auto", "cartesian", "internal", "aligned", "aligned_heavy"] = "auto"
+    """What the model sees of a configuration; auto: internal for molecules, else cartesian."""
+    minimise: int = Field(default=50, ge=0)
+    """Steps of minimisation of a molecule's seed."""
+    relax: int = Field(default=1000, ge=1)
+    """Steps of a seed in its window before it counts as one."""
+    lag: int = Field(default=1, ge=1, le=100)
+    """Round r uses the model fitted on rounds up to r − lag."""
+
+    @property
+    def uses_model(self) -> bool:
+        return self.seeds == "model"
+
+    def model_use(self, campaign: Campaign) -> ModelUse:
+        unmoved = self.global_steps == 0 or campaign.is_molecular
+        label: Literal["window"] | None = "window" if self.seeds == "model" else None
+        return ModelUse("conditional", label, exact=not unmoved)
+
+    def problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.umbrella_problems(campaign, self)
+
+    def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.noise_problems(campaign, self)
+
+    def checks(
+        self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
+    ) -> list[Problem]:
+        return rules.seed_problems(campaign, self, base_dir, system)
+
+    def spec(self, campaign: Campaign) -> dict[str, Any]:
+        spec = super().spec(campaign)
+        spec["width"] = per_cv(spec["width"], campaign)
+        if spec["global_steps"] == "auto":
+            own_moves = 0 if campaign.is_molecular else 1
+            spec["global_steps"] = own_moves if self.seeds == "model" else 0
+        if spec["coordinates"] == "auto":
+            spec["coordinates"] = "internal" if campaign.is_molecular else "cartesian"
+        return spec
+
+    def replicas_in_words(self, campaign: Campaign) -> str:
+        return f"{campaign.replicas} walkers in each window, windows: {self._windows()}"
+
+    def _windows(self) -> str:
+        if self.windows == "auto":
+            return "placed over the range of the CVs, more where they do not overlap"
+        counts = {n: w if isinstance(w, int) else len(w) for n, w in self.windows.items()}
+        return " × ".join(f"{number} along {name}" for name, number in counts.items())
+
+    def round_in_words(self, campaign: Campaign) -> str:
+        return f"10 times {super().round_in_words(campaign)} for each window"

@@ -1,0 +1,67 @@
+"""A run that an earlier version began goes on, and ends as that version would have ended it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from places import CONFIGS, TESTS
+
+from msgen.orchestrator.cli import main_run
+from msgen.orchestrator.run_directory import provenance
+from msgen.orchestrator.run_directory.store import Store
+
+RUNS = TESTS / "run_directory" / "runs_before"
+DECIDING = ("numpy", "scipy", "torch", "openmm", "zuko")
+"""Whose versions may change the last bits."""
+ARITHMETIC = "74a60dfa5628cb48229a3cab800127070c93d9b8fe137d966847284909317c2b"
+"""`arithmetic()` where the runs were made."""
+
+
+def arithmetic() -> str:
+    """A digest of what kinds of processors round differently."""
+    x = np.random.default_rng(1).normal(size=(96, 64))
+    t = torch.from_numpy(x).requires_grad_()
+    layer = torch.nn.functional.silu(t @ t.T / 8).logsumexp(1).sum()
+    layer.backward()
+    single = torch.softmax(torch.from_numpy(x.astype(np.float32)) @ torch.ones(64, 48), 1)
+    assert t.grad is not None
+    parts = [np.exp(x), np.sin(x), np.log1p(x * x), x @ x.T, np.linalg.eigh(x.T @ x)[0],
+             t.grad.numpy(), single.numpy()]  # fmt: skip
+    return hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in RUNS.glob("*.json")))
+def test_it_goes_on_and_ends_the_same(name: str, tmp_path: Path) -> None:
+    record = json.loads((RUNS / f"{name}.json").read_text())
+    with tarfile.open(RUNS / f"{name}.tar.xz") as tar:
+        tar.extractall(tmp_path, filter="data")
+    (run,) = tmp_path.iterdir()
+    store = Store(run / "store.zarr")
+    begun = {stream: store.read(stream) for stream in store.names()}
+    assert store.last_round == record["stopped"] - 1
+
+    settings = [*record["set"], f"budget.rounds={record['rounds']}", "budget.wall=10 h"]
+    command = [str(CONFIGS / f"{record['campaign']}.yaml"), "--executor", "inline"]
+    command += ["--output-dir", str(tmp_path), "--resume", "must"]
+    assert main_run([*command, *(w for s in settings for w in ("--set", s))]) == 3
+
+    store = Store(run / "store.zarr")
+    for stream, values in begun.items():
+        assert store.read(stream)[: len(values)].tobytes() == values.tobytes(), stream
+    results = json.loads((run / "results" / "free_energy.json").read_text())
+    cost = results.pop("cost")
+    assert (cost["rounds"], results["status"]) == (record["rounds"], "exhausted")
+
+    made, here = provenance.read(run), provenance.versions()
+    made_with = (made.get("earlier_versions") or [made["versions"]])[0]
+    if arithmetic() != ARITHMETIC or any(made_with[n] != here[n] for n in DECIDING):
+        pytest.skip("it went on; other versions or another kind of processor: other last bits")
+    assert store.digest == record["digest"]
+    assert cost["energy_evaluations"] == record["energy_evaluations"]
+    assert results == record["results"]
