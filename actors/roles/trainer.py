@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import FIT_DEVICE, Segment, WorkOrder, encode
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.proposals import log_masses, one_hot
@@ -16,7 +15,7 @@ from msgen.actors.kernels.base import Mask
 from msgen.actors.orders.fit import FitPayload, FitRecord, FitWindowsPayload
 from msgen.actors.roles.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
-from msgen.models.base import FitReport, GenerativeModel, ModelState, Space, Spec
+from msgen.models.base import FitReport, GenerativeModel, ModelState, Space
 from msgen.systems.base import Array
 
 HELD_OUT = 0.2
@@ -171,34 +170,7 @@ def _refit(
     if not better:
         return _Fitted(new, None, report, gain)
     state = new.state()
-<<<<<<< HEAD
     return _Fitted(load(state), state, report, gain)
-=======
-    carry["model"] = {"config": dict(state.config), "arrays": dict(state.arrays)}
-    return load(ModelState(state.config, state.arrays)), report, carry, gain
-
-
-def on_device(spec: Spec) -> Spec:
-    """The model asked for; on the device that this worker was given, if `device` is left to it."""
-    if spec.get("device") != "auto":
-        return spec
-    return {**spec, "device": os.environ.get(FIT_DEVICE, "cpu")}
-
-
-def _fitted(order: WorkOrder, report: FitReport, carry: Tree, gain: float) -> Segment:
-    return Segment(
-        order.key,
-        carry=carry,
-        counts={
-            "train_loss": report.train_loss,
-            "held_out_loss": report.held_out_loss,
-            "epochs": float(report.epochs),
-            "accepted": float(carry["accepted"]),
-            "gain": gain,
-        },
-        model_version=order.model_version,
-    )
->>>>>>> main
 
 
 def _previous(context: WorkerContext, order: WorkOrder, n_context: int) -> GenerativeModel | None:
