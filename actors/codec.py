@@ -218,13 +218,11 @@ def _arguments(kind: type, tree: Mapping[str, Any], where: str) -> Tree:
 
 def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
     kinds = [one for one in options if one is not type(None)]
-    optional = len(kinds) < len(options)
-    if optional and (value is None or (isinstance(value, Mapping) and not value)):
-        return None
     if len(kinds) == 1:
-        return _decode(kinds[0], value, where)
-    # of plain scalars: as it is
-    fits = any(isinstance(value, kind) for kind in kinds if isinstance(kind, type))
+        none = value is None or (isinstance(value, Mapping) and not value)
+        return None if none else _decode(kinds[0], value, where)
+    # of plain values, as in JSON: as it is
+    fits = any(isinstance(value, get_origin(kind) or kind) for kind in options)
     return _checked(fits, value, where, " or ".join(map(str, kinds)))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, WorkOrder, encode
+from msgen.actors.base import FIT_DEVICE, Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.proposals import log_masses, one_hot
@@ -15,7 +16,7 @@ from msgen.actors.kernels.base import Mask
 from msgen.actors.orders.fit import FitPayload, FitRecord, FitWindowsPayload
 from msgen.actors.roles.sampler import broad_of
 from msgen.models import build, compare_on_held_out, load
-from msgen.models.base import FitReport, GenerativeModel, ModelState, Space
+from msgen.models.base import FitReport, GenerativeModel, ModelState, Space, Spec
 from msgen.systems.base import Array
 
 HELD_OUT = 0.2
@@ -48,6 +49,13 @@ def fit_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generat
     about_periodic = p.label_periodic.tolist()
     data = _Data(p.data, p.weights, p.label, periodic, about_periodic, repeats=p.repeats)
     return _refit(context, order, rng, data).segment(order)
+
+
+def on_device(spec: Spec) -> Spec:
+    """The model asked for; on the device that this worker was given, if `device` is left to it."""
+    if spec.get("device") != "auto":
+        return spec
+    return {**spec, "device": os.environ.get(FIT_DEVICE, "cpu")}
 
 
 @dataclass(frozen=True)
@@ -177,7 +185,7 @@ def _previous(context: WorkerContext, order: WorkOrder, n_context: int) -> Gener
     """The version in use, unless it was made for another set of strata."""
     if order.model_version < 0:
         return None
-    config = context.models.state(order.model_version).config
-    if len(config.get("context_periodic", [])) != n_context:
+    known = context.models.state(order.model_version).config.get("context_periodic", [])
+    if not isinstance(known, list) or len(known) != n_context:
         return None
     return context.models[order.model_version]

@@ -147,7 +147,7 @@ class StrategyKind:
 
     name: str
     section: type[StrategySection]
-    build: Callable[[inputs.Problem, System, Campaign], Strategy]
+    build: Callable[[inputs.Problem, System, Campaign], Strategy[Any]]
     samples: tuple[str, ...] = ("sample",)
     reweight: Callable[[StoredSamples], Array] = _by_cells
     roles: Mapping[str, str] = field(default_factory=dict)

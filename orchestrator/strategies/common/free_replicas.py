@@ -56,7 +56,7 @@ class FreeState:
         States that were never found.
     stratum : int array, shape (R,), or None
         One for all; kept once the number of replicas has changed.
-    pool : ReplicaPool
+    roster : ReplicaPool
     """
 
     round: int
@@ -71,7 +71,7 @@ class FreeState:
     totals: dict[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     stratum: NDArray[np.int64] | None = None
-    pool: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
+    roster: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
 
 
 S = TypeVar("S", bound=FreeState)
@@ -125,11 +125,11 @@ class FreeReplicas(ABC, Generic[S]):
         """After a round of production."""
         stratum, states = self.stratum(state), self.states(state)
         production = self.production(state).grown(stratum)
-        here = state.pool.counted(len(stratum))
+        here = state.roster.counted(len(stratum))
         return replace(
             state,
             produced=production.with_round(self.problem, states, segments, here),
-            pool=state.pool.after_round(),
+            roster=state.roster.after_round(),
             totals=with_counts(state.totals, segments),
         )
 
@@ -157,16 +157,16 @@ class FreeReplicas(ABC, Generic[S]):
 
     def replicas(self, state: S) -> int:
         """See `Strategy`."""
-        return len(state.pool.at_work(len(state.walkers)))
+        return len(state.roster.at_work(len(state.walkers)))
 
     def resize(self, state: S, replicas: int) -> S:
         """See `Strategy`: not before production has begun."""
         if state.phase != "produce":
             return state
         stratum, seed = self.stratum(state), self.problem.seed
-        made = state.pool.resized(stratum, replicas, seed, state.round)
+        made = state.roster.resized(stratum, replicas, seed, state.round)
         walkers = state.walkers.take(made.parents)
-        return replace(state, walkers=walkers, stratum=made.stratum, pool=made.pool)
+        return replace(state, walkers=walkers, stratum=made.stratum, roster=made.pool)
 
     # pieces
 
@@ -214,7 +214,7 @@ class FreeReplicas(ABC, Generic[S]):
     def groups(self, state: S) -> list[NDArray[np.int64]]:
         """Replicas at work, those that share an order together."""
         stratum = self.stratum(state)
-        return groups(self.problem, stratum, state.pool.at_work(len(stratum)))
+        return groups(self.problem, stratum, state.roster.at_work(len(stratum)))
 
     def first_walkers(self) -> WalkerRows:
         """Every replica in the one structure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgen.orchestrator.strategies.base import StrategyKind
 from msgen.orchestrator.strategies.flow_mcmc.schema import FlowMCMC
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from msgen.systems.base import System
 
 
-def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy:
+def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any]:
     from msgen.orchestrator.strategies.flow_mcmc import strategy
 
     return strategy.FlowMcmc(problem, system)
