@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.walker_files import Shelf
 from msgen.orchestrator.convergence.judge import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
@@ -51,8 +52,8 @@ class Problem:
         Whether every CV is a coordinate of the configuration itself.
     stride : int
         Local steps between two readings of the CVs.
-    shelved : bool
-        Whether walkers lie in files of their own, see `msgen.actors.walker_files`.
+    shelf : Shelf or None
+        Where walkers lie in files of their own; None where they travel with the orders.
     """
 
     names: tuple[str, ...]
@@ -70,7 +71,7 @@ class Problem:
     masses: Array
     coordinates: bool
     stride: int
-    shelved: bool = False
+    shelf: Shelf | None = None
 
     @property
     def periodic(self) -> NDArray[np.bool_]:

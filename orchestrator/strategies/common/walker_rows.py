@@ -1,7 +1,8 @@
 """Trees of walkers as the strategies handle them: rows, whatever they are made of.
 
 Either coordinates ('positions', 'velocities', 'box') or, for big molecules, a table of where they
-lie (`msgen.actors.walker_files`). A strategy takes rows and joins them; it never looks inside.
+lie (`msgen.actors.walker_files`). A strategy takes rows and joins them; it looks inside by
+`positions` only.
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Tree
-from msgen.actors.walker_files import NAME, START
+from msgen.actors.walker_files import NAME, START, START_WITHOUT_BOX
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.systems.base import Array
 
 PARTS = ("positions", "velocities", "box", NAME)
 MOVING = 4
 """Column of the table: whether the walker goes on with its velocities."""
 
 
-def first(problem: Problem) -> Tree:
-    """The one structure, without velocities."""
-    if problem.shelved:
-        return {NAME: START.copy()}
+def first(problem: Problem, *, boxed: bool = True) -> Tree:
+    """The one structure, without velocities; without its box, unless `boxed`."""
+    if problem.shelf is not None:
+        return {NAME: (START if boxed else START_WITHOUT_BOX).copy()}
     out: Tree = {"positions": problem.start.positions}
-    if problem.start.box is not None:
+    if boxed and problem.start.box is not None:
         out["box"] = problem.start.box
     return out
 
@@ -38,6 +40,13 @@ def rows(walkers: Mapping[str, NDArray[np.generic]], index: NDArray[np.int64]) -
 def number(walkers: Tree) -> int:
     """How many there are."""
     return len(next(walkers[name] for name in PARTS if name in walkers))
+
+
+def positions(problem: Problem, walkers: Tree) -> Array:
+    """Coordinates, shape (n, D), read where they lie in files: for a model of configurations."""
+    if problem.shelf is None:
+        return np.asarray(walkers["positions"])
+    return problem.shelf.get(walkers[NAME], problem.start).positions
 
 
 def bare(walkers: Tree) -> Tree:

@@ -19,7 +19,7 @@ from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import young_estimate
 from msgen.orchestrator.strategies.common.step_size import first_step
-from msgen.orchestrator.strategies.common.walker_rows import first, joined, rows
+from msgen.orchestrator.strategies.common.walker_rows import bare, first, joined, rows
 from msgen.orchestrator.strategies.parallel_tempering.ladder import first_ladder, place
 from msgen.orchestrator.strategies.parallel_tempering.orders import tempering_orders
 from msgen.orchestrator.strategies.parallel_tempering.production import LadderProduction
@@ -177,11 +177,11 @@ class ParallelTempering:
         tau = place(old, mean, None if asked == "auto" else int(asked))
         near = np.abs(np.log(tau)[:, None] - np.log(old)[None, :]).argmin(axis=1)
         slots = (np.arange(self.ladders)[:, None] * k + near).reshape(-1)
-        # velocities belong to the old temperatures
-        bare = {n: v for n, v in rows(state["walkers"], slots).items() if n != "velocities"}
         if len(state["steps"]):
             state["steps"] = [dict(state["steps"][i]) for i in near]
-        state.update(tau=tau, walkers=bare, who=np.arange(len(slots)))
+        # velocities belong to the old temperatures
+        walkers = bare(rows(state["walkers"], slots))
+        state.update(tau=tau, walkers=walkers, who=np.arange(len(slots)))
 
     def _basins(self, state: Tree) -> Partition:
         density = LadderProduction.from_tree(state["look"]).density(self.problem)
