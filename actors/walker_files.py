@@ -6,6 +6,7 @@ a table of where each walker is. The controller never sees a coordinate.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,9 +23,24 @@ Rows = NDArray[np.int64]
 
 NAME = "shelf"
 """Of the table in a tree of walkers; its columns: round, kind, order, row, with its velocities."""
-KINDS = ("start", "explore", "sample")
+KINDS = (
+    "start",
+    "explore",
+    "sample",
+    "walk",
+    "watch",
+    "target",
+    "seed",
+    "umbrella",
+    "temper",
+    "bias",
+)
+"""Order kinds by their number in a table. Tables of older runs hold these numbers: only append."""
 START = np.array([[-1, 0, 0, 0, 0]], dtype=np.int64)
 """The campaign's one structure, which every worker has."""
+START_WITHOUT_BOX = np.array([[-1, 0, 1, 0, 0]], dtype=np.int64)
+"""The same, its box left out."""
+_START = int(START[0, 1])
 
 
 class Shelf:
@@ -50,7 +66,8 @@ class Shelf:
             arrays["velocities"] = walkers.velocities
         if walkers.box is not None:
             arrays["box"] = walkers.box
-        path = self._path(rnd, KINDS.index(kind), order)
+        number = _number(kind)
+        path = self._path(rnd, number, order)
         path.parent.mkdir(parents=True, exist_ok=True)
         # an order done twice writes the same twice: whichever comes last, the file is whole
         aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -60,7 +77,7 @@ class Shelf:
             os.fsync(file.fileno())
         os.replace(aside, path)
         n, moving = len(walkers), int(walkers.velocities is not None)
-        table = np.tile(np.array([rnd, KINDS.index(kind), order, 0, moving]), (n, 1))
+        table = np.tile(np.array([rnd, number, order, 0, moving]), (n, 1))
         table[:, 3] = np.arange(n)
         sound = all(bool(np.isfinite(a).all()) for a in arrays.values())
         return WalkerRows(shelf=table, sound=np.array([0.0 if sound else np.nan]))
@@ -79,7 +96,16 @@ class Shelf:
         FileNotFoundError
             For a table of another campaign, or a folder that this worker does not see.
         """
-        ones = [self._one([int(v) for v in row], start) for row in rows]
+        ones: list[Walkers] = [start] * len(rows)
+        files, of = np.unique(rows[:, :3], axis=0, return_inverse=True)
+        for i, (rnd, kind, order) in enumerate(files.tolist()):
+            mine = np.flatnonzero(of.reshape(-1) == i)
+            held = self._read(rnd, kind, order) if kind != _START else start
+            if [rnd, kind, order] == START_WITHOUT_BOX[0, :3].tolist():
+                held = Walkers(start.positions)
+            for k in mine.tolist():
+                one = held.take([rows[k, 3]])
+                ones[k] = one if rows[k, 4] else Walkers(one.positions, None, one.box)
         velocities = [w.velocities for w in ones if w.velocities is not None]
         boxes = [w.box for w in ones if w.box is not None]
         return Walkers(
@@ -89,15 +115,9 @@ class Shelf:
             np.concatenate(boxes) if boxes else None,
         )
 
-    def _one(self, where: list[int], start: Walkers) -> Walkers:
-        rnd, kind, order, row, moving = where
-        if KINDS[kind] == "start":
-            return start.take([0])
+    def _read(self, rnd: int, kind: int, order: int) -> Walkers:
         with np.load(self._path(rnd, kind, order), allow_pickle=False) as file:
-            kept = {name: np.array(file[name][row : row + 1]) for name in file.files}
-        return Walkers(
-            kept["positions"], kept.get("velocities") if moving else None, kept.get("box")
-        )
+            return Walkers(**{name: file[name] for name in file.files})
 
     def prune(self, newest: int, trees: Iterable[Any]) -> None:
         """Delete what no tree mentions, of rounds up to `newest`; later ones are being written."""
@@ -110,7 +130,20 @@ class Shelf:
                 folder.rmdir()
 
     def _path(self, rnd: int, kind: int, order: int) -> Path:
-        return self.folder / str(rnd) / f"{KINDS[kind]}-{order}.npz"
+        return self.folder / str(rnd) / f"{_name(kind)}-{order}.npz"
+
+
+def _number(kind: str) -> int:
+    """Of an order kind in a table: its place in `KINDS`; of a plug-in's role, a negative digest."""
+    if kind in KINDS:
+        return KINDS.index(kind)
+    # the same in every process and every run, whatever other roles there are
+    return -1 - int.from_bytes(hashlib.sha256(kind.encode()).digest()[:7], "big")
+
+
+def _name(number: int) -> str:
+    """What the files of a kind are called; a digest cannot be turned back and names itself."""
+    return KINDS[number] if number >= 0 else f"{-number:x}"
 
 
 def tables(tree: Any) -> Iterator[Rows]:

@@ -142,7 +142,8 @@ def build_strategy(setup: Tree) -> Strategy[Any]:
     base_dir = Path(setup["base_dir"])
     system = build_system(setup["system"], base_dir, platform=setup["platform"])
     cvs = build_cvs(setup["cvs"], system, base_dir)
-    return strategies.build(Campaign.parse(setup["campaign"]), system, cvs)
+    walkers = Path(setup["shelf"]) if setup.get("shelf") else None
+    return strategies.build(Campaign.parse(setup["campaign"]), system, cvs, walkers)
 
 
 def _platform(checked: Checked, run_dir: Path) -> str | None:

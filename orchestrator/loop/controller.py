@@ -195,6 +195,8 @@ class Controller:
         if store.last_round >= 0:
             rnd, tree, damaged = self._checkpoints.load(store.last_round)
             self._ledger = Ledger.from_tree(tree)
+            # the next run may have to fall back on this checkpoint, and so needs its walkers
+            self._kept = tree
             for line in damaged:
                 self._events.write("damaged", what=line, back_to=rnd)
             store.truncate(rnd)

@@ -94,7 +94,7 @@ def _wants_units(info: SerializationInfo) -> bool:
     return isinstance(info.context, dict) and bool(info.context.get("units"))
 
 
-def _plain(
+def plain_field(
     read: Callable[[object], object], json_schema: dict[str, Any]
 ) -> tuple[GetPydanticSchema, WithJsonSchema]:
     """A field type read by one function: one error a field, and quantities written with units."""
@@ -117,28 +117,30 @@ def _write(value: Any, info: SerializationInfo) -> Any:
     return [_write(v, info) for v in value] if isinstance(value, tuple) else value
 
 
-def _read_quantity(value: object) -> Quantity:
+def read_quantity(value: object) -> Quantity:
+    """A number with or without a unit; what is wrong with it is a validation error."""
     try:
         return units.parse_any(value)
     except UnitError as error:
         raise problem(error.problem, error.remedy) from None
 
 
-def _read_positive(value: object) -> Quantity:
-    quantity = _read_quantity(value)
+def read_positive(value: object) -> Quantity:
+    """As `read_quantity`, above zero."""
+    quantity = read_quantity(value)
     if quantity.value <= 0:
         raise problem("must be greater than zero", "Write auto or a positive value")
     return quantity
 
 
 def _read_auto(value: object) -> object:
-    return value if value == "auto" else _read_positive(value)
+    return value if value == "auto" else read_positive(value)
 
 
 def _read_auto_or_zero(value: object) -> object:
     if value == "auto":
         return value
-    quantity = _read_quantity(value)
+    quantity = read_quantity(value)
     if quantity.value < 0:
         raise problem("is negative", "Write auto, 0 or a positive value")
     return quantity
@@ -149,101 +151,46 @@ def _read_width(value: object) -> object:
         return _read_auto(value)
     if not value:
         raise problem("names no CV", "Write auto, one value, or one value per CV name")
-    return {str(name): _read_positive(v) for name, v in value.items()}
+    return {str(name): read_positive(v) for name, v in value.items()}
 
 
 def _read_interval(value: object) -> tuple[Quantity, Quantity]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise problem("is not a pair", "Write [low, high], like [0 deg, 130 deg] or [0.5, 1.2]")
-    return _read_quantity(value[0]), _read_quantity(value[1])
+    return read_quantity(value[0]), read_quantity(value[1])
 
 
-def _read_windows(value: object) -> object:
-    if value == "auto":
-        return value
-    if not isinstance(value, dict) or not value:
-        raise problem("names no CV", "Write auto, or {phi: 24}, or {phi: [-90 deg, -75 deg, …]}")
-    out: dict[str, int | tuple[Quantity, ...]] = {}
-    for name, asked in value.items():
-        if isinstance(asked, list | tuple) and len(asked) > 1:
-            out[str(name)] = tuple(_read_quantity(v) for v in asked)
-        elif isinstance(asked, int) and not isinstance(asked, bool) and asked > 1:
-            out[str(name)] = asked
-        else:
-            what = f"{name}: {asked} is neither a number of windows nor a list of centres"
-            raise problem(what, "Write at least 2 windows, or at least two centres")
-    return out
-
-
-def _read_temperatures(value: object) -> object:
-    if value == "auto":
-        return value
-    if isinstance(value, list | tuple) and len(value) > 1:
-        return tuple(_read_positive(v) for v in value)
-    if isinstance(value, int) and not isinstance(value, bool) and value > 1:
-        return value
-    raise problem(
-        "is neither auto, a number of temperatures nor a list of them",
-        "Write auto, 6, or [320 K, 400 K, 500 K]; [1, 2, 4] in units of kT for a potential",
-    )
-
-
-_ONE: dict[str, Any] = {"type": ["string", "number"]}
-_PER_CV = {"type": "object", "additionalProperties": _ONE, "minProperties": 1}
-_PAIR: dict[str, Any] = {"type": "array", "items": _ONE, "minItems": 2, "maxItems": 2}
+ONE: dict[str, Any] = {"type": ["string", "number"]}
+"""JSON schema of a quantity."""
+_PER_CV = {"type": "object", "additionalProperties": ONE, "minProperties": 1}
+_PAIR: dict[str, Any] = {"type": "array", "items": ONE, "minItems": 2, "maxItems": 2}
 
 AutoQuantity = Annotated[
     Literal["auto"] | Quantity,
-    *_plain(_read_auto, {**_ONE, "examples": ["auto", "2 fs", 0.01]}),
+    *plain_field(_read_auto, {**ONE, "examples": ["auto", "2 fs", 0.01]}),
 ]
 """`auto`, or a positive value whose dimension depends on the system; checked in `rules`."""
 
 AutoOrZero = Annotated[
     Literal["auto"] | Quantity,
-    *_plain(_read_auto_or_zero, {**_ONE, "examples": ["auto", "1 /ps", 0]}),
+    *plain_field(_read_auto_or_zero, {**ONE, "examples": ["auto", "1 /ps", 0]}),
 ]
 """As `AutoQuantity`, or 0."""
 
 Width = Annotated[
     Literal["auto"] | Quantity | dict[str, Quantity],
-    *_plain(_read_width, {"anyOf": [_ONE, _PER_CV], "examples": ["auto", "10 deg"]}),
+    *plain_field(_read_width, {"anyOf": [ONE, _PER_CV], "examples": ["auto", "10 deg"]}),
 ]
 """`auto`, one positive value for all CVs, or one per CV name; checked in `rules`."""
 
-_SOME = {
-    "anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "items": _ONE, "minItems": 2}]
+SEVERAL = {
+    "anyOf": [{"type": "integer", "minimum": 2}, {"type": "array", "items": ONE, "minItems": 2}]
 }
-
-WindowsSpec = Annotated[
-    Literal["auto"] | dict[str, int | tuple[Quantity, ...]],
-    *_plain(
-        _read_windows,
-        {
-            "anyOf": [
-                {"const": "auto"},
-                {"type": "object", "additionalProperties": _SOME, "minProperties": 1},
-            ],
-            "examples": ["auto", {"phi": 24}, {"z": [0.5, 1.0, 1.5]}],
-        },
-    ),
-]
-"""`auto`, or by CV name a number of windows or their centres; checked in `rules`."""
-
-TemperaturesSpec = Annotated[
-    Literal["auto"] | int | tuple[Quantity, ...],
-    *_plain(
-        _read_temperatures,
-        {
-            "anyOf": [{"const": "auto"}, *_SOME["anyOf"]],
-            "examples": ["auto", 6, ["320 K", "400 K", "500 K"], [1, 2, 4]],
-        },
-    ),
-]
-"""`auto`, a number of temperatures, or all of them; checked in the rules of parallel tempering."""
+"""JSON schema of at least two: their number, or all of them."""
 
 Interval = Annotated[
     tuple[Quantity, Quantity],
-    *_plain(_read_interval, {**_PAIR, "examples": [["0 deg", "130 deg"], [0.5, 1.2]]}),
+    *plain_field(_read_interval, {**_PAIR, "examples": [["0 deg", "130 deg"], [0.5, 1.2]]}),
 ]
 """[low, high], each with the CV's unit; checked in `rules`."""
 
@@ -265,40 +212,8 @@ def _auto_or(whole: bool, zero: bool = False) -> tuple[GetPydanticSchema, WithJs
 
     bound = {"minimum": 0} if zero else {"exclusiveMinimum": 0}
     number = {"type": "integer" if whole else "number", **bound}
-    return _plain(read, {"anyOf": [{"const": "auto"}, number]})
+    return plain_field(read, {"anyOf": [{"const": "auto"}, number]})
 
-
-def _read_readings(value: object) -> object:
-    if value == "auto":
-        return value
-    if value in (False, "off"):  # YAML makes a boolean of `off`; 0 is its resolved form
-        return 0
-    most = f"Write auto, off, or an even number up to {MOST_READINGS}"
-    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
-        raise problem("is no number of readings", most)
-    if value % 2:
-        raise problem("is odd: readings lie in pairs about the middle of a path", most)
-    if value > MOST_READINGS:
-        raise problem("is too many readings of one path", most)
-    return value
-
-
-MOST_READINGS = 128
-"""Of one path; each is kept in the store."""
-
-Readings = Annotated[
-    int | Literal["auto"],
-    *_plain(
-        _read_readings,
-        {
-            "anyOf": [
-                {"enum": ["auto", "off", False, 0]},
-                {"type": "integer", "minimum": 2, "maximum": MOST_READINGS, "multipleOf": 2},
-            ]
-        },
-    ),
-]
-"""`auto`, `off` (0 when resolved) or an even number."""
 
 AutoSteps = Annotated[int | Literal["auto"], *_auto_or(True)]
 AutoCount = Annotated[int | Literal["auto"], *_auto_or(True, zero=True)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from msgen.orchestrator.base import Strategy
     from msgen.orchestrator.schema import Campaign
     from msgen.orchestrator.strategies.common.inputs import Problem
@@ -15,8 +17,18 @@ __all__ = ["build", "problem_of"]
 # the sections of the campaign file lie in here: what needs torch is imported where it is used
 
 
-def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
+def problem_of(
+    campaign: Campaign, system: System, cvs: CVSet, walkers: Path | None = None
+) -> Problem:
     """The campaign as the strategies see it.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    system : System
+    cvs : CVSet
+    walkers : Path, optional
+        Folder of the walkers' files, where the workers write them.
 
     Raises
     ------
@@ -25,6 +37,7 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
     """
     import numpy as np
 
+    from msgen.actors.walker_files import Shelf
     from msgen.orchestrator.convergence.judge import Criteria
     from msgen.orchestrator.estimators.histogram import Grid
     from msgen.orchestrator.schema.rules import cv_bounds
@@ -62,13 +75,15 @@ def problem_of(campaign: Campaign, system: System, cvs: CVSet) -> Problem:
         masses=system.masses,
         coordinates=all(spec.kind == "coordinate" for spec in campaign.cvs.values()),
         stride=campaign.stride,
-        shelved=campaign.shelved(system.n_dof),
+        shelf=None if walkers is None else Shelf(walkers),
     )
 
 
-def build(campaign: Campaign, system: System, cvs: CVSet) -> Strategy[Any]:
-    """The strategy a campaign asks for."""
+def build(
+    campaign: Campaign, system: System, cvs: CVSet, walkers: Path | None = None
+) -> Strategy[Any]:
+    """The strategy a campaign asks for; parameters as in `problem_of`."""
     from msgen.orchestrator.strategies.registry import KINDS
 
-    problem = problem_of(campaign, system, cvs)
+    problem = problem_of(campaign, system, cvs, walkers)
     return KINDS[campaign.strategy.kind].build(problem, system, campaign)

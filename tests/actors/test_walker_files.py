@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from places import CONFIGS
 
-from msgen.actors.walker_files import NAME, START, Shelf
+from msgen.actors.base import encode
+from msgen.actors.orders.walkers import WalkerRows
+from msgen.actors.roles.registry import ROLES
+from msgen.actors.walker_files import KINDS, NAME, START, START_WITHOUT_BOX, Shelf
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.store import Store
-from msgen.orchestrator.strategies.common.walker_rows import bare, joined, rows
 from msgen.systems.base import Walkers
 
 
@@ -21,21 +25,54 @@ def some(n: int, seed: int) -> Walkers:
     return Walkers(rng.normal(size=(n, 9)), rng.normal(size=(n, 9)), rng.normal(size=(n, 3, 3)))
 
 
+def of(rows: WalkerRows) -> NDArray[np.int64]:
+    assert rows.shelf is not None
+    return rows.shelf
+
+
 def test_walkers_come_back_in_any_order_and_several_times(tmp_path: Path) -> None:
     shelf, a, b = Shelf(tmp_path), some(2, 1), some(3, 2)
-    table = joined([shelf.put((4, "sample", 0), a), shelf.put((4, "sample", 7), b)])
-    picked = rows(table, np.array([4, 0, 0]))
-    back = shelf.get(picked[NAME], a)
+    table = WalkerRows.join([shelf.put((4, "sample", 0), a), shelf.put((4, "sample", 7), b)])
+    picked = table.take(np.array([4, 0, 0]))
+    back = shelf.get(of(picked), a)
     for name in ("positions", "velocities", "box"):
         one, two = getattr(a, name), getattr(b, name)
         assert np.array_equal(getattr(back, name), np.stack([two[2], one[0], one[0]]))
-    assert shelf.get(bare(picked)[NAME], a).velocities is None
-    assert shelf.get(picked[NAME], a).velocities is not None  # the first table is as it was
-    assert np.isfinite(shelf.put((4, "sample", 0), a)["sound"]).all()
+    assert shelf.get(of(picked.without_velocities()), a).velocities is None
+    assert shelf.get(of(picked), a).velocities is not None  # the first table is as it was
+    assert np.isfinite(shelf.put((4, "sample", 0), a).sound).all()
     a.positions[1, 2] = np.nan
-    assert np.isnan(shelf.put((5, "sample", 0), a)["sound"]).all()
+    assert np.isnan(shelf.put((5, "sample", 0), a).sound).all()
     start = shelf.get(START, b)
     assert np.array_equal(start.positions, b.positions[:1])
+    assert start.box is not None
+    assert shelf.get(START_WITHOUT_BOX, b).box is None
+
+
+def test_every_role_has_files_of_its_own_and_so_has_a_role_of_a_plug_in(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    kinds = [*ROLES, "replica_exchange_with_solute_tempering", "mine", "my/own", "überwachen"]
+    made = {kind: some(2, i) for i, kind in enumerate(kinds)}
+    tables = {kind: shelf.put((3, kind, 0), walkers) for kind, walkers in made.items()}
+    assert len(list(tmp_path.glob("3/*"))) == len(kinds)
+    # as another process finds them, with nothing but what is in the table
+    again = Shelf(tmp_path)
+    back = again.get(of(WalkerRows.join([WalkerRows(shelf=START), *tables.values()])), some(1, 99))
+    wanted = np.concatenate([some(1, 99).positions, *(w.positions for w in made.values())])
+    assert np.array_equal(back.positions, wanted)
+    again.prune(3, (encode({"walkers": tables["mine"], "pool": [tables["bias"]]}),))
+    assert len(list(tmp_path.glob("3/*"))) == 2
+    assert np.array_equal(again.get(of(tables["mine"]), made["mine"]).box, made["mine"].box)
+
+
+def test_numbers_in_tables_of_older_runs_mean_what_they_meant(tmp_path: Path) -> None:
+    assert KINDS[:3] == ("start", "explore", "sample")
+    table = of(Shelf(tmp_path).put((7, "sample", 5), some(2, 0)))
+    assert table.tolist() == [[7, 2, 5, 0, 1], [7, 2, 5, 1, 1]]
+    assert (tmp_path / "7" / "sample-5.npz").exists()
+    # and that of a role which nobody here knows does not change from release to release
+    plug_in = of(Shelf(tmp_path).put((7, "mine", 0), some(1, 0)))
+    assert plug_in[0, 1] == -17964943085027170
 
 
 def test_what_nobody_mentions_is_deleted_but_not_what_is_being_written(tmp_path: Path) -> None:
@@ -44,20 +81,21 @@ def test_what_nobody_mentions_is_deleted_but_not_what_is_being_written(tmp_path:
         (rnd, k): shelf.put((rnd, "sample", k), some(1, rnd)) for rnd in (1, 2, 3) for k in (0, 1)
     }
     # one rests since round 1; round 3 is not committed yet
-    now = {"walkers": joined([tables[2, 0], tables[1, 1]]), "other": [1, 2]}
+    rows = WalkerRows.join([tables[2, 0], tables[1, 1]])
+    now = encode({"walkers": rows, "other": [1, 2]})
     shelf.prune(2, (now, {}))
     left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.glob("*/*"))
     assert left == ["1/sample-1.npz", "2/sample-0.npz", "3/sample-0.npz", "3/sample-1.npz"]
-    shelf.prune(3, ({"walkers": tables[3, 0]}, {}))
+    shelf.prune(3, (encode({"walkers": tables[3, 0]}), {}))
     assert [p.name for p in tmp_path.glob("*")] == ["3"]
     with pytest.raises(FileNotFoundError):
-        shelf.get(tables[1, 0][NAME], some(1, 0))
+        shelf.get(of(tables[1, 0]), some(1, 0))
 
 
-def run(where: Path, walkers: str, rounds: int) -> Path:
+def run(where: Path, walkers: str, rounds: int, *more: str) -> Path:
     sets = ("replicas=4", "strategy.local.steps=100", "model={kind: spline_flow, hidden: [8]}",
             "output.tensorboard=false", f"output.walkers={walkers}",
-            f"budget.rounds={rounds}")  # fmt: skip
+            f"budget.rounds={rounds}", *more)  # fmt: skip
     options = [part for text in sets for part in ("--set", text)]
     campaign = str(CONFIGS / "alanine_dipeptide.yaml")
     code = main_run([campaign, "--executor", "inline", "--output-dir", str(where), *options])
@@ -77,3 +115,14 @@ def test_the_samples_are_the_same_and_checkpoints_hold_no_coordinates(tmp_path: 
     rounds = {int(p.name) for p in (files / "walkers").glob("*")}
     assert rounds <= {3, 4}  # what the two checkpoints mention
     assert not (inline / "walkers").exists()
+
+
+def test_a_checkpoint_to_fall_back_on_keeps_its_walkers_after_a_resume(tmp_path: Path) -> None:
+    local = "strategy={kind: local, local: {kind: langevin, steps: 20}}"
+    inline = run(tmp_path / "inline", "inline", 5, local)
+    for rounds in (3, 4):
+        files = run(tmp_path / "files", "files", rounds, local)
+    (files / "checkpoints" / "3" / "state.npz").write_bytes(b"torn")
+    assert run(tmp_path / "files", "files", 5, local) == files
+    assert any(e["event"] == "damaged" for e in EventLog(files / "events.jsonl").read())
+    assert Store(files / "store.zarr").digest == Store(inline / "store.zarr").digest

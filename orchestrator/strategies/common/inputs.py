@@ -13,7 +13,7 @@ from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.proposals import BroadRange
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.actors.walker_files import START
+from msgen.actors.walker_files import START, START_WITHOUT_BOX, Shelf
 from msgen.orchestrator.convergence.judge import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
@@ -53,8 +53,8 @@ class Problem:
         Whether every CV is a coordinate of the configuration itself.
     stride : int
         Local steps between two readings of the CVs.
-    shelved : bool
-        Whether walkers lie in files of their own, see `msgen.actors.walker_files`.
+    shelf : Shelf or None
+        Where walkers lie in files of their own; None where they travel with the orders.
     """
 
     names: tuple[str, ...]
@@ -72,7 +72,7 @@ class Problem:
     masses: Array
     coordinates: bool
     stride: int
-    shelved: bool = False
+    shelf: Shelf | None = None
 
     @property
     def periodic(self) -> NDArray[np.bool_]:
@@ -133,8 +133,22 @@ class Problem:
         """The broad proposal over λ."""
         return BroadRange(self.periodic, self.lower, self.upper)
 
-    def first_walkers(self) -> WalkerRows:
-        """The one structure, without velocities."""
-        if self.shelved:
-            return WalkerRows(shelf=START.copy())
-        return WalkerRows(self.start.positions, box=self.start.box)
+    def first_walkers(self, *, boxed: bool = True) -> WalkerRows:
+        """The one structure, without velocities; without its box, unless `boxed`."""
+        if self.shelf is not None:
+            return WalkerRows(shelf=(START if boxed else START_WITHOUT_BOX).copy())
+        return WalkerRows(self.start.positions, box=self.start.box if boxed else None)
+
+    def positions(self, walkers: WalkerRows) -> Array:
+        """Coordinates, shape (n, D), read where they lie in files: for who looks inside.
+
+        Raises
+        ------
+        ValueError
+            For walkers in files of a campaign that has none.
+        """
+        if walkers.positions is not None:
+            return walkers.positions
+        if self.shelf is None or walkers.shelf is None:
+            raise ValueError("these walkers lie in files, and this campaign has none")
+        return self.shelf.get(walkers.shelf, self.start).positions

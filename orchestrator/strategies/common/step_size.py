@@ -101,9 +101,7 @@ class LocalMoves:
             return self if mean is None else replace(self, masses=positive(mean))
         x, xi = [], []
         for s, rows in zip(segments, walkers, strict=True):
-            if rows.positions is None:
-                raise ValueError("masses are tuned on coordinates, and these lie in files")
-            x.append(rows.positions)
+            x.append(problem.positions(rows))
             # the CVs of a replica's last configuration are its last record
             xi.append(s.samples["cvs"].reshape(len(rows), -1, problem.dim)[:, -1])
         cloud = np.concatenate([*self.cloud, *x])

@@ -20,7 +20,7 @@ from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.replica_pool import counted
 from msgen.orchestrator.strategies.common.step_size import step_of
-from msgen.orchestrator.strategies.common.walker_rows import bare, rows
+from msgen.orchestrator.strategies.common.walker_rows import bare, first, positions, rows
 from msgen.orchestrator.strategies.flow_mcmc.solute import told
 from msgen.orchestrator.strategies.flow_mcmc.weights import Weights
 from msgen.orchestrator.strategies.local.strategy import BLOCKS, Local
@@ -76,7 +76,8 @@ class FlowMcmc(Local):
 
     def start(self) -> Tree:
         """See `Strategy`."""
-        pool = {"positions": self.problem.start.positions, "xi": self.problem.start_xi[None]}
+        # a walker without its box is brought back where it drifts away, which its bits hang on
+        pool = {**first(self.problem, boxed=False), "xi": self.problem.start_xi[None]}
         more = {"phase": "explore", "attempt": 0, "pool": pool, "recent": [], "recent_replica": []}
         return {
             **super().start(),
@@ -221,7 +222,7 @@ class FlowMcmc(Local):
         pick = [found_in[i % len(found_in)] for i in range(r)]
         index = np.array([p[(i // len(found_in)) % len(p)] for i, p in enumerate(pick)])
         state["walkers"] = rows(bare(state["pool"]), index)
-        seen = self._coordinates.encode(state["pool"]["positions"])
+        seen = self._coordinates.encode(positions(self.problem, state["pool"]))
         state["broad"] = {"mean": seen.mean(axis=0), "std": WIDE * seen.std(axis=0) + 1e-3}
         state["phase"] = "adapt"
         return state

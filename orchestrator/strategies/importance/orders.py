@@ -12,7 +12,7 @@ from msgen.actors.base import Tree, WorkOrder
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import step_of
-from msgen.orchestrator.strategies.common.walker_rows import rows
+from msgen.orchestrator.strategies.common.walker_rows import number, rows
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
@@ -54,7 +54,7 @@ def watch_orders(problem: Problem, state: Tree, recent: int) -> tuple[WorkOrder,
         WorkOrder(
             int(state["round"]),
             "watch" if produces else "walk",
-            number,
+            i,
             {
                 "walkers": rows(walkers, group),
                 "replicas": group,
@@ -70,7 +70,7 @@ def watch_orders(problem: Problem, state: Tree, recent: int) -> tuple[WorkOrder,
             model_version=int(state["version"]) if produces else -1,
             cost_hint=float(blocks * steps * len(group)),
         )
-        for number, group in enumerate(groups(problem, np.zeros(problem.replicas, dtype=np.int64)))
+        for i, group in enumerate(groups(problem, np.zeros(problem.replicas, dtype=np.int64)))
     )
 
 
@@ -82,7 +82,7 @@ def draw_orders(problem: Problem, state: Tree) -> list[WorkOrder]:
         n *= 1 + int(done["rounds"]) // 4
         first = int(np.sum(done["counts"]))
     out = []
-    for number, begin in enumerate(range(0, n, PER_ORDER)):
+    for i, begin in enumerate(range(0, n, PER_ORDER)):
         size = min(PER_ORDER, n - begin)
         payload = {
             "draws": size,
@@ -92,9 +92,7 @@ def draw_orders(problem: Problem, state: Tree) -> list[WorkOrder]:
             "broad": state["broad"],
         }
         rnd, version = int(state["round"]), int(state["version"])
-        out.append(
-            WorkOrder(rnd, "draw", number, payload, model_version=version, cost_hint=float(size))
-        )
+        out.append(WorkOrder(rnd, "draw", i, payload, model_version=version, cost_hint=float(size)))
     return out
 
 
@@ -169,8 +167,8 @@ def _samples(state: Tree) -> tuple[Array, Array, Ints]:
         # truncated importance sampling (Ionides, J. Comput. Graph. Stat. 17, 295, 2008)
         weights.append(np.minimum(w, w.sum() / np.sqrt(max(1, len(w)))))
     effective = [float(w.sum() ** 2 / np.sum(w**2)) if len(w) else 0.0 for w in weights]
-    number = len(np.asarray(state["walkers"]["positions"]))
-    share = max(LEAST_SHARE, number / (number + sum(effective)))
+    n = number(state["walkers"])
+    share = max(LEAST_SHARE, n / (n + sum(effective)))
     parts = [
         (1.0 - share) * e / max(sum(effective), 1e-300) * w / w.sum()
         for w, e in zip(weights, effective, strict=True)

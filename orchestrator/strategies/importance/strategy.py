@@ -24,7 +24,7 @@ from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import young_estimate
 from msgen.orchestrator.strategies.common.step_size import first_step, step_of, tune_step
-from msgen.orchestrator.strategies.common.walker_rows import bare, first, joined, rows
+from msgen.orchestrator.strategies.common.walker_rows import bare, first, joined, positions, rows
 from msgen.orchestrator.strategies.importance.orders import (
     draw_orders,
     parts_of,
@@ -155,7 +155,7 @@ class Importance:
             return state
         state["missing"] = missing
         state["walkers"] = rows(bare(state["pool"]), _evenly(seeds, problem.replicas))
-        state["broad"] = _broad(self._coordinates.encode(state["pool"]["positions"]))
+        state["broad"] = _broad(self._coordinates.encode(positions(problem, state["pool"])))
         state["phase"] = "adapt"
         return state
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.schema.quantities import AutoQuantity, TemperaturesSpec
+from msgen.orchestrator.schema.quantities import (
+    SEVERAL,
+    AutoQuantity,
+    plain_field,
+    problem,
+    read_positive,
+)
 from msgen.orchestrator.schema.units import Quantity
 from msgen.orchestrator.strategies.base import StrategySection
 from msgen.orchestrator.strategies.parallel_tempering import rules
@@ -16,6 +22,32 @@ if TYPE_CHECKING:
 
 HIGHEST_OF_MOLECULES, HIGHEST = 2.5, 8.0
 """Highest temperature in units of the lowest, where the campaign names none."""
+
+
+def _read_temperatures(value: object) -> object:
+    if value == "auto":
+        return value
+    if isinstance(value, list | tuple) and len(value) > 1:
+        return tuple(read_positive(v) for v in value)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 1:
+        return value
+    raise problem(
+        "is neither auto, a number of temperatures nor a list of them",
+        "Write auto, 6, or [320 K, 400 K, 500 K]; [1, 2, 4] in units of kT for a potential",
+    )
+
+
+TemperaturesSpec = Annotated[
+    Literal["auto"] | int | tuple[Quantity, ...],
+    *plain_field(
+        _read_temperatures,
+        {
+            "anyOf": [{"const": "auto"}, *SEVERAL["anyOf"]],
+            "examples": ["auto", 6, ["320 K", "400 K", "500 K"], [1, 2, 4]],
+        },
+    ),
+]
+"""`auto`, a number of temperatures, or all of them; see `rules`."""
 
 
 class ParallelTempering(StrategySection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,9 +14,10 @@ from msgen.orchestrator.schema.quantities import (
     AutoQuantity,
     AutoSteps,
     FreeEnergyOrZero,
-    Readings,
     Section,
     Width,
+    plain_field,
+    problem,
 )
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed, or_own, per_cv
 from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
@@ -25,6 +26,40 @@ from msgen.orchestrator.strategies.steered import rules
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.systems.base import CVSet, System
+
+
+MOST_READINGS = 128
+"""Of one path; each is kept in the store."""
+
+
+def _read_readings(value: object) -> object:
+    if value == "auto":
+        return value
+    if value in (False, "off"):  # YAML makes a boolean of `off`; 0 is its resolved form
+        return 0
+    most = f"Write auto, off, or an even number up to {MOST_READINGS}"
+    if isinstance(value, bool) or not isinstance(value, int) or value < 2:
+        raise problem("is no number of readings", most)
+    if value % 2:
+        raise problem("is odd: readings lie in pairs about the middle of a path", most)
+    if value > MOST_READINGS:
+        raise problem("is too many readings of one path", most)
+    return value
+
+
+Readings = Annotated[
+    int | Literal["auto"],
+    *plain_field(
+        _read_readings,
+        {
+            "anyOf": [
+                {"enum": ["auto", "off", False, 0]},
+                {"type": "integer", "minimum": 2, "maximum": MOST_READINGS, "multipleOf": 2},
+            ]
+        },
+    ),
+]
+"""`auto`, `off` (0 when resolved) or an even number."""
 
 
 class PathSpec(Section):

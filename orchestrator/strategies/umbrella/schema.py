@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.schema.quantities import AutoCount, Section, Width, WindowsSpec
+from msgen.orchestrator.schema.quantities import (
+    SEVERAL,
+    AutoCount,
+    Section,
+    Width,
+    plain_field,
+    problem,
+    read_quantity,
+)
+from msgen.orchestrator.schema.units import Quantity
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection, per_cv
 from msgen.orchestrator.strategies.common.exploration_schema import Broad
 from msgen.orchestrator.strategies.umbrella import rules
@@ -17,6 +26,39 @@ from msgen.orchestrator.strategies.umbrella import rules
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.systems.base import CVSet, System
+
+
+def _read_windows(value: object) -> object:
+    if value == "auto":
+        return value
+    if not isinstance(value, dict) or not value:
+        raise problem("names no CV", "Write auto, or {phi: 24}, or {phi: [-90 deg, -75 deg, …]}")
+    out: dict[str, int | tuple[Quantity, ...]] = {}
+    for name, asked in value.items():
+        if isinstance(asked, list | tuple) and len(asked) > 1:
+            out[str(name)] = tuple(read_quantity(v) for v in asked)
+        elif isinstance(asked, int) and not isinstance(asked, bool) and asked > 1:
+            out[str(name)] = asked
+        else:
+            what = f"{name}: {asked} is neither a number of windows nor a list of centres"
+            raise problem(what, "Write at least 2 windows, or at least two centres")
+    return out
+
+
+WindowsSpec = Annotated[
+    Literal["auto"] | dict[str, int | tuple[Quantity, ...]],
+    *plain_field(
+        _read_windows,
+        {
+            "anyOf": [
+                {"const": "auto"},
+                {"type": "object", "additionalProperties": SEVERAL, "minProperties": 1},
+            ],
+            "examples": ["auto", {"phi": 24}, {"z": [0.5, 1.0, 1.5]}],
+        },
+    ),
+]
+"""`auto`, or by CV name a number of windows or their centres; see `rules`."""
 
 
 class SeedTraining(Section):
