@@ -212,7 +212,9 @@ def _arguments(kind: type, tree: Mapping[str, Any], where: str) -> Tree:
         elif name in tree:
             found[name] = _decode(slot.hint, tree[name], at)
         elif not slot.has_default:
-            raise CodecError(f"{at}: is missing")
+            if _without_none(slot.hint) is slot.hint:
+                raise CodecError(f"{at}: is missing")
+            found[name] = None
     return found
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import InCoordinates, exact
 from msgen.actors.context import WorkerContext
+from msgen.actors.orders.draw import DrawPayload, DrawRecord
+from msgen.actors.orders.walk import WalkRecord, WatchPayload
+from msgen.actors.roles.independence_run import defended
 from msgen.actors.roles.independence_sampler import walk
 from msgen.actors.roles.state_explorer import flips
-from msgen.models import Broad, Defended
 from msgen.systems.base import Array
 
 
@@ -22,29 +24,26 @@ def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     a molecule, −U/kT plus the logarithm of the volume that belongs to y. Another isomer than the
     start has no weight.
 
-    Payload: 'draws', 'epsilon', 'broad' ('mean' and 'std' of the wide Gaussian), 'first' (number of
-    the first draw in the campaign), 'keep' (whether to hand the configurations to the next fit).
-
-    The segment's samples are the 'cvs', 'log_weight' (−inf where the energy is not finite) and
-    'draw', the running number; the carry holds 'recent' and 'log_weight' of those with a weight.
+    Payload and record: `DrawPayload`, `DrawRecord`. Samples: 'cvs', 'log_weight' (−inf where the
+    energy is not finite) and 'draw', the running number.
     """
-    p = order.payload
-    n = int(p["draws"])
-    q = _defended(context, order)
+    p = order.read(DrawPayload)
+    n = p.draws
+    q = defended(context, order.model_version, exact(context), p.broad, p.epsilon)
     y, log_q = q.sample_with_log_prob(n, rng)
     log_w, xi, bad = log_weights(context, y, log_q)
-    carry: Tree = {}
-    if p["keep"]:
+    record = DrawRecord()
+    if p.keep:
         good = np.isfinite(log_w)
-        carry = {"recent": y[good], "log_weight": log_w[good]}
+        record = DrawRecord(y[good], log_w[good])
     return Segment(
         order.key,
         samples={
             "cvs": xi,
             "log_weight": log_w,
-            "draw": int(p["first"]) + np.arange(n, dtype=np.float64),
+            "draw": p.first + np.arange(n, dtype=np.float64),
         },
-        carry=carry,
+        carry=encode(record),
         counts={"drawn": float(n), "nonfinite": float(bad)},
         evaluations=n,
         model_version=order.model_version,
@@ -54,16 +53,18 @@ def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
 def watch(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local steps of walkers, and what the frozen model makes of where they are.
 
-    Payload: that of `walk` without global steps, and that of `draw`. The carry also holds
-    'held_cvs' and 'held_log_weight' of the 'recent' configurations, which no model has learnt from.
+    Payload and record: `WatchPayload`, `WalkRecord`. No model has learnt from what it hands on.
     """
-    done = walk(context, order, rng)
-    y = np.asarray(done.carry["recent"])
-    log_w, xi, _ = log_weights(context, y, _defended(context, order).log_prob(y))
+    p, done = order.read(WatchPayload), walk(context, order, rng)
+    record = done.read(WalkRecord)
+    if p.broad is None:
+        raise ValueError("a walker is watched beside a model, and the order has no broad proposals")
+    q = defended(context, order.model_version, exact(context), p.broad, p.epsilon)
+    log_w, xi, _ = log_weights(context, record.recent, q.log_prob(record.recent))
     return replace(
         done,
-        carry={**done.carry, "held_cvs": xi, "held_log_weight": log_w},
-        evaluations=done.evaluations + len(y),
+        carry=encode(replace(record, held_cvs=xi, held_log_weight=log_w)),
+        evaluations=done.evaluations + len(record.recent),
     )
 
 
@@ -87,10 +88,3 @@ def log_weights(context: WorkerContext, y: Array, log_q: Array) -> tuple[Array, 
         log_w = np.where(good, log_p - log_q, -np.inf)
     top = float(np.finfo(np.float64).max)
     return np.minimum(np.where(np.isnan(log_w), -np.inf, log_w), top), xi, int((~good).sum())
-
-
-def _defended(context: WorkerContext, order: WorkOrder) -> Defended:
-    p = order.payload
-    mean, std = np.asarray(p["broad"]["mean"]), np.asarray(p["broad"]["std"])
-    broad = Broad(exact(context).periodic, mean=mean, std=std)
-    return Defended(context.models[order.model_version], broad, float(p["epsilon"]))

@@ -8,17 +8,29 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import InCoordinates, exact
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.base import Engine
 from msgen.actors.engines.build import build_engine, local_kernel
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel
 from msgen.actors.kernels.independence import Independence
-from msgen.actors.roles.sampler import tree_of, walkers_of
+from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload, Wide
+from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
 from msgen.systems.coordinates.representation import Encoding
+
+
+def defended(
+    context: WorkerContext, version: int, seen: Encoding, broad: Wide, epsilon: float
+) -> Defended:
+    """The frozen model `version` and no other, with its share of broad proposals.
+
+    `seen` is what the model sees of a configuration.
+    """
+    wide = Broad(seen.periodic, mean=broad.mean, std=broad.std)
+    return Defended(context.models[version], wide, epsilon)
 
 
 @dataclass
@@ -27,6 +39,7 @@ class Run:
 
     context: WorkerContext
     order: WorkOrder
+    payload: WalkPayload
     rng: np.random.Generator
     coordinates: Encoding
     walkers: Walkers
@@ -40,31 +53,27 @@ class Run:
     @classmethod
     def begin(cls, context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Self:
         """Walkers, mover and proposal as the order has them."""
-        p = order.payload
+        p = order.read(WatchPayload if order.kind == WatchPayload.kind else WalkPayload)
         coordinates = cls.encoding(context)
-        step, masses = p.get("step_size"), p.get("masses")
         mover: Kernel | Engine
         if context.molecular:
             mover = build_engine(context, None)
             mover.begin(rng)
         else:
             spec = context.setup["strategy"]["local"]
-            mover = local_kernel(spec, context.system, step, masses)
+            mover = local_kernel(spec, context.system, p.step_size)
         q = None
-        if order.model_version >= 0 and int(p["global_steps"]):
-            mean, std = (np.asarray(p["broad"][name]) for name in ("mean", "std"))
-            broad = Broad(coordinates.periodic, mean=mean, std=std)
-            q = Defended(context.models[order.model_version], broad, float(p["epsilon"]))
-        walkers = walkers_of(p["walkers"], context)
-        made = cls(context, order, rng, coordinates, walkers, mover, q)
+        if order.model_version >= 0 and p.global_steps and p.broad is not None:
+            q = defended(context, order.model_version, coordinates, p.broad, p.epsilon)
+        walkers = walkers_of(p.walkers, context)
+        made = cls(context, order, p, rng, coordinates, walkers, mover, q)
         names = ("local_proposed", "local_accepted", "global_proposed", "global_accepted")
         made.counts = dict.fromkeys((*names, "nonfinite"), 0.0)
         return made
 
     def local(self) -> None:
         """The local kernel, or the molecule's engine."""
-        p = self.order.payload
-        steps, every = int(p["local_steps"]), int(p["record"])
+        steps, every = self.payload.local_steps, self.payload.record
         if not isinstance(self.mover, Kernel):
             self._molecular(self.mover, max(1, steps // every), every)
             return
@@ -132,8 +141,8 @@ class Run:
 
     def segment(self) -> Segment:
         """All of it."""
-        p = self.order.payload
-        replicas = np.asarray(p["replicas"], dtype=np.float64)
+        p = self.payload
+        replicas = p.replicas.astype(np.float64)
         # replica after replica, each in the order of time
         xi = np.concatenate(self.xi).swapaxes(0, 1)
         samples = {
@@ -141,15 +150,17 @@ class Run:
             "replica": np.repeat(replicas, xi.shape[1]),
         }
         samples.update(self.weights())
-        seen = _thinned(np.concatenate(self.seen), int(p["recent"]))
+        seen = _thinned(np.concatenate(self.seen), p.recent)
         return Segment(
             self.order.key,
             samples=samples,
-            carry={
-                "walkers": tree_of(self.walkers, self.context, self.order),
-                "recent": seen.reshape(-1, seen.shape[2]),
-                "recent_replica": np.tile(replicas, len(seen)).astype(np.int64),
-            },
+            carry=encode(
+                WalkRecord(
+                    rows_of(self.walkers, self.context, self.order),
+                    seen.reshape(-1, seen.shape[2]),
+                    np.tile(p.replicas, len(seen)),
+                )
+            ),
             counts=self.counts,
             evaluations=self.evaluations,
             model_version=self.order.model_version,
@@ -176,7 +187,7 @@ class WholeRun(Run):
         """Independence moves in the model's coordinates; what was not accepted stays untouched."""
         if self.q is None:
             return
-        steps = int(self.order.payload["global_steps"])
+        steps = self.payload.global_steps
         target = self._target()
         before = self.coordinates.encode(self.walkers.positions)
         kernel = Independence(self.q)
@@ -201,8 +212,7 @@ class WholeRun(Run):
         """ln ρ* − ln q at the proposals, and at the walkers after their local steps."""
         if not self.proposed:
             return {}
-        p = self.order.payload
-        replicas, most = np.asarray(p["replicas"], dtype=np.float64), int(p["weights"])
+        replicas, most = self.payload.replicas.astype(np.float64), self.payload.weights
         out: dict[str, Array] = {}
         kept = _thinned(np.concatenate(self.proposed), most)
         drawn = _thinned(np.concatenate(self.draws), most).swapaxes(0, 1)

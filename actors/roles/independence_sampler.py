@@ -16,16 +16,11 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     with the density that the system's dynamics has in them: of a molecule, −U/kT plus the logarithm
     of the volume that belongs to its internal coordinates.
 
-    Payload: 'walkers', 'replicas', 'blocks' times 'local_steps' (recorded every 'record') and
-    'global_steps', 'step_size', 'recent' (configurations of each replica to hand back to the next
-    fit), 'weights' (log weights of each replica's proposals to hand back), 'epsilon', 'broad'
-    ('mean' and 'std' of the wide Gaussian). Without a model (version −1) there are local moves
-    only.
+    Payload and record: `WalkPayload`, `WalkRecord`.
 
     Samples: 'cvs' with 'replica'; where a model proposed also 'proposal_log_weight' with
     'proposal_cvs' and 'proposal_replica', and 'walker_log_weight' with 'walker_replica', ln ρ* −
-    ln q at proposals and at the walkers after their local steps. The carry holds 'walkers' and
-    'recent', with the replica of each in 'recent_replica'.
+    ln q at proposals and at the walkers after their local steps.
     """
     made: type[Run] = WholeRun
     if context.setup["strategy"].get("solute"):
@@ -34,7 +29,7 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
 
         made = SoluteRun
     run = made.begin(context, order, rng)
-    for _ in range(int(order.payload["blocks"])):
+    for _ in range(run.payload.blocks):
         run.local()
         run.propose()
     return run.segment()

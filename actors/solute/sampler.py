@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.cv_space.strata import Partition
 from msgen.actors.roles.independence_run import Run
 from msgen.actors.solute.solute import solute_coordinates, solute_move
 from msgen.systems.base import Walkers
@@ -16,7 +15,7 @@ from msgen.systems.coordinates.representation import Encoding
 
 @dataclass
 class SoluteRun(Run):
-    """Moves of the solute to where the model proposes; the payload also holds 'states'.
+    """Moves of the solute to where the model proposes; told by the states in the payload.
 
     Counts beside those of `Run`: 'refused' draws, 'broken' paths, 'global_evaluations', and of the
     paths 'within' a state and 'between' two, by where they ended, the '_proposed', '_accepted' and
@@ -33,8 +32,10 @@ class SoluteRun(Run):
         if self.q is None:
             return
         move = solute_move(self.context, self.q, self.order.model_version)
-        states = Partition.from_tree(self.order.payload["states"])
-        for _ in range(int(self.order.payload["global_steps"])):
+        states = self.payload.states
+        if states is None:
+            raise ValueError("moves of a solute are told by states, and the order has none")
+        for _ in range(self.payload.global_steps):
             before = states.assign(self.context.cvs(self.walkers.positions))
             done = move(self.walkers, self.rng)
             self.tell("global", 1, float(done.accepted.sum()), int(done.broken.sum()))

@@ -131,6 +131,18 @@ def test_a_missing_field_is_named() -> None:
 
 
 @dataclass(frozen=True)
+class Asked:
+    clip: float | None
+    hot: float | None
+
+
+def test_none_that_has_no_default_comes_back() -> None:
+    tree = encode(Asked(None, 2.0))
+    assert tree == {"hot": 2.0}
+    assert decode(Asked, tree) == Asked(None, 2.0)
+
+
+@dataclass(frozen=True)
 class Empty:
     xi: Array | None = None
 

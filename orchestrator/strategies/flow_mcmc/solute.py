@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def told(known: Mapping[str, Any], totals: Mapping[str, float], steps: int) -> dict[str, Any]:
+def report_moves(
+    known: Mapping[str, Any], totals: Mapping[str, float], steps: int
+) -> dict[str, Any]:
     """Diagnostics with acceptance by direction, and what a crossing costs.
 
     Crossings are counted by their expectation Σ min(1, e^r) over the paths that ended in another

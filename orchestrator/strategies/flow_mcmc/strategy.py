@@ -11,19 +11,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.fit import FitPayload, FitRecord
+from msgen.actors.orders.walk import WalkPayload, WalkRecord, Wide
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.solute.solute import SoluteCoordinates
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
+from msgen.orchestrator.strategies.common.exploration import Seeds
+from msgen.orchestrator.strategies.common.free_replicas import BLOCKS, FreeReplicas
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.replica_pool import counted
-from msgen.orchestrator.strategies.common.step_size import step_of
-from msgen.orchestrator.strategies.common.walker_rows import bare, first, positions, rows
-from msgen.orchestrator.strategies.flow_mcmc.solute import told
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.flow_mcmc.solute import report_moves
+from msgen.orchestrator.strategies.flow_mcmc.state import FlowState
 from msgen.orchestrator.strategies.flow_mcmc.weights import Weights
-from msgen.orchestrator.strategies.local.strategy import BLOCKS, Local
 from msgen.orchestrator.strategies.steered.switching import path_step
 from msgen.systems.base import Array, System
 from msgen.systems.coordinates.representation import Encoding
@@ -41,8 +44,6 @@ KEEP, KEEP_MOLECULE = 3, 8
 """Rounds whose configurations a fit sees."""
 WEIGHTS = 100
 """Log weights of proposals that every replica keeps of a round of production."""
-FLOW_ADAPT = 7
-"""Rounds in which the flow is refitted."""
 MOST_ADAPT = 20
 """Rounds after which adaptation ends even if the acceptance still rises."""
 RISE, STALLED = 1.03, 2
@@ -51,11 +52,13 @@ WIDE = 2.0
 """Width of the broad Gaussian, in standard deviations of the data."""
 
 
-class FlowMcmc(Local):
+class FlowMcmc(FreeReplicas[FlowState]):
     """Local and global moves; the model sees molecules in their internal coordinates."""
 
     name = "flow_mcmc"
-    adapt_rounds = FLOW_ADAPT
+    state_type = FlowState
+    adapt_rounds = 7
+    """Rounds in which the flow is refitted."""
 
     def __init__(self, problem: Problem, system: System) -> None:
         super().__init__(problem)
@@ -74,108 +77,126 @@ class FlowMcmc(Local):
             steps = BLOCKS * int(self.spec["local"]["steps"])
             self._record = int(np.clip(steps // self._recent, 1, problem.stride))
 
-    def start(self) -> Tree:
+    def start(self) -> FlowState:
         """See `Strategy`."""
+        problem = self.problem
         # a walker without its box is brought back where it drifts away, which its bits hang on
-        pool = {**first(self.problem, boxed=False), "xi": self.problem.start_xi[None]}
-        more = {"phase": "explore", "attempt": 0, "pool": pool, "recent": [], "recent_replica": []}
-        return {
-            **super().start(),
-            **more,
-            "model": {},
-            "acceptance": 0.0,
-            "best": 0.0,
-            "stalled": 0,
-            "weights": {},
-        }
-
-    def decide(self, state: Tree) -> StepPlan:
-        """See `Strategy`."""
-        rnd = int(state["round"])
-        if state["phase"] == "explore":
-            attempt, dt = int(state["attempt"]), path_step(self.problem, state)
-            pushes = explore.orders(self.problem, rnd, attempt, state["pool"], dt, step_of(state))
-            return StepPlan("explore", pushes)
-        version = int(state["version"])
-        data, adapting = self._data(state), state["phase"] == "adapt"
-        steps = int(self.spec["local"]["steps"])
-        orders = tuple(
-            WorkOrder(
-                rnd,
-                "walk",
-                number,
-                {
-                    "walkers": rows(state["walkers"], group),
-                    "replicas": group,
-                    "blocks": self._blocks(state),
-                    "local_steps": steps,
-                    "record": self._record if adapting else self.problem.stride,
-                    "step_size": step_of(state),
-                    "global_steps": int(self.spec["global_steps"]) if version >= 0 else 0,
-                    "epsilon": float(self.spec["broad"]),
-                    "recent": self._recent if adapting else 0,
-                    "weights": WEIGHTS,
-                    "broad": state["broad"],
-                    "states": self._known(state).tree(),
-                },
-                model_version=version,
-                cost_hint=float(BLOCKS * steps * len(group)),
-            )
-            for number, group in enumerate(self._groups(state))
+        seeds = Seeds(problem.first_walkers(boxed=False), problem.start_xi[None])
+        return FlowState(
+            round=0,
+            phase="explore",
+            walkers=self.first_walkers(),
+            trail=np.repeat(problem.start_xi[None], problem.replicas, axis=0),
+            moves=LocalMoves.first(problem),
+            pool=seeds,
         )
+
+    def decide(self, state: FlowState) -> StepPlan:
+        """See `Strategy`."""
+        if state.phase == "explore":
+            dt, step = path_step(self.problem, state.moves), state.moves.step_size
+            pushes = explore.orders(self.problem, state.round, state.attempt, state.pool, dt, step)
+            return StepPlan("explore", pushes)
+        data, adapting = self._data(state), state.phase == "adapt"
         fits: tuple[WorkOrder, ...] = ()
         if adapting and len(data) >= self._enough:
-            fit = {
-                "data": data,
-                "weights": np.ones(len(data)),
-                "stratum": np.zeros(len(data), dtype=np.int64),
-                "n_strata": 1,
-                "periodic": np.array(self._coordinates.periodic),
-                "unit": np.concatenate(state["recent_replica"]),
-                "goes_on": True,
-            }
-            fits = (WorkOrder(rnd, "fit", 0, fit, model_version=version),)
-        models = {version: state["model"]} if version >= 0 else {}
-        return StepPlan(state["phase"], orders, fits, models)
+            fit = FitPayload(
+                data=data,
+                weights=np.ones(len(data)),
+                stratum=np.zeros(len(data), dtype=np.int64),
+                n_strata=1,
+                periodic=np.array(self._coordinates.periodic),
+                unit=np.concatenate(state.recent_replica),
+                goes_on=True,
+            )
+            fits = (WorkOrder.of(state.round, fit, model_version=state.version),)
+        models = {} if state.model is None else {state.version: state.model}
+        return StepPlan(state.phase, self._walks(state), fits, models)
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def _walks(self, state: FlowState) -> tuple[WorkOrder, ...]:
+        """Local and global moves of all replicas."""
+        adapting, steps = state.phase == "adapt", int(self.spec["local"]["steps"])
+        return tuple(
+            WorkOrder.of(
+                state.round,
+                WalkPayload(
+                    walkers=state.walkers.take(group),
+                    replicas=group,
+                    blocks=self.blocks(state),
+                    local_steps=steps,
+                    record=self._record if adapting else self.problem.stride,
+                    global_steps=int(self.spec["global_steps"]) if state.version >= 0 else 0,
+                    step_size=state.moves.step_size,
+                    epsilon=float(self.spec["broad"]),
+                    recent=self._recent if adapting else 0,
+                    weights=WEIGHTS,
+                    broad=state.broad,
+                    states=self._known(state),
+                ),
+                number,
+                model_version=state.version,
+                cost_hint=float(BLOCKS * steps * len(group)),
+            )
+            for number, group in enumerate(self.groups(state))
+        )
+
+    def walkers_in(self, segment: Segment) -> WalkerRows:
+        """See `FreeReplicas`."""
+        return segment.read(WalkRecord).walkers
+
+    def absorb(self, state: FlowState, segments: Sequence[Segment]) -> FlowState:
         """See `Strategy`."""
-        if state["phase"] == "explore":
-            return self._explored({**state, "round": int(state["round"]) + 1}, list(segments))
-        moves = [s for s in segments if s.key[1] != "fit"]
-        state = dict(state)
-        if state["phase"] == "adapt":
-            recent = np.concatenate([s.carry["recent"] for s in moves])
-            state["recent"] = [*state["recent"], recent][-self._keep :]
-            owner = np.concatenate([s.carry["recent_replica"] for s in moves])
-            state["recent_replica"] = [*state["recent_replica"], owner][-self._keep :]
-            proposed = sum(s.counts["global_proposed"] for s in moves)
-            accepted = sum(s.counts["global_accepted"] for s in moves)
-            state["acceptance"] = accepted / proposed if proposed else 0.0
-            for fit in (s for s in segments if s.key[1] == "fit" and s.carry["accepted"]):
-                state["version"] = int(state["version"]) + 1
-                state["model"] = fit.carry["model"]
-        if state["phase"] == "produce":
-            weights = Weights.from_tree(state["weights"])
-            states = Partition.from_tree(state["states"])
-            weights.absorb(moves, counted(state, self._stratum(state)), states)
-            state["weights"] = weights.tree()
-        if state["phase"] == "adapt":
-            risen = float(state["acceptance"]) > RISE * float(state["best"])
-            state["stalled"] = 0 if risen else int(state["stalled"]) + 1
+        if state.phase == "explore":
+            return self._explored(replace(state, round=state.round + 1), segments)
+        moves = [s for s in segments if not s.is_fit]
+        if state.phase == "adapt":
+            state = self._with_fits(state, [s for s in segments if s.is_fit])
         state = super().absorb(state, moves)
-        state["best"] = max(float(state["best"]), float(state["acceptance"]))
-        if state["phase"] == "produce":
-            state["recent"], state["recent_replica"] = [], []
+        if state.phase == "produce":
+            return replace(
+                state, best=max(state.best, state.acceptance), recent=(), recent_replica=()
+            )
+        return replace(state, best=max(state.best, state.acceptance))
+
+    def adapted(self, state: FlowState, segments: Sequence[Segment]) -> FlowState:
+        """After a round of the adaptation."""
+        records = [s.read(WalkRecord) for s in segments]
+        recent = np.concatenate([r.recent for r in records])
+        owner = np.concatenate([r.recent_replica for r in records])
+        proposed = sum(s.counts["global_proposed"] for s in segments)
+        accepted = sum(s.counts["global_accepted"] for s in segments)
+        acceptance = accepted / proposed if proposed else 0.0
+        state = replace(
+            state,
+            recent=(*state.recent, recent)[-self._keep :],
+            recent_replica=(*state.recent_replica, owner)[-self._keep :],
+            acceptance=acceptance,
+            stalled=0 if acceptance > RISE * state.best else state.stalled + 1,
+        )
+        return super().adapted(state, segments)
+
+    def counted(self, state: FlowState, segments: Sequence[Segment]) -> FlowState:
+        """After a round of production."""
+        here = state.roster.counted(len(state.walkers))
+        weights = state.weights or Weights()
+        weights = weights.with_round(segments, here, self.states(state))
+        return super().counted(replace(state, weights=weights), segments)
+
+    def _with_fits(self, state: FlowState, fits: Sequence[Segment]) -> FlowState:
+        """With the versions that were accepted."""
+        for model in (fit.read(FitRecord).model for fit in fits):
+            if model is not None:
+                state = replace(state, version=state.version + 1, model=model)
         return state
 
-    def estimate(self, state: Tree) -> Estimate:
+    def estimate(self, state: FlowState) -> Estimate:
         """See `Strategy`; also ln Z, from the weights of the frozen model."""
         found = super().estimate(state)
         if self._solute:
             steps = int(self.spec["solute_path"]["steps"])
-            return replace(found, diagnostics=told(found.diagnostics, state["totals"], steps))
-        weights = Weights.from_tree(state["weights"])
+            about = report_moves(found.diagnostics, state.totals, steps)
+            return replace(found, diagnostics=about)
+        weights = state.weights or Weights()
         difference = weights.difference()
         if difference is None:
             return found
@@ -188,50 +209,53 @@ class FlowMcmc(Local):
         }
         return replace(found, diagnostics=about, log_z=weights.log_z(difference, where))
 
-    def _young(self, state: Tree) -> Estimate:
-        found = super()._young(state)
-        return replace(found, diagnostics={"acceptance": {"global": float(state["acceptance"])}})
+    def estimate_before(self, state: FlowState) -> Estimate:
+        """Before production."""
+        found = super().estimate_before(state)
+        return replace(found, diagnostics={"acceptance": {"global": state.acceptance}})
 
-    def _blocks(self, state: Tree) -> int:
+    def blocks(self, state: FlowState) -> int:
         """While the flow is refitted, no more than make what is handed over independent."""
-        if self.problem.molecular or state["phase"] == "produce" or int(state["version"]) < 0:
-            return super()._blocks(state)
+        if self.problem.molecular or state.phase == "produce" or state.version < 0:
+            return super().blocks(state)
         wanted = PROPOSALS * self._recent / max(1, int(self.spec["global_steps"]))
         return int(np.clip(np.ceil(wanted), 1, BLOCKS))
 
-    def _ready(self, state: Tree) -> bool:
+    def is_ready(self, state: FlowState) -> bool:
         """Long enough, and the acceptance no longer rises."""
-        adapt = int(state["adapt"])
-        fitted = int(state["version"]) >= 0
-        stalled = fitted and int(state["stalled"]) >= STALLED
-        return adapt >= MOST_ADAPT or (adapt >= self.adapt_rounds and stalled)
+        stalled = state.version >= 0 and state.stalled >= STALLED
+        return state.adapt >= MOST_ADAPT or (state.adapt >= self.adapt_rounds and stalled)
 
-    def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
-        state["pool"], found = explore.absorb(self.problem, state["pool"], segments)
-        state["attempt"] = int(state["attempt"]) + 1
-        state["trail"] = np.concatenate([state["trail"], found["trail"]])
-        states = self._states(state)
-        seeds = states.assign(state["pool"]["xi"])
-        missing = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
-        if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
+    def _explored(self, state: FlowState, segments: Sequence[Segment]) -> FlowState:
+        found = explore.absorb(self.problem, state.pool, segments)
+        state = replace(
+            state,
+            pool=found.seeds,
+            attempt=state.attempt + 1,
+            trail=np.concatenate([state.trail, found.trail]),
+        )
+        states = self.find_states(state)
+        seeds = states.assign(state.pool.xi)
+        missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
+        if missing and state.attempt < explore.EXPLORE_ROUNDS:
             return state
-        state["missing"] = missing
         # as many replicas from every state found: their right weights are for the moves to find
         found_in = [np.flatnonzero(seeds == k) for k in range(len(states)) if (seeds == k).any()]
-        r = self.problem.replicas
-        pick = [found_in[i % len(found_in)] for i in range(r)]
+        pick = [found_in[i % len(found_in)] for i in range(self.problem.replicas)]
         index = np.array([p[(i // len(found_in)) % len(p)] for i, p in enumerate(pick)])
-        state["walkers"] = rows(bare(state["pool"]), index)
-        seen = self._coordinates.encode(positions(self.problem, state["pool"]))
-        state["broad"] = {"mean": seen.mean(axis=0), "std": WIDE * seen.std(axis=0) + 1e-3}
-        state["phase"] = "adapt"
-        return state
+        seen = self._coordinates.encode(self.problem.positions(state.pool.walkers))
+        return replace(
+            state,
+            phase="adapt",
+            missing=missing,
+            walkers=state.pool.walkers.without_velocities().take(index),
+            broad=Wide(seen.mean(axis=0), WIDE * seen.std(axis=0) + 1e-3),
+        )
 
-    def _known(self, state: Tree) -> Partition:
+    def _known(self, state: FlowState) -> Partition:
         """The states, as far as they are known: those of a solute's moves are told by them."""
-        if "states" in state:
-            return Partition.from_tree(state["states"])
-        return self.problem.states() or Partition.whole(self.problem.periodic)
+        named = state.states or self.problem.states()
+        return named or Partition.whole(self.problem.periodic)
 
-    def _data(self, state: Tree) -> Array:
-        return np.concatenate(state["recent"]) if len(state["recent"]) else np.zeros((0, 1))
+    def _data(self, state: FlowState) -> Array:
+        return np.concatenate(state.recent) if state.recent else np.zeros((0, 1))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import LogZ
 from msgen.orchestrator.estimators.importance import effective_size, shares
@@ -29,7 +29,7 @@ def _none() -> Array:
     return np.zeros(0)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Weights:
     """ln ρ* − ln q of one frozen model, at its proposals and at the walkers.
 
@@ -51,10 +51,10 @@ class Weights:
     replica: Array = field(default_factory=_none)
     stride: int = 1
 
-    def absorb(
+    def with_round(
         self, segments: Sequence[Segment], counted: NDArray[np.bool_], states: Partition
-    ) -> None:
-        """Add a round's; of the replicas that are `counted`, shape (R,)."""
+    ) -> Weights:
+        """And a round's; of the replicas that are `counted`, shape (R,)."""
         parts: dict[str, list[Array]] = {"proposal": [], "walker": [], "replica": []}
         labels = [self.states]
         for samples in (s.samples for s in segments if "walker_log_weight" in s.samples):
@@ -69,14 +69,13 @@ class Weights:
                     )
                 else:
                     parts["replica"].append(samples["walker_replica"][keep][:: self.stride])
-        self.proposals = np.concatenate([self.proposals, *parts["proposal"]])
-        self.states = np.concatenate(labels).astype(np.int64)
-        self.walkers = np.concatenate([self.walkers, *parts["walker"]])
-        self.replica = np.concatenate([self.replica, *parts["replica"]])
-        if max(len(self.proposals), len(self.walkers)) > MOST:
-            self.proposals, self.states = self.proposals[::2], self.states[::2]
-            self.walkers, self.replica = self.walkers[::2], self.replica[::2]
-            self.stride *= 2
+        proposals = np.concatenate([self.proposals, *parts["proposal"]])
+        walkers = np.concatenate([self.walkers, *parts["walker"]])
+        replica = np.concatenate([self.replica, *parts["replica"]])
+        label = np.concatenate(labels).astype(np.int64)
+        if max(len(proposals), len(walkers)) <= MOST:
+            return Weights(proposals, label, walkers, replica, self.stride)
+        return Weights(proposals[::2], label[::2], walkers[::2], replica[::2], 2 * self.stride)
 
     def difference(self) -> Difference | None:
         """ln Z by Bennett's estimator; None while there are no weights."""
@@ -123,23 +122,3 @@ class Weights:
             return []
         where = f"the model hardly reaches where the walkers are (overlap {found.overlap:.1g})"
         return [f"{where}: global moves do nothing; train it longer, or take a larger one"]
-
-    def tree(self) -> Tree:
-        """As it goes into a checkpoint; `from_tree` is the inverse."""
-        return {
-            "proposals": self.proposals,
-            "states": self.states,
-            "walkers": self.walkers,
-            "replica": self.replica,
-            "stride": self.stride,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Weights:
-        """Inverse of `tree`; nothing yet where it is empty."""
-        if not tree:
-            return cls()
-        proposals, states, walkers, replica = (
-            np.array(tree[name]) for name in ("proposals", "states", "walkers", "replica")
-        )
-        return cls(proposals, states, walkers, replica, int(tree["stride"]))

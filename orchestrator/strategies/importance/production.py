@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
+from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.walk import WalkRecord, WatchPayload
 from msgen.orchestrator.base import Estimate, LogZ, StateEstimate
 from msgen.orchestrator.convergence.weights import judge_weights
 from msgen.orchestrator.estimators.importance import BLOCKS, few
@@ -85,7 +87,7 @@ class Weighted:
     """
 
     reference: float
-    sums: Sums
+    sums: Annotated[Sums, FLAT]
     counts: Array
     tail: Array
     held: Array
@@ -104,7 +106,9 @@ class Weighted:
         """So far."""
         return int(self.counts.sum())
 
-    def absorb(self, problem: Problem, states: Partition, segments: Sequence[Segment]) -> Weighted:
+    def with_round(
+        self, problem: Problem, states: Partition, segments: Sequence[Segment]
+    ) -> Weighted:
         """With a round's draws and held-out walkers."""
         drawn = [s.samples for s in segments if "log_weight" in s.samples]
         log_w = np.concatenate([d["log_weight"] for d in drawn])
@@ -114,11 +118,11 @@ class Weighted:
         reference = max(self.reference, float(log_w.max(initial=-np.inf)))
         counts = self.counts + np.bincount(block, minlength=BLOCKS)
         held = [self.held]
-        for segment in segments:
-            if "held_log_weight" in segment.carry:
-                seen = np.asarray(segment.carry["held_cvs"])
-                value = np.asarray(segment.carry["held_log_weight"])
-                held.append(np.stack([value, states.assign(seen).astype(float)], axis=1))
+        for segment in (s for s in segments if s.key[1] == WatchPayload.kind):
+            record = segment.read(WalkRecord)
+            if record.held_cvs is not None and record.held_log_weight is not None:
+                label_of = states.assign(record.held_cvs).astype(float)
+                held.append(np.stack([record.held_log_weight, label_of], axis=1))
         kept = np.concatenate(held)[-MOST_HELD:]
         sums, tail = self.sums, self.tail
         if np.isfinite(reference):
@@ -230,30 +234,6 @@ class Weighted:
             unmet,
             LogZ(value, error if np.isfinite(error) else None, method),
         )
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {
-            "reference": self.reference,
-            "total": self.sums.total,
-            "bins": self.sums.bins,
-            "states": self.sums.states,
-            "squares": self.sums.squares,
-            "counts": self.counts,
-            "tail": self.tail,
-            "held": self.held,
-            "tails": self.tails,
-            "rounds": self.rounds,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Weighted:
-        """Inverse of `tree`."""
-        total, bins, states = (np.asarray(tree[n]) for n in ("total", "bins", "states"))
-        names = ("counts", "tail", "held", "tails")
-        counts, tail, held, tails = (np.asarray(tree[n]) for n in names)
-        sums = Sums(total, bins, states, float(tree["squares"]))
-        return cls(float(tree["reference"]), sums, counts, tail, held, tails, int(tree["rounds"]))
 
 
 def _populations(sums: Array, total: Array) -> Populations:

@@ -10,21 +10,27 @@ where q gives them far too little, its modes have collapsed, and that is said.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment, Tree, decode
 from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.draw import DrawPayload, DrawRecord
+from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.fit_energy import FitEnergyPayload, FitEnergyRecord
+from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload, Wide
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.estimators.diagnostics import kish
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import young_estimate
-from msgen.orchestrator.strategies.common.step_size import first_step, step_of, tune_step
-from msgen.orchestrator.strategies.common.walker_rows import bare, first, joined, positions, rows
+from msgen.orchestrator.strategies.common.production import pre_production_estimate
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.importance.orders import (
     draw_orders,
     parts_of,
@@ -33,6 +39,7 @@ from msgen.orchestrator.strategies.importance.orders import (
     watch_orders,
 )
 from msgen.orchestrator.strategies.importance.production import Weighted
+from msgen.orchestrator.strategies.importance.state import Drawn, ImportanceState, Learnt
 from msgen.orchestrator.strategies.steered.switching import path_step
 from msgen.systems.base import Array, System
 
@@ -47,8 +54,7 @@ MOST_ADAPT = 20
 class Importance:
     """Explore → adapt (walkers, draws, training) → produce (weighted draws of the frozen model).
 
-    `state['learnt']` holds the last rounds' walkers and `state['drawn']` the last draws with their
-    weights; `fits` counts trainings, or parts of one.
+    See `ImportanceState` for what is kept.
     """
 
     name = "importance"
@@ -60,133 +66,136 @@ class Importance:
         self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
         self._recent = recent_of(problem, self._coordinates.dim)
 
-    def start(self) -> Tree:
+    def start(self) -> ImportanceState:
         """See `Strategy`."""
         problem = self.problem
-        search = bool(self.spec["explore"]["pushes"])
-        return {
-            "round": 0,
-            "phase": "explore" if search else "adapt",
-            "attempt": 0,
-            "pool": {**first(problem), "xi": problem.start_xi[None]},
-            "walkers": rows(first(problem), np.zeros(problem.replicas, dtype=np.int64)),
-            "trail": np.repeat(problem.start_xi[None], problem.replicas, axis=0),
-            "missing": [],
-            "step": first_step(problem),
-            "broad": {},
-            "adapt": 0,
-            "fits": 0,
-            "hot": None,
-            "version": -1,
-            "model": {},
-            "learnt": [],
-            "drawn": [],
-            "gain": 0.0,
-            "best": 0.0,
-            "told": {},
-            "states": {},
-            "produced": {},
-        }
+        n = problem.replicas
+        return ImportanceState(
+            round=0,
+            phase="explore" if self.spec["explore"]["pushes"] else "adapt",
+            pool=Seeds.first(problem),
+            walkers=problem.first_walkers().take(np.zeros(n, dtype=np.int64)),
+            trail=np.repeat(problem.start_xi[None], n, axis=0),
+            moves=LocalMoves.first(problem),
+        )
 
-    def decide(self, state: Tree) -> StepPlan:
+    def read(self, tree: Tree) -> ImportanceState:
         """See `Strategy`."""
-        problem, phase, rnd = self.problem, state["phase"], int(state["round"])
-        if phase == "explore":
-            dt, attempt = path_step(problem, state), int(state["attempt"])
-            pushes = explore.orders(problem, rnd, attempt, state["pool"], dt, step_of(state))
+        return decode(ImportanceState, tree)
+
+    def decide(self, state: ImportanceState) -> StepPlan:
+        """See `Strategy`."""
+        problem, phase = self.problem, state.phase
+        if phase == "explore" and state.pool is not None:
+            dt, step = path_step(problem, state.moves), state.moves.step_size
+            pushes = explore.orders(problem, state.round, state.attempt, state.pool, dt, step)
             return StepPlan("explore", pushes)
-        version = int(state["version"])
-        models = {version: state["model"]} if version >= 0 else {}
+        models = {} if state.model is None else {state.version: state.model}
         orders = list(watch_orders(problem, state, self._recent))
-        if phase == "produce" or (self._training == "adaptive" and version >= 0):
+        if phase == "produce" or (self._training == "adaptive" and state.version >= 0):
             orders += draw_orders(problem, state)
         if phase == "adapt" and (fit := training_order(problem, state, self._periodic)):
             orders.append(fit)
         return StepPlan(phase, tuple(orders), (), models)
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def absorb(self, state: ImportanceState, segments: Sequence[Segment]) -> ImportanceState:
         """See `Strategy`."""
-        state = {**state, "round": int(state["round"]) + 1}
-        if state["phase"] == "explore":
-            return self._explored(state, list(segments))
-        moved = [s for s in segments if s.key[1] in ("walk", "watch")]
-        if moved:
-            state["walkers"] = joined([s.carry["walkers"] for s in moved])
-        if state["phase"] == "produce":
-            states = Partition.from_tree(state["states"])
-            produced = Weighted.from_tree(state["produced"])
-            state["produced"] = produced.absorb(self.problem, states, segments).tree()
-            return state
-        return self._adapted(state, segments, moved)
+        state = replace(state, round=state.round + 1)
+        if state.phase == "explore" and state.pool is not None:
+            return self._explored(state, state.pool, segments)
+        moved = [s for s in segments if s.key[1] in (WalkPayload.kind, WatchPayload.kind)]
+        records = [s.read(WalkRecord) for s in moved]
+        if records:
+            state = replace(state, walkers=WalkerRows.join([r.walkers for r in records]))
+        if state.produced is not None and state.states is not None:
+            produced = state.produced.with_round(self.problem, state.states, segments)
+            return replace(state, produced=produced)
+        return self._adapted(state, segments, moved, records)
 
-    def estimate(self, state: Tree) -> Estimate:
+    def estimate(self, state: ImportanceState) -> Estimate:
         """See `Strategy`."""
-        about = {"training": dict(state["told"])}
-        if not state["produced"] or not int(state["produced"]["rounds"]):
+        about = {"training": dict(state.told)}
+        if state.states is None or state.produced is None or not state.produced.rounds:
             states = self.problem.states()
             names = states.names if states is not None else ()
             values = {name: StateEstimate(None, None) for name in names}
-            return young_estimate(self.problem, values, state["phase"], about)
-        states = Partition.from_tree(state["states"])
+            return pre_production_estimate(self.problem, values, state.phase, about)
         smooth = bool(self.spec["smooth"])
-        return Weighted.from_tree(state["produced"]).estimate(
-            self.problem, states, state["missing"], about, smooth
-        )
+        return state.produced.estimate(self.problem, state.states, state.missing, about, smooth)
 
-    def replicas(self, state: Tree) -> int:
+    def replicas(self, state: ImportanceState) -> int:
         """See `Strategy`: the walkers."""
         return self.problem.replicas
 
-    def resize(self, state: Tree, replicas: int) -> Tree:
+    def resize(self, state: ImportanceState, replicas: int) -> ImportanceState:
         """See `Strategy`: the walkers stay as many as they are."""
         return state
 
     # what the phases make of their segments
 
-    def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
+    def _explored(
+        self, state: ImportanceState, pool: Seeds, segments: Sequence[Segment]
+    ) -> ImportanceState:
         problem = self.problem
-        state["pool"], found = explore.absorb(problem, state["pool"], segments)
-        state["attempt"] = int(state["attempt"]) + 1
-        state["trail"] = np.concatenate([state["trail"], found["trail"]])
+        found = explore.absorb(problem, pool, segments)
+        state = replace(
+            state,
+            pool=found.seeds,
+            attempt=state.attempt + 1,
+            trail=np.concatenate([state.trail, found.trail]),
+        )
         states = self._states(state)
-        seeds = states.assign(state["pool"]["xi"])
-        missing = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
-        if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
+        seeds = states.assign(found.seeds.xi)
+        missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
+        if missing and state.attempt < explore.EXPLORE_ROUNDS:
             return state
-        state["missing"] = missing
-        state["walkers"] = rows(bare(state["pool"]), _evenly(seeds, problem.replicas))
-        state["broad"] = _broad(self._coordinates.encode(positions(problem, state["pool"])))
-        state["phase"] = "adapt"
-        return state
+        walkers = found.seeds.walkers
+        return replace(
+            state,
+            phase="adapt",
+            missing=missing,
+            walkers=walkers.without_velocities().take(_evenly(seeds, problem.replicas)),
+            broad=_broad(self._coordinates.encode(problem.positions(walkers))),
+        )
 
-    def _adapted(self, state: Tree, segments: Sequence[Segment], moved: list[Segment]) -> Tree:
-        tune_step(state, moved)
-        names = ("recent", "recent_replica")
-        seen = {n: np.concatenate([s.carry[n] for s in moved]) for n in names}
-        state["trail"] = np.concatenate([state["trail"], *(s.samples["cvs"] for s in moved)])
-        state["adapt"] = int(state["adapt"]) + 1
-        if not state["broad"]:
-            state["broad"] = _broad(seen["recent"])
-        keep = KEEP if self._training == "adaptive" else int(state["adapt"])
-        state["learnt"] = [*state["learnt"], seen][-keep:] if self._learns else []
-        if drawn := [s.carry for s in segments if s.key[1] == "draw"]:
-            new = {n: np.concatenate([c[n] for c in drawn]) for n in ("recent", "log_weight")}
-            state["drawn"] = [*state["drawn"], new][-KEEP:]
-            state["gain"] = kish(new["log_weight"]) / int(self.spec["draws"])
+    def _adapted(
+        self,
+        state: ImportanceState,
+        segments: Sequence[Segment],
+        moved: Sequence[Segment],
+        records: Sequence[WalkRecord],
+    ) -> ImportanceState:
+        seen = Learnt(
+            np.concatenate([r.recent for r in records]),
+            np.concatenate([r.recent_replica for r in records]),
+        )
+        adapt = state.adapt + 1
+        keep = KEEP if self._training == "adaptive" else adapt
+        state = replace(
+            state,
+            moves=state.moves.with_step(moved),
+            trail=np.concatenate([state.trail, *(s.samples["cvs"] for s in moved)]),
+            adapt=adapt,
+            broad=state.broad or _broad(seen.recent),
+            learnt=(*state.learnt, seen)[-keep:] if self._learns else (),
+        )
+        state = self._with_draws(state, [s for s in segments if s.key[1] == DrawPayload.kind])
         for fit in (s for s in segments if s.is_fit):
-            state["fits"] = int(state["fits"]) + 1
-            # of a training in parts, what was clipped in each: most of it while it is hot
-            before = list(state["told"].get("clipped_by_part", ()))
-            clipped = [*before, *(v for n, v in fit.counts.items() if n == "clipped")]
-            state["told"] = {**fit.counts, **({"clipped_by_part": clipped} if clipped else {})}
-            state["hot"] = fit.carry.get("hot", state["hot"])
-            if fit.carry["accepted"]:
-                state["version"] = int(state["version"]) + 1
-                state["model"] = fit.carry["model"]
+            state = _with_fit(state, fit)
         if self._ready(state):
-            self._freeze(state)
-        state["best"] = max(float(state["best"]), float(state["gain"]))
-        return state
+            state = self._frozen(state)
+        return replace(state, best=max(state.best, state.gain))
+
+    def _with_draws(self, state: ImportanceState, segments: Sequence[Segment]) -> ImportanceState:
+        """And the draws that a fit may learn from."""
+        records = [s.read(DrawRecord) for s in segments]
+        recent = [r.recent for r in records if r.recent is not None]
+        log_weight = [r.log_weight for r in records if r.log_weight is not None]
+        if not recent:
+            return state
+        new = Drawn(np.concatenate(recent), np.concatenate(log_weight))
+        gain = kish(new.log_weight) / int(self.spec["draws"])
+        return replace(state, drawn=(*state.drawn, new)[-KEEP:], gain=gain)
 
     @property
     def _periodic(self) -> NDArray[np.bool_]:
@@ -198,36 +207,56 @@ class Importance:
         training = self.spec["training"]
         return self._training != "reverse_kl" or float(training["data"]) > 0
 
-    def _ready(self, state: Tree) -> bool:
+    def _ready(self, state: ImportanceState) -> bool:
         """All parts of the training are done, and draws no longer gain a tenth from a fit."""
-        fits = int(state["fits"])
-        if fits < parts_of(self.spec["training"]) or int(state["version"]) < 0:
-            return fits >= MOST_ADAPT and int(state["version"]) >= 0
+        fits = state.fits
+        if fits < parts_of(self.spec["training"]) or state.version < 0:
+            return fits >= MOST_ADAPT and state.version >= 0
         if self._training != "adaptive":
             return True
-        return float(state["gain"]) <= 1.1 * float(state["best"]) or fits >= MOST_ADAPT
+        return state.gain <= 1.1 * state.best or fits >= MOST_ADAPT
 
-    def _freeze(self, state: Tree) -> None:
+    def _frozen(self, state: ImportanceState) -> ImportanceState:
+        """The beginning of production."""
         states = self._states(state)
-        state.update(
+        return replace(
+            state,
             phase="produce",
-            states=states.tree(),
-            produced=Weighted.start(self.problem, len(states)).tree(),
-            learnt=[],
-            drawn=[],
-            pool={},
+            states=states,
+            produced=Weighted.start(self.problem, len(states)),
+            learnt=(),
+            drawn=(),
+            pool=None,
             trail=self.problem.start_xi[None],
         )
 
-    def _states(self, state: Tree) -> Partition:
+    def _states(self, state: ImportanceState) -> Partition:
         """The named states, or the basins of what was seen so far."""
         named = self.problem.states()
         if named is not None:
             return named
         grid = self.problem.grid
-        index = grid.index(state["trail"])
+        index = grid.index(state.trail)
         counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
         return find_basins(counts, grid, self.problem.names)
+
+
+def _with_fit(state: ImportanceState, fit: Segment) -> ImportanceState:
+    """And what came of a training, or of a part of one."""
+    # of a training in parts, what was clipped in each: most of it while it is hot
+    before = list(state.told.get("clipped_by_part", ()))
+    clipped = [*before, *(v for n, v in fit.counts.items() if n == "clipped")]
+    told = {**fit.counts, **({"clipped_by_part": clipped} if clipped else {})}
+    hot, model = state.hot, None
+    if fit.key[1] == FitEnergyPayload.kind:
+        part = fit.read(FitEnergyRecord)
+        hot, model = part.hot, part.model
+    else:
+        model = fit.read(FitRecord).model
+    state = replace(state, fits=state.fits + 1, told=told, hot=hot)
+    if model is None:
+        return state
+    return replace(state, version=state.version + 1, model=model)
 
 
 def _evenly(label: NDArray[np.int64], number: int) -> NDArray[np.int64]:
@@ -237,5 +266,5 @@ def _evenly(label: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     return np.array([mine[turn % len(mine)] for mine, turn in turns])
 
 
-def _broad(x: Array) -> Tree:
-    return {"mean": x.mean(axis=0), "std": WIDE * x.std(axis=0) + 1e-3}
+def _broad(x: Array) -> Wide:
+    return Wide(x.mean(axis=0), WIDE * x.std(axis=0) + 1e-3)

@@ -1,0 +1,49 @@
+"""Orders of the Drawer: independent draws of a frozen model, weighted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from msgen.actors.orders.walk import Wide
+from msgen.systems.base import Array
+
+
+@dataclass(frozen=True)
+class DrawPayload:
+    """Draws of the defended model.
+
+    Attributes
+    ----------
+    draws : int
+    first : int
+        Number of the first draw in the campaign.
+    keep : bool
+        Whether to hand the configurations to the next fit.
+    epsilon : float
+        Share of the broad draws.
+    broad : Wide
+    """
+
+    kind: ClassVar[str] = "draw"
+
+    draws: int
+    first: int
+    keep: bool
+    epsilon: float
+    broad: Wide
+
+
+@dataclass(frozen=True)
+class DrawRecord:
+    """Draws that have a weight, where they were to be kept.
+
+    Attributes
+    ----------
+    recent : Array, shape (m, d), or None
+        In the model's coordinates.
+    log_weight : Array, shape (m,), or None
+    """
+
+    recent: Array | None = None
+    log_weight: Array | None = None
