@@ -100,6 +100,11 @@ def decode(kind: type[T], tree: Mapping[str, Any]) -> T:
     return cast(T, _decode(kind, tree, kind.__name__))
 
 
+def keys_of(kind: Any) -> frozenset[str]:
+    """The keys that a dataclass takes from a tree, but for the numbered ones."""
+    return _keys(kind)
+
+
 @dataclass(frozen=True)
 class _Slot:
     """A field, its type, and how it lies in the tree."""
@@ -128,7 +133,6 @@ def _slot(field: dataclasses.Field[Any], hint: Any) -> _Slot:
 
 @cache
 def _keys(kind: Any) -> frozenset[str]:
-    """The keys that a dataclass takes from a tree, but for the numbered ones."""
     return frozenset(
         key
         for slot in _slots(kind)

@@ -11,7 +11,16 @@ import pytest
 from driving import same
 from numpy.typing import NDArray
 
-from msgen.actors.codec import FLAT, CodecError, Numbered, Tree, copy_tree, decode, encode
+from msgen.actors.codec import (
+    FLAT,
+    CodecError,
+    Numbered,
+    Tree,
+    copy_tree,
+    decode,
+    encode,
+    keys_of,
+)
 
 Array = NDArray[np.float64]
 
@@ -156,3 +165,7 @@ def test_nothing_is_written_that_would_be_read_as_none() -> None:
     assert decode(Holds, encode(Holds(Empty(np.ones(2))))).empty is not None
     with pytest.raises(CodecError, match=r"Holds\.empty: would be read back as None"):
         encode(Holds(Empty()))
+
+
+def test_the_keys_of_a_dataclass_are_those_of_its_tree() -> None:
+    assert keys_of(Grid) == {"kappa", "periodic", "names"}  # and what is numbered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional, wrap
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.switching.steered import draw_start
@@ -176,7 +177,7 @@ def test_grids_and_trees() -> None:
     grid = part.overlap_with(axes)
     assert grid.shape == (7, 5)
     assert grid[3, 2] == part.assign(np.array([[axes[0][3], axes[1][2]]]))[0]
-    again = Partition.from_tree(part.tree())
+    again = decode(Partition, encode(part))
     xi = np.random.default_rng(8).uniform(-np.pi, np.pi, (200, 2))
     assert again.names == part.names
     assert np.array_equal(again.assign(xi), part.assign(xi))

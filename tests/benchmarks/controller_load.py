@@ -23,6 +23,7 @@ import numpy as np
 from rows import ROOT, Row, publish
 
 from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
+from msgen.actors.orders.sample import SamplePayload
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure, RoundInfo, Strategy
 from msgen.orchestrator.executors.inline import InlineExecutor
@@ -62,7 +63,7 @@ class StandIn:
 
     def submit(self, orders: Sequence[WorkOrder]) -> None:
         for order in orders:
-            stratum = int(order.payload["stratum"][0])
+            stratum = int(order.read(SamplePayload).stratum[0])
             known = self._templates.setdefault(stratum, [])
             if len(known) < TEMPLATES:
                 known.append(self._worker.execute(order))
@@ -71,7 +72,7 @@ class StandIn:
             self._sent += 1
 
     def _renumbered(self, one: Segment, order: WorkOrder) -> Segment:
-        me = float(order.payload["replicas"][0])
+        me = float(order.read(SamplePayload).replicas[0])
         samples = {name: data.copy() for name, data in one.samples.items()}
         for name in ("replica", "path_replica"):
             if name in samples:
@@ -126,7 +127,7 @@ def memory() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def prepared(folder: Path) -> tuple[Strategy, Tree, RunHeader]:
+def prepared(folder: Path) -> tuple[Strategy[Any], Tree, RunHeader]:
     """A real campaign that has just begun to produce, in `folder`."""
     campaign, _ = load(CONFIG, SMALL)
     setup: Tree = {
@@ -155,12 +156,12 @@ def prepared(folder: Path) -> tuple[Strategy, Tree, RunHeader]:
     raise RuntimeError("the campaign did not come to produce")
 
 
-def deciding(strategy: Strategy, folder: Path) -> dict[int, float]:
+def deciding(strategy: Strategy[Any], folder: Path) -> dict[int, float]:
     """Seconds of one decision, for growing numbers of replicas."""
     state = Checkpoints(folder / "checkpoints").load(Store(folder / "store.zarr").last_round)[1]
     out = {}
     for replicas in (1000, 2000, 4000, 8000):
-        resized = strategy.resize(state["strategy"], replicas)
+        resized = strategy.resize(strategy.read(state["strategy"]), replicas)
         times = []
         for _ in range(5):
             begun = time.perf_counter()

@@ -14,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from steering import CVS, LINEAR, WELL, Case, Normals
 
+from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.proposals import StratumProposals, log_masses
 from msgen.actors.cv_space.strata import Partition
@@ -349,6 +350,6 @@ def test_the_density_of_readings_is_that_of_draws() -> None:
             assert np.abs(off).max() < RIGHT
             total = reach.density.sum() * fine.width
             assert total == pytest.approx(8.0, rel=1e-3)
-            again = Reach.from_tree(reach.tree())
+            again = decode(Reach, encode(reach))
             assert np.array_equal(again.log_at(xi), reach.log_at(xi))
             assert np.isposinf(reach.log_at(np.array([np.nan]))).all()

@@ -24,6 +24,7 @@ from quartic_well import (
     worst_sigma,
 )
 
+from msgen.actors.base import decode, encode
 from msgen.actors.kernels import hmc, independence, mala
 from msgen.actors.kernels.base import (
     BoltzmannTarget,
@@ -246,7 +247,7 @@ def test_adaptation_reaches_the_wanted_acceptance_and_ends(wanted: float) -> Non
     for _ in range(80):
         result = kernel(tuner.step)(target, walkers, rng, n_steps=2)
         walkers, tuner = result.walkers, tuner.update(float(result.probability.mean()))
-        tuner = StepSize.from_tree(tuner.tree())
+        tuner = decode(StepSize, encode(tuner))
     tuner = tuner.freeze()
     seen = kernel(tuner.step)(target, walkers, rng, n_steps=50).probability.mean()
     assert abs(seen - wanted) < 0.05

@@ -14,7 +14,7 @@ from exact_populations import exact_state_probability
 from places import CONFIGS
 from toy_campaign import Recorder, ToyStrategy, setup
 
-from msgen.actors.base import Tree, copy_tree
+from msgen.actors.base import Tree, encode
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.executors.inline import InlineExecutor
@@ -25,13 +25,7 @@ from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.strategies.common import production
 from msgen.orchestrator.strategies.common.production import blocks_of
-from msgen.orchestrator.strategies.common.replica_pool import (
-    SETTLE_ROUNDS,
-    at_work,
-    counted,
-    resize,
-    settle,
-)
+from msgen.orchestrator.strategies.common.replica_pool import SETTLE_ROUNDS, ReplicaPool
 
 
 @pytest.mark.parametrize(
@@ -58,46 +52,41 @@ def test_replicas_follow_the_workers_while_convergence_is_late(
         assert elastic.workers(1.0, remaining_s) == 0
 
 
-def walkers_of(r: int) -> Tree:
-    return {"round": 7, "walkers": {"positions": np.arange(float(r))[:, None]}}
-
-
 def test_strata_keep_their_shares_and_who_rested_is_called_back() -> None:
     stratum = np.array([0, 0, 0, 0, 1, 1])
-    state = walkers_of(6)
-    before = copy_tree(state)
-    more = resize(state, stratum, 12, seed=1)
-    assert same(state, before)  # its argument is left alone
-    assert np.bincount(more["stratum"]).tolist() == [8, 4]
-    assert not more["resting"].any()
-    assert more["settling"].tolist() == [0] * 6 + [SETTLE_ROUNDS] * 6
-    assert np.array_equal(more["walkers"]["positions"][:6], state["walkers"]["positions"])
-    for k, x in zip(more["stratum"][6:], more["walkers"]["positions"][6:, 0], strict=True):
-        assert stratum[int(x)] == k  # each is a copy of one of its own stratum
-    fewer = resize(more, more["stratum"], 3, seed=1)
-    ids = at_work(fewer, fewer["stratum"])
-    assert np.bincount(fewer["stratum"][ids]).tolist() == [2, 1]
-    assert len(fewer["stratum"]) == 12
-    again = resize(fewer, fewer["stratum"], 12, seed=1)
-    assert same(again["walkers"], more["walkers"])  # called back, not copied
-    assert len(at_work(again, again["stratum"])) == 12
-    one = resize(more, more["stratum"], 1, seed=1)
-    assert np.bincount(one["stratum"][at_work(one, one["stratum"])]).tolist() == [1, 1]
+    more = ReplicaPool().resized(stratum, 12, seed=1, rnd=7)
+    assert np.bincount(more.stratum).tolist() == [8, 4]
+    assert more.pool.resting is not None
+    assert not more.pool.resting.any()
+    assert more.pool.settling is not None
+    assert more.pool.settling.tolist() == [0] * 6 + [SETTLE_ROUNDS] * 6
+    assert more.parents[:6].tolist() == list(range(6))
+    # each is a copy of one of its own stratum
+    assert np.array_equal(stratum[more.parents[6:]], more.stratum[6:])
+    fewer = more.pool.resized(more.stratum, 3, seed=1, rnd=7)
+    ids = fewer.pool.at_work(12)
+    assert np.bincount(fewer.stratum[ids]).tolist() == [2, 1]
+    assert len(fewer.stratum) == 12
+    again = fewer.pool.resized(fewer.stratum, 12, seed=1, rnd=7)
+    assert again.parents.tolist() == list(range(12))  # called back, not copied
+    assert len(again.pool.at_work(12)) == 12
+    one = more.pool.resized(more.stratum, 1, seed=1, rnd=7)
+    assert np.bincount(one.stratum[one.pool.at_work(12)]).tolist() == [1, 1]
 
 
 def test_a_new_replica_counts_once_it_has_parted_from_the_other() -> None:
-    state = resize(walkers_of(2), np.array([0, 0]), 3, seed=1)
+    pool = ReplicaPool().resized(np.array([0, 0]), 3, seed=1, rnd=7).pool
     seen = []
     for _ in range(SETTLE_ROUNDS + 1):
-        seen.append(counted(state, state["stratum"]).tolist())
-        settle(state)
+        seen.append(pool.counted(3).tolist())
+        pool = pool.after_round()
     assert seen == [[True, True, False]] * SETTLE_ROUNDS + [[True, True, True]]
 
 
 def producing(case: str) -> Drive:
     """A campaign in production, of its own to step."""
     shared = driven(case)
-    return replace(shared, state=copy_tree(shared.state), steps=list(shared.steps))
+    return replace(shared, state=shared.stored(shared.state), steps=list(shared.steps))
 
 
 @pytest.mark.parametrize("case", list(CASES))
@@ -106,27 +95,30 @@ def test_a_strategy_takes_on_replicas_and_lets_some_rest(case: str) -> None:
     start = drive.strategy.replicas(drive.state)
     assert start == 8
     young = Drive.of("double_well", *CASES[case])
-    assert same(young.strategy.resize(young.state, 16), young.state)  # not before production
+    resized = young.strategy.resize(young.state, 16)
+    assert same(encode(resized), encode(young.state))  # not before production
     drive.state = drive.strategy.resize(drive.state, 14)
     assert drive.strategy.replicas(drive.state) == 14
     for _ in range(SETTLE_ROUNDS):
         ids = np.concatenate([s.samples["replica"] for s in drive.step().segments])
         assert sorted(set(ids.astype(int))) == list(range(14))
-    bins = drive.state["produced"]["bins"].sum(axis=1)
+    bins = drive.state.produced.bins.sum(axis=1)
     assert (bins[:8] > 0).all()
     assert (bins[8:] == 0).all()
     drive.step()
-    assert (drive.state["produced"]["bins"].sum(axis=1) > 0).all()
+    assert (drive.state.produced.bins.sum(axis=1) > 0).all()
     drive.state = drive.strategy.resize(drive.state, 5)
-    resting = np.setdiff1d(np.arange(14), at_work(drive.state, drive.state["stratum"]))
-    before = copy_tree(drive.state)
+    before = encode(drive.stored(drive.state))
+    resting = np.flatnonzero(before["resting"])
+    assert len(resting) == 9
     step = drive.step()
     ids = np.concatenate([s.samples["replica"] for s in step.segments])
     assert len(set(ids)) == 5
     assert not set(ids.astype(int)) & set(resting.tolist())
+    after = encode(drive.state)
     for name in before["walkers"]:
-        assert same(drive.state["walkers"][name][resting], before["walkers"][name][resting])
-    assert same(drive.state["produced"]["bins"][resting], before["produced"]["bins"][resting])
+        assert same(after["walkers"][name][resting], before["walkers"][name][resting])
+    assert same(after["produced"]["bins"][resting], before["produced"]["bins"][resting])
     estimate = drive.strategy.estimate(drive.state)
     assert all(v.f_kT is not None for v in estimate.states.values()) or case == "local"
 
@@ -156,14 +148,14 @@ def test_many_replicas_share_blocks_of_their_stratum(monkeypatch: pytest.MonkeyP
     assert more.tolist() == [*few, 5, 3, 2]
     together = producing("strata")
     # the profile along the paths keeps the blocks that it began with
-    together.state = {**together.state, "produced": {}, "profile": {}}
+    together.state = replace(together.state, produced=None, profile=None)
     for step in together.steps[-4:]:
-        before = {**step.before, "produced": together.state["produced"], "profile": {}}
+        before = replace(step.before, produced=together.state.produced, profile=None)
         together.state = together.strategy.absorb(before, step.absorbed)
-    folded = together.state["produced"]
-    assert folded["bins"].shape[0] == 6
-    assert len(folded["stratum"]) == 8
-    assert np.allclose(folded["bins"].sum(axis=0), alone.state["produced"]["bins"].sum(axis=0))
+    folded = together.state.produced
+    assert folded.bins.shape[0] == 6
+    assert len(folded.stratum) == 8
+    assert np.allclose(folded.bins.sum(axis=0), alone.state.produced.bins.sum(axis=0))
     a, b = (d.strategy.estimate(d.state).states["rest"] for d in (alone, together))
     assert a.f_kT == pytest.approx(b.f_kT, abs=1e-9)
     assert 0.2 * a.stderr_kT < b.stderr_kT < 5.0 * a.stderr_kT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from driving import Drive
 
-from msgen.orchestrator.strategies.steered.adaptation import FIT_SIZE
+from msgen.orchestrator.strategies.steered.fit_data import FIT_SIZE
 
 
 def rounds_of(*settings: str, n: int = 6) -> tuple[list[np.ndarray], np.ndarray]:
@@ -15,7 +15,7 @@ def rounds_of(*settings: str, n: int = 6) -> tuple[list[np.ndarray], np.ndarray]
     for _ in range(n):
         step = drive.step()
         seen.append(np.concatenate([s.samples["cvs"] for s in step.segments]))
-    return seen, np.asarray(drive.state["fit_data"]["0"]["xi"])
+    return seen, np.asarray(drive.state.fit_data[0].xi)
 
 
 def test_a_chain_of_few_walkers_learns_from_the_later_half_of_all_rounds() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from msgen.actors.base import decode, encode
+from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.strategies.common.basins import PERSISTENCE, find_basins
 
@@ -123,7 +125,7 @@ def test_the_partition_covers_space_and_survives_a_tree() -> None:
     label = part.assign(xi)
     assert ((label >= 0) & (label < len(part))).all()
     assert set(np.unique(part.labels)) == set(range(len(part)))
-    again = type(part).from_tree(part.tree())
+    again = decode(Partition, encode(part))
     assert np.array_equal(again.assign(xi), label)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from driving import Drive, same
 
-from msgen.actors.cv_space.strata import Partition
+from msgen.actors.base import decode, encode
 from msgen.orchestrator.strategies.steered import strategy as steered
-from msgen.orchestrator.strategies.steered.cold_start import LEAST, Traffic
+from msgen.orchestrator.strategies.steered.state import AdaptState
+from msgen.orchestrator.strategies.steered.traffic import LEAST, Traffic
 
 EXACT = np.log([0.5, 0.3, 0.2])
 QUICK = (
@@ -58,16 +59,16 @@ def test_a_state_next_to_empty_need_not_be_driven_to() -> None:
 
 def test_traffic_survives_the_disk() -> None:
     now = traffic([[5.0, 1.0], [2.0, 3.0]], [9.0, 7.0])
-    assert same(Traffic.from_tree(now.tree()).tree(), now.tree())
+    assert same(encode(decode(Traffic, encode(now))), encode(now))
 
 
 def test_a_cold_chain_pushes_nobody_and_knows_one_state() -> None:
     drive = wells()
-    assert drive.state["phase"] == "adapt"
-    assert Partition.from_tree(drive.state["states"]).names == ("all",)
+    assert drive.state.phase == "adapt"
+    assert drive.state.states.names == ("all",)
     step = drive.step()
     assert {order.kind for order in step.plan.orders} == {"sample"}
-    x = drive.state["walkers"]["positions"]
+    x = drive.state.walkers.positions
     assert x.shape == (64, 4)
     assert (x[:, 0] < -3.0).all()
 
@@ -91,11 +92,10 @@ def test_proposals_are_taught_until_the_chain_has_settled() -> None:
     drive = wells()
     drive.until("produce", most=80)
     fits = [k for k, step in enumerate(drive.steps) if step.plan.fits]
-    first = [(s.after["walkers"]["positions"][:, 0] > -3.0).any() for s in drive.steps].index(True)
+    first = [(s.after.walkers.positions[:, 0] > -3.0).any() for s in drive.steps].index(True)
     assert fits[-1] > first
-    last = Traffic.from_tree(drive.steps[-1].after["traffic"])
-    assert last.settled
-    assert drive.state["missing"] == []
+    assert drive.steps[-1].after.settling.traffic.settled
+    assert drive.state.missing == ()
 
 
 def alone(monkeypatch: pytest.MonkeyPatch, *more: str) -> Drive:
@@ -113,7 +113,7 @@ def test_a_state_that_was_asked_for_and_never_visited_is_never_converged(
 ) -> None:
     loose = "converge={state_error: 9 kT, surface_error: 9 kT, r_hat: 9, ess: 1, round_trips: 1}"
     drive = alone(monkeypatch, loose)
-    assert drive.state["missing"] == ["right"]
+    assert drive.state.missing == ("right",)
     for _ in range(4):
         drive.step()
     estimate = drive.strategy.estimate(drive.state)
@@ -127,15 +127,15 @@ def test_a_state_found_in_production_sends_the_chain_back_to_learn(
 ) -> None:
     drive = alone(monkeypatch)
     drive.step()  # what does not count yet
-    walkers: dict[str, Any] = drive.state["walkers"]
-    walkers["positions"] = np.array(walkers["positions"])
-    walkers["positions"][:4] = [60.0, 0.0]
+    x = np.array(drive.state.walkers.positions)
+    x[:4] = [60.0, 0.0]
+    drive.state = replace(drive.state, walkers=replace(drive.state.walkers, positions=x))
     drive.step()
-    assert drive.state["phase"] == "adapt"
-    assert drive.state["missing"] == []
-    assert drive.state["produced"] == {}
+    assert drive.state.phase == "adapt"
+    assert drive.state.missing == ()
+    assert isinstance(drive.state, AdaptState)  # which knows of nothing that was counted
     # and it learns of it
-    version = drive.state["version"]
+    version = drive.state.version
     for _ in range(8):
         drive.step()
-    assert drive.state["version"] > version
+    assert drive.state.version > version

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from driving import same
 
+from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.expanded_ensemble import Ladder
@@ -36,11 +37,11 @@ def histogram(log_bias: np.ndarray, n: int, rng: np.random.Generator) -> np.ndar
 
 def test_biased_rounds_give_the_density_they_were_drawn_from() -> None:
     rng, n = np.random.default_rng(1), 200_000
-    seen = Flattener([], [])
+    seen = Flattener.empty(40)
     # none, flat, and tilted far to the right; a constant in the bias must not matter
     biases = [np.zeros(40), np.minimum(F, 8.0) + 5.0, 3.0 * X - 2.0]
     for bias in biases:
-        seen.add(histogram(bias, n, rng), bias)
+        seen = seen.with_round(histogram(bias, n, rng), bias)
     p = seen.populations()
     assert p.sum() == pytest.approx(1.0)
     # the flat round alone gives a relative error of √(bins/n) and the others only add to it
@@ -56,25 +57,25 @@ def test_biased_rounds_give_the_density_they_were_drawn_from() -> None:
 
 def test_populations_of_expected_counts_are_exact() -> None:
     biases = [np.zeros(40), 0.8 * F, 4.0 * X]
-    seen = Flattener([], [])
+    seen = Flattener.empty(40)
     for n, bias in zip((1e5, 3e4, 7e5), biases, strict=True):
         q = P * np.exp(bias)
-        seen.add(n * q / q.sum(), bias)
+        seen = seen.with_round(n * q / q.sum(), bias)
     assert np.allclose(np.log(seen.populations(20_000)), np.log(P), atol=1e-3)
 
 
 def test_only_the_last_rounds_are_remembered() -> None:
-    seen = Flattener([], [])
+    seen = Flattener.empty(40)
     for k in range(KEEP + 3):
-        seen.add(np.full(40, float(k)), np.zeros(40))
+        seen = seen.with_round(np.full(40, float(k)), np.zeros(40))
     assert [c[0] for c in seen.counts] == list(range(3, KEEP + 3))
     assert len(seen.bias) == KEEP
-    assert same(Flattener.from_tree(seen.tree()).tree(), seen.tree())
+    assert same(encode(decode(Flattener, encode(seen))), encode(seen))
 
 
 def test_nothing_seen_is_no_density() -> None:
-    seen = Flattener([], [])
-    seen.add(histogram(np.zeros(40), 50, np.random.default_rng(0)), np.zeros(40))
+    seen = Flattener.empty(40)
+    seen = seen.with_round(histogram(np.zeros(40), 50, np.random.default_rng(0)), np.zeros(40))
     p = seen.populations()
     assert np.isfinite(p).all()
     assert p[0] == 0.0
@@ -136,5 +137,5 @@ def test_a_ladder_reaches_its_stratum_only() -> None:
 
 def test_a_ladder_survives_a_tree() -> None:
     ladder = make_ladder(P, 6.0, 0, WHOLE, GRID, G)
-    again = Ladder.from_tree(ladder.tree())
+    again = decode(Ladder, encode(ladder))
     assert np.array_equal(again.log_bias(X[:, None]), ladder.log_bias(X[:, None]))

@@ -14,7 +14,6 @@ from places import CONFIGS
 from msgen.orchestrator.base import Estimate, ProfileEstimate
 from msgen.orchestrator.estimators.works.network import solve_network
 from msgen.orchestrator.schema.problems import CampaignError
-from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.profile import Profiling
 from msgen.orchestrator.strategies.steered.switching import points
 from msgen.orchestrator.validate import load_campaign
@@ -64,14 +63,14 @@ def test_the_profile_is_the_integral(road: str) -> None:
 
 def regathered(drive: Drive, made: Profiling) -> ProfileEstimate:
     """The profile from the same segments, ΔF known from all of them beforehand."""
-    produced = drive.state["produced"]
-    block, stratum = (np.asarray(produced[k]) for k in ("block", "stratum"))
-    network = Works.from_tree(produced["works"]).network(2, block)
-    made.bins, made.paths = 0.0 * made.bins, 0.0 * made.paths
+    produced = drive.state.produced
+    block, stratum = produced.block, produced.stratum
+    network = produced.works.network(2, block)
+    made = replace(made, bins=0.0 * made.bins, paths=0.0 * made.paths)
     counted = np.ones(len(stratum), dtype=bool)
     for step in drive.steps:
-        if step.before["phase"] == "produce" and step.after["produced"]:
-            made.absorb(drive.problem, step.absorbed, network, block, counted)
+        if step.before.phase == "produce" and step.after.produced is not None:
+            made = made.with_round(drive.problem, step.absorbed, network, block, counted)
     owner = np.zeros(len(made.bins), dtype=np.int64)
     owner[block] = stratum
     found = made.estimate(drive.problem, network, owner)
@@ -81,7 +80,7 @@ def regathered(drive: Drive, made: Profiling) -> ProfileEstimate:
 
 def test_twin_without_the_density_of_readings_is_caught() -> None:
     drive, estimate = well("exact")
-    made = Profiling.from_tree(drive.state["profile"])
+    made = drive.state.profile
     flat = replace(made.reach, density=np.ones_like(made.reach.density))
     wrong = regathered(drive, replace(made, reach=flat))
     off = misses(drive, replace(estimate, profile=wrong))
@@ -93,7 +92,7 @@ def test_sums_as_they_come_are_those_of_all_paths_at_the_end() -> None:
     drive, estimate = well("strata")
     told = estimate.profile
     assert told is not None
-    at_once = regathered(drive, Profiling.from_tree(drive.state["profile"]))
+    at_once = regathered(drive, drive.state.profile)
     assert at_once.paths == told.paths
     known = np.isfinite(told.stderr_kT) & np.isfinite(at_once.stderr_kT) & (told.f_kT < 8.0)
     off = (at_once.f_kT - told.f_kT)[known] / told.stderr_kT[known]
@@ -103,11 +102,10 @@ def test_sums_as_they_come_are_those_of_all_paths_at_the_end() -> None:
 def test_replicas_that_do_not_count_are_left_out() -> None:
     drive, _ = well("strata")
     state = drive.state
-    block = np.asarray(state["produced"]["block"])
+    block = state.produced.block
     counted = np.arange(len(block)) % 2 == 0
-    made = Profiling.from_tree(state["profile"])
-    made.bins, made.paths = 0.0 * made.bins, 0.0 * made.paths
-    made.absorb(drive.problem, drive.steps[-1].absorbed, None, block, counted)
+    made = replace(state.profile, bins=0.0 * state.profile.bins, paths=0.0 * state.profile.paths)
+    made = made.with_round(drive.problem, drive.steps[-1].absorbed, None, block, counted)
     assert made.paths[block[counted]].any()
     assert not made.paths[block[~counted]].any()
     assert not made.bins[block[~counted]].any()
@@ -135,7 +133,7 @@ def test_what_is_said_of_it_in_a_campaign() -> None:
 
 def test_a_network_without_works_joins_nothing() -> None:
     drive, _ = well("strata")
-    made = Profiling.from_tree(drive.state["profile"])
+    made = drive.state.profile
     owner = np.zeros(len(made.bins), dtype=np.int64)
-    owner[drive.state["produced"]["block"]] = drive.state["produced"]["stratum"]
+    owner[drive.state.produced.block] = drive.state.produced.stratum
     assert made.estimate(drive.problem, solve_network(2, []), owner) is None

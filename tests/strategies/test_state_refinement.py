@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from driven_double_well import SMALL
-from driving import Drive, setup_of
+from driving import Drive, same, setup_of
 
+from msgen.actors.base import encode
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.steered.state import AdaptState
 from msgen.orchestrator.strategies.steered.state_refinement import go_back, look_again
 
 
@@ -56,16 +58,17 @@ def test_only_what_is_sure_is_a_new_state(
 
 def test_going_back_explores_with_the_walkers_there_are_and_forgets_what_was_counted() -> None:
     drive = Drive.of("double_well", *SMALL, "states=null").produce(3)
-    state = dict(drive.state)
-    assert state["produced"]["bins"].sum() > 0
+    assert drive.state.produced.bins.sum() > 0
     third = look_again(problem(), surface({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {}), two())
     assert third is not None
-    go_back(state, third)
-    assert (state["phase"], state["relooks"], state["attempt"]) == ("explore", 1, 0)
-    assert np.array_equal(state["pool"]["positions"], drive.state["walkers"]["positions"])
+    state = go_back(drive.state, third)
+    assert (state.phase, state.relooks, state.attempt) == ("explore", 1, 0)
+    assert np.array_equal(state.pool.walkers.positions, drive.state.walkers.positions)
+    # the version before dragged along what it knew of production
+    dragged = {**encode(drive.state), **encode(state)}
+    assert same(encode(drive.strategy.read(dragged)), encode(state))
     drive.state = state
     drive.until("adapt")
-    assert len(drive.state["states"]["names"]) == 3
+    assert len(drive.state.states.names) == 3
     drive.step()
-    assert drive.state["phase"] == "adapt"
-    assert not drive.state["produced"]
+    assert isinstance(drive.state, AdaptState)  # which knows of nothing that was counted

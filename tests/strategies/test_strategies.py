@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from driving import same, setup_of
 
-from msgen.actors.base import Segment
+from msgen.actors.base import Segment, decode, encode
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.run_directory.tree_file import load_tree, save_tree
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
@@ -127,7 +127,7 @@ def test_works_come_from_segments_in_their_order() -> None:
     both = Works.of([Segment((0, "sample", 0), samples=columns), quiet])
     assert np.array_equal(both.table, table)
     assert len(Works.of([quiet])) == 0
-    assert np.array_equal(Works.from_tree(both.tree()).table, table)
+    assert np.array_equal(decode(Works, encode(both)).table, table)
 
 
 # production
@@ -143,8 +143,8 @@ def test_production_sums_weights_by_replica_bin_and_state() -> None:
     problem = double_well()
     made = Production.start(problem, np.array([0, 1]), 2)
     left = readings(np.array([-1.01, -1.01, -0.51, -7.0]), 0, np.log([1.0, 2.0, 4.0, 1.0]))
-    made.absorb(problem, HALVES, [left, readings(np.array([1.01, 1.01]), 1)])
-    made.absorb(problem, HALVES, [left, readings(np.array([1.01, 0.51]), 1)])
+    made = made.with_round(problem, HALVES, [left, readings(np.array([1.01, 1.01]), 1)])
+    made = made.with_round(problem, HALVES, [left, readings(np.array([1.01, 0.51]), 1)])
     at = problem.grid.index(np.array([[-1.01], [-0.51], [0.51], [1.01]]))
     assert np.allclose(made.bins[:, at], [[3.0, 0.5, 0, 0], [0, 0, 1.0, 3.0]])
     # what lies outside the grid counts for its state and for no bin
@@ -159,14 +159,14 @@ def test_a_long_production_is_thinned_evenly(tmp_path: Path) -> None:
     problem = double_well()
     made = Production.start(problem, np.zeros(1, dtype=np.int64), 2)
     for _ in range(3 * MOST_RECORDS // RECORDS):
-        made.absorb(problem, HALVES, [readings(np.linspace(-1, 1, 3 * RECORDS), 0)])
+        made = made.with_round(problem, HALVES, [readings(np.linspace(-1, 1, 3 * RECORDS), 0)])
     assert made.series.shape[1] <= MOST_RECORDS
     assert made.stride in (2, 4)
     assert made.labels.shape == made.series.shape[:2]
     assert made.bins.sum() == 3 * RECORDS * made.rounds  # no weight is lost with them
-    save_tree(tmp_path / "p.npz", made.tree())
-    back = Production.from_tree(load_tree(tmp_path / "p.npz"))
-    assert same(back.tree(), made.tree())
+    save_tree(tmp_path / "p.npz", encode(made))
+    back = decode(Production, load_tree(tmp_path / "p.npz"))
+    assert same(encode(back), encode(made))
     both = [p.estimate(problem, HALVES, False, {}, {}) for p in (made, back)]
     assert same(both[0].f_kT, both[1].f_kT)
     assert same(both[0].diagnostics, both[1].diagnostics)
@@ -184,8 +184,7 @@ def stratified(problem: Problem, seed: int, delta: float) -> Production:
     columns = works(delta, 1.0, 1600, rng).table
     paths = {name: columns[:, i] for i, name in enumerate(COLUMNS)}
     segments[0] = replace(segments[0], samples={**segments[0].samples, **paths})
-    made.absorb(problem, HALVES, segments)
-    return made
+    return made.with_round(problem, HALVES, segments)
 
 
 def test_strata_and_works_make_the_answer_known_by_hand() -> None:
@@ -238,7 +237,7 @@ def test_a_state_never_left_is_never_converged_whatever_the_budget_of_errors() -
         for rnd in range(4):
             # replicas in both wells, so that F has a value and an error; do they ever change?
             sides = [(-1) ** (i + (rnd if moves else 0)) for i in range(4)]
-            made.absorb(
+            made = made.with_round(
                 easy,
                 HALVES,
                 [readings(s + 0.1 * rng.standard_normal(50), i) for i, s in enumerate(sides)],

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 
@@ -184,18 +183,6 @@ class Reach:
         valid = (which >= 0) & (which < len(edges) - 1)
         missed = np.bincount(which[valid & ~inside], minlength=len(edges) - 1)
         return np.asarray(missed == 0)
-
-    def tree(self) -> Tree:
-        f = self.fine
-        fine = {"low": f.low, "width": f.width, "number": f.number, "periodic": f.periodic}
-        tables = {"ends": self.ends, "weight": self.weight, "density": self.density}
-        return {"fine": fine, **tables}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Reach:
-        f = tree["fine"]
-        fine = Fine(float(f["low"]), float(f["width"]), int(f["number"]), bool(f["periodic"]))
-        return cls(fine, *(np.asarray(tree[name]) for name in ("ends", "weight", "density")))
 
 
 def _placed(fine: Fine, q_a: Array, q_b: Array, places: Places) -> Array:

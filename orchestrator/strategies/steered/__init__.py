@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgen.orchestrator.strategies.base import StrategyKind
 from msgen.orchestrator.strategies.steered.schema import Steered
@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from msgen.orchestrator.base import Strategy
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.orchestrator.strategies.steered.state import SteeredState
     from msgen.systems.base import System
 
 
-def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any]:
+def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[SteeredState]:
     from msgen.orchestrator.strategies.steered import strategy
 
     return strategy.Steered(problem)

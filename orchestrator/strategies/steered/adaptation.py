@@ -1,126 +1,164 @@
-"""What the adaptation learns from a round: the flattening bias, and the data of the next fit."""
+"""What the adaptation learns from a round: bias, proposals, local moves and paths."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.cv_space.extended_variable import Conditional
-from msgen.actors.cv_space.strata import Partition
-from msgen.actors.kernels.expanded_ensemble import Ladder
+from msgen.actors.orders.fit import FitPayload, FitRecord
+from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.strategies.common.allocation import Ints, groups
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.works import Works
+from msgen.orchestrator.strategies.steered.cold_start import under_new_proposals
+from msgen.orchestrator.strategies.steered.crossings import (
+    chain_crossings,
+    chain_tries,
+    column,
+    dissipated,
+)
+from msgen.orchestrator.strategies.steered.fit_data import FIT_SIZE, FitData
 from msgen.orchestrator.strategies.steered.flattening import Flattener, bin_centres, make_ladder
+from msgen.orchestrator.strategies.steered.state import AdaptState
+from msgen.orchestrator.strategies.steered.switching import tuner_of
 from msgen.systems.base import Array
 
-FIT_SIZE = 4000
-"""Most samples of one stratum that a fit sees."""
 LEAST_HEIGHT = 2.0
 """kT that are flattened even in a state whose bottom lies near the height asked for."""
 
 
-def see(
-    problem: Problem,
-    state: Tree,
-    segments: Sequence[Segment],
-    strata: Partition,
-    f: Array,
-    flatten: float,
-) -> None:
-    """Update ladders and fit data in place.
+def update_adaptation(
+    problem: Problem, state: AdaptState, segments: Sequence[Segment], f: Array, flatten: float
+) -> AdaptState:
+    """The state with a round's ladders and fit data.
 
     Parameters
     ----------
     f : Array, shape (K,)
-        Young free energies of the strata, kT; NaN where unknown.
+        Free energies of the strata as far as known, kT; NaN where unknown.
     flatten : float
         Height above the lowest bottom of all strata; 0 for none.
     """
-    flatteners, ladders = dict(state["flatteners"]), dict(state["ladders"])
-    data: Tree = {}
-    bottoms: dict[int, tuple[Array, float]] = {}
-    for k, mine in _by_stratum(problem, np.asarray(state["stratum"]), segments).items():
+    flatteners, data = dict(state.flatteners), dict[int, FitData]()
+    densities, bottoms = dict[int, Array](), dict[int, float]()
+    for k, mine in _by_stratum(problem, state.stratum, segments).items():
         xi = np.concatenate([s.samples["cvs"] for s in mine])
         log_bias = np.concatenate([s.samples["log_bias"] for s in mine])
         label = problem.grid.index(xi)
         zeros = np.zeros(len(label), dtype=np.int64)
-        name = str(k)
-        seen = Flattener.from_tree(flatteners[name]) if name in flatteners else Flattener([], [])
-        seen.add(
+        flatteners[k] = flatteners.get(k, Flattener.empty(problem.grid.size)).with_round(
             block_sums(label, problem.grid.size, zeros, 1)[0],
-            Ladder.from_tree(ladders[name]).log_bias(bin_centres(problem.grid)),
+            state.ladders[k].log_bias(bin_centres(problem.grid)),
         )
-        flatteners[name] = seen.tree()
-        every = max(1, len(xi) // (2 * FIT_SIZE))
-        data[name] = {"xi": xi[::every], "log_weight": -log_bias[::every], "seen": len(xi)}
-        if flatten == 0 and len(xi) < FIT_SIZE and name in state["fit_data"]:
-            data[name] = _longer(state["fit_data"][name], data[name])
-        p = seen.populations()
-        bottoms[k] = (p, float(f[k]) - float(np.log(p.max())))
-    known = [b for _, b in bottoms.values() if np.isfinite(b)]
-    for k, (p, bottom) in bottoms.items():
-        above = bottom - min(known) if np.isfinite(bottom) else 0.0
+        data[k] = FitData.of_round(xi, log_bias)
+        if flatten == 0 and len(xi) < FIT_SIZE and k in state.fit_data:
+            data[k] = state.fit_data[k].with_round(data[k])
+        densities[k] = flatteners[k].populations()
+        bottoms[k] = float(f[k]) - float(np.log(densities[k].max()))
+    ladders = dict(state.ladders)
+    known = [b for b in bottoms.values() if np.isfinite(b)]
+    for k, p in densities.items():
+        above = bottoms[k] - min(known) if np.isfinite(bottoms[k]) else 0.0
         if flatten > 0:
             height = max(LEAST_HEIGHT, flatten - above)
-            ladder = make_ladder(p, height, k, strata, problem.grid, problem.local_g)
-            ladders[str(k)] = ladder.tree()
-    state.update(flatteners=flatteners, ladders=ladders, fit_data=data)
+            ladders[k] = make_ladder(p, height, k, state.strata, problem.grid, problem.local_g)
+    return replace(state, flatteners=flatteners, ladders=ladders, fit_data=data)
 
 
-def _longer(before: Tree, now: Tree) -> Tree:
-    """Samples of the later half of all rounds: one round of a few walkers weighs no states.
+def tune_moves(problem: Problem, state: AdaptState, segments: Sequence[Segment]) -> AdaptState:
+    """The state with local moves tuned, one round of the adaptation more."""
+    records = [segment.read(SampleRecord) for segment in segments]
+    moves = state.moves.with_step(segments).with_masses(
+        problem,
+        state.adapt,
+        state.states,
+        segments,
+        [r.walkers for r in records],
+        [r.curvature for r in records if r.curvature is not None],
+    )
+    return replace(state, moves=moves, adapt=state.adapt + 1)
 
-    For plain sampling alone, whose rounds have one density.
+
+def tune_paths(
+    problem: Problem, state: AdaptState, segments: Sequence[Segment], works: Works, f: Array
+) -> AdaptState:
+    """The state with the paths tuned on a round's works, if there are any.
+
+    `f`, shape (K,): free energies of the strata as far as known.
     """
-    total = int(before.get("seen", len(before["xi"]))) + int(now["seen"])
-    keep = max(int(now["seen"]), min(FIT_SIZE, total // 2))
-    joined = {k: np.concatenate([before[k], now[k]])[-keep:] for k in ("xi", "log_weight")}
-    return {**joined, "seen": total}
+    tuner = tuner_of(problem, state)
+    if len(works):
+        if problem.strategy["stratify"]:
+            chance, work = works.crossing(f), dissipated(works, f)
+        else:
+            chance = chain_crossings(state.states, segments, works)
+            work = chain_tries(state.states, segments, works)
+        spent = column(segments, "path_evaluations")
+        tuner = tuner.absorb(works["schedule"], spent, chance, work)
+    return replace(state, tuner=tuner)
 
 
-def areas(problem: Problem, state: Tree, n_strata: int, flatten: float) -> Array:
+def with_model(state: AdaptState, fit: Segment) -> AdaptState:
+    """The state with the next version of the proposals, if the fit was accepted.
+
+    Raises
+    ------
+    ValueError
+        If the fit does not tell their mass in the strata.
+    """
+    record = fit.read(FitRecord)
+    if not record.accepted:
+        return state
+    if record.log_mass is None:
+        raise ValueError("a fit of the proposals tells nothing of their mass in the strata")
+    return replace(
+        state,
+        version=state.version + 1,
+        model=record.model,
+        settling=under_new_proposals(state.settling),
+        log_mass=record.log_mass,
+    )
+
+
+def areas(state: AdaptState, flatten: float) -> Array:
     """Weight of each stratum in the number of replicas: the square root of its area."""
-    out = np.ones(n_strata)
-    for k, tree in state["flatteners"].items():
-        p = Flattener.from_tree(tree).populations()
-        out[int(k)] = np.sqrt(np.count_nonzero(p > p.max() * np.exp(-max(flatten, 1.0))))
+    out = np.ones(len(state.strata))
+    for k, seen in state.flatteners.items():
+        p = seen.populations()
+        out[k] = np.sqrt(np.count_nonzero(p > p.max() * np.exp(-max(flatten, 1.0))))
     return out
 
 
-def fit_order(problem: Problem, state: Tree, g: Conditional) -> WorkOrder:
+def fit_order(problem: Problem, state: AdaptState, g: Conditional) -> WorkOrder:
     """A fit of q_k(λ) on λ ~ g(·|ξ) of every stratum, each stratum weighing the same."""
-    strata = Partition.from_tree(state["strata"])
-    key = np.random.SeedSequence(problem.seed, spawn_key=(int(state["round"]), 78))
+    key = np.random.SeedSequence(problem.seed, spawn_key=(state.round, 78))
     rng = np.random.default_rng(key)
     data, labels = [], []
-    for k, seen in sorted(state["fit_data"].items(), key=lambda item: int(item[0])):
-        weight = np.exp(seen["log_weight"] - seen["log_weight"].max())
+    for k, seen in sorted(state.fit_data.items()):
+        weight = np.exp(seen.log_weight - seen.log_weight.max())
         pick = rng.choice(len(weight), FIT_SIZE, p=weight / weight.sum())
-        lam = g.sample(np.asarray(seen["xi"])[pick], rng)
-        inside = strata.assign(lam) == int(k)
+        lam = g.sample(seen.xi[pick], rng)
+        inside = state.strata.assign(lam) == k
         data.append(lam[inside])
-        labels.append(np.full(int(inside.sum()), int(k)))
+        labels.append(np.full(int(inside.sum()), k))
     stratum = np.concatenate(labels)
-    counts = np.bincount(stratum, minlength=len(strata))
-    return WorkOrder(
-        int(state["round"]),
-        "fit",
-        0,
-        {
-            "data": np.concatenate(data),
-            "weights": 1.0 / counts[stratum],
-            "stratum": stratum,
-            "n_strata": len(strata),
-            "periodic": problem.periodic,
-            "partition": state["strata"],
-            "broad": problem.broad(),
-            "epsilon": float(problem.strategy["broad"]),
-        },
-        model_version=int(state["version"]),
+    counts = np.bincount(stratum, minlength=len(state.strata))
+    payload = FitPayload(
+        data=np.concatenate(data),
+        weights=1.0 / counts[stratum],
+        stratum=stratum,
+        n_strata=len(state.strata),
+        periodic=problem.periodic,
+        partition=state.strata,
+        broad=problem.broad(),
+        epsilon=float(problem.strategy["broad"]),
     )
+    return WorkOrder.of(state.round, payload, model_version=state.version)
 
 
 def _by_stratum(

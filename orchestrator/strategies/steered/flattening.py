@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.expanded_ensemble import Ladder
@@ -21,34 +20,40 @@ MARGIN = 1.0
 """kT above the height asked for, so that the rim itself is seen."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Flattener:
-    """Histograms of one stratum over rounds, each under the bias of its time.
+    """Histograms of one stratum over the last rounds, each under the bias of its time.
 
     Attributes
     ----------
-    counts : list of Array, shape (bins,)
-    bias : list of Array, shape (bins,)
+    counts : Array, shape (rounds, bins)
+    bias : Array, shape (rounds, bins)
         ln B at the centre of each bin, in that round.
     """
 
-    counts: list[Array]
-    bias: list[Array]
+    counts: Array
+    bias: Array
 
-    def add(self, counts: Array, bias: Array) -> None:
-        """Take a round's histogram; the oldest is forgotten."""
-        self.counts = [*self.counts, counts][-KEEP:]
-        self.bias = [*self.bias, bias][-KEEP:]
+    @classmethod
+    def empty(cls, bins: int) -> Flattener:
+        """Nothing seen yet."""
+        return cls(np.zeros((0, bins)), np.zeros((0, bins)))
+
+    def with_round(self, counts: Array, bias: Array) -> Flattener:
+        """With a round's histogram, shape (bins,), and its bias; the oldest is forgotten."""
+        return Flattener(
+            np.concatenate([self.counts, counts[None]])[-KEEP:],
+            np.concatenate([self.bias, bias[None]])[-KEEP:],
+        )
 
     def populations(self, iterations: int = 200) -> Array:
         """p_b ∝ Σ_r n_rb / Σ_r N_r B_rb / Z_r, shape (bins,), normalised in the stratum.
 
         Self-consistent, as in WHAM (Kumar et al., J. Comput. Chem. 13, 1011, 1992).
         """
-        n: Array = np.array(self.counts)
-        b = np.asarray(np.exp(np.array(self.bias)), dtype=np.float64)
-        total = n.sum(axis=1)
-        seen = n.sum(axis=0)
+        b = np.exp(self.bias)
+        total = self.counts.sum(axis=1)
+        seen = self.counts.sum(axis=0)
         p = np.asarray(seen / max(seen.sum(), 1.0))
         for _ in range(iterations):
             z = b @ p
@@ -58,13 +63,6 @@ class Flattener:
                 return new
             p = new
         return p
-
-    def tree(self) -> Tree:
-        return {"counts": np.array(self.counts), "bias": np.array(self.bias)}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Flattener:
-        return cls(list(np.asarray(tree["counts"])), list(np.asarray(tree["bias"])))
 
 
 def bin_centres(grid: Grid) -> Array:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from msgen.actors.base import Tree, WorkOrder
+from msgen.actors.base import WorkOrder
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.proposals import ProposalSpec
+from msgen.actors.orders.sample import PathSpec, SamplePayload
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.replica_pool import at_work
-from msgen.orchestrator.strategies.common.step_size import masses_of, step_of, wants_curvature
-from msgen.orchestrator.strategies.common.walker_rows import rows
-from msgen.orchestrator.strategies.steered.switching import schedules, targets
+from msgen.orchestrator.strategies.common.step_size import wants_curvature
+from msgen.orchestrator.strategies.steered.state import AdaptState, ProduceState
+from msgen.orchestrator.strategies.steered.switching import frozen_schedule, tuner_of
+from msgen.systems.base import Array
 
 BLOCKS = 8
 """Stretches of local sampling in one order, a path after each where λ is absent."""
@@ -23,56 +26,73 @@ LONGEST = 16
 """`BLOCKS` of the longest round: by then committing is next to nothing, and a crash costs more."""
 
 
-def can_bridge(problem: Problem, state: Tree) -> bool:
+def can_bridge(problem: Problem, state: AdaptState | ProduceState) -> bool:
     """Whether there is anywhere to go: another stratum, or a whole space to move in."""
-    return not problem.strategy["stratify"] or len(np.unique(state["stratum"])) > 1
+    return not problem.strategy["stratify"] or len(np.unique(state.stratum)) > 1
 
 
-def sampling_orders(problem: Problem, state: Tree) -> tuple[WorkOrder, ...]:
+def sampling_orders(problem: Problem, state: AdaptState | ProduceState) -> tuple[WorkOrder, ...]:
     """Local sampling of every replica, and paths once there is a model to propose them."""
-    spec, stratum = problem.strategy, np.asarray(state["stratum"])
-    version = int(state["version"]) if can_bridge(problem, state) else -1
-    chunks, blocks = max(1, int(spec["local"]["steps"]) // problem.stride), BLOCKS
-    if state["phase"] == "adapt" and version >= 0 and not problem.molecular:
-        blocks = TUNING_BLOCKS
-    if state["phase"] == "produce":
-        chunks = max(1, round(chunks * float(state["local_share"])))
-        blocks *= min(LONGEST, 1 + int(state["produced_rounds"]) // GROWTH)
-    common: Tree = {
-        "partition": state["strata"],
-        "blocks": blocks,
-        "chunks": chunks,
-        "steps": problem.stride,
-        "step_size": step_of(state),
-        "masses": masses_of(state),
-    }
-    if wants_curvature(problem, state):
-        common["curvature"] = True
-    if version >= 0:
-        common.update(
-            mode="strata" if spec["stratify"] else "chain",
-            schedules=[s.tree() for s in schedules(problem, state)],
-            targets=targets(Partition.from_tree(state["strata"]), stratum),
-            proposals={
-                "broad": problem.broad(),
-                "epsilon": float(spec["broad"]),
-                "log_mass": state["log_mass"],
-            },
-        )
+    version = state.version if can_bridge(problem, state) else -1
+    paths = _paths(problem, state) if version >= 0 else None
+    blocks, chunks = _length(problem, state, version)
+    curvature = isinstance(state, AdaptState) and wants_curvature(problem, state.adapt)
     return tuple(
-        WorkOrder(
-            int(state["round"]),
-            "sample",
+        WorkOrder.of(
+            state.round,
+            SamplePayload(
+                walkers=state.walkers.take(group),
+                replicas=group,
+                stratum=state.stratum[group],
+                partition=state.strata,
+                ladder=state.ladders[int(state.stratum[group[0]])],
+                blocks=blocks,
+                chunks=chunks,
+                steps=problem.stride,
+                step_size=state.moves.step_size,
+                masses=state.moves.masses,
+                curvature=curvature,
+                paths=paths,
+            ),
             number,
-            {
-                **common,
-                "walkers": rows(state["walkers"], group),
-                "replicas": group,
-                "stratum": stratum[group],
-                "ladder": state["ladders"][str(int(stratum[group[0]]))],
-            },
             model_version=version,
             cost_hint=float(blocks * chunks * problem.stride * len(group)),
         )
-        for number, group in enumerate(groups(problem, stratum, at_work(state, stratum)))
+        for number, group in enumerate(groups(problem, state.stratum, state.at_work))
     )
+
+
+def _length(problem: Problem, state: AdaptState | ProduceState, version: int) -> tuple[int, int]:
+    """Blocks of an order, and chunks of each."""
+    chunks, blocks = max(1, int(problem.strategy["local"]["steps"]) // problem.stride), BLOCKS
+    if isinstance(state, ProduceState):
+        chunks = max(1, round(chunks * state.local_share))
+        blocks *= min(LONGEST, 1 + state.produced_rounds // GROWTH)
+    elif version >= 0 and not problem.molecular:
+        blocks = TUNING_BLOCKS
+    return blocks, chunks
+
+
+def _paths(problem: Problem, state: AdaptState | ProduceState) -> PathSpec:
+    """The paths of a round: candidates of the tuner, or in production the best settings."""
+    schedules = tuner_of(problem, state).candidates
+    if isinstance(state, ProduceState):
+        schedules = (frozen_schedule(problem, state),)
+    spec = problem.strategy
+    return PathSpec(
+        mode="strata" if spec["stratify"] else "chain",
+        schedules=schedules,
+        targets=_targets(state.strata, state.stratum),
+        proposals=ProposalSpec(problem.broad(), float(spec["broad"]), state.log_mass),
+    )
+
+
+def _targets(strata: Partition, stratum: NDArray[np.int64]) -> Array:
+    """Chance of each target given the source, (K, K): every other inhabited stratum alike."""
+    n = len(strata)
+    if n == 1:
+        return np.ones((1, 1))
+    inhabited = np.isin(np.arange(n), stratum)
+    chance = np.tile(inhabited.astype(np.float64), (n, 1))
+    np.fill_diagonal(chance, 0.0)
+    return np.asarray(chance / np.maximum(chance.sum(axis=1, keepdims=True), 1.0))

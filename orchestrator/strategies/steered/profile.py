@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.orchestrator.base import ProfileEstimate
@@ -21,7 +21,6 @@ from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.flattening import Flattener
-from msgen.orchestrator.strategies.steered.switching import points, tuner_of
 from msgen.systems.base import Array
 
 TAILS = 0.1
@@ -31,9 +30,11 @@ MOST_ALONE = 0.5
 its true error is then anybody's guess, and it is not reported."""
 LEAST_WEIGHT = 0.01
 """Of the pair of strata that is crossed best: no pair counts for less."""
+_LARGEST = 650.0
+"""ln of the largest weight of a reading, so that sums over all stay numbers."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Profiling:
     """Sums of weights over the readings of frozen rounds, in independent blocks.
 
@@ -62,7 +63,7 @@ class Profiling:
         problem: Problem,
         schedule: Schedule,
         strata: Partition,
-        flatteners: Tree,
+        flatteners: Mapping[int, Flattener],
         stratum: NDArray[np.int64],
         works: Works,
     ) -> Profiling:
@@ -72,8 +73,8 @@ class Profiling:
         ----------
         schedule : Schedule
             Of the paths in production, with their readings.
-        flatteners : Tree
-            The adaptation's histograms of each stratum, see `Flattener`.
+        flatteners : mapping of int to Flattener
+            The adaptation's histograms of each stratum.
         stratum : int array, shape (R,)
             Where each replica is kept in production.
         works : Works
@@ -82,8 +83,8 @@ class Profiling:
         k, edges = len(strata), problem.grid.edges[0]
         fine = Fine.of(edges, problem.grid.periodic[0])
         ends = np.zeros((k, fine.number))
-        for name, tree in flatteners.items():
-            ends[int(name)] = _ends(problem, Flattener.from_tree(tree).populations(), fine)
+        for number, seen in flatteners.items():
+            ends[number] = _ends(problem, seen.populations(), fine)
         f, weight = np.zeros(1), np.ones((1, 1))
         if k > 1:
             f = works.network(k).f
@@ -95,15 +96,15 @@ class Profiling:
         none = np.zeros((0, problem.grid.size))
         return cls(reach, log_ratio, f, none, np.zeros(0))
 
-    def absorb(
+    def with_round(
         self,
         problem: Problem,
         segments: Sequence[Segment],
         known: NetworkResult | None,
         block: NDArray[np.int64],
         counted: NDArray[np.bool_],
-    ) -> None:
-        """Add a round's paths.
+    ) -> Profiling:
+        """With a round's paths.
 
         Parameters
         ----------
@@ -115,11 +116,12 @@ class Profiling:
             Whether it counts.
         """
         more = int(block.max()) + 1 - len(self.bins)
-        self.bins = np.concatenate([self.bins, np.zeros((more, problem.grid.size))])
-        self.paths = np.concatenate([self.paths, np.zeros(more)])
+        bins = np.concatenate([self.bins, np.zeros((more, problem.grid.size))])
+        paths = np.concatenate([self.paths, np.zeros(more)])
+        free_energies = self.f
         if known is not None and known.connected and len(self.f) > 1:
-            self.f = known.f
-        f = np.nan_to_num(self.f)  # unknown: any number does, if none does well
+            free_energies = known.f
+        f = np.nan_to_num(free_energies)  # unknown: any number does, if none does well
         for samples in (s.samples for s in segments if "profile_work" in s.samples):
             replica = samples["path_replica"].astype(np.int64)
             readings = _readings(samples, self.reach)
@@ -128,10 +130,9 @@ class Profiling:
             weight = np.where(keep[:, None], np.exp(np.minimum(weight, _LARGEST)), 0.0)
             label = problem.grid.index(readings.xi.reshape(-1, 1))
             mine = np.repeat(block[replica], readings.xi.shape[1])
-            self.bins += block_sums(
-                label, problem.grid.size, mine, len(self.bins), weight.reshape(-1)
-            )
-            self.paths += np.bincount(block[replica[keep]], minlength=len(self.paths))
+            bins += block_sums(label, problem.grid.size, mine, len(bins), weight.reshape(-1))
+            paths += np.bincount(block[replica[keep]], minlength=len(paths))
+        return replace(self, f=free_energies, bins=bins, paths=paths)
 
     def estimate(
         self, problem: Problem, network: NetworkResult, owner: NDArray[np.int64]
@@ -153,64 +154,22 @@ class Profiling:
         f = np.where(inside, found.f - np.where(inside, found.f, np.inf).min(), np.nan)
         return ProfileEstimate(f, np.where(inside, found.stderr, np.nan), int(self.paths.sum()))
 
-    def tree(self) -> Tree:
-        """As a tree, for checkpoints; `from_tree` is the inverse."""
-        return {
-            "reach": self.reach.tree(),
-            "log_ratio": self.log_ratio,
-            "f": self.f,
-            "bins": self.bins,
-            "paths": self.paths,
-        }
 
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Profiling:
-        """Inverse of `tree`."""
-        names = ("log_ratio", "f", "bins", "paths")
-        return cls(Reach.from_tree(tree["reach"]), *(np.array(tree[name]) for name in names))
-
-
-def begin_profile(problem: Problem, state: Tree, strata: Partition) -> None:
-    """Freeze what the profile needs, in place, as production begins; without readings nothing."""
-    state["profile"] = {}
-    if not points(problem):
-        return
-    schedule = replace(tuner_of(problem, state).best, readings=points(problem))
-    stratum, works = np.asarray(state["stratum"]), Works.from_tree(state["works"])
-    made = Profiling.start(problem, schedule, strata, state["flatteners"], stratum, works)
-    state["profile"] = made.tree()
-
-
-def see_profile(
+def with_readings(
+    profile: Profiling | None,
     problem: Problem,
-    state: Tree,
     segments: Sequence[Segment],
     production: Production,
     counted: NDArray[np.bool_],
-) -> None:
-    """Add a round's readings, in place, before `production` takes the works of these paths."""
-    if not state.get("profile"):
-        return
-    made, rounds = Profiling.from_tree(state["profile"]), production.rounds
-    known = None
+) -> Profiling | None:
+    """With a round's readings, before `production` has the works of these paths."""
+    if profile is None:
+        return None
+    known, strata, rounds = None, len(profile.f), production.rounds
     # ΔF changes less and less: looking again rarely is as good, and costs a solution each time
-    if len(made.f) > 1 and (rounds in (1, 2, 4) or (rounds and rounds % 8 == 0)):
-        known = production.works.network(len(made.f), production.block)
-    made.absorb(problem, segments, known, production.block, counted)
-    state["profile"] = made.tree()
-
-
-def profile_of(
-    problem: Problem, state: Tree, production: Production, network: NetworkResult
-) -> ProfileEstimate | None:
-    """The profile as far as it is known; `network` joins the strata."""
-    owner = np.zeros(len(production.bins), dtype=np.int64)
-    owner[production.block] = production.stratum
-    return Profiling.from_tree(state["profile"]).estimate(problem, network, owner)
-
-
-_LARGEST = 650.0
-"""ln of the largest weight of a reading, so that sums over all stay numbers."""
+    if strata > 1 and (rounds in (1, 2, 4) or (rounds and rounds % 8 == 0)):
+        known = production.works.network(strata, production.block)
+    return profile.with_round(problem, segments, known, production.block, counted)
 
 
 def _ends(problem: Problem, populations: Array, fine: Fine) -> Array:

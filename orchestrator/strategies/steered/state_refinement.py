@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from msgen.actors.base import Tree
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.walker_rows import bare
+from msgen.orchestrator.strategies.steered.state import ExploreState, ProduceState
 
 MOST_RELOOKS = 3
 """How often a campaign may go back because a new state was found."""
@@ -32,21 +32,28 @@ def look_again(problem: Problem, estimate: Estimate, states: Partition) -> Parti
     return found if len(found) > len(states) else None
 
 
-def go_back(state: Tree, found: Partition) -> None:
+def go_back(state: ProduceState, found: Partition) -> ExploreState:
     """Back to exploring, now for walkers of every state in `found`; nothing counted so far is kept.
 
     What was counted was unbiased, but the replicas' new strata are other ensembles.
+
+    Raises
+    ------
+    ValueError
+        Before a round was sampled.
     """
-    state.update(
-        phase="explore",
-        attempt=0,
-        pool={**bare(state["walkers"]), "xi": state["xi"]},
-        found=found.tree(),
-        relooks=int(state["relooks"]) + 1,
-        produced={},
+    if state.xi is None:
+        raise ValueError("nothing was sampled yet from which to go back")
+    return ExploreState(
+        round=state.round,
+        isomers=state.isomers,
+        relooks=state.relooks + 1,
+        moves=state.moves,
+        found=found,
+        pool=Seeds(state.walkers.without_velocities(), state.xi),
+        states=state.states,
+        works=state.works,
+        tuner=state.tuner,
+        stratum=state.stratum,
+        replica_pool=state.replica_pool,
     )
-
-
-def adapt_again(state: Tree, adapted: int) -> None:
-    """Back to adapting a chain, after `adapted` rounds of it; nothing counted so far is kept."""
-    state.update(phase="adapt", adapt=adapted, relooks=int(state["relooks"]) + 1, produced={})

@@ -7,43 +7,58 @@ and the switching paths are tuned. produce: all of it is frozen, and only now is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder
-from msgen.actors.cv_space.strata import Partition
-from msgen.actors.kernels.expanded_ensemble import Ladder
+from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
-from msgen.orchestrator.strategies.common.allocation import allocate, groups
+from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.replica_pool import at_work, counted, resize, settle
-from msgen.orchestrator.strategies.common.step_size import (
-    MASS_ROUNDS,
-    first_step,
-    step_of,
-    tune_masses,
-    tune_step,
-)
-from msgen.orchestrator.strategies.common.walker_rows import bare, first, rows, updated
+from msgen.orchestrator.strategies.common.production import Production
+from msgen.orchestrator.strategies.common.step_size import MASS_ROUNDS, LocalMoves
+from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.common.works import Works
-from msgen.orchestrator.strategies.steered.adaptation import areas, fit_order, see
+from msgen.orchestrator.strategies.steered.adaptation import (
+    fit_order,
+    tune_moves,
+    tune_paths,
+    update_adaptation,
+    with_model,
+)
 from msgen.orchestrator.strategies.steered.cold_start import (
     MOST_COLD,
     cold,
     first_states,
-    forget_traffic,
     found_late,
-    known_at_first,
-    settling,
-    unvisited,
+    settle,
 )
-from msgen.orchestrator.strategies.steered.estimate import balance, judged, production_of, young
+from msgen.orchestrator.strategies.steered.crossings import chain_crossings
+from msgen.orchestrator.strategies.steered.estimate import (
+    balance,
+    estimate_before,
+    production_estimate,
+)
 from msgen.orchestrator.strategies.steered.orders import can_bridge, sampling_orders
-from msgen.orchestrator.strategies.steered.profile import begin_profile, see_profile
-from msgen.orchestrator.strategies.steered.state_refinement import MOST_RELOOKS, go_back, look_again
-from msgen.orchestrator.strategies.steered.switching import path_step, totals_after, tuned, tuner_of
+from msgen.orchestrator.strategies.steered.phases import begin_adapt, begin_produce
+from msgen.orchestrator.strategies.steered.profile import with_readings
+from msgen.orchestrator.strategies.steered.state import (
+    AdaptState,
+    ExploreState,
+    ProduceState,
+    SteeredState,
+    read_state,
+)
+from msgen.orchestrator.strategies.steered.state_refinement import (
+    MOST_RELOOKS,
+    go_back,
+    look_again,
+)
+from msgen.orchestrator.strategies.steered.switching import path_step, tuner_of
 
 FIT_ROUNDS = (0, 2)
 """Rounds of the adaptation in which a fit begins, after the first local samples and the masses."""
@@ -55,6 +70,8 @@ MOST_ADAPT = 40
 """Rounds after which adaptation ends even if tuning has not."""
 BALANCE_EVERY = 4
 """Rounds of production between two looks at where the error comes from."""
+
+S = TypeVar("S", AdaptState, ProduceState)
 
 
 class Steered:
@@ -71,244 +88,188 @@ class Steered:
         self.problem = problem
         self.stratify = bool(problem.strategy["stratify"])
         self.flatten = float(problem.strategy["flatten"])
-        self.young = 1 if problem.molecular else MASS_ROUNDS
+        # before that, masses are tuned
+        self.untuned_rounds = 1 if problem.molecular else MASS_ROUNDS
         after = FIT_ROUNDS if self.stratify else CHAIN_FIT_ROUNDS
-        self.fit_rounds = tuple(self.young + r for r in after)
+        self.fit_rounds = tuple(self.untuned_rounds + r for r in after)
 
     # the state machine
 
-    def start(self) -> Tree:
+    def start(self) -> SteeredState:
         """See `Strategy`."""
         problem = self.problem
-        pool: Tree = {**first(problem), "xi": problem.start_xi[None]}
-        state: Tree = {
-            "round": 0,
-            "phase": "explore",
-            "attempt": 0,
-            "pool": pool,
-            "isomers": {},
-            "relooks": 0,
-            "step": first_step(problem),
-        }
+        pool, moves = explore.Seeds.first(problem), LocalMoves.first(problem)
+        state = ExploreState(round=0, pool=pool, moves=moves)
         if cold(problem):
-            states = first_states(problem)
-            state.update(states=states.tree(), missing=[])
-            self._begin_adapt(state, states)
+            return begin_adapt(problem, state, first_states(problem), missing=())
         return state
 
-    def decide(self, state: Tree) -> StepPlan:
+    def read(self, tree: Tree) -> SteeredState:
         """See `Strategy`."""
-        rnd, phase = int(state["round"]), state["phase"]
-        if phase == "explore":
-            attempt, step = int(state["attempt"]), step_of(state)
-            dt = path_step(self.problem, state)
-            pushes = explore.orders(self.problem, rnd, attempt, state["pool"], dt, step)
+        return read_state(tree)
+
+    def decide(self, state: SteeredState) -> StepPlan:
+        """See `Strategy`."""
+        problem = self.problem
+        if isinstance(state, ExploreState):
+            dt, step = path_step(problem, state.moves), state.moves.step_size
+            pushes = explore.orders(problem, state.round, state.attempt, state.pool, dt, step)
             return StepPlan("explore", pushes)
-        version = int(state["version"])
-        models = {version: state["model"]} if version >= 0 else {}
+        models = {} if state.model is None else {state.version: state.model}
         fits: tuple[WorkOrder, ...] = ()
-        due = phase == "adapt" and (
-            int(state["adapt"]) in self.fit_rounds or bool(state.get("unsettled"))
-        )
-        # nothing was seen yet where production has just sent the chain back
-        if due and state["fit_data"] and can_bridge(self.problem, state):
-            fits = (fit_order(self.problem, state, tuner_of(self.problem, state).best.g),)
-        return StepPlan(phase, sampling_orders(self.problem, state), fits, models)
+        if isinstance(state, AdaptState) and self._teaches(state):
+            fits = (fit_order(problem, state, tuner_of(problem, state).best.g),)
+        return StepPlan(state.phase, sampling_orders(problem, state), fits, models)
 
-    def replicas(self, state: Tree) -> int:
+    def replicas(self, state: SteeredState) -> int:
         """See `Strategy`."""
-        if "stratum" not in state:
+        if state.stratum is None:
             return self.problem.replicas
-        return len(at_work(state, np.asarray(state["stratum"])))
+        return len(state.replica_pool.at_work(len(state.stratum)))
 
-    def resize(self, state: Tree, replicas: int) -> Tree:
+    def resize(self, state: SteeredState, replicas: int) -> SteeredState:
         """See `Strategy`: not before production has begun."""
-        if state["phase"] != "produce" or int(state["burn_in"]) > 0:
+        if not isinstance(state, ProduceState) or state.burn_in > 0:
             return state
-        return resize(state, np.asarray(state["stratum"]), replicas, self.problem.seed)
+        pool, seed = state.replica_pool, self.problem.seed
+        made = pool.resized(state.stratum, replicas, seed, state.round)
+        return replace(
+            state,
+            stratum=made.stratum,
+            walkers=state.walkers.take(made.parents),
+            xi=None if state.xi is None else state.xi[made.parents],
+            replica_pool=made.pool,
+        )
 
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
+    def absorb(self, state: SteeredState, segments: Sequence[Segment]) -> SteeredState:
         """See `Strategy`."""
-        state = dict(state)
-        state["round"] = int(state["round"]) + 1
         fits = [s for s in segments if s.key[1] == "fit"]
         rest = [s for s in segments if s.key[1] != "fit"]
-        if state["phase"] == "explore":
-            return self._explored(state, rest)
+        if isinstance(state, ExploreState):
+            return self._explored(replace(state, round=state.round + 1), rest)
+        if isinstance(state, ProduceState):
+            return self._produced(self._sampled(state, rest), rest)
         for fit in fits:
-            self._take_model(state, fit)
-        self._keep_walkers(state, rest)
-        if state["phase"] == "adapt":
-            return self._adapted(state, rest)
-        return self._produced(state, rest)
+            state = with_model(state, fit)
+        return self._adapted(self._sampled(state, rest), rest)
 
-    # explore
-
-    def _explored(self, state: Tree, segments: list[Segment]) -> Tree:
-        problem = self.problem
-        state["pool"], found = explore.absorb(problem, state["pool"], segments)
-        isomers = dict(state["isomers"])
-        for name, count in found["isomers"].items():
-            isomers[name] = isomers.get(name, 0) + count
-        state["isomers"] = isomers
-        state["attempt"] = int(state["attempt"]) + 1
-        states = Partition.from_tree(state["found"]) if "found" in state else problem.states()
-        if states is None:
-            index = problem.grid.index(found["trail"])
-            counts = np.bincount(index[index >= 0], minlength=problem.grid.size)
-            counts = counts.reshape(problem.grid.shape)
-            states = find_basins(counts, problem.grid, problem.names, smooth=TRAIL_WIDTH)
-        seeds = states.assign(state["pool"]["xi"])
-        missing = [k for k in range(len(states)) if not (seeds == k).any()]
-        if missing and state["attempt"] < explore.EXPLORE_ROUNDS:
-            return state
-        state["states"] = states.tree()
-        state["missing"] = [states.names[k] for k in missing]
-        self._begin_adapt(state, states)
-        return state
-
-    def _begin_adapt(self, state: Tree, states: Partition) -> None:
-        strata = states if self.stratify else Partition.whole(self.problem.periodic)
-        where = states.assign(state["pool"]["xi"])
-        stratum, seed = allocate(self.problem, where, np.ones(len(states)))
-        if not self.stratify:
-            stratum = np.zeros_like(stratum)
-        pool = state.pop("pool")
-        for key in ("xi", "resting", "settling"):
-            state.pop(key, None)
-        state.update(
-            phase="adapt",
-            adapt=0,
-            strata=strata.tree(),
-            stratum=stratum,
-            walkers=rows(bare(pool), seed),
-            ladders={str(k): Ladder.plain(self.problem.local_g).tree() for k in range(len(strata))},
-            flatteners={},
-            works=Works.empty().tree(),
-            version=-1,
-            model={},
-            **known_at_first(self.problem, len(states), where),
-            log_mass=np.zeros(len(strata)),
-            fit_data={},
-            tuner={},
-            counts={},
-        )
+    def estimate(self, state: SteeredState) -> Estimate:
+        """See `Strategy`."""
+        if isinstance(state, ProduceState) and state.produced is not None:
+            return production_estimate(self.problem, state, state.produced)
+        return estimate_before(self.problem, state)
 
     # what comes back
 
-    def _take_model(self, state: Tree, fit: Segment) -> None:
-        if not fit.carry["accepted"] or state["phase"] != "adapt":
-            return
-        state["version"] = int(state["version"]) + 1
-        state["model"] = fit.carry["model"]
-        forget_traffic(state)
-        state["log_mass"] = np.asarray(fit.carry["log_mass"])
+    def _teaches(self, state: AdaptState) -> bool:
+        """Whether a fit of the proposals begins in this round."""
+        due = state.adapt in self.fit_rounds or state.settling.unsettled
+        # nothing was seen yet where production has just sent the chain back
+        return due and bool(state.fit_data) and can_bridge(self.problem, state)
 
-    def _keep_walkers(self, state: Tree, segments: list[Segment]) -> None:
-        """Every replica goes on from where it ended."""
-        stratum = np.asarray(state["stratum"])
-        together = groups(self.problem, stratum, at_work(state, stratum))
-        r = len(stratum)
-        new = [segment.carry["walkers"] for segment in segments]
-        state["walkers"] = updated(state["walkers"], r, together, new)
-        xi = np.array(state["xi"]) if "xi" in state else np.zeros((r, self.problem.dim))
+    def _explored(self, state: ExploreState, segments: Sequence[Segment]) -> SteeredState:
+        problem = self.problem
+        found = explore.absorb(problem, state.pool, segments)
+        isomers = dict(state.isomers)
+        for name, count in found.isomers.items():
+            isomers[name] = isomers.get(name, 0) + count
+        state = replace(state, pool=found.seeds, isomers=isomers, attempt=state.attempt + 1)
+        states = problem.states() if state.found is None else state.found
+        if states is None:
+            index = problem.grid.index(found.trail)
+            counts = np.bincount(index[index >= 0], minlength=problem.grid.size)
+            counts = counts.reshape(problem.grid.shape)
+            states = find_basins(counts, problem.grid, problem.names, smooth=TRAIL_WIDTH)
+        seeds = states.assign(state.pool.xi)
+        missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
+        if missing and state.attempt < explore.EXPLORE_ROUNDS:
+            return state
+        return begin_adapt(problem, state, states, missing)
+
+    def _sampled(self, state: S, segments: Sequence[Segment]) -> S:
+        """The next round: every replica goes on from where it ended."""
+        together = groups(self.problem, state.stratum, state.at_work)
+        r, dim = len(state.stratum), self.problem.dim
+        new = [segment.read(SampleRecord).walkers for segment in segments]
+        xi = np.zeros((r, dim)) if state.xi is None else np.array(state.xi)
         for segment, group in zip(segments, together, strict=True):
             # the CVs of a replica's last configuration are its last record
-            last = segment.samples["cvs"].reshape(len(group), -1, self.problem.dim)[:, -1]
-            xi[group] = last
-        state["xi"] = xi
-        state["counts"] = _summed(segments)
+            xi[group] = segment.samples["cvs"].reshape(len(group), -1, dim)[:, -1]
+        return replace(
+            state,
+            round=state.round + 1,
+            walkers=state.walkers.updated(r, together, new),
+            xi=xi,
+            counts=with_counts({}, segments),
+        )
 
-    def _adapted(self, state: Tree, segments: list[Segment]) -> Tree:
+    def _adapted(self, state: AdaptState, segments: Sequence[Segment]) -> SteeredState:
         problem = self.problem
-        strata, states = (Partition.from_tree(state[k]) for k in ("strata", "states"))
         works = Works.of(segments)
-        known = Works.from_tree(state["works"]).and_(works)
-        state["works"] = known.tree()
-        f = known.network(len(strata)).f if self.stratify else np.zeros(1)
-        see(problem, state, segments, strata, f, self.flatten)
-        tune_step(state, segments)
-        tune_masses(problem, state, states, segments)
-        state["adapt"] = int(state["adapt"]) + 1
-        if state["adapt"] < self.young:
+        state = replace(state, works=state.works.and_(works))
+        f = state.works.network(len(state.strata)).f if self.stratify else np.zeros(1)
+        state = update_adaptation(problem, state, segments, f, self.flatten)
+        state = tune_moves(problem, state, segments)
+        if state.adapt < self.untuned_rounds:
             return state
-        tuner = tuned(problem, state, states, segments, works, f)
-        state["tuner"] = tuner.tree()
+        state = tune_paths(problem, state, segments, works, f)
+        tuner = tuner_of(problem, state)
         ready, most = tuner.done or not can_bridge(problem, state), MOST_ADAPT
         if not self.stratify:
-            settled = settling(problem, state, segments, works, max(self.fit_rounds))
+            state, settled = settle(problem, state, segments, works, max(self.fit_rounds))
             ready = settled and ready and tuner_of(problem, state).done
             most = MOST_COLD if cold(problem) else MOST_ADAPT
-        if state["adapt"] > max(self.fit_rounds) + 2 and (ready or state["adapt"] > most):
-            self._begin_produce(state, strata)
+        if state.adapt > max(self.fit_rounds) + 2 and (ready or state.adapt > most):
+            return begin_produce(problem, state)
         return state
 
-    def _begin_produce(self, state: Tree, strata: Partition) -> None:
-        """Freeze everything; replicas go where the surface is widest."""
-        area = areas(self.problem, state, len(strata), self.flatten)
-        stratum, seed = allocate(self.problem, np.asarray(state["stratum"]), area)
-        walkers = rows(state["walkers"], seed)
-        if len(np.unique(seed)) < len(seed):
-            # copies of one walker part ways from different velocities
-            walkers = bare(walkers)
-        if not self.stratify:
-            state["missing"] = unvisited(state)
-        state.update(
-            phase="produce",
-            stratum=stratum,
-            walkers=walkers,
-            burn_in=1,
-            produced_rounds=0,
-            local_share=1.0,
-            produced={},
-            totals={},
+    def _produced(self, state: ProduceState, segments: Sequence[Segment]) -> SteeredState:
+        if state.burn_in > 0:
+            return replace(state, burn_in=state.burn_in - 1)
+        problem, states, counted = self.problem, state.states, state.counted
+        production = state.produced
+        if production is None:
+            production = Production.start(problem, state.stratum, len(states))
+        production = production.grown(state.stratum)
+        profile = with_readings(state.profile, problem, segments, production, counted)
+        production = production.with_round(problem, states, segments, counted)
+        state = replace(
+            state,
+            replica_pool=state.replica_pool.after_round(),
+            produced=production,
+            produced_rounds=production.rounds,
+            profile=profile,
         )
-        begin_profile(self.problem, state, strata)
-        for key in ("flatteners", "fit_data"):
-            state[key] = {}
-
-    def _produced(self, state: Tree, segments: list[Segment]) -> Tree:
-        if int(state["burn_in"]) > 0:
-            state["burn_in"] = int(state["burn_in"]) - 1
-            return state
-        states = Partition.from_tree(state["states"])
-        production = production_of(self.problem, state, states)
-        stratum = np.asarray(state["stratum"])
-        production.grow(stratum)
-        see_profile(self.problem, state, segments, production, counted(state, stratum))
-        production.absorb(self.problem, states, segments, counted(state, stratum))
-        settle(state)
-        state["produced"] = production.tree()
-        state["produced_rounds"] = production.rounds
         if not self.stratify:
-            reached = production.states.sum(axis=0) > 0
-            if any(states.names[k] in state["missing"] for k in np.flatnonzero(reached)):
-                return found_late(self.problem, state, states, self.young)
-        state["totals"] = totals_after(state, states, segments, self.stratify)
-        if production.rounds % BALANCE_EVERY == 0:
-            estimate = judged(self.problem, state, production, states)
-            balance(self.problem, state, estimate)
-            if self.problem.boxes is None and int(state["relooks"]) < MOST_RELOOKS:
-                more = look_again(self.problem, estimate, states)
-                if more is not None and cold(self.problem):
-                    return found_late(self.problem, state, more, self.young)
-                if more is not None:
-                    go_back(state, more)
-        return state
+            reached = np.flatnonzero(production.states.sum(axis=0) > 0)
+            if any(states.names[k] in state.missing for k in reached):
+                return found_late(problem, state, states, self.untuned_rounds)
+        state = replace(state, totals=self._totals(state, segments))
+        if production.rounds % BALANCE_EVERY:
+            return state
+        return self._reviewed(state, production)
 
-    # estimates
+    def _totals(self, state: ProduceState, segments: Sequence[Segment]) -> dict[str, float]:
+        """What was done in production, with a round's counts, crossings and steps of paths."""
+        works, crossed = Works.of(segments), 0.0
+        if len(works) and not self.stratify:
+            crossed = float(chain_crossings(state.states, segments, works).sum())
+        done = {**state.counts, "crossings": crossed, "path_steps": works["path_steps"].sum()}
+        totals = dict(state.totals)
+        for name, value in done.items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+        return totals
 
-    def estimate(self, state: Tree) -> Estimate:
-        """See `Strategy`."""
-        if state["phase"] == "produce" and state["produced"]:
-            states = Partition.from_tree(state["states"])
-            return judged(self.problem, state, production_of(self.problem, state, states), states)
-        return young(self.problem, state)
-
-
-def _summed(segments: Sequence[Segment]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for segment in segments:
-        for name, value in segment.counts.items():
-            total[name] = total.get(name, 0.0) + value
-    return total
+    def _reviewed(self, state: ProduceState, production: Production) -> SteeredState:
+        """Where the effort goes from here, and whether the surface shows states not known yet."""
+        problem = self.problem
+        estimate = production_estimate(problem, state, production)
+        state = balance(problem, state, estimate)
+        if problem.boxes is not None or state.relooks >= MOST_RELOOKS:
+            return state
+        more = look_again(problem, estimate, state.states)
+        if more is None:
+            return state
+        if cold(problem):
+            return found_late(problem, state, more, self.untuned_rounds)
+        return go_back(state, more)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from msgen.actors.base import Tree
 from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.orchestrator.strategies.steered.tally import COLUMNS, FEWEST, Tally
 from msgen.systems.base import Array
 
 AXES = ("steps", "kappa", "smooth", "friction", "dt")
@@ -16,8 +16,6 @@ FACTORS = {"steps": 2.0, "kappa": 2.0, "friction": 8.0, "dt": 2.0}
 """Between neighbouring candidates; friction reaches from inertial to overdamped in few turns."""
 SMOOTH = (0.0, 0.5, 1.0)
 """Candidates of `Schedule.smooth`."""
-FEWEST = 8
-"""Paths a candidate must have sent before it can win."""
 PASSES = 2
 """Times that every axis must be found at rest, the second time with the root of its factor."""
 BLIND = 0.5
@@ -27,11 +25,9 @@ IN_SIGHT = 2.0
 a path of a length that crosses now and then is not to be taken for one that never does."""
 VAGUE, PATIENCE = 0.2, 4
 """Relative error of a comparison that is waited for to become less, and rounds of waiting."""
-MOST_WORK = 1e6
-"""kT; what a path that broke is taken for."""
 WORTH = 0.1
 """Gain in ln cost along one axis, late in the search, after which the others are tried again."""
-_NOTHING = np.zeros((0, 7))
+_NOTHING = np.zeros((0, COLUMNS))
 
 
 @dataclass(frozen=True)
@@ -73,8 +69,7 @@ class PathTuner:
     gained : float
         ln cost gained along the axis of this turn.
     seen : Array, shape (candidates, 7)
-        Of this turn: paths, evaluations, crossings and their squares, tries and their ln(1 + w) and
-        the squares of that; empty before its first round.
+        Of this turn, see `Tally.table`; empty before its first round.
     held : int
         Rounds of this turn.
     """
@@ -139,27 +134,22 @@ class PathTuner:
         if self.done:
             return self
         tried = self.candidates
-        ones, none = np.ones_like(chance), np.full_like(chance, np.nan)
-        hard = np.log1p(np.clip(none if work is None else work, 0.0, MOST_WORK))
-        tries, hard = np.where(np.isnan(hard), 0.0, ones), np.nan_to_num(hard)
-        columns = (ones, evaluations, chance, chance**2, tries, hard, hard**2)
-        number = schedule.astype(np.int64)
-        sums = np.stack([np.bincount(number, c, len(tried)) for c in columns], axis=1)
-        new = np.asarray(sums, dtype=np.float64)
+        seen = Tally.of_paths(len(tried), schedule, evaluations, chance, work).table
         now = replace(
             self,
-            seen=new + self.seen if len(self.seen) else new,
+            seen=seen + self.seen if len(self.seen) else seen,
             held=self.held + 1,
             turn=self.turn + 1,
         )
-        costs, spread = now._costs()
+        tally = Tally.of_table(now.seen)
+        costs, spread = tally.costs(self.bridging)
         telling = spread <= BLIND
-        waits = now.seen[:, 2].sum() >= IN_SIGHT and now.held < PATIENCE
+        waits = tally.crossings.sum() >= IN_SIGHT and now.held < PATIENCE
         if not telling.any():
-            if work is not None and now.seen[:, 4].min() < FEWEST:
+            if work is not None and tally.tries.min() < FEWEST:
                 # nobody tried: there is nothing to tune yet, or not to be told from so few
                 return replace(now, turn=self.turn)
-            return now if waits else now._groped(tried)
+            return now if waits else now._step_without_crossings(tried, tally)
         if not telling[0] and waits:
             # a lucky candidate beats what has had no luck yet
             return now
@@ -175,17 +165,6 @@ class PathTuner:
         if gain > noise:
             return now._moved(tried[k], k, float(costs[k]), gain)
         return now._at_rest(float(costs[0]))
-
-    def _costs(self) -> tuple[Array, Array]:
-        """Cost of each candidate and its relative error; infinite where unknown."""
-        n, evaluations, hits, squares = self.seen.T[:4]
-        known = (n >= FEWEST) & (hits > 0)
-        a = np.where(known, hits, 1.0) / np.maximum(n, 1.0)
-        per_crossing = 1.0 / a - (2.0 if self.bridging else 0.0)
-        costs = evaluations / np.maximum(n, 1.0) * np.maximum(per_crossing, 0.05)
-        variance = np.maximum(squares / np.maximum(n, 1.0) - a**2, 0.0)
-        spread = np.sqrt(variance / np.maximum(n, 1.0)) / a
-        return np.where(known, costs, np.inf), np.where(known, spread, np.inf)
 
     def _next_turn(self) -> PathTuner:
         return replace(self, seen=_NOTHING, held=0)
@@ -213,16 +192,10 @@ class PathTuner:
             at=min(order, key=lambda i: (rest[i], order.index(i))),
         )
 
-    def _groped(self, tried: tuple[Schedule, ...]) -> PathTuner:
-        """Nothing crosses: on to where the work is less, and to longer paths."""
-        n, evaluations = self.seen.T[:2]
-        tries, hard, squares = self.seen.T[4:]
-        if tries.min() >= FEWEST:
-            score = hard / tries
-            error = np.sqrt(np.maximum(squares / tries - score**2, 0.0) / tries)
-            if self.axes[self.at] == "dt":
-                # what a shorter step spares has to be worth its evaluations: w goes as 1/length
-                score = score + np.log(evaluations / n)
+    def _step_without_crossings(self, tried: tuple[Schedule, ...], tally: Tally) -> PathTuner:
+        """On to where the work is less, and to longer paths."""
+        if tally.tries.min() >= FEWEST:
+            score, error = tally.scores(per_evaluation=self.axes[self.at] == "dt")
             k = int(np.argmin(score))
             if score[0] - score[k] > max(WORTH, float(np.hypot(error[0], error[k]))):
                 return self._moved(tried[k], k, float("nan"), WORTH)
@@ -237,40 +210,6 @@ class PathTuner:
         """The search anew from what it has found: where paths go to a state not known before."""
         fresh = self._next_turn()
         return replace(fresh, turn=0, at=0, heading=0, settled=(), gained=0.0, cost=float("nan"))
-
-    def tree(self) -> Tree:
-        return {
-            "best": self.best.tree(),
-            "axes": list(self.axes),
-            "turn": self.turn,
-            "turns": self.turns,
-            "cost": self.cost,
-            "bridging": self.bridging,
-            "at": self.at,
-            "heading": self.heading,
-            "settled": np.array(self.settled, dtype=np.int64),
-            "gained": self.gained,
-            "seen": self.seen,
-            "held": self.held,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> PathTuner:
-        return cls(
-            Schedule.from_tree(tree["best"]),
-            tuple(tree["axes"]),
-            int(tree["turn"]),
-            int(tree["turns"]),
-            float(tree["cost"]),
-            bool(tree["bridging"]),
-            # a checkpoint of another version knows nothing of the search: it begins anew
-            int(tree.get("at", 0)),
-            int(tree.get("heading", 0)),
-            tuple(int(n) for n in tree.get("settled", ())),
-            float(tree.get("gained", 0.0)),
-            np.asarray(tree.get("seen", ()), dtype=np.float64).reshape(-1, 7),
-            int(tree.get("held", 0)),
-        )
 
 
 def _varied(s: Schedule, axis: str, factor: float) -> Schedule:

@@ -1,0 +1,93 @@
+"""What the candidates of a turn of the path tuner have done so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msgen.systems.base import Array
+
+FEWEST = 8
+"""Paths a candidate must have sent before it can win."""
+MOST_WORK = 1e6
+"""kT; what a path that broke is taken for."""
+COLUMNS = 7
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over the paths of each candidate; each of shape (candidates,).
+
+    Attributes
+    ----------
+    paths : Array
+        How many.
+    evaluations : Array
+    crossings, crossings_squared : Array
+        Of each path's chance to be a crossing, and of its square.
+    tries : Array
+        Paths that tried to cross.
+    hardness, hardness_squared : Array
+        Of ln(1 + w) of those, and of its square.
+    """
+
+    paths: Array
+    evaluations: Array
+    crossings: Array
+    crossings_squared: Array
+    tries: Array
+    hardness: Array
+    hardness_squared: Array
+
+    @classmethod
+    def of_paths(
+        cls, candidates: int, schedule: Array, evaluations: Array, chance: Array, work: Array | None
+    ) -> Tally:
+        """Of n paths; see `PathTuner.absorb`."""
+        ones, none = np.ones_like(chance), np.full_like(chance, np.nan)
+        hard = np.log1p(np.clip(none if work is None else work, 0.0, MOST_WORK))
+        tries, hard = np.where(np.isnan(hard), 0.0, ones), np.nan_to_num(hard)
+        columns = (ones, evaluations, chance, chance**2, tries, hard, hard**2)
+        number = schedule.astype(np.int64)
+        sums = (np.bincount(number, c, candidates) for c in columns)
+        return cls(*(np.asarray(s, dtype=np.float64) for s in sums))
+
+    @classmethod
+    def of_table(cls, table: Array) -> Tally:
+        """Inverse of `table`."""
+        return cls(*table.T)
+
+    @property
+    def table(self) -> Array:
+        """As a checkpoint keeps it, shape (candidates, `COLUMNS`): a column for each attribute."""
+        columns = (self.paths, self.evaluations, self.crossings, self.crossings_squared)
+        return np.stack((*columns, self.tries, self.hardness, self.hardness_squared), axis=1)
+
+    def costs(self, bridging: bool) -> tuple[Array, Array]:
+        """Cost of each candidate and its relative error; infinite where unknown.
+
+        What it is a crossing, or where paths only bridge states what their error is, see
+        `PathTuner`.
+        """
+        n, hits = self.paths, self.crossings
+        known = (n >= FEWEST) & (hits > 0)
+        a = np.where(known, hits, 1.0) / np.maximum(n, 1.0)
+        per_crossing = 1.0 / a - (2.0 if bridging else 0.0)
+        costs = self.evaluations / np.maximum(n, 1.0) * np.maximum(per_crossing, 0.05)
+        variance = np.maximum(self.crossings_squared / np.maximum(n, 1.0) - a**2, 0.0)
+        spread = np.sqrt(variance / np.maximum(n, 1.0)) / a
+        return np.where(known, costs, np.inf), np.where(known, spread, np.inf)
+
+    def scores(self, per_evaluation: bool) -> tuple[Array, Array]:
+        """Mean of ln(1 + w) over the tries of each candidate, and its error.
+
+        `per_evaluation` adds ln of the evaluations of a path: w goes as 1/length, so that what a
+        shorter step spares has to be worth them.
+        """
+        score = self.hardness / self.tries
+        variance = np.maximum(self.hardness_squared / self.tries - score**2, 0.0)
+        error = np.sqrt(variance / self.tries)
+        if per_evaluation:
+            score = score + np.log(self.evaluations / self.paths)
+        return score, error
