@@ -16,7 +16,6 @@ from rows import Row
 from msgen.actors.base import copy_tree
 from msgen.orchestrator.estimators.importance import log_mean
 from msgen.orchestrator.estimators.targeted import deep_bar, tfep
-from msgen.orchestrator.strategies.flow_mcmc.weights import Weights
 
 CASES = ("pair", "mixture", "many_well", "coverage")
 SEEDS = (1, 2, 3)
@@ -83,7 +82,7 @@ def _many_well() -> list[Row]:
     for seed in SEEDS:
         run = Stepped.of(*WELLS, f"seed={seed}").train()
         run.spend(BUDGET)
-        weights = Weights.from_tree(run.state["weights"])
+        weights = run.state.weights
         truth = float(run.system.log_z)  # type: ignore[attr-defined]
         replica = weights.replica.astype(np.int64)
         one = tfep(weights.walkers, replica)

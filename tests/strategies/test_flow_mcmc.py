@@ -13,7 +13,7 @@ from driving import Drive
 from places import CONFIGS
 from scipy.integrate import dblquad
 
-from msgen.actors.base import Segment, WorkOrder, copy_tree
+from msgen.actors.base import Segment, WorkOrder, copy_tree, decode, encode
 from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import BoltzmannTarget
@@ -109,11 +109,12 @@ def test_weights_stay_bounded_and_survive_the_disk() -> None:
             "walker_replica": np.repeat(np.arange(10.0), 10),
         }
         counted = np.arange(10) != 3
-        weights.absorb([Segment((rnd, "walk", 0), samples=samples)], counted, whole)
+        segment = Segment((rnd, "walk", 0), samples=samples)
+        weights = weights.with_round([segment], counted, whole)
     assert len(weights.proposals) == len(weights.states) <= MOST
     assert weights.stride > 1
     assert 3 not in weights.replica
-    back = Weights.from_tree(copy_tree(weights.tree()))
+    back = decode(Weights, copy_tree(encode(weights)))
     np.testing.assert_array_equal(back.proposals, weights.proposals)
     assert back.stride == weights.stride
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,20 @@ import pytest
 from driving import Drive, same
 from places import CONFIGS
 
-from msgen.actors.base import Segment, stream
+from msgen.actors.base import Segment, decode, encode, stream
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.draw import DrawPayload
+from msgen.actors.orders.walk import WalkRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.models import Broad, Defended, load
-from msgen.models.base import ModelState
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.estimators.importance import effective_size, log_mean, shares
 from msgen.orchestrator.estimators.pareto import pareto_k, smoothed
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.importance.orders import _samples
 from msgen.orchestrator.strategies.importance.production import Weighted
+from msgen.orchestrator.strategies.importance.state import Drawn, ImportanceState, Learnt
 
 PAIR = (
     "system={kind: gaussian_mixture, dim: 2, means: [-2.5, 2.5], scales: 0.4, weights: [0.3, 0.7]}",
@@ -38,10 +43,16 @@ ANNEALED = "strategy.training={kind: reverse_kl, updates: 400, batch: 128}"
 def drawn(log_w: np.ndarray, xi: np.ndarray, first: int, held: np.ndarray | None = None) -> Segment:
     """A round's draws, with held-out walkers at `xi` = −1 if given."""
     samples = {"log_weight": log_w, "cvs": xi, "draw": first + np.arange(len(xi), dtype=float)}
-    carry: dict[str, Any] = {}
-    if held is not None:
-        carry = {"held_log_weight": held, "held_cvs": np.full((len(held), 1), -1.0)}
-    return Segment((0, "draw", 0), samples=samples, carry=carry)
+    if held is None:
+        return Segment((0, "draw", 0), samples=samples)
+    record = WalkRecord(
+        WalkerRows(np.zeros((1, 1))),
+        np.zeros((len(held), 1)),
+        np.zeros(len(held), dtype=np.int64),
+        held_cvs=np.full((len(held), 1), -1.0),
+        held_log_weight=held,
+    )
+    return Segment((0, "watch", 0), samples=samples, carry=encode(record))
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +69,8 @@ def test_sums_are_the_estimators_over_all_draws(problem: Any) -> None:
     xi = rng.uniform(-4.2, 4.2, (rounds, n, 1))
     got = Weighted.start(problem, len(states))
     for r in range(rounds):
-        got = got.absorb(problem, states, [drawn(log_w[r], xi[r], r * n)])
-        got = Weighted.from_tree(got.tree())
+        got = got.with_round(problem, states, [drawn(log_w[r], xi[r], r * n)])
+        got = decode(Weighted, encode(got))
     flat, x = log_w.ravel(), xi.reshape(-1, 1)
     unit = np.arange(len(flat)) % 256
     found = got.estimate(problem, states, (), {}, False)
@@ -90,7 +101,7 @@ def test_walkers_that_outweigh_all_draws_are_a_missed_state(problem: Any) -> Non
 
     def judged(held: float) -> tuple[bool, tuple[str, ...]]:
         one = Weighted.start(problem, len(states))
-        one = one.absorb(problem, states, [drawn(light, x, 0, np.full(50, held))])
+        one = one.with_round(problem, states, [drawn(light, x, 0, np.full(50, held))])
         found = one.estimate(problem, states, (), {}, False)
         assert found.diagnostics["warnings"] == [u for u in found.unmet if "collapse" in u]
         return found.converged, found.unmet
@@ -108,26 +119,31 @@ def test_a_lucky_tail_does_not_end_a_campaign(problem: Any) -> None:
     rng = np.random.default_rng(2)
     x = rng.choice([-1.0, 1.0], (4000, 1))
     heavy = -np.log(rng.uniform(size=4000)) * 1.2  # weights u^{−1.2}: k = 1.2
-    got = Weighted.start(problem, len(states)).absorb(problem, states, [drawn(heavy, x, 0)])
+    got = Weighted.start(problem, len(states)).with_round(problem, states, [drawn(heavy, x, 0)])
     assert any("k̂" in u for u in got.estimate(problem, states, (), {}, False).unmet)
     even = drawn(np.full(4000, 12.0), x, 4000)
-    better = got.absorb(problem, states, [even])
+    better = got.with_round(problem, states, [even])
     found = better.estimate(problem, states, (), {}, False)
     assert found.diagnostics["pareto_k"] < 0.7
     assert any("k̂" in u for u in found.unmet)
     for _ in range(3):
-        better = better.absorb(problem, states, [even])
+        better = better.with_round(problem, states, [even])
     assert not any("k̂" in u for u in better.estimate(problem, states, (), {}, False).unmet)
 
 
 def test_what_the_adaptive_fit_learns_from() -> None:
     walked = np.zeros((40, 2))
     log_w = np.array([0.0] * 99 + [50.0])
-    state = {
-        "walkers": {"positions": np.zeros((8, 2))},
-        "learnt": [{"recent": walked, "recent_replica": np.arange(40) % 8}],
-        "drawn": [{"recent": np.ones((100, 2)), "log_weight": log_w}],
-    }
+    state = ImportanceState(
+        round=0,
+        phase="adapt",
+        pool=None,
+        walkers=WalkerRows(np.zeros((8, 2))),
+        trail=np.zeros((0, 1)),
+        moves=LocalMoves(),
+        learnt=(Learnt(walked, np.arange(40) % 8),),
+        drawn=(Drawn(np.ones((100, 2)), log_w),),
+    )
     data, weights, unit = _samples(state)
     assert len(data) == len(weights) == 140
     assert len(np.unique(unit[:40])) == 8
@@ -135,7 +151,7 @@ def test_what_the_adaptive_fit_learns_from() -> None:
     assert weights.sum() == pytest.approx(1.0)
     # one draw holds all the weight: it is as good as one of nine, whatever it weighs
     assert weights[:40].sum() == pytest.approx(8 / 9, abs=0.01)
-    state["drawn"] = [{"recent": np.ones((100, 2)), "log_weight": np.zeros(100)}]
+    state = replace(state, drawn=(Drawn(np.ones((100, 2)), np.zeros(100)),))
     assert _samples(state)[1][:40].sum() == pytest.approx(0.1)
 
 
@@ -153,11 +169,9 @@ def test_reverse_kl_alone_is_found_out(collapsed: Drive) -> None:
     assert missed[1] > 10.0
     assert missed[0] in found.unmet[0]
     # the wrong twin: walkers of the found mode only would have said nothing
-    blind = Weighted.from_tree(collapsed.state["produced"])
-    states = Partition.from_tree(collapsed.state["states"])
+    blind, states = collapsed.state.produced, collapsed.state.states
     seen = blind.held[blind.held[:, 1] != states.names.index(missed[0])]
-    tree = {**blind.tree(), "held": seen}
-    said = Weighted.from_tree(tree).estimate(collapsed.problem, states, (), {}, False)
+    said = replace(blind, held=seen).estimate(collapsed.problem, states, (), {}, False)
     assert not any("collapse" in u for u in said.unmet)
 
 
@@ -190,7 +204,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     one, two = (Drive.of(TEACH, *PAIR, *few).produce(1) for _ in range(2))
     assert same(one.state, two.state)
     other = Drive.of(TEACH, *PAIR, *few, "seed=2").produce(1)
-    assert not same(one.state["produced"], other.state["produced"])
+    assert not same(one.state.produced, other.state.produced)
 
 
 def test_as_a_campaign_that_says_so(tmp_path: Path) -> None:
@@ -230,11 +244,10 @@ def test_a_molecule_is_drawn_in_internal_coordinates() -> None:
     (order,) = [o for o in step.plan.orders if o.kind == "draw"]
     (segment,) = [s for s in step.segments if s.key[1] == "draw"]
     coordinates = exact_coordinates("internal", drive.system)
-    state = step.plan.models[order.model_version]
-    model = load(ModelState(state["config"], state["arrays"]))
-    mean, std = (np.asarray(order.payload["broad"][n]) for n in ("mean", "std"))
-    broad = Broad(coordinates.periodic, mean=mean, std=std)
-    q = Defended(model, broad, order.payload["epsilon"])
+    asked = order.read(DrawPayload)
+    model = load(step.plan.models[order.model_version])
+    broad = Broad(coordinates.periodic, mean=asked.broad.mean, std=asked.broad.std)
+    q = Defended(model, broad, asked.epsilon)
     seed = drive.problem.seed
     y, log_q = q.sample_with_log_prob(256, stream(seed, order.key))
     log_p = InCoordinates(drive.system, coordinates).log_density(y)

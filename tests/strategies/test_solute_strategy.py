@@ -11,7 +11,7 @@ from driving import Drive, same, setup_of
 from places import CONFIGS
 from solute_systems import distances, weighted_chains
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.solute.solute import SoluteCoordinates
 from msgen.actors.worker import Worker
@@ -138,7 +138,7 @@ def walked(**path: Any) -> Segment:
         "recent": 5,
         "weights": 20,
         "broad": {"mean": seen[0], "std": np.full(21, 0.02)},
-        "states": Partition.whole((False,)).tree(),
+        "states": encode(Partition.whole((False,))),
     }
     worker = Worker(setup)
     worker.publish(0, {"config": dict(near.config), "arrays": dict(near.arrays)})

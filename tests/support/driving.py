@@ -120,7 +120,8 @@ class Drive:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two trees (or orders' payloads) are equal bit for bit."""
+    """Whether two trees (or states, or orders' payloads) are equal bit for bit."""
+    a, b = encode(a), encode(b)
     if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
         return (
             isinstance(a, np.ndarray)

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.orchestrator.cli import main_run
+from msgen.orchestrator.strategies.flow_mcmc.state import FlowState
 from msgen.orchestrator.strategies.flow_mcmc.strategy import FlowMcmc
 
 
@@ -50,8 +51,8 @@ def main(campaign: str, out: str, cv: int) -> None:
     watch = Watch(cv)
     absorb = FlowMcmc.absorb
 
-    def watched(self: FlowMcmc, state: Tree, segments: Sequence[Segment]) -> Tree:
-        phase = str(state["phase"])
+    def watched(self: FlowMcmc, state: FlowState, segments: Sequence[Segment]) -> FlowState:
+        phase = state.phase
         new = absorb(self, state, segments)
         watch.see(phase, segments)
         return new

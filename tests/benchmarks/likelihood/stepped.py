@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from msgen.actors.base import Segment, Tree, copy_tree
+from msgen.actors.base import Segment, Tree, copy_tree, encode
 from msgen.actors.worker import Worker
 from msgen.orchestrator import strategies
 from msgen.orchestrator.base import Estimate, Strategy
@@ -67,12 +67,13 @@ class Stepped:
         """One round; fits are absorbed in the next."""
         plan = self.strategy.decide(self.state)
         for version, model in plan.models.items():
-            self._worker.publish(version, model)
+            self._worker.publish(version, encode(model))
         done = [self._worker.execute(order) for order in plan.orders]
         fits = [self._worker.execute(order) for order in plan.fits]
         absorbed = sorted([*done, *self._waiting], key=lambda s: s.key)
         self._waiting = fits
-        self.state = copy_tree(self.strategy.absorb(self.state, absorbed))
+        state = self.strategy.absorb(self.state, absorbed)
+        self.state = self.strategy.read(copy_tree(encode(state)))
         self.rounds += 1
         self.last = sum(s.evaluations for s in done)
         if plan.phase == "produce":
@@ -82,7 +83,7 @@ class Stepped:
 
     def train(self, most: int = 80) -> Stepped:
         """Until everything is frozen."""
-        while self.state["phase"] != "produce":
+        while self.state.phase != "produce":
             if self.rounds >= most:
                 raise RuntimeError(f"no production after {most} rounds")
             self.step()
