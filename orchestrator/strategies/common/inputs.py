@@ -13,7 +13,7 @@ from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.walker_files import Shelf
-from msgen.orchestrator.convergence.judge import Criteria
+from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
 
