@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgen.models import registry as models
+from msgen.models import kinds as models
 from msgen.orchestrator.strategies import registry as strategies
 from msgen.systems.plugins import Plugin
 

@@ -1,44 +1,34 @@
-"""Whether weighted draws have converged, and what a model that misses a state is called."""
+"""Weights of independent draws: their tail, and states that the model misses."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from msgen.orchestrator.convergence.judge import Array, Criteria, large_errors, rough_surface, shown
+from msgen.orchestrator.convergence.base import Criteria, shown
 from msgen.orchestrator.estimators.pareto import USABLE
 
 
-def judge_weights(
-    criteria: Criteria,
-    *,
-    state_errors: Mapping[str, float | None],
-    surface_f: Array,
-    surface_err: Array,
-    ess: float,
-    pareto_k: float,
-    collapsed: Sequence[str],
-) -> tuple[bool, tuple[str, ...]]:
-    """As `convergence.judge`, for independent draws that have weights.
+@dataclass(frozen=True)
+class MissedStates:
+    """States that the model misses, in words: errors mean nothing where one is."""
 
-    Parameters
-    ----------
-    criteria, state_errors, surface_f, surface_err
-        As in `convergence.judge`.
-    ess : float
-        Kish's effective number of draws.
-    pareto_k : float
-        k̂ of the weights; above 0.7 they have no error that could be believed.
-    collapsed : sequence of str
-        States that the model misses, in words.
-    """
-    # errors mean nothing where a state is missing: this is told first
-    unmet = [*collapsed]
-    if not pareto_k <= USABLE:
-        what = f"tail of the weights: k̂ {shown(pareto_k)}, asked at most {USABLE:g}"
-        unmet.append(f"{what}; what was never drawn may decide")
-    unmet += large_errors(criteria, state_errors) + rough_surface(criteria, surface_f, surface_err)
-    if criteria.ess is not None and not ess >= criteria.ess:
-        unmet.append(f"effective draws {shown(ess, 0)}, asked {criteria.ess:g}")
-    if len(state_errors) < 2:
-        unmet.append(f"only {len(state_errors)} state known: there is no difference to converge")
-    return not unmet, tuple(unmet)
+    states: Sequence[str]
+
+    def unmet(self, asked: Criteria) -> list[str]:
+        """One reason for each."""
+        return list(self.states)
+
+
+@dataclass(frozen=True)
+class WeightTail:
+    """k̂, the Pareto exponent of the largest weights; above 0.7 they have no believable error."""
+
+    pareto_k: float
+
+    def unmet(self, asked: Criteria) -> list[str]:
+        """A tail that is too heavy."""
+        if self.pareto_k <= USABLE:
+            return []
+        what = f"tail of the weights: k̂ {shown(self.pareto_k)}, asked at most {USABLE:g}"
+        return [f"{what}; what was never drawn may decide"]

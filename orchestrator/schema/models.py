@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from msgen.models.registry import KINDS, ModelKind
+from msgen.models.kinds import KINDS, ModelKind
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoSteps, Section

@@ -38,7 +38,7 @@ def problem_of(
     import numpy as np
 
     from msgen.actors.walker_files import Shelf
-    from msgen.orchestrator.convergence.judge import Criteria
+    from msgen.orchestrator.convergence.base import Criteria
     from msgen.orchestrator.estimators.histogram import Grid
     from msgen.orchestrator.schema.rules import cv_bounds
     from msgen.orchestrator.strategies.common.inputs import Problem

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from msgen.orchestrator.convergence.judge import Criteria, Passages, judge
+from msgen.orchestrator.convergence.base import Criteria, Criterion
+from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
+from msgen.orchestrator.convergence.states import NeverFound, TwoStates
+from msgen.orchestrator.convergence.temperatures import ExchangeAcceptance, TemperatureTrips
+from msgen.orchestrator.convergence.transitions import Passages, Transitions
+from msgen.orchestrator.convergence.weights import MissedStates, WeightTail
+from msgen.orchestrator.convergence.windows import StuckWindows, WalkerTravel, WindowGaps
+from msgen.orchestrator.convergence.works import WorkOverlaps
 
 FREE: dict[str, Any] = {
     "state_errors": {"C7eq": 0.0, "C7ax": 0.08},
@@ -27,9 +36,30 @@ STRATIFIED: dict[str, Any] = {
 NAN = float("nan")
 
 
+def judged(asked: Criteria, **known: Any) -> tuple[bool, tuple[str, ...]]:
+    """What replicas are held to that move freely, or that are kept in their states."""
+    states = list(known["state_errors"])
+    joined: Criterion = Transitions(
+        states, known.get("round_trips") or {}, known.get("passages") or {}
+    )
+    if known["stratified"]:
+        joined = WorkOverlaps(states, known["overlaps"] or {})
+    return judge(
+        asked,
+        [
+            StateErrors(known["state_errors"]),
+            SurfaceError(known["surface_f"], known["surface_err"]),
+            RHat(known["r_hat"]),
+            EffectiveSamples(known["ess"]),
+            TwoStates(len(states)),
+            joined,
+        ],
+    )
+
+
 @pytest.mark.parametrize("case", [FREE, STRATIFIED])
 def test_all_met(case: dict[str, Any]) -> None:
-    assert judge(Criteria(), **case) == (True, ())
+    assert judged(Criteria(), **case) == (True, ())
 
 
 BOTH: list[tuple[dict[str, Any], str]] = [
@@ -56,7 +86,7 @@ BOTH: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize("case", [FREE, STRATIFIED])
 @pytest.mark.parametrize(("change", "reason"), BOTH)
 def test_one_thing_missing(case: dict[str, Any], change: dict[str, Any], reason: str) -> None:
-    assert judge(Criteria(), **{**case, **change}) == (False, (reason,))
+    assert judged(Criteria(), **{**case, **change}) == (False, (reason,))
 
 
 @pytest.mark.parametrize(
@@ -76,40 +106,109 @@ def test_one_thing_missing(case: dict[str, Any], change: dict[str, Any], reason:
     ],
 )
 def test_free_replicas_must_come_and_go(change: dict[str, Any], reasons: tuple[str, ...]) -> None:
-    assert judge(Criteria(), **{**FREE, **change}) == (False, reasons)
+    assert judged(Criteria(), **{**FREE, **change}) == (False, reasons)
 
 
 def test_a_state_never_left_cannot_converge_however_little_is_asked() -> None:
     nothing = Criteria(1e9, None, 8.0, None, None, 0, 0.0)
-    done, unmet = judge(nothing, **{**FREE, "passages": {"C7eq": Passages(0, 0)}})
+    done, unmet = judged(nothing, **{**FREE, "passages": {"C7eq": Passages(0, 0)}})
     assert not done
     assert unmet == ("C7eq: never left", "C7ax: never left")
-    assert judge(nothing, **FREE)[0]
+    assert judged(nothing, **FREE)[0]
 
 
 def test_stratified_states_must_be_joined_by_overlapping_works() -> None:
     three = {**STRATIFIED, "state_errors": {"a": 0.0, "b": 0.05, "c": 0.05}}
     ok = {("a", "b"): 0.2, ("c", "b"): 0.1}
-    assert judge(Criteria(), **{**three, "overlaps": ok}) == (True, ())
-    _, unmet = judge(Criteria(), **{**three, "overlaps": {**ok, ("a", "c"): 0.01}})
+    assert judged(Criteria(), **{**three, "overlaps": ok}) == (True, ())
+    _, unmet = judged(Criteria(), **{**three, "overlaps": {**ok, ("a", "c"): 0.01}})
     assert unmet == ("a to c: overlap of forward and reverse work 0.010, asked 0.03",)
-    _, unmet = judge(Criteria(), **{**three, "overlaps": {**ok, ("a", "c"): NAN}})
+    _, unmet = judged(Criteria(), **{**three, "overlaps": {**ok, ("a", "c"): NAN}})
     assert unmet == ("a to c: overlap of forward and reverse work unknown, asked 0.03",)
-    _, unmet = judge(Criteria(), **{**three, "overlaps": {("a", "b"): 0.2}})
+    _, unmet = judged(Criteria(), **{**three, "overlaps": {("a", "b"): 0.2}})
     assert unmet == ("c: no works join it to a",)
-    _, unmet = judge(Criteria(), **{**three, "overlaps": None})
+    _, unmet = judged(Criteria(), **{**three, "overlaps": None})
     assert unmet == ("b: no works join it to a", "c: no works join it to a")
 
 
 @pytest.mark.parametrize("case", [FREE, STRATIFIED])
 def test_a_single_state_never_converges(case: dict[str, Any]) -> None:
-    done, unmet = judge(Criteria(), **{**case, "state_errors": {"C7eq": 0.0}})
+    done, unmet = judged(Criteria(), **{**case, "state_errors": {"C7eq": 0.0}})
     assert not done
     assert unmet == ("only 1 state known: there is no difference to converge",)
 
 
 def test_reasons_add_up_and_what_is_not_asked_is_not_held() -> None:
     case = {**FREE, "ess": 1.0, "r_hat": {"phi": 3.0}, "surface_err": np.full(5, 9.0)}
-    assert len(judge(Criteria(), **case)[1]) == 3
+    assert len(judged(Criteria(), **case)[1]) == 3
     lax = Criteria(surface_error=None, r_hat=None, ess=None)
-    assert judge(lax, **case) == (True, ())
+    assert judged(lax, **case) == (True, ())
+
+
+WINDOWS = [
+    (StuckWindows(["w1 differs", "w2 differs"]), ("w1 differs", "w2 differs")),
+    (
+        StuckWindows([f"w{i} differs" for i in range(5)]),
+        ("w0 differs", "w1 differs", "w2 differs", "and 2 more windows or observables like this"),
+    ),
+    (WindowGaps(["no overlap of a and b"]), ("no overlap of a and b",)),
+    (WalkerTravel(True, None), ()),
+    (WalkerTravel(False, 10), ()),
+    (
+        WalkerTravel(False, 9),
+        (
+            (
+                "9 round trips of walkers between the ends of the windows, asked 10 "
+                "where they descend from one start"
+            ),
+        ),
+    ),
+    (
+        WalkerTravel(False, None),
+        (
+            (
+                "all walkers descend from one start and windows do not exchange, so that their "
+                "agreement proves nothing: take seeds: model, or exchange: on"
+            ),
+        ),
+    ),
+    (
+        EffectiveSamples(80.0, where=" in every window"),
+        ("effective samples 80, asked 100 in every window",),
+    ),
+]
+TEMPERATURES = [
+    (ExchangeAcceptance({"1–2": 0.3}), ()),
+    (ExchangeAcceptance({"1–2": 0.01}), ("1–2: 0.01 of the exchanges accepted, asked 0.03",)),
+    (ExchangeAcceptance({"1–2": NAN}), ("1–2: unknown of the exchanges accepted, asked 0.03",)),
+    (TemperatureTrips(10), ()),
+    (
+        TemperatureTrips(2),
+        ("2 round trips of walkers between the lowest and highest temperature, asked 10",),
+    ),
+]
+DRAWS = [
+    (MissedStates(["mode collapse suspected in a"]), ("mode collapse suspected in a",)),
+    (NeverFound(["a", "b"]), ("a: never found", "b: never found")),
+    (WeightTail(0.7), ()),
+    (
+        WeightTail(0.71),
+        ("tail of the weights: k̂ 0.71, asked at most 0.7; what was never drawn may decide",),
+    ),
+    (
+        WeightTail(NAN),
+        ("tail of the weights: k̂ unknown, asked at most 0.7; what was never drawn may decide",),
+    ),
+    (EffectiveSamples(3.0, "effective draws"), ("effective draws 3, asked 100",)),
+]
+
+
+@pytest.mark.parametrize(("criterion", "reasons"), [*WINDOWS, *TEMPERATURES, *DRAWS])
+def test_each_criterion_in_its_words(criterion: Criterion, reasons: tuple[str, ...]) -> None:
+    assert judge(Criteria(), [criterion]) == (not reasons, reasons)
+
+
+def test_reasons_are_told_in_the_order_of_the_list() -> None:
+    gap, tail = WindowGaps(["a gap"]), WeightTail(2.0)
+    assert [r[:5] for r in judge(Criteria(), [gap, tail])[1]] == ["a gap", "tail "]
+    assert [r[:5] for r in judge(Criteria(), [tail, gap])[1]] == ["tail ", "a gap"]

@@ -58,9 +58,11 @@ def test_a_lost_worker_costs_one_order_and_no_sample(tmp_path: Path, node: None)
     outcome, _ = on_ray(job(tmp_path / "ray", 2, **die))
     assert outcome.status == "converged"
     lost = events(tmp_path / "ray", "failure")
-    assert [e["order"] for e in lost] == die["die_at"]
+    # an order that an idle worker has as well, since it was late, is lost by one of them only
+    spared = [e["order"] for e in events(tmp_path / "ray", "spare_lost")]
+    assert sorted([*(e["order"] for e in lost), *spared]) == die["die_at"]
     assert all(e["retryable"] for e in lost)
-    assert [e["order"] for e in events(tmp_path / "ray", "retry")] == die["die_at"]
+    assert [e["order"] for e in events(tmp_path / "ray", "retry")] == [e["order"] for e in lost]
     assert content(tmp_path / "ray") == inline(job(tmp_path / "inline"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from msgen.models import Space, build, load
 from msgen.models.base import Bijective, Reparametrised
-from msgen.models.registry import KINDS
+from msgen.models.kinds import KINDS
 from msgen.models.training.settings import Fit
 from msgen.orchestrator.schema.model_alone import model_spec
 from msgen.orchestrator.schema.models import SECTIONS

@@ -13,7 +13,7 @@ from frozen_models import through_a_checkpoint
 
 from msgen.actors.context import WorkerContext
 from msgen.models import Space, build, load
-from msgen.models.registry import KINDS
+from msgen.models.kinds import KINDS
 from msgen.orchestrator.cli import json_schema, main_run
 from msgen.orchestrator.schema import Campaign, CampaignError
 from msgen.orchestrator.schema.model_alone import model_spec
@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field
 
 from msgen.models.base import FitReport, ModelState
-from msgen.models.registry import ModelKind
+from msgen.models.kinds import ModelKind
 from msgen.orchestrator.schema.models import ModelSection
 
 

@@ -14,7 +14,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.proposals import BroadRange
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.walker_files import START, START_WITHOUT_BOX, Shelf
-from msgen.orchestrator.convergence.judge import Criteria
+from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
 

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate
-from msgen.orchestrator.convergence.judge import Passages, judge
+from msgen.orchestrator.convergence.base import Criterion
+from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
+from msgen.orchestrator.convergence.states import NeverFound, TwoStates
+from msgen.orchestrator.convergence.transitions import Passages, Transitions
+from msgen.orchestrator.convergence.works import WorkOverlaps
 from msgen.orchestrator.estimators.diagnostics import (
     effective_samples,
     passages,
@@ -178,23 +184,30 @@ class Production:
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
         names = states.names
-        converged, unmet = judge(
-            problem.criteria,
-            state_errors={n: v.stderr_kT for n, v in values.items()},
-            surface_f=surface.f,
-            surface_err=surface.stderr,
-            r_hat=r_hat,
-            ess=ess,
-            stratified=stratified,
-            round_trips={
+        joined: Criterion = Transitions(
+            names,
+            {
                 (names[a], names[b]): int(trips[a, b])
                 for a in range(len(names))
                 for b in range(a + 1, len(names))
             },
-            passages={n: Passages(int(left[k]), int(returned[k])) for k, n in enumerate(names)},
-            overlaps={(names[a], names[b]): v for (a, b), v in overlaps.items()},
+            {n: Passages(int(left[k]), int(returned[k])) for k, n in enumerate(names)},
         )
-        unmet = (*(f"{n}: never found" for n in missing), *unmet)
+        if stratified:
+            pairs = {(names[a], names[b]): v for (a, b), v in overlaps.items()}
+            joined = WorkOverlaps(names, pairs)
+        converged, unmet = judge(
+            problem.criteria,
+            (
+                NeverFound(missing),
+                StateErrors({n: v.stderr_kT for n, v in values.items()}),
+                SurfaceError(surface.f, surface.stderr),
+                RHat(r_hat),
+                EffectiveSamples(ess),
+                TwoStates(len(values)),
+                joined,
+            ),
+        )
         diagnostics: dict[str, Any] = {
             "ess": float(ess),
             "r_hat": max(r_hat.values(), default=float("nan")),
@@ -210,7 +223,7 @@ class Production:
             surface.stderr,
             values,
             diagnostics,
-            converged and not missing,
+            converged,
             unmet,
         )
 

@@ -14,7 +14,11 @@ from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walk import WalkRecord, WatchPayload
 from msgen.orchestrator.base import Estimate, LogZ, StateEstimate
-from msgen.orchestrator.convergence.weights import judge_weights
+from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.convergence.sampling import EffectiveSamples
+from msgen.orchestrator.convergence.states import NeverFound, TwoStates
+from msgen.orchestrator.convergence.weights import MissedStates, WeightTail
 from msgen.orchestrator.estimators.importance import BLOCKS, few
 from msgen.orchestrator.estimators.pareto import smoothed, tail_length
 from msgen.orchestrator.estimators.stratified import Populations
@@ -202,16 +206,19 @@ class Weighted:
             for name, value in excess.items()
             if value > np.log(OUTWEIGHED * self.draws)
         ]
-        converged, unmet = judge_weights(
+        converged, unmet = judge(
             problem.criteria,
-            state_errors={n: v.stderr_kT for n, v in values.items()},
-            surface_f=surface.f,
-            surface_err=surface.stderr,
-            ess=ess,
-            pareto_k=float(self.tails.max(initial=k_hat)),
-            collapsed=collapsed,
+            (
+                NeverFound(missing),
+                # errors mean nothing where a state is missing: this is told first
+                MissedStates(collapsed),
+                WeightTail(float(self.tails.max(initial=k_hat))),
+                StateErrors({n: v.stderr_kT for n, v in values.items()}),
+                SurfaceError(surface.f, surface.stderr),
+                EffectiveSamples(ess, "effective draws"),
+                TwoStates(len(values)),
+            ),
         )
-        unmet = (*(f"{n}: never found" for n in missing), *unmet)
         diagnostics: dict[str, Any] = {
             "ess": ess,
             "draws": self.draws,
@@ -230,7 +237,7 @@ class Weighted:
             surface.stderr,
             values,
             diagnostics,
-            converged and not missing,
+            converged,
             unmet,
             LogZ(value, error if np.isfinite(error) else None, method),
         )

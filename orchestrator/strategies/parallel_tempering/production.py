@@ -14,7 +14,11 @@ from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.temper import TemperRecord
 from msgen.orchestrator.base import Estimate, StateEstimate
-from msgen.orchestrator.convergence.judge import judge_ladders
+from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
+from msgen.orchestrator.convergence.states import TwoStates
+from msgen.orchestrator.convergence.temperatures import ExchangeAcceptance, TemperatureTrips
 from msgen.orchestrator.estimators.diagnostics import split_r_hat
 from msgen.orchestrator.estimators.windows.mixing import Mixing
 from msgen.orchestrator.estimators.windows.pooling import Pooled, standard_error
@@ -208,15 +212,17 @@ class LadderProduction:
         ess = float(settled.mixing.effective()[0])
         pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
         gaps = {f"{a}–{b}": value for (a, b), value in pairs}
-        converged, unmet = judge_ladders(
+        converged, unmet = judge(
             problem.criteria,
-            state_errors={n: v.stderr_kT for n, v in values.items()},
-            surface_f=f,
-            surface_err=error,
-            r_hat=r_hat,
-            ess=ess,
-            gaps=gaps,
-            round_trips=self.round_trips,
+            (
+                StateErrors({n: v.stderr_kT for n, v in values.items()}),
+                SurfaceError(f, error),
+                RHat(r_hat),
+                EffectiveSamples(ess),
+                ExchangeAcceptance(gaps),
+                TemperatureTrips(self.round_trips),
+                TwoStates(len(values)),
+            ),
         )
         diagnostics: dict[str, Any] = {
             "ess": ess,

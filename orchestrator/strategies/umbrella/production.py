@@ -13,7 +13,11 @@ from msgen.actors.base import Segment, Tree
 from msgen.actors.cv_space.extended_variable import wrap
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate
-from msgen.orchestrator.convergence.judge import judge_windows
+from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.convergence.sampling import EffectiveSamples
+from msgen.orchestrator.convergence.states import TwoStates
+from msgen.orchestrator.convergence.windows import StuckWindows, WalkerTravel, WindowGaps
 from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.windows.mixing import Mixing
 from msgen.orchestrator.estimators.windows.pooling import Pooled, Record, pool, standard_error
@@ -201,16 +205,19 @@ class WindowProduction:
         overlaps = self.overlaps(problem)
         labels = self.windows.labels
         mixing = settled.mixing.judge(labels, problem.criteria.r_hat or np.inf)
-        converged, unmet = judge_windows(
+        exchanged = self.trips.number if problem.strategy["exchange"] else None
+        converged, unmet = judge(
             problem.criteria,
-            state_errors={n: v.stderr_kT for n, v in values.items()},
-            surface_f=surface,
-            surface_err=stderr_kT,
-            ess=mixing.ess,
-            stuck=mixing.stuck,
-            gaps=gaps(overlaps, labels, problem.criteria.overlap),
-            independent=independent,
-            round_trips=self.trips.number if problem.strategy["exchange"] else None,
+            (
+                # errors mean nothing across a gap, or where walkers are stuck: these are told first
+                WindowGaps(gaps(overlaps, labels, problem.criteria.overlap)),
+                WalkerTravel(independent, exchanged),
+                StuckWindows(mixing.stuck),
+                StateErrors({n: v.stderr_kT for n, v in values.items()}),
+                SurfaceError(surface, stderr_kT),
+                EffectiveSamples(mixing.ess, where=" in every window"),
+                TwoStates(len(values)),
+            ),
         )
         diagnostics: dict[str, Any] = {
             "ess": mixing.ess,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msgen.models.registry import KINDS
+from msgen.models.kinds import KINDS
 
 
 @dataclass(frozen=True)

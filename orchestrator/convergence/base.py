@@ -1,0 +1,55 @@
+"""What a criterion of convergence is, and what the campaign asks of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """What `converge:` asks for; None asks for nothing.
+
+    Attributes
+    ----------
+    state_error : float
+        Largest standard error of any state's free energy, kT.
+    surface_error : float or None
+        Largest RMS standard error of the surface over visited bins lower than `below`, both kT.
+    below : float
+    r_hat : float or None
+        Largest split R̂ of any CV.
+    ess : float or None
+        Least number of effective samples.
+    round_trips : int
+        Least number of round trips between every two states, where replicas are free to move.
+    overlap : float
+        Least overlap of forward and reverse work for every pair used, where they are stratified.
+    """
+
+    state_error: float = 0.1
+    surface_error: float | None = 0.2
+    below: float = 8.0
+    r_hat: float | None = 1.05
+    ess: float | None = 100.0
+    round_trips: int = 10
+    overlap: float = 0.03
+
+
+class Criterion(Protocol):
+    """What is known of one thing that has to hold; a strategy puts together its list of them."""
+
+    def unmet(self, asked: Criteria) -> list[str]:
+        """Every reason against convergence, with its numbers; empty where it holds."""
+        ...
+
+
+def shown(value: float, digits: int = 2) -> str:
+    """A number, or that it is unknown."""
+    return "unknown" if np.isnan(value) else f"{value:.{digits}f}"

@@ -1,0 +1,64 @@
+"""Errors of what is reported: the states' free energies, and the surface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from msgen.orchestrator.convergence.base import Array, Criteria, shown
+
+
+@dataclass(frozen=True)
+class StateErrors:
+    """Standard errors of the states' free energies.
+
+    Attributes
+    ----------
+    errors : Mapping of state name to float or None
+        In kT; None or NaN where unknown. The state that the others are measured against has 0.
+    """
+
+    errors: Mapping[str, float | None]
+
+    def unmet(self, asked: Criteria) -> list[str]:
+        """States whose error is larger than asked."""
+        out = []
+        for name, error in self.errors.items():
+            value = float("nan") if error is None else error
+            if not value <= asked.state_error:
+                kT = " kT" if np.isfinite(value) else ""
+                out.append(f"{name}: error {shown(value)}{kT}, asked {asked.state_error:.2f}")
+        return out
+
+
+@dataclass(frozen=True)
+class SurfaceError:
+    """Standard error of the surface.
+
+    Attributes
+    ----------
+    f, stderr : Array, grid shape
+        Surface and its standard error in kT, NaN where never visited.
+    """
+
+    f: Array
+    stderr: Array
+
+    def unmet(self, asked: Criteria) -> list[str]:
+        """What is wrong with the errors below the height that counts."""
+        if asked.surface_error is None:
+            return []
+        with np.errstate(invalid="ignore"):
+            low = np.isfinite(self.f) & (self.f <= asked.below)
+        if not low.any():
+            return [f"surface: no bin below {asked.below:g} kT visited"]
+        unknown = int(np.count_nonzero(~np.isfinite(self.stderr[low])))
+        if unknown:
+            return [f"surface: error unknown in {unknown} bins below {asked.below:g} kT"]
+        rms = float(np.sqrt(np.mean(self.stderr[low] ** 2)))
+        if rms <= asked.surface_error:
+            return []
+        most = f"asked {asked.surface_error:.2f}"
+        return [f"surface below {asked.below:g} kT: RMS error {rms:.2f} kT, {most}"]
