@@ -1,4 +1,4 @@
-"""Where λ may be proposed: the ranges and shares that travel; the model stays on the worker."""
+"""Where λ or whole configurations may be proposed: what travels; the model stays on the worker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array
+
+WIDE = 2.0
+"""Width of a broad Gaussian, in standard deviations of the data."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,24 @@ class BroadRange:
     periodic: NDArray[np.bool_]
     lower: Array
     upper: Array
+
+
+@dataclass(frozen=True)
+class BroadGaussian:
+    """The broad proposal of whole configurations.
+
+    Attributes
+    ----------
+    mean, std : Array, shape (d,)
+    """
+
+    mean: Array
+    std: Array
+
+    @classmethod
+    def about(cls, data: Array) -> BroadGaussian:
+        """`WIDE` about samples (n, d)."""
+        return cls(data.mean(axis=0), WIDE * data.std(axis=0) + 1e-3)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.context import WorkerContext
+from msgen.actors.orders.configurations import (
+    FREE,
+    LabelledConfigurations,
+    RecallPayload,
+    RecallRecord,
+)
 from msgen.systems.base import Array
 
 AT_ONCE = 4096
@@ -39,20 +45,21 @@ def read_configurations(path: Path, n_dof: int) -> Array:
 
 
 def recall(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
-    """Read what `strategy.training.file` holds, evenly thinned to 'most'.
+    """Read what `strategy.training.file` holds, evenly thinned.
 
-    The carry is as that of free sampling: 'recent', 'recent_xi', 'recent_window' (all −1).
+    Payload and record: `RecallPayload`, `RecallRecord`.
     """
-    p = order.payload
-    x = read_configurations(context.base_dir / str(p["file"]), context.system.n_dof)
-    x = x[np.linspace(0, len(x) - 1, min(len(x), int(p["most"]))).astype(int)]
+    p = order.read(RecallPayload)
+    x = read_configurations(context.base_dir / p.file, context.system.n_dof)
+    x = x[np.linspace(0, len(x) - 1, min(len(x), p.most)).astype(int)]
     parts = [x[i : i + AT_ONCE] for i in range(0, len(x), AT_ONCE)]
+    recent = LabelledConfigurations(
+        np.concatenate([coordinates(context).encode(part) for part in parts]),
+        np.concatenate([context.cvs(part) for part in parts]),
+        np.full(len(x), FREE, dtype=np.int64),
+    )
     return Segment(
         order.key,
-        carry={
-            "recent": np.concatenate([coordinates(context).encode(part) for part in parts]),
-            "recent_xi": np.concatenate([context.cvs(part) for part in parts]),
-            "recent_window": np.full(len(x), -1, dtype=np.int64),
-        },
+        carry=encode(RecallRecord(recent)),
         counts={"configurations": float(len(x))},
     )

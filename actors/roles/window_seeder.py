@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, WorkOrder, stream
+from msgen.actors.base import Segment, WorkOrder, encode, stream
 from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.base import Engine
 from msgen.actors.engines.build import build_engine
-from msgen.actors.roles.sampler import concatenate, tree_of, walkers_of
+from msgen.actors.orders.seed import SeedPayload, SeedRecord
+from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.models.base import GenerativeModel
 from msgen.systems.base import Array, Walkers
 
@@ -20,8 +20,6 @@ POOL = 16
 """Draws of the model for each walker of a window; they are spread evenly over what it offers."""
 TRIES = 5
 """Times a window's seed is drawn again before a neighbour's walker is dragged there."""
-
-Ints = NDArray[np.int64]
 
 
 def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -33,37 +31,26 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     without a model. From the neighbour: in the order of the tour, each window
     starts from where its parent has come to.
 
-    Payload: 'walkers' (what there is to start from), 'window' (n), 'lam' (n, C), 'kappa',
-    'approach' (m, C: where the first of 'walkers' is dragged before the tour begins),
-    'parent' (n: row of the window before it, or −1), 'start' (n: row of 'walkers' where there is
-    no parent), 'ladder' and 'ladders' (which of how many), 'label' (columns of λ that the model
-    knows), 'relax' (chunks) of 'steps', 'minimise', 'step_size'. Model version −1 is none.
-
-    The carry holds 'walkers', 'xi', 'window' and 'from_model' (bool, n).
+    Payload and record: `SeedPayload`, `SeedRecord`.
     """
-    p = order.payload
-    engine = build_engine(context, p.get("step_size"))
+    p = order.read(SeedPayload)
+    engine = build_engine(context, p.step_size)
     engine.begin(rng)
-    g = Conditional(np.asarray(p["kappa"]), context.cvs.periodic)
+    g = Conditional(p.kappa, context.cvs.periodic)
     engine.set_local_restraint(g)
-    lam = np.asarray(p["lam"])
-    counts: dict[str, float] = {"windows": float(len(lam))}
+    counts: dict[str, float] = {"windows": float(len(p.lam))}
     placed: dict[int, Walkers] = {}
     if order.model_version >= 0:
-        _by_model(context, order, engine, g, placed, counts)
-    by_model = np.array([k in placed for k in range(len(lam))])
-    _from_neighbours(context, order, engine, placed)
+        placed, told = _by_model(context, order, p, engine, g)
+        counts.update(told)
+    by_model = np.array([k in placed for k in range(len(p.lam))])
+    placed = _from_neighbours(context, p, engine, placed)
     counts["from_neighbour"] = float((~by_model).sum())
-    walkers = concatenate([placed[k] for k in range(len(lam))])
+    walkers = concatenate([placed[k] for k in range(len(p.lam))])
     xi = context.cvs(walkers.positions)
     return Segment(
         order.key,
-        carry={
-            "walkers": tree_of(walkers, context, order),
-            "xi": xi,
-            "window": np.asarray(p["window"], dtype=np.int64),
-            "from_model": by_model,
-        },
+        carry=encode(SeedRecord(rows_of(walkers, context, order), xi, p.window, by_model)),
         counts={**counts, "nonfinite": float(engine.tally.nonfinite)},
         evaluations=engine.tally.evaluations,
         model_version=order.model_version,
@@ -71,35 +58,31 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
 
 
 def _by_model(
-    context: WorkerContext,
-    order: WorkOrder,
-    engine: Engine,
-    g: Conditional,
-    placed: dict[int, Walkers],
-    counts: dict[str, float],
-) -> None:
-    p, model = order.payload, context.models[order.model_version]
-    lam, turn = np.asarray(p["lam"]), coordinates(context)
-    label = lam[:, np.asarray(p["label"], dtype=np.int64)]
+    context: WorkerContext, order: WorkOrder, p: SeedPayload, engine: Engine, g: Conditional
+) -> tuple[dict[int, Walkers], dict[str, float]]:
+    """Walkers by row of their window, where the model has one that holds; and what was counted."""
+    model, turn = context.models[order.model_version], coordinates(context)
     judge = Judge.of(context, g)
+    placed: dict[int, Walkers] = {}
+    counts: dict[str, float] = {}
     for attempt in range(TRIES):
-        open_ = np.array([k for k in range(len(lam)) if k not in placed], dtype=np.int64)
+        open_ = np.array([k for k in range(len(p.lam)) if k not in placed], dtype=np.int64)
         if not len(open_):
-            return
+            break
         # the same draws for every ladder of the window, each takes a stratum of its own
         key = (order.round, f"pool{attempt}", 0)
         draws = stream(int(context.setup["seed"]), key)
-        y = stratified(model, label[open_], int(p["ladder"]), int(p["ladders"]), draws)
+        y = stratified(model, p.lam[open_][:, p.label], p.ladder, p.ladders, draws)
         seeds: Seeds = settle(
             context,
             engine,
             turn.decode(y, draws),
-            lam[open_],
+            p.lam[open_],
             g,
             judge,
-            minimise=int(p["minimise"]),
-            relax=int(p["relax"]),
-            steps=int(p["steps"]),
+            minimise=p.minimise,
+            relax=p.relax,
+            steps=p.steps,
         )
         counts["seeds_drawn"] = counts.get("seeds_drawn", 0.0) + len(open_)
         for reason in seeds.reasons:
@@ -108,6 +91,7 @@ def _by_model(
         for row, k in enumerate(open_.tolist()):
             if not seeds.reasons[row]:
                 placed[k] = seeds.walkers.take([row])
+    return placed, counts
 
 
 def stratified(
@@ -136,28 +120,23 @@ def stratified(
 
 
 def _from_neighbours(
-    context: WorkerContext,
-    order: WorkOrder,
-    engine: Engine,
-    placed: dict[int, Walkers],
-) -> None:
-    """Drag walkers to the windows that have none, parents first."""
-    p = order.payload
-    lam, parent = np.asarray(p["lam"]), np.asarray(p["parent"], dtype=np.int64)
-    if len(placed) == len(lam):
-        return
-    given = walkers_of(p["walkers"], context)
-    relax, steps = int(p["relax"]), int(p["steps"])
-    for lam_k in np.asarray(p["approach"]):
-        first = _dragged(engine, given.take([0]), lam_k[None], relax, steps)
+    context: WorkerContext, p: SeedPayload, engine: Engine, placed: dict[int, Walkers]
+) -> dict[int, Walkers]:
+    """With walkers dragged to the windows that have none, parents first."""
+    if len(placed) == len(p.lam):
+        return placed
+    out = dict(placed)
+    given = walkers_of(p.walkers, context)
+    for lam in p.approach:
+        first = _dragged(engine, given.take([0]), lam[None], p.relax, p.steps)
         given = concatenate([first, given.take(np.arange(1, len(given)))])
-    start = np.asarray(p["start"], dtype=np.int64)
-    for k in range(len(lam)):
-        if k in placed:
+    for k in range(len(p.lam)):
+        if k in out:
             continue
-        before = int(parent[k])
-        source = given.take([start[k]]) if before < 0 else placed[before]
-        placed[k] = _dragged(engine, source, lam[k : k + 1], relax, steps)
+        before = int(p.parent[k])
+        source = given.take([p.start[k]]) if before < 0 else out[before]
+        out[k] = _dragged(engine, source, p.lam[k : k + 1], p.relax, p.steps)
+    return out
 
 
 def _dragged(engine: Engine, source: Walkers, lam: Array, chunks: int, steps: int) -> Walkers:

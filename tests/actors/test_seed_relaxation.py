@@ -174,11 +174,11 @@ def test_a_molecules_windows_are_seeded_by_a_model_or_from_neighbours_one_line_a
     counts = {}
     for seeds in ("model", "neighbour"):
         drive = shipped("psi", f"strategy.seeds={seeds}", quick)
-        while drive.state["stage"] != "sample":
+        while drive.state.stage != "sample":
             drive.step()
-        counts[seeds] = dict(drive.state["seeding"])
-        centres = np.tile(drive.state["windows"]["centres"][:, 0], 2)
-        off = np.abs(np.angle(np.exp(1j * (drive.state["xi"][:, 0] - centres))))
+        counts[seeds] = dict(drive.state.seeding)
+        centres = np.tile(drive.state.windows.centres[:, 0], 2)
+        off = np.abs(np.angle(np.exp(1j * (drive.state.xi[:, 0] - centres))))
         assert off.max() < np.deg2rad(5 * 10)
     assert counts["neighbour"]["from_neighbour"] == counts["neighbour"]["windows"] == 36
     assert counts["model"]["seeds_drawn"] >= 36

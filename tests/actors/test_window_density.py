@@ -16,6 +16,9 @@ from msgen.actors.engines.batched import RestraintTarget
 from msgen.actors.kernels import independence
 from msgen.actors.kernels.base import BoltzmannTarget, SumTarget
 from msgen.actors.kernels.independence import Independence
+from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.umbrella import UmbrellaPayload, UmbrellaRecord, WindowMoves
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles import umbrella
 from msgen.actors.roles.umbrella import sample_windows
 from msgen.models import Broad
@@ -176,33 +179,29 @@ def test_twin_density_at_another_label() -> None:
     assert abs(bad - exact) > 2 * SIGMAS * bad_error
 
 
-def order(centres: Array, ladders: int, *, exchange: bool, **more: object) -> WorkOrder:
+def order(
+    centres: Array, ladders: int, *, exchange: bool, moves: WindowMoves | None = None
+) -> WorkOrder:
     """A round of `ladders` walkers in each window, all in one order."""
     n, k = ladders * len(centres), len(centres)
     slots = np.arange(n)
     pairs = [(lad * k + i, lad * k + i + 1, i % 2) for lad in range(ladders) for i in range(k - 1)]
     lam = np.tile(centres[:, None], (ladders, 1))
-    payload: Tree = {
-        "walkers": {"positions": np.stack([lam[:, 0], np.full(n, -1.0)], axis=1)},
-        "replicas": slots,
-        "window": slots % k,
-        "who": slots,
-        "lam": lam,
-        "kappa": KAPPA,
-        "on": True,
-        "chunks": np.full(n, 2),
-        "steps": 5,
-        "blocks": 400,
-        "pairs": np.array(pairs if exchange else [], dtype=np.int64).reshape(-1, 3),
-        "global_steps": 0,
-        "label": np.array([0]),
-        "epsilon": 0.1,
-        "broad": {},
-        "recent": 0,
-        "step_size": None,
-        **more,
-    }
-    return WorkOrder(0, "umbrella", 0, payload)
+    payload = UmbrellaPayload(
+        walkers=WalkerRows(np.stack([lam[:, 0], np.full(n, -1.0)], axis=1)),
+        slots=slots,
+        window=slots % k,
+        who=slots,
+        lam=lam,
+        kappa=KAPPA,
+        restrained=True,
+        chunks=np.full(n, 2),
+        steps=5,
+        blocks=400,
+        pairs=np.array(pairs if exchange else [], dtype=np.int64).reshape(-1, 3),
+        moves=moves,
+    )
+    return WorkOrder.of(0, payload)
 
 
 CENTRES = np.array([3.5, 4.25, 5.0, 5.75, 6.5])
@@ -251,20 +250,23 @@ def test_a_swap_swaps_who_stands_where() -> None:
     done = sample_windows(
         WorkerContext(low), order(CENTRES, 3, exchange=True), np.random.default_rng(1)
     )
-    who = done.carry["who"].reshape(3, 5)
+    record = done.read(UmbrellaRecord)
+    who = record.who.reshape(3, 5)
     # a walker never leaves its ladder, and none is lost
     assert (np.sort(who, axis=1) == np.arange(15).reshape(3, 5)).all()
     assert (who != np.arange(15).reshape(3, 5)).any()
-    np.testing.assert_array_equal(done.carry["xi"][:, 0], done.carry["walkers"]["positions"][:, 0])
-    assert done.carry["exchanges"][:, 0].sum() == done.counts["exchange_proposed"]
+    assert record.walkers.positions is not None
+    np.testing.assert_array_equal(record.xi[:, 0], record.walkers.positions[:, 0])
+    assert record.exchanges[:, 0].sum() == done.counts["exchange_proposed"]
 
 
 def test_global_moves_and_exchange_in_one_order() -> None:
     """The role itself, with both kinds of moves on, holds the hidden well's weight."""
     context = WorkerContext({**SETUP, "system": {**SETUP["system"], "slow_mass": 1.0}})
     context.models._built[0] = Crude()
-    broad = {"mean": np.array([5.0, 0.0]), "std": np.array([3.0, 1.5])}
-    one = order(CENTRES, 24, exchange=True, global_steps=2, broad=broad)
+    broad = BroadGaussian(mean=np.array([5.0, 0.0]), std=np.array([3.0, 1.5]))
+    moves = WindowMoves(global_steps=2, label=np.array([0]), broad=broad, epsilon=0.1)
+    one = order(CENTRES, 24, exchange=True, moves=moves)
     done = sample_windows(context, replace(one, model_version=0), np.random.default_rng(4))
     assert done.counts["global_accepted"] > 0.1 * done.counts["global_proposed"]
     k = len(CENTRES)

@@ -50,10 +50,10 @@ def exact(drive: Drive) -> float:
 
 def found_in(drive: Drive, steps: Sequence[Step]) -> float:
     """F(rest) − F(near) from these rounds of production alone, by plain WHAM, as by hand."""
-    made = WindowProduction.from_tree(drive.state["produced"])
-    part = WindowProduction.start(drive.problem, made.windows, made.ladders, drive.state["watched"])
+    made = drive.state.produced
+    part = WindowProduction.start(drive.problem, made.windows, made.ladders, drive.state.watched)
     for step in steps:
-        part.absorb(drive.problem, step.absorbed)
+        part = part.with_round(drive.problem, step.absorbed)
     each = np.ones(len(made.windows))
     pooled = pool(part.record, drive.problem.grid, made.windows.energies, each)
     near = float(pooled.p[pooled.points[:, 0] < 4.0].sum())
@@ -62,7 +62,7 @@ def found_in(drive: Drive, steps: Sequence[Step]) -> float:
 
 def test_halves_agree_in_what_is_wrong_and_nothing_is_called_converged() -> None:
     drive = Drive.of(CONFIG, *STUCK).produce(ROUNDS)
-    made = [s for s in drive.steps if s.before["phase"] == "produce"]
+    made = [s for s in drive.steps if s.before.phase == "produce"]
     halves = [found_in(drive, made[: ROUNDS // 2]), found_in(drive, made[ROUNDS // 2 :])]
     # what a check of halves, or of drift, would pass
     assert abs(halves[1] - halves[0]) < 0.3

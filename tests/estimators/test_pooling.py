@@ -9,11 +9,13 @@ from scipy.signal import lfilter
 from scipy.special import erfc
 from scipy.stats import norm
 
+from msgen.actors.base import decode, encode
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.windows.cells import solve_cells
 from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.windows.mbar import solve_mbar
-from msgen.orchestrator.estimators.windows.pooling import Pooled, Record, pool, standard_error
+from msgen.orchestrator.estimators.windows.pooling import Pooled, pool, standard_error
+from msgen.orchestrator.estimators.windows.window_cells import WindowCells
 
 Array = np.ndarray
 GRID = Grid.regular(((-2.0, 2.0),), (40,), (False,))
@@ -49,13 +51,15 @@ def draws(rng: np.random.Generator, n: int, memory: float, k: int) -> Array:
 
 def filled(
     rng: np.random.Generator, units: int, n: int, memory: float, without: int = -1
-) -> Record:
+) -> WindowCells:
     """A record of `units` independent chains of n in every window, one of them left out."""
-    record = Record.empty(1)
+    record = WindowCells.empty(1)
     for u in range(units):
         x = np.concatenate([draws(rng, n, memory, k) for k in range(K)])
         if u != without:
-            record.add(GRID, x[:, None], np.repeat(np.arange(K), n), np.full(len(x), u))
+            record = record.with_samples(
+                GRID, x[:, None], np.repeat(np.arange(K), n), np.full(len(x), u)
+            )
     return record
 
 
@@ -72,9 +76,9 @@ def difference(pooled: Pooled) -> tuple[float, float]:
 def test_the_grid_says_what_the_samples_say() -> None:
     rng = np.random.default_rng(1)
     x = [draws(rng, 800, 0.0, k) for k in range(K)]
-    record = Record.empty(1)
+    record = WindowCells.empty(1)
     for k in range(K):
-        record.add(GRID, x[k][:, None], np.full(800, k), np.arange(800) // 100)
+        record = record.with_samples(GRID, x[k][:, None], np.full(800, k), np.arange(800) // 100)
     pooled = pool(record, GRID, energies, np.ones(K))
     mbar = solve_mbar(energies(np.concatenate(x)[:, None]), np.full(K, 800))
     # the bias is taken at the mean of a cell: of second order in its width of 0.0125
@@ -97,8 +101,10 @@ def test_a_surface_of_hundreds_of_kT() -> None:
     def restraint(xi: Array) -> Array:
         return 0.5 * kappa * (xi[None, :, 0] - centres[:, None]) ** 2
 
-    record = Record.empty(1)
-    record.add(grid, x.reshape(-1, 1), np.repeat(np.arange(30), n), np.tile(np.arange(n) // 20, 30))
+    record = WindowCells.empty(1)
+    record = record.with_samples(
+        grid, x.reshape(-1, 1), np.repeat(np.arange(30), n), np.tile(np.arange(n) // 20, 30)
+    )
     pooled = pool(record, grid, restraint, np.ones(30))
     exact = 4.0 * kappa / (8.0 + kappa) * centres**2
     assert exact[-1] > 200
@@ -159,12 +165,12 @@ def standardised(memory: float, each_its_own_unit: bool, repeats: int = 200) -> 
     return np.array(out)
 
 
-def independent(rng: np.random.Generator, memory: float) -> Record:
+def independent(rng: np.random.Generator, memory: float) -> WindowCells:
     """The same chains, every sample taken for an independent one."""
-    record = Record.empty(1)
+    record = WindowCells.empty(1)
     for u in range(12):
         x = np.concatenate([draws(rng, 40, memory, k) for k in range(K)])
-        record.add(
+        record = record.with_samples(
             GRID, x[:, None], np.repeat(np.arange(K), 40), np.tile(np.arange(40), K) + 40 * u
         )
     return record
@@ -187,20 +193,20 @@ def test_twin_correlation_left_out() -> None:
 def test_units_that_become_one_are_added() -> None:
     record = filled(np.random.default_rng(4), 4, 30, 0.0)
     total = record.counts.sum()
-    record.merge_units(np.array([0, 1, 0, 1]))
+    record = record.with_units(np.array([0, 1, 0, 1]))
     assert set(record.rows[0]) == {0, 1}
     assert record.counts.sum() == total == 4 * 30 * K
-    again = Record.from_tree(record.tree())
-    again.add(GRID, np.array([[0.1], [3.7]]), np.array([3, 4]), np.array([2, 2]))
+    again = decode(WindowCells, encode(record))
+    again = again.with_samples(GRID, np.array([[0.1], [3.7]]), np.array([3, 4]), np.array([2, 2]))
     assert again.counts.sum() == total + 2
-    assert len(np.unique(again.cells, axis=0)) == len(again.cells)
+    assert len(np.unique(again.seen.cells, axis=0)) == len(again.seen)
 
 
 def test_what_is_outside_the_surface_still_counts_for_the_windows() -> None:
-    record = Record.empty(1)
+    record = WindowCells.empty(1)
     rng = np.random.default_rng(5)
     xi = np.concatenate([rng.normal(1.9, 0.2, 500), rng.normal(2.3, 0.2, 500)])[:, None]
-    record.add(GRID, xi, np.repeat([0, 1], 500), np.tile(np.arange(5), 200))
+    record = record.with_samples(GRID, xi, np.repeat([0, 1], 500), np.tile(np.arange(5), 200))
     assert record.counts.sum() == 1000
     pooled = pool(record, GRID, lambda x: 12.5 * (x[None, :, 0] - [[1.9], [2.3]]) ** 2, np.ones(2))
     assert abs(pooled.f[1]) < 0.3
@@ -208,13 +214,13 @@ def test_what_is_outside_the_surface_still_counts_for_the_windows() -> None:
 
 
 def test_a_window_without_samples_has_no_free_energy() -> None:
-    record = Record.empty(1)
-    record.add(GRID, np.zeros((10, 1)), np.zeros(10, dtype=int), np.arange(10))
+    record = WindowCells.empty(1)
+    record = record.with_samples(GRID, np.zeros((10, 1)), np.zeros(10, dtype=int), np.arange(10))
     pooled = pool(record, GRID, energies, np.ones(K))
     assert pooled.f[0] == 0.0
     assert np.isnan(pooled.f[1:]).all()
     with pytest.raises(ValueError, match="no samples"):
-        pool(Record.empty(1), GRID, energies, np.ones(K))
+        pool(WindowCells.empty(1), GRID, energies, np.ones(K))
 
 
 def test_two_dimensions_and_a_ring() -> None:
@@ -222,12 +228,12 @@ def test_two_dimensions_and_a_ring() -> None:
     grid = Grid.regular(((-np.pi, np.pi), (-3.0, 3.0)), (12, 6), (True, False))
     centres = np.linspace(-np.pi, np.pi, 13)[:-1]
     phi = np.linspace(-np.pi, np.pi, 2001)[:-1]
-    record, rng = Record.empty(2), np.random.default_rng(6)
+    record, rng = WindowCells.empty(2), np.random.default_rng(6)
     for k, c in enumerate(centres):
         p = np.exp(-np.cos(phi) + 6.0 * np.cos(phi - c))
         x = rng.choice(phi, 4000, p=p / p.sum())
         xi = np.stack([x, rng.standard_normal(4000)], axis=1)
-        record.add(grid, xi, np.full(4000, k), np.arange(4000) // 500)
+        record = record.with_samples(grid, xi, np.full(4000, k), np.arange(4000) // 500)
 
     def restraint(xi: Array) -> Array:
         return 6.0 * (1 - np.cos(xi[None, :, 0] - centres[:, None]))
@@ -264,12 +270,12 @@ def test_a_gap_is_named() -> None:
 def test_units_left_out_leave_what_the_others_counted() -> None:
     rng = np.random.default_rng(9)
     x = [rng.normal(CENTRES[k % K], 0.15, 40) for k in range(6 * K)]
-    whole, late = Record.empty(1), Record.empty(1)
+    whole, late = WindowCells.empty(1), WindowCells.empty(1)
     for i, values in enumerate(x):
         unit, window = np.full(40, i // K), np.full(40, i % K)
-        whole.add(GRID, values[:, None], window, unit)
+        whole = whole.with_samples(GRID, values[:, None], window, unit)
         if i // K >= 2:
-            late.add(GRID, values[:, None], window, unit)
+            late = late.with_samples(GRID, values[:, None], window, unit)
     found = pool(whole.since(2), GRID, energies, np.ones(K))
     expected = pool(late, GRID, energies, np.ones(K))
     assert whole.since(2).counts.sum() == late.counts.sum() == 4 * K * 40

@@ -10,10 +10,10 @@ import pytest
 from driving import Drive, same
 from exact_populations import exact_state_probability, exact_surface
 
+from msgen.actors.base import encode
 from msgen.actors.configurations.seed_relaxation import Seeds
 from msgen.actors.roles import window_seeder as seeder
 from msgen.orchestrator.cli import main
-from msgen.orchestrator.strategies.umbrella.production import WindowProduction
 from msgen.orchestrator.strategies.umbrella.strategy import SETTLE
 
 SMALL = (
@@ -62,7 +62,7 @@ def test_a_gap_is_named_and_nothing_is_called_converged() -> None:
     assert not found.converged
     assert found.unmet[0].startswith("windows x = ")
     assert "overlap 0.0" in found.unmet[0]
-    assert len(drive.state["windows"]["centres"]) == 5
+    assert len(drive.state.windows.centres) == 5
 
 
 def test_auto_puts_windows_into_the_gaps() -> None:
@@ -70,25 +70,25 @@ def test_auto_puts_windows_into_the_gaps() -> None:
     drive = Drive.of(
         "double_well", *SMALL, "strategy.windows=auto", "strategy.width={x: 0.06}"
     ).produce(2)
-    assert len(drive.state["windows"]["centres"]) > 20
+    assert len(drive.state.windows.centres) > 20
     found = drive.strategy.estimate(drive.state)
     assert not any("overlap" in u for u in found.unmet)
     grown = [s for s in drive.steps if s.plan.orders[0].kind == "seed"]
     assert len(grown) >= 2
     # those that were there keep their walkers
     later = grown[1]
-    assert len(later.plan.orders[0].payload["window"]) < len(later.after["windows"]["centres"])
+    assert len(later.plan.orders[0].payload["window"]) < len(later.after.windows.centres)
 
 
 def test_a_model_seeds_moves_and_is_frozen() -> None:
     drive = Drive.of("double_well", *MODEL).produce(2)
-    seeding = drive.state["seeding"]
+    seeding = drive.state.seeding
     assert seeding["seeds_drawn"] >= seeding["windows"]
     assert seeding["windows"] == 2 * 4 * 8
-    assert drive.state["turns"] == 1
-    made = [s for s in drive.steps if s.before["phase"] == "produce"]
+    assert drive.state.turns == 1
+    made = [s for s in drive.steps if s.before.phase == "produce"]
     versions = {o.model_version for s in made for o in s.plan.orders}
-    assert versions == {int(drive.state["version"])}
+    assert versions == {drive.state.version}
     assert not any(s.plan.fits for s in made)
     assert sum(x.counts["global_proposed"] for s in made for x in s.segments) > 0
     # nothing counts before the walkers have settled
@@ -96,7 +96,7 @@ def test_a_model_seeds_moves_and_is_frozen() -> None:
         s for s in drive.steps if s.plan.phase == "adapt" and s.plan.orders[0].kind != "seed"
     ]
     assert len(settled) >= SETTLE
-    assert WindowProduction.from_tree(drive.state["produced"]).rounds == 2
+    assert drive.state.produced.rounds == 2
 
 
 def test_windows_whose_seeds_break_take_their_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_windows_whose_seeds_break_take_their_neighbours(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(seeder, "settle", broken)
     drive = Drive.of("double_well", *MODEL, "strategy.turns=0").produce(1)
-    seeding = drive.state["seeding"]
+    seeding = drive.state.seeding
     assert seeding["from_neighbour"] == 4 * 3
     assert seeding["refused_energy"] >= 4 * 3 * seeder.TRIES
     found = drive.strategy.estimate(drive.state)
@@ -120,9 +120,9 @@ def test_windows_whose_seeds_break_take_their_neighbours(monkeypatch: pytest.Mon
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not() -> None:
     one, two = (Drive.of("double_well", *MODEL).produce(1) for _ in range(2))
-    assert same(one.state, two.state)
+    assert same(encode(one.state), encode(two.state))
     other = Drive.of("double_well", *MODEL, "seed=2").produce(1)
-    assert not same(one.state["xi"], other.state["xi"])
+    assert not same(one.state.xi, other.state.xi)
 
 
 def test_walkers_that_never_exchange_and_have_one_origin_prove_nothing() -> None:
@@ -134,7 +134,7 @@ def test_walkers_that_never_exchange_and_have_one_origin_prove_nothing() -> None
 
 def test_effort_goes_where_the_error_comes_from() -> None:
     drive = Drive.of("double_well", *SMALL).produce(4)
-    production = WindowProduction.from_tree(drive.state["produced"])
+    production = drive.state.produced
     shares = production.shares(drive.problem)
     assert shares.shape == (12,)
     assert shares.min() >= 1.0

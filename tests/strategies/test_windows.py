@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from msgen.actors.base import decode, encode
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.strategies.umbrella.windows import Windows, colours, pieces, place, tour
 
@@ -101,6 +102,6 @@ def test_pieces_hold_all_windows_and_all_neighbours_meet(asked: dict[str, int]) 
 
 def test_survives_a_checkpoint() -> None:
     windows = place("auto", "auto", ("phi", "z"), TWO)
-    again = Windows.from_tree(windows.tree())
+    again = decode(Windows, encode(windows))
     np.testing.assert_array_equal(again.centres, windows.centres)
     assert again.names == windows.names

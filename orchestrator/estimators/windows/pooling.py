@@ -9,134 +9,22 @@ cells of a fine grid with multiplicities, which are WHAM's (Kumar et al., J. Com
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import logsumexp
 
-from msgen.actors.base import Tree
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.windows.cells import solve_cells
+from msgen.orchestrator.estimators.windows.window_cells import WindowCells
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Energies = Callable[[Array], Array]
 """Restraint energy of every window in kT: ξ, shape (M, C) → (K, M)."""
-
-SUBDIVISION = {1: 8, 2: 3}
-"""Cells in a bin of the surface along each CV, by the number of CVs; 2 for more."""
-
-
-@dataclass
-class Record:
-    """How often the walkers of each window and unit were found in each cell; additive.
-
-    A unit is what counts as independent: a ladder of walkers during a stretch of time.
-
-    Attributes
-    ----------
-    cells : int array, shape (M, C)
-        Cells ever visited, by their index along each CV; unbounded along CVs that are not periodic.
-    inside : Array, shape (M, C)
-        Σ of (ξ − lower corner) over the samples of a cell.
-    rows : int array, shape (3, n)
-        Unit, window and cell of each entry.
-    counts : Array, shape (n,)
-    """
-
-    cells: Ints
-    inside: Array
-    rows: Ints
-    counts: Array
-    _index: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def empty(cls, dim: int) -> Record:
-        """Nothing yet, over `dim` CVs."""
-        none = np.zeros((3, 0), dtype=np.int64)
-        return cls(np.zeros((0, dim), dtype=np.int64), np.zeros((0, dim)), none, np.zeros(0))
-
-    def add(self, grid: Grid, xi: Array, window: Ints, unit: Ints) -> None:
-        """Count samples ξ (n, C) of windows (n,) and units (n,)."""
-        if not self._index:
-            self._index = {tuple(cell): m for m, cell in enumerate(self.cells.tolist())}
-        width, low = cell_width(grid), np.array([e[0] for e in grid.edges])
-        place = np.floor((grid.wrap(xi) - low) / width).astype(np.int64)
-        # one number a cell: rows are compared far more slowly
-        least = place.min(axis=0, initial=0)
-        span = tuple((place.max(axis=0, initial=0) - least + 1).tolist())
-        code, where = np.unique(np.ravel_multi_index((place - least).T, span), return_inverse=True)
-        unique = np.stack(np.unravel_index(code, span), axis=1) + least
-        number = np.array(
-            [self._index.setdefault(tuple(c), len(self._index)) for c in unique.tolist()],
-            dtype=np.int64,
-        )
-        fresh = unique[number >= len(self.cells)]
-        # new cells are numbered in the order in which they stand in `unique`
-        self.cells = np.concatenate([self.cells, fresh])
-        self.inside = np.concatenate([self.inside, np.zeros(fresh.shape)])
-        offset = grid.wrap(xi) - low - place * width
-        for c in range(len(width)):
-            self.inside[:, c] += np.bincount(number[where], offset[:, c], minlength=len(self.cells))
-        entries = np.concatenate([self.rows, np.stack([unit, window, number[where]])], axis=1)
-        self._sum(entries, np.concatenate([self.counts, np.ones(len(xi))]))
-
-    def merge_units(self, new: Ints) -> None:
-        """Unit u becomes `new`[u]; those that become one are added."""
-        rows = self.rows.copy()
-        rows[0] = new[rows[0]]
-        self._sum(rows, self.counts)
-
-    def _sum(self, rows: Ints, counts: Array) -> None:
-        m, k = len(self.cells), int(rows[1].max(initial=-1)) + 1
-        code = (rows[0] * k + rows[1]) * m + rows[2]
-        unique, where = np.unique(code, return_inverse=True)
-        total = np.bincount(where.reshape(-1), counts, minlength=len(unique))
-        self.counts = total.astype(np.float64)
-        self.rows = np.stack([unique // (m * k), unique // m % k, unique % m]).astype(np.int64)
-
-    def since(self, unit: int) -> Record:
-        """What units from `unit` on have counted; cells that they never visited are not there."""
-        keep = self.rows[0] >= unit
-        rows, counts = self.rows[:, keep], self.counts[keep]
-        before = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
-        after = np.bincount(rows[2], counts, minlength=len(self.cells))
-        there = np.flatnonzero(after)
-        number = np.full(len(self.cells), -1)
-        number[there] = np.arange(len(there))
-        share = (after[there] / before[there])[:, None]
-        moved = np.stack([rows[0], rows[1], number[rows[2]]])
-        return Record(self.cells[there], self.inside[there] * share, moved, counts)
-
-    def points(self, grid: Grid) -> Array:
-        """Mean ξ of every cell, shape (M, C)."""
-        total = np.bincount(self.rows[2], self.counts, minlength=len(self.cells))
-        low = np.array([e[0] for e in grid.edges])
-        return np.asarray(low + self.cells * cell_width(grid) + self.inside / total[:, None])
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {
-            "cells": self.cells,
-            "inside": self.inside,
-            "rows": self.rows,
-            "counts": self.counts,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Record:
-        """Inverse of `tree`."""
-        cells, inside = np.array(tree["cells"]), np.array(tree["inside"])
-        return cls(cells, inside, np.array(tree["rows"]), np.array(tree["counts"]))
-
-
-def cell_width(grid: Grid) -> Array:
-    """Width of a cell along each CV, shape (C,)."""
-    parts = SUBDIVISION.get(len(grid.edges), 2)
-    return np.array([(e[-1] - e[0]) / (len(e) - 1) / parts for e in grid.edges])
 
 
 @dataclass(frozen=True)
@@ -235,14 +123,14 @@ def standard_error(influence: Array) -> Array:
     return out
 
 
-def pool(record: Record, grid: Grid, energies: Energies, inefficiency: Array) -> Pooled:
+def pool(record: WindowCells, grid: Grid, energies: Energies, inefficiency: Array) -> Pooled:
     """Solve MBAR over the cells.
 
     Parameters
     ----------
-    record : Record
+    record : WindowCells
     grid : Grid
-        Of the surface, as in `Record.add`.
+        Of the surface, as in `WindowCells.with_samples`.
     energies : callable
     inefficiency : Array, shape (K,)
         Statistical inefficiency g of each window: N/g samples are independent, and so many count.

@@ -8,11 +8,14 @@ Chodera et al., J. Chem. Theory Comput. 3, 26, 2007), so that a cell needs to kn
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.codec import FLAT
 from msgen.orchestrator.estimators.windows.pooling import Pooled, pool_cells
+from msgen.orchestrator.estimators.windows.sparse_counts import SparseCounts
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,58 +30,40 @@ class HeatedCells:
 
     Attributes
     ----------
-    cells : int array, shape (M, 3)
-        Bin (−1 outside the grid), state and energy cell of everything ever visited.
+    seen : SparseCounts
+        By unit and temperature. A cell is a bin (−1 outside the grid), a state and an energy cell.
     sums : Array, shape (M, 2)
         Samples of a cell, those left out since included, and Σ U/kT over them.
-    rows : int array, shape (3, n)
-        Unit, temperature and cell of each entry.
-    counts : Array, shape (n,)
     """
 
-    cells: Ints
+    seen: Annotated[SparseCounts, FLAT]
     sums: Array
-    rows: Ints
-    counts: Array
 
     @classmethod
     def empty(cls) -> HeatedCells:
         """Nothing yet."""
-        none = np.zeros((3, 0), dtype=np.int64)
-        return cls(np.zeros((0, 3), dtype=np.int64), np.zeros((0, 2)), none, np.zeros(0))
+        return cls(SparseCounts.empty(3), np.zeros((0, 2)))
 
     def with_samples(
         self, bins: Ints, states: Ints, energy: Array, unit: Ints, temperature: Ints
     ) -> HeatedCells:
         """And samples more; all shape (n,), energies in kT."""
-        where = np.stack([bins, states, np.floor(energy / ENERGY_CELL).astype(np.int64)], axis=1)
-        both = np.concatenate([self.cells, where])
-        least = both.min(axis=0, initial=0)
-        span = tuple((both.max(axis=0, initial=0) - least + 1).tolist())
-        code = np.ravel_multi_index((both - least).T, span)
-        unique, index = np.unique(code, return_inverse=True)
-        index = index.reshape(-1)
-        old, new = index[: len(self.cells)], index[len(self.cells) :]
-        sums = np.zeros((len(unique), 2))
-        sums[old] = self.sums
-        sums[:, 0] += np.bincount(new, minlength=len(unique))
-        sums[:, 1] += np.bincount(new, energy, minlength=len(unique))
-        cells = np.stack(np.unravel_index(unique, span), axis=1) + least
-        rows = np.stack([self.rows[0], self.rows[1], old[self.rows[2]]])
-        rows = np.concatenate([rows, np.stack([unit, temperature, new])], axis=1)
-        counts = np.concatenate([self.counts, np.ones(len(energy))])
-        return HeatedCells(cells, sums, *_merged(rows, counts, len(cells)))
+        place = np.stack([bins, states, np.floor(energy / ENERGY_CELL).astype(np.int64)], axis=1)
+        seen, cell = self.seen.with_samples(place, temperature, unit)
+        sums = np.zeros((len(seen), 2))
+        sums[: len(self.sums)] = self.sums
+        sums[:, 0] += np.bincount(cell, minlength=len(seen))
+        sums[:, 1] += np.bincount(cell, energy, minlength=len(seen))
+        seen, order = seen.in_order()
+        return HeatedCells(seen, sums[order])
 
     def with_units(self, new: Ints) -> HeatedCells:
         """Unit u becomes `new`[u]; those that become one are added."""
-        rows = self.rows.copy()
-        rows[0] = new[rows[0]]
-        return HeatedCells(self.cells, self.sums, *_merged(rows, self.counts, len(self.cells)))
+        return replace(self, seen=self.seen.with_units(new))
 
     def since(self, unit: int) -> HeatedCells:
         """What units from `unit` on have counted."""
-        keep = self.rows[0] >= unit
-        return replace(self, rows=self.rows[:, keep], counts=self.counts[keep])
+        return replace(self, seen=self.seen.since(unit))
 
     def pooled(self, tau: Array, units: int) -> tuple[Pooled, Ints]:
         """All temperatures joined, and the cells (M′, 3) that have samples.
@@ -90,18 +75,8 @@ class HeatedCells:
         units : int
             Units equal modulo this count as one: stretches of time of one ladder.
         """
-        there = np.flatnonzero(np.bincount(self.rows[2], self.counts, minlength=len(self.cells)))
-        number = np.full(len(self.cells), -1)
-        number[there] = np.arange(len(there))
-        rows = np.stack([self.rows[0] % units, self.rows[1], number[self.rows[2]]])
+        seen, there = self.seen.visited()
+        rows = np.stack([seen.rows[0] % units, seen.rows[1], seen.rows[2]])
         energy = self.sums[there, 1] / self.sums[there, 0]
         u = (1.0 / tau - 1.0)[:, None] * energy[None, :]
-        return pool_cells(energy[:, None], u, rows, self.counts), self.cells[there]
-
-
-def _merged(rows: Ints, counts: Array, cells: int) -> tuple[Ints, Array]:
-    """Entries of one unit, temperature and cell as one."""
-    m, k = cells, int(rows[1].max(initial=-1)) + 1
-    code, index = np.unique((rows[0] * k + rows[1]) * m + rows[2], return_inverse=True)
-    total = np.bincount(index.reshape(-1), counts, minlength=len(code)).astype(np.float64)
-    return np.stack([code // (m * k), code // m % k, code % m]).astype(np.int64), total
+        return pool_cells(energy[:, None], u, rows, seen.counts), seen.cells

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any]:
     from msgen.orchestrator.strategies.umbrella import strategy
 
-    return strategy.Umbrella(problem, system)
+    return strategy.Umbrella(problem)
 
 
 def _reweight(samples: StoredSamples) -> Array:

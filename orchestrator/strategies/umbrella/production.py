@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree
+from msgen.actors.base import Segment
 from msgen.actors.cv_space.extended_variable import wrap
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.umbrella import UmbrellaRecord
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
 from msgen.orchestrator.convergence.judge import judge
@@ -20,9 +21,10 @@ from msgen.orchestrator.convergence.states import TwoStates
 from msgen.orchestrator.convergence.windows import StuckWindows, WalkerTravel, WindowGaps
 from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.windows.mixing import Mixing
-from msgen.orchestrator.estimators.windows.pooling import Pooled, Record, pool, standard_error
+from msgen.orchestrator.estimators.windows.pooling import Pooled, pool, standard_error
+from msgen.orchestrator.estimators.windows.window_cells import WindowCells
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.umbrella.round_trips import Trips
+from msgen.orchestrator.strategies.umbrella.round_trips import RoundTrips
 from msgen.orchestrator.strategies.umbrella.windows import Windows
 from msgen.systems.base import Array
 
@@ -38,7 +40,7 @@ TARGETS = 200
 Ints = NDArray[np.int64]
 
 
-@dataclass
+@dataclass(frozen=True)
 class WindowProduction:
     """Sums over rounds whose windows, model and kernels are frozen.
 
@@ -46,23 +48,23 @@ class WindowProduction:
     ----------
     windows : Windows
     ladders : int
-    record : Record
+    record : WindowCells
         Where the walkers of each window were, by unit; unit = ladder + `ladders` · stretch.
     mixing : Mixing
         Series of what was watched.
     stretches, readings : int array, shape (rounds,)
         Stretch of time that each round belongs to, and readings of each walker in it.
-    trips : Trips
+    trips : RoundTrips
         Of walkers between the ends of their ladder.
     """
 
     windows: Windows
     ladders: int
-    record: Record
+    record: WindowCells
     mixing: Mixing
     stretches: Ints
     readings: Ints
-    trips: Trips
+    trips: RoundTrips
     rounds: int = 0
 
     @classmethod
@@ -74,41 +76,37 @@ class WindowProduction:
         periodic = np.append(problem.periodic, np.zeros(len(watched), dtype=bool))
         mixing = Mixing.empty(ladders, len(windows), names, periodic)
         none = np.zeros(0, dtype=np.int64)
-        trips = Trips.start(windows, ladders)
-        return cls(windows, ladders, Record.empty(problem.dim), mixing, none, none, trips)
+        trips = RoundTrips.start(windows, ladders)
+        return cls(windows, ladders, WindowCells.empty(problem.dim), mixing, none, none, trips)
 
-    def absorb(self, problem: Problem, segments: Sequence[Segment]) -> None:
-        """Add a round."""
+    def with_round(self, problem: Problem, segments: Sequence[Segment]) -> WindowProduction:
+        """And a round more."""
         k = len(self.windows)
-        columns = [s.samples for s in segments if "cvs" in s.samples]
-        xi = np.concatenate([c["cvs"] for c in columns])
-        slot = np.concatenate([c["replica"] for c in columns]).astype(np.int64)
+        xi = np.concatenate([s.samples["cvs"] for s in segments])
+        slot = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64)
         stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
-        self.record.add(problem.grid, xi, slot % k, slot // k + self.ladders * stretch)
-        self.stretches = np.append(self.stretches, stretch)
-        self.rounds += 1
+        unit = slot // k + self.ladders * stretch
+        record = self.record.with_samples(problem.grid, xi, slot % k, unit)
+        stretches = np.append(self.stretches, stretch)
         if stretch + 1 >= 2 * MOST_STRETCHES:
             # two stretches become one, so that a unit grows with the campaign
             units = np.arange(self.ladders * (stretch + 1))
             halved = units // self.ladders // 2
-            self.record.merge_units(units % self.ladders + self.ladders * halved)
-            self.stretches = self.stretches // 2
-        rows_of: dict[int, Array] = {}
-        for c in columns:
-            order = np.asarray(c["replica"]).astype(np.int64)
-            rows = np.asarray(c["watched_replica"]).astype(np.int64)
-            for s in np.unique(rows).tolist():
-                mine, seen = np.asarray(c["cvs"])[order == s], np.asarray(c["watched"])[rows == s]
-                # the CVs as they were when the rest was looked at
-                at = (np.arange(1, len(seen) + 1) * len(mine)) // len(seen) - 1
-                rows_of[s] = np.hstack([mine[at], seen])
-        readings = np.array([rows_of[s] for s in range(self.ladders * k)])
-        self.readings = np.append(self.readings, readings.shape[1])
-        self.mixing.add(readings.reshape(self.ladders, k, -1, readings.shape[-1]))
-        here = [np.unique(c["watched_replica"], return_index=True)[1] for c in columns]
-        slots = [c["watched_replica"][np.sort(at)] for c, at in zip(columns, here, strict=True)]
-        who = np.concatenate([s.carry["who"] for s in segments])
-        self.trips.add(who, np.concatenate(slots).astype(np.int64))
+            record = record.with_units(units % self.ladders + self.ladders * halved)
+            stretches = stretches // 2
+        rows_of = {s: rows for segment in segments for s, rows in _watched_by(segment)}
+        series = np.array([rows_of[s] for s in range(self.ladders * k)])
+        records = [s.read(UmbrellaRecord) for s in segments]
+        who = np.concatenate([r.who for r in records])
+        return replace(
+            self,
+            record=record,
+            mixing=self.mixing.with_readings(series.reshape(self.ladders, k, -1, series.shape[-1])),
+            stretches=stretches,
+            readings=np.append(self.readings, series.shape[1]),
+            trips=self.trips.with_round(who, np.concatenate([r.slots for r in records])),
+            rounds=self.rounds + 1,
+        )
 
     def settled(self) -> tuple[WindowProduction, int]:
         """What is left when the stretches that walkers still drifted in are left out; how many
@@ -261,29 +259,14 @@ class WindowProduction:
             return ones
         return np.asarray(np.clip(wanted / np.median(wanted), *SHARES))
 
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {
-            "windows": self.windows.tree(),
-            "ladders": self.ladders,
-            "record": self.record.tree(),
-            "mixing": self.mixing.tree(),
-            "stretches": self.stretches,
-            "readings": self.readings,
-            "trips": self.trips.tree(),
-            "rounds": self.rounds,
-        }
 
-    @classmethod
-    def from_tree(cls, tree: Tree) -> WindowProduction:
-        """Inverse of `tree`."""
-        return cls(
-            Windows.from_tree(tree["windows"]),
-            int(tree["ladders"]),
-            Record.from_tree(tree["record"]),
-            Mixing.from_tree(tree["mixing"]),
-            np.asarray(tree["stretches"]),
-            np.asarray(tree["readings"]),
-            Trips.from_tree(tree["trips"]),
-            int(tree["rounds"]),
-        )
+def _watched_by(segment: Segment) -> Iterator[tuple[int, Array]]:
+    """Each slot, and its CVs and what else was watched whenever that was looked at, (t, H)."""
+    columns = segment.samples
+    slot = columns["replica"].astype(np.int64)
+    rows = columns["watched_replica"].astype(np.int64)
+    for s in np.unique(rows).tolist():
+        mine, seen = columns["cvs"][slot == s], columns["watched"][rows == s]
+        # the CVs as they were when the rest was looked at
+        at = (np.arange(1, len(seen) + 1) * len(mine)) // len(seen) - 1
+        yield s, np.hstack([mine[at], seen])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree
 from msgen.orchestrator.strategies.umbrella.windows import Windows
 
 Ints = NDArray[np.int64]
 
 
-@dataclass
-class Trips:
+@dataclass(frozen=True)
+class RoundTrips:
     """Who was last at which end, looked at once a round.
 
     Attributes
@@ -34,7 +33,7 @@ class Trips:
     turns: Ints
 
     @classmethod
-    def start(cls, windows: Windows, ladders: int) -> Trips:
+    def start(cls, windows: Windows, ladders: int) -> RoundTrips:
         """Nobody has been anywhere yet."""
         far = windows.distances(windows.centres, windows.centres)
         ends = np.array(np.unravel_index(int(np.argmax(far)), far.shape), dtype=np.int64)
@@ -42,33 +41,16 @@ class Trips:
         none = np.full(walkers, -1, dtype=np.int64)
         return cls(ends, len(windows), none, np.zeros(walkers, dtype=np.int64))
 
-    def add(self, who: Ints, slot: Ints) -> None:
-        """Walkers `who` stand in `slot` (ladder · windows + window)."""
+    def with_round(self, who: Ints, slot: Ints) -> RoundTrips:
+        """When walkers `who` stand in `slot` (ladder · windows + window)."""
+        last, turns = self.last.copy(), self.turns.copy()
         for side, end in enumerate(self.ends.tolist()):
             here = who[slot % self.windows == end]
-            self.turns[here] += self.last[here] == 1 - side
-            self.last[here] = side
+            turns[here] += last[here] == 1 - side
+            last[here] = side
+        return replace(self, last=last, turns=turns)
 
     @property
     def number(self) -> int:
         """Round trips of all walkers."""
         return int((self.turns // 2).sum())
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {
-            "ends": self.ends,
-            "windows": self.windows,
-            "last": self.last,
-            "turns": self.turns,
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Trips:
-        """Inverse of `tree`."""
-        return cls(
-            np.array(tree["ends"]),
-            int(tree["windows"]),
-            np.array(tree["last"]),
-            np.array(tree["turns"]),
-        )

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.orders.configurations import (
+    FREE,
+    LabelledConfigurations,
+    RecallPayload,
+    RecallRecord,
+)
+from msgen.actors.orders.fit import FitWindowsPayload
+from msgen.actors.orders.umbrella import UmbrellaRecord
 from msgen.orchestrator.estimators.windows.mbar import solve_mbar
-from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.umbrella.windows import Windows
 from msgen.systems.base import Array
 
@@ -23,64 +29,40 @@ HEAVIEST = 10.0
 """Largest weight against the mean: few configurations must not be learnt by heart."""
 _DENSITY = 1500
 
-Ints = NDArray[np.int64]
+
+def recent_of(segment: Segment) -> LabelledConfigurations | None:
+    """What a segment hands to the next fit."""
+    if segment.key[1] == RecallPayload.kind:
+        return segment.read(RecallRecord).recent
+    return segment.read(UmbrellaRecord).recent
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Configurations in the coordinates of the model, by the window they were sampled in.
+def with_recent(
+    pool: LabelledConfigurations, segments: Sequence[Segment], *, free: bool = False
+) -> LabelledConfigurations:
+    """`pool` with a round's configurations; the oldest go where there are too many.
 
-    Attributes
-    ----------
-    y : Array, shape (n, d)
-    xi : Array, shape (n, C)
-        Their CVs.
-    window : int array, shape (n,)
-        −1 for free sampling.
+    `free`: whether they were sampled without restraint, whatever window they name.
     """
-
-    y: Array
-    xi: Array
-    window: Ints
-
-    @classmethod
-    def empty(cls, dim: int) -> Pool:
-        """Nothing yet, of `dim` CVs."""
-        return cls(np.zeros((0, 0)), np.zeros((0, dim)), np.zeros(0, dtype=np.int64))
-
-    def plus(self, segments: Sequence[Segment], *, free: bool = False) -> Pool:
-        """With a round's configurations; the oldest go where there are too many."""
-        parts = [s.carry for s in segments if "recent" in s.carry]
-        if not parts:
-            return self
-        window = np.concatenate([c["recent_window"] for c in parts])
-        y = [c["recent"] for c in parts]
-        whole = Pool(
-            np.concatenate([self.y, *y] if len(self.y) else y),
-            np.concatenate([self.xi, *(c["recent_xi"] for c in parts)]),
-            np.concatenate([self.window, np.full_like(window, -1) if free else window]),
-        )
-        kinds = np.unique(whole.window)
-        most = max(1, MOST // len(kinds))
-        keep = np.concatenate([np.flatnonzero(whole.window == k)[-most:] for k in kinds])
-        keep.sort()
-        return Pool(whole.y[keep], whole.xi[keep], whole.window[keep])
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {"y": self.y, "xi": self.xi, "window": self.window}
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Pool:
-        """Inverse of `tree`."""
-        return cls(np.asarray(tree["y"]), np.asarray(tree["xi"]), np.asarray(tree["window"]))
+    parts = [recent for s in segments if (recent := recent_of(s)) is not None]
+    if not parts:
+        return pool
+    window = np.concatenate([part.window for part in parts])
+    y = np.concatenate([one.y for one in ([pool, *parts] if len(pool) else parts)])
+    xi = np.concatenate([pool.xi, *(part.xi for part in parts)])
+    window = np.concatenate([pool.window, np.full_like(window, FREE) if free else window])
+    kinds = np.unique(window)
+    most = max(1, MOST // len(kinds))
+    keep = np.concatenate([np.flatnonzero(window == k)[-most:] for k in kinds])
+    keep.sort()
+    return LabelledConfigurations(y[keep], xi[keep], window[keep])
 
 
-def log_weights(pool: Pool, windows: Windows) -> Array:
+def log_weights(pool: LabelledConfigurations, windows: Windows) -> Array:
     """ln of each configuration's weight in the ensemble without windows, by MBAR, shape (n,)."""
     kinds = np.unique(pool.window)
     energies = windows.energies(pool.xi)
-    u = np.array([energies[k] if k >= 0 else np.zeros(len(pool.xi)) for k in kinds.tolist()])
+    u = np.array([energies[k] if k != FREE else np.zeros(len(pool)) for k in kinds.tolist()])
     counts = np.array([np.count_nonzero(pool.window == k) for k in kinds])
     order = np.argsort(pool.window, kind="stable")
     out = np.empty(len(order))
@@ -88,43 +70,47 @@ def log_weights(pool: Pool, windows: Windows) -> Array:
     return out
 
 
-def fit_windows_order(problem: Problem, state: Tree, windows: Windows) -> WorkOrder:
+def fit_windows_order(
+    seed: int, rnd: int, pool: LabelledConfigurations, windows: Windows, version: int
+) -> WorkOrder:
     """A fit of p(x|λ) on pairs of configurations and labels λ ~ g(·|ξ), every λ counting the same.
 
     A configuration weighs w/p(λ): w is that of MBAR, so that p(x|λ) ∝ ρ*(x) g(λ|ξ(x)) whichever
     windows it came from, and p(λ) = Σ w g(λ|ξ) makes the labels flat.
+
+    Parameters
+    ----------
+    seed, rnd : int
+        Of the campaign, and the round.
+    pool : LabelledConfigurations
+    windows : Windows
+    version : int
+        Of the model in use, −1 for none.
     """
-    pool = Pool.from_tree(state["pool"])
-    key = np.random.SeedSequence(problem.seed, spawn_key=(int(state["round"]), 80))
-    rng = np.random.default_rng(key)
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(rnd, 80)))
     log_w = log_weights(pool, windows)
     biased, g = windows.biased, windows.g
     label = np.concatenate([_labels(windows, pool.xi, rng) for _ in range(LABELS)])
     log_w = np.tile(log_w, LABELS)
-    some = rng.choice(len(pool.xi), min(_DENSITY, len(pool.xi)), replace=False)
+    some = rng.choice(len(pool), min(_DENSITY, len(pool)), replace=False)
     near = np.array([log_w[some] - g.energy(lam, pool.xi[some]) for lam in label])
     log_weight = log_w - logsumexp(near, axis=1)
     weight = np.exp(log_weight - logsumexp(log_weight))
     weight = np.minimum(weight, HEAVIEST / len(weight))
-    return WorkOrder(
-        int(state["round"]),
-        "fit_windows",
-        0,
-        {
-            "data": np.tile(pool.y, (LABELS, 1)),
-            "weights": weight / weight.sum() * len(weight),
-            "label": label[:, biased],
-            "label_periodic": windows.periodic[biased],
-            "repeats": LABELS,
-        },
-        model_version=int(state["version"]),
+    payload = FitWindowsPayload(
+        data=np.tile(pool.y, (LABELS, 1)),
+        weights=weight / weight.sum() * len(weight),
+        label=label[:, biased],
+        label_periodic=windows.periodic[biased],
+        repeats=LABELS,
     )
+    return WorkOrder.of(rnd, payload, model_version=version)
 
 
 def _labels(windows: Windows, xi: Array, rng: np.random.Generator) -> Array:
     """λ ~ g(·|ξ) along the biased CVs; the others as they are."""
     out = np.array(xi)
     biased = windows.biased
-    part = type(windows.g)(windows.kappa[biased], windows.periodic[biased])
+    part = Conditional(windows.kappa[biased], windows.periodic[biased])
     out[:, biased] = part.sample(xi[:, biased], rng)
     return out

@@ -9,28 +9,29 @@ fit again. Here the model's label is λ ~ g(·|ξ(x)), so that p(x|λ) is the de
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder
-from msgen.actors.cv_space.strata import Partition
+from msgen.actors.base import Segment, Tree, WorkOrder, decode
+from msgen.actors.orders.configurations import LabelledConfigurations
+from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.umbrella import UmbrellaPayload, UmbrellaRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import young_estimate
-from msgen.orchestrator.strategies.common.step_size import first_step, tune_step
-from msgen.orchestrator.strategies.common.walker_rows import bare, first, joined, rows
-from msgen.orchestrator.strategies.flow_mcmc.strategy import WIDE
-from msgen.orchestrator.strategies.umbrella.orders import (
-    FREE_ROUNDS,
-    free_orders,
-    seed_orders,
-    window_orders,
-)
+from msgen.orchestrator.strategies.common.production import pre_production_estimate
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.common.totals import with_counts
+from msgen.orchestrator.strategies.umbrella.orders import FREE_ROUNDS, free_orders, window_orders
 from msgen.orchestrator.strategies.umbrella.production import WindowProduction
-from msgen.orchestrator.strategies.umbrella.seed_pool import Pool, fit_windows_order
-from msgen.orchestrator.strategies.umbrella.windows import Windows, place
-from msgen.systems.base import Array, System
+from msgen.orchestrator.strategies.umbrella.seed_pool import fit_windows_order, with_recent
+from msgen.orchestrator.strategies.umbrella.seeding import seed_orders, with_seeds
+from msgen.orchestrator.strategies.umbrella.state import UmbrellaState
+from msgen.orchestrator.strategies.umbrella.windows import place
+from msgen.systems.base import Array
 
 SETTLE = 2
 """Rounds after walkers were seeded that do not count."""
@@ -52,258 +53,199 @@ class Umbrella:
 
     name = "umbrella"
 
-    def __init__(self, problem: Problem, system: System) -> None:
+    def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.spec = problem.strategy
         self.ladders = problem.replicas
-        self._n_dof = system.n_dof
         self._by_model = self.spec["seeds"] == "model"
 
-    def start(self) -> Tree:
+    def start(self) -> UmbrellaState:
         """See `Strategy`."""
         problem = self.problem
         windows = place(self.spec["windows"], self.spec["width"], problem.names, problem.grid)
-        none = np.zeros(0, dtype=np.int64)
-        return {
-            "round": 0,
-            "phase": "explore",
-            "stage": "gather" if self._by_model else "seed",
-            "windows": windows.tree(),
-            "first_windows": len(windows),
-            "walkers": rows(first(problem), np.zeros(self.ladders, dtype=np.int64)),
-            "xi": np.repeat(problem.start_xi[None], self.ladders, axis=0),
-            "who": none,
-            "own_seed": np.zeros(0, dtype=bool),
-            "unseeded": np.arange(len(windows)),
-            "step": first_step(problem),
-            "version": -1,
-            "model": {},
-            "fresh": False,
-            "pool": Pool.empty(problem.dim).tree(),
-            "broad": {},
-            "turns": 0,
-            "adapt": 0,
-            "settled": 0,
-            "seeding": {},
-            "gaps": [],
-            "watched": [],
-            "produced": {},
-            "totals": {},
-            "states": {},
-        }
-
-    def decide(self, state: Tree) -> StepPlan:
-        """See `Strategy`."""
-        problem, windows = self.problem, Windows.from_tree(state["windows"])
-        stage, phase = state["stage"], state["phase"]
-        version = int(state["version"])
-        models = {version: state["model"]} if version >= 0 else {}
-        if stage == "gather":
-            return StepPlan(phase, free_orders(problem, state, windows))
-        if stage == "fit":
-            return StepPlan(phase, (self._fit(state, windows),), (), models)
-        if stage == "seed":
-            return StepPlan(phase, seed_orders(problem, state, windows), (), models)
-        fits: tuple[WorkOrder, ...] = ()
-        if phase == "adapt" and self._by_model and int(state["turns"]) < int(self.spec["turns"]):
-            fits = (self._fit(state, windows),)
-        shares = self._shares(state, windows)
-        return StepPlan(phase, window_orders(problem, state, windows, shares), fits, models)
-
-    def absorb(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        """See `Strategy`."""
-        state = {**state, "round": int(state["round"]) + 1}
-        moves = [s for s in segments if not s.is_fit]
-        for fit in (s for s in segments if s.is_fit):
-            if fit.carry["accepted"]:
-                state["version"] = int(state["version"]) + 1
-                state["model"] = fit.carry["model"]
-                state["fresh"] = True
-        stage = state["stage"]
-        if stage == "gather":
-            return self._gathered(state, moves)
-        if stage == "fit":
-            return {**state, "stage": "seed", "fresh": False}
-        if stage == "seed":
-            return self._seeded(state, moves)
-        self._keep_walkers(state, moves)
-        return (
-            self._produced(state, moves)
-            if state["phase"] == "produce"
-            else self._adapted(state, moves)
+        return UmbrellaState(
+            round=0,
+            phase="explore",
+            stage="gather" if self._by_model else "seed",
+            windows=windows,
+            first_windows=len(windows),
+            walkers=problem.first_walkers().take(np.zeros(self.ladders, dtype=np.int64)),
+            xi=np.repeat(problem.start_xi[None], self.ladders, axis=0),
+            who=np.zeros(0, dtype=np.int64),
+            own_seed=np.zeros(0, dtype=bool),
+            unseeded=np.arange(len(windows)),
+            moves=LocalMoves.first(problem),
+            pool=LabelledConfigurations.empty(problem.dim),
         )
 
-    def estimate(self, state: Tree) -> Estimate:
+    def read(self, tree: Tree) -> UmbrellaState:
         """See `Strategy`."""
-        if not int(state["produced"].get("rounds", 0)):
-            return self._young(state)
-        totals = state["totals"]
+        return decode(UmbrellaState, tree)
+
+    def decide(self, state: UmbrellaState) -> StepPlan:
+        """See `Strategy`."""
+        problem, phase = self.problem, state.phase
+        models = {} if state.model is None else {state.version: state.model}
+        if state.stage == "gather":
+            return StepPlan(phase, free_orders(problem, state))
+        if state.stage == "fit":
+            return StepPlan(phase, (self._fit(state),), (), models)
+        if state.stage == "seed":
+            return StepPlan(phase, seed_orders(problem, state), (), models)
+        fits: tuple[WorkOrder, ...] = ()
+        if phase == "adapt" and self._by_model and self._turns_left(state):
+            fits = (self._fit(state),)
+        return StepPlan(phase, window_orders(problem, state, self._shares(state)), fits, models)
+
+    def absorb(self, state: UmbrellaState, segments: Sequence[Segment]) -> UmbrellaState:
+        """See `Strategy`."""
+        state = replace(state, round=state.round + 1)
+        moves = [s for s in segments if not s.is_fit]
+        for fit in (s.read(FitRecord) for s in segments if s.is_fit):
+            if fit.accepted:
+                state = replace(state, version=state.version + 1, model=fit.model, fresh=True)
+        if state.stage == "gather":
+            return self._gathered(state, moves)
+        if state.stage == "fit":
+            return replace(state, stage="seed", fresh=False)
+        if state.stage == "seed":
+            return with_seeds(state, self.ladders, moves)
+        state = _with_walkers(state, moves)
+        if state.produced is None:
+            return self._adapted(state, moves)
+        produced = state.produced.with_round(self.problem, moves)
+        return replace(state, produced=produced, totals=with_counts(state.totals, moves))
+
+    def estimate(self, state: UmbrellaState) -> Estimate:
+        """See `Strategy`."""
+        if state.states is None or state.produced is None or not state.produced.rounds:
+            return self._estimate_before(state)
+        totals = state.totals
         acceptance = {
             name: totals[f"{name}_accepted"] / totals[f"{name}_proposed"]
             for name in ("local", "global", "exchange")
             if totals.get(f"{name}_proposed")
         }
-        production = WindowProduction.from_tree(state["produced"])
         about = {
-            "windows": len(production.windows),
-            "seeds": dict(state["seeding"]),
+            "windows": len(state.produced.windows),
+            "seeds": dict(state.seeding),
             "nonfinite": totals.get("nonfinite", 0.0),
         }
-        own = np.asarray(state["own_seed"]).reshape(self.ladders, -1)
+        own = state.own_seed.reshape(self.ladders, -1)
         independent = bool((own.sum(axis=0) >= 2).all())
-        states = Partition.from_tree(state["states"])
-        return production.estimate(self.problem, states, acceptance, about, independent)
+        return state.produced.estimate(self.problem, state.states, acceptance, about, independent)
 
-    def replicas(self, state: Tree) -> int:
+    def replicas(self, state: UmbrellaState) -> int:
         """See `Strategy`."""
-        if state["stage"] in ("gather", "fit"):
+        if state.stage in ("gather", "fit"):
             return self.ladders
-        return self.ladders * len(state["windows"]["centres"])
+        return self.ladders * len(state.windows)
 
-    def resize(self, state: Tree, replicas: int) -> Tree:
+    def resize(self, state: UmbrellaState, replicas: int) -> UmbrellaState:
         """See `Strategy`: the ladders stay as many as they are."""
         return state
 
     # what the stages make of their segments
 
-    def _gathered(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        self._learn(state, segments, free=True)
-        moved = [s for s in segments if s.key[1] == "umbrella"]
+    def _gathered(self, state: UmbrellaState, segments: Sequence[Segment]) -> UmbrellaState:
+        state = self._with_recent(state, segments, free=True)
+        moved = [s for s in segments if s.key[1] == UmbrellaPayload.kind]
         if moved:
-            tune_step(state, moved)
-            state["walkers"] = bare(joined([s.carry["walkers"] for s in moved]))
-        if int(state["round"]) >= FREE_ROUNDS or not moved:
-            state["stage"] = "fit"
+            walkers = WalkerRows.join([s.read(UmbrellaRecord).walkers for s in moved])
+            state = replace(
+                state, moves=state.moves.with_step(moved), walkers=walkers.without_velocities()
+            )
+        if state.round >= FREE_ROUNDS or not moved:
+            return replace(state, stage="fit")
         return state
 
-    def _seeded(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        """Seeds stand in their windows; what stood there before is gone."""
-        n = len(state["windows"]["centres"])
-        # each ladder's windows come back in the order of its tour
-        index = [s.key[2] * n + np.asarray(s.carry["window"]) for s in segments]
-        parts = [s.carry["walkers"] for s in segments]
-        xi = [s.carry["xi"] for s in segments]
-        own_seed = [np.asarray(s.carry["from_model"]) for s in segments]
-        new = {int(k) for k in np.asarray(state["unseeded"])}
-        before = len(state["who"]) // self.ladders
-        if kept := [k for k in range(before) if k not in new]:
-            ladders = np.arange(self.ladders)[:, None]
-            index.append((ladders * n + np.array(kept)).reshape(-1))
-            own = (ladders * before + np.array(kept)).reshape(-1)
-            parts.append(bare(rows(state["walkers"], own)))
-            xi.append(np.asarray(state["xi"])[own])
-            own_seed.append(np.asarray(state["own_seed"])[own])
-        order = np.argsort(np.concatenate(index), kind="stable")
-        state["walkers"] = rows(joined(parts), order)
-        state["xi"] = np.concatenate(xi)[order]
-        state["own_seed"] = np.concatenate(own_seed)[order]
-        state["who"] = np.arange(self.ladders * n)
-        counts = dict(state["seeding"])
-        for segment in segments:
-            for name, value in segment.counts.items():
-                counts[name] = counts.get(name, 0.0) + value
-        state.update(
-            seeding=counts,
-            unseeded=np.zeros(0, dtype=np.int64),
-            phase="adapt",
-            stage="sample",
-            settled=0,
-            fresh=False,
+    def _adapted(self, state: UmbrellaState, segments: Sequence[Segment]) -> UmbrellaState:
+        state = replace(
+            self._with_recent(state, segments),
+            moves=state.moves.with_step(segments),
+            adapt=state.adapt + 1,
+            settled=state.settled + 1,
         )
-        return state
-
-    def _adapted(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        windows = Windows.from_tree(state["windows"])
-        tune_step(state, segments)
-        state["adapt"] = int(state["adapt"]) + 1
-        state["settled"] = int(state["settled"]) + 1
-        self._learn(state, segments)
-        late = int(state["adapt"]) >= MOST_ADAPT
-        if state["fresh"] and int(state["turns"]) < int(self.spec["turns"]) and not late:
+        windows, late = state.windows, state.adapt >= MOST_ADAPT
+        if state.fresh and self._turns_left(state) and not late:
             # Algorithm 2: the walkers start again from what the better model offers
-            state.update(turns=int(state["turns"]) + 1, fresh=False, stage="seed")
-            state["unseeded"] = np.arange(len(windows))
+            everywhere = np.arange(len(windows))
+            return replace(
+                state, turns=state.turns + 1, fresh=False, stage="seed", unseeded=everywhere
+            )
+        if state.settled < SETTLE:
             return state
-        if int(state["settled"]) < SETTLE:
-            return state
-        look = WindowProduction.start(self.problem, windows, self.ladders, state["watched"])
-        look.absorb(self.problem, segments)
-        more, gaps = look.missing(self.problem, int(state["first_windows"]) * MOST_WINDOWS)
-        state["gaps"] = list(gaps)
+        look = self._nothing(state).with_round(self.problem, segments)
+        more, gaps = look.missing(self.problem, state.first_windows * MOST_WINDOWS)
+        state = replace(state, gaps=gaps)
         if len(more) and self.spec["windows"] == "auto" and not late:
             grown = windows.plus(more)
-            state["windows"] = grown.tree()
-            state["unseeded"] = np.arange(len(windows), len(grown))
-            state["stage"] = "seed"
+            new = np.arange(len(windows), len(grown))
+            return replace(state, windows=grown, unseeded=new, stage="seed")
+        # a better model may still come: each turn of the loop has a few rounds for it
+        hopeful = state.adapt < (SETTLE + 2) * (state.turns + 1)
+        if self._by_model and self._turns_left(state) and hopeful and not late:
             return state
-        wanted = int(self.spec["turns"]) if self._by_model else 0
-        if int(state["turns"]) >= wanted or late or not self._improving(state):
-            self._freeze(state, look)
-        return state
+        return self._frozen(state, look)
 
-    def _learn(self, state: Tree, segments: Sequence[Segment], free: bool = False) -> None:
-        """Configurations for the next fit, and the broad proposal about them."""
+    def _with_recent(
+        self, state: UmbrellaState, segments: Sequence[Segment], *, free: bool = False
+    ) -> UmbrellaState:
+        """With configurations for the next fit, and the broad proposal about them."""
         if not self._by_model:
-            return
-        pool = Pool.from_tree(state["pool"]).plus(segments, free=free)
-        state["pool"] = pool.tree()
-        state["broad"] = {"mean": pool.y.mean(axis=0), "std": WIDE * pool.y.std(axis=0) + 1e-3}
+            return state
+        pool = with_recent(state.pool, segments, free=free)
+        return replace(state, pool=pool, broad=BroadGaussian.about(pool.y))
 
-    def _improving(self, state: Tree) -> bool:
-        """Whether a better model may still come: each turn of the loop has a few rounds for it."""
-        return int(state["adapt"]) < (SETTLE + 2) * (int(state["turns"]) + 1)
-
-    def _freeze(self, state: Tree, look: WindowProduction) -> None:
+    def _frozen(self, state: UmbrellaState, look: WindowProduction) -> UmbrellaState:
+        """Production begins; `look` is what the last round has seen."""
         states = self.problem.states()
         if states is None:
             density = look.density(self.problem)
             states = find_basins(density, self.problem.grid, self.problem.names)
-        windows = Windows.from_tree(state["windows"])
-        produced = WindowProduction.start(self.problem, windows, self.ladders, state["watched"])
-        state.update(
+        return replace(
+            state,
             phase="produce",
-            states=states.tree(),
-            produced=produced.tree(),
-            pool=Pool.empty(self.problem.dim).tree(),
+            states=states,
+            produced=self._nothing(state),
+            pool=LabelledConfigurations.empty(self.problem.dim),
         )
 
-    def _produced(self, state: Tree, segments: Sequence[Segment]) -> Tree:
-        production = WindowProduction.from_tree(state["produced"])
-        production.absorb(self.problem, segments)
-        totals = dict(state["totals"])
-        for segment in segments:
-            for name, value in segment.counts.items():
-                totals[name] = totals.get(name, 0.0) + value
-        state.update(produced=production.tree(), totals=totals)
-        return state
+    # pieces
 
-    def _keep_walkers(self, state: Tree, segments: Sequence[Segment]) -> None:
-        """Every slot goes on from where it ended."""
-        slots = np.concatenate([s.samples["watched_replica"][:: _blocks(s)] for s in segments])
-        order = np.argsort(slots.astype(np.int64), kind="stable")
-        state["walkers"] = rows(joined([s.carry["walkers"] for s in segments]), order)
-        state["xi"] = np.concatenate([s.carry["xi"] for s in segments])[order]
-        state["who"] = np.concatenate([s.carry["who"] for s in segments])[order]
-        state["watched"] = list(segments[0].carry["watched"])
+    def _nothing(self, state: UmbrellaState) -> WindowProduction:
+        return WindowProduction.start(self.problem, state.windows, self.ladders, state.watched)
 
-    def _shares(self, state: Tree, windows: Windows) -> Array:
+    def _turns_left(self, state: UmbrellaState) -> bool:
+        return state.turns < int(self.spec["turns"])
+
+    def _shares(self, state: UmbrellaState) -> Array:
         """Relative length of each window's stretches, ≥ 1, shape (K,)."""
-        if not int(state["produced"].get("rounds", 0)):
-            return np.ones(len(windows))
-        return WindowProduction.from_tree(state["produced"]).shares(self.problem)
+        if state.produced is None:
+            return np.ones(len(state.windows))
+        return state.produced.shares(self.problem)
 
-    def _fit(self, state: Tree, windows: Windows) -> WorkOrder:
-        return fit_windows_order(self.problem, state, windows)
+    def _fit(self, state: UmbrellaState) -> WorkOrder:
+        seed = self.problem.seed
+        return fit_windows_order(seed, state.round, state.pool, state.windows, state.version)
 
-    def _young(self, state: Tree) -> Estimate:
+    def _estimate_before(self, state: UmbrellaState) -> Estimate:
+        """Before anything counts."""
         states = self.problem.states()
         names = states.names if states is not None else ()
         values = {name: StateEstimate(None, None) for name in names}
-        about = {"windows": len(state["windows"]["centres"]), "gaps": list(state["gaps"])}
-        return young_estimate(self.problem, values, state["phase"], about)
+        about = {"windows": len(state.windows), "gaps": list(state.gaps)}
+        return pre_production_estimate(self.problem, values, state.phase, about)
 
 
-def _blocks(segment: Segment) -> int:
-    """Rows of 'watched' that each slot has."""
-    replica = segment.samples["watched_replica"]
-    return int(np.count_nonzero(replica == replica[0]))
+def _with_walkers(state: UmbrellaState, segments: Sequence[Segment]) -> UmbrellaState:
+    """Every slot goes on from where it ended."""
+    records = [s.read(UmbrellaRecord) for s in segments]
+    order = np.argsort(np.concatenate([r.slots for r in records]), kind="stable")
+    return replace(
+        state,
+        walkers=WalkerRows.join([r.walkers for r in records]).take(order),
+        xi=np.concatenate([r.xi for r in records])[order],
+        who=np.concatenate([r.who for r in records])[order],
+        watched=records[0].watched,
+    )

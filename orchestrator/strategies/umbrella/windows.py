@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional, wrap
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array
@@ -97,25 +96,6 @@ class Windows:
     def labels(self) -> list[str]:
         """Of all windows."""
         return [self.label(k) for k in range(len(self))]
-
-    def tree(self) -> Tree:
-        """`from_tree` is the inverse."""
-        return {
-            "centres": self.centres,
-            "kappa": self.kappa,
-            "periodic": self.periodic,
-            "names": list(self.names),
-        }
-
-    @classmethod
-    def from_tree(cls, tree: Tree) -> Windows:
-        """Inverse of `tree`."""
-        return cls(
-            np.asarray(tree["centres"]),
-            np.asarray(tree["kappa"]),
-            np.asarray(tree["periodic"], dtype=bool),
-            tuple(tree["names"]),
-        )
 
 
 def place(
