@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from msgen.models.base import Array, FitReport, ModelState, Space
 from msgen.models.coupling.affine_coupling import AffineCoupling, halves
+from msgen.models.coupling.bijection import Bijection
 from msgen.models.coupling.flow import FlowConfig, FlowModel
 from msgen.models.coupling.marginals import Marginals
 from msgen.models.coupling.normal_mixtures import NormalMixtures
@@ -76,7 +77,7 @@ class Copula(nn.Module):
         return out
 
 
-class CopulaBijection(nn.Module):
+class CopulaBijection(Bijection):
     """Maps of single variables, then couplings; data to base."""
 
     def __init__(self, config: FlowConfig) -> None:
@@ -121,7 +122,7 @@ class CopulaFlow(FlowModel):
 
     _placed = False
 
-    def _bijection(self, config: FlowConfig) -> nn.Module:
+    def _bijection(self, config: FlowConfig) -> Bijection:
         return CopulaBijection(config)
 
     def _reset(self, seed: int) -> None:

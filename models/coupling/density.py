@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from msgen.models.base import Array
+from msgen.models.coupling.bijection import Bijection
 from msgen.models.coupling.mixed_flow import angle_features
 from msgen.models.coupling.splines import LINEAR_BOUND, wrap
 from msgen.models.training.whitening import Whitening, principal_axes, white_within
@@ -143,7 +144,7 @@ class StandardisedDensity(Standardised):
 
     def __init__(
         self,
-        bijection: nn.Module,
+        bijection: Bijection,
         periodic: Sequence[bool],
         context_periodic: Sequence[bool],
         whiten: Whitening = False,
@@ -174,7 +175,7 @@ class StandardisedDensity(Standardised):
     def pushed(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """`push`, and ln|∂z/∂y| there, shape (n,)."""
         features = self.context_features(context)
-        v, log_det = self.bijection.inverse(z, features)  # type: ignore[operator]
+        v, log_det = self.bijection.inverse(z, features)
         y = self.from_unit(v)
         y[:, self.angles] = wrap(y[:, self.angles])
         return y, log_det + self.log_unit

@@ -8,10 +8,11 @@ from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.config import ModelConfig
+from msgen.models.coupling.bijection import Bijection
 from msgen.models.coupling.density import StandardisedDensity
 from msgen.models.training.fitting import NegativeLogLikelihood, minimise
 from msgen.models.training.settings import Training
@@ -67,7 +68,7 @@ class FlowModel(TorchModel):
         self._density.requires_grad_(True)
         self._reset(0)
 
-    def _bijection(self, config: FlowConfig) -> nn.Module:
+    def _bijection(self, config: FlowConfig) -> Bijection:
         raise NotImplementedError
 
     def noise(self, n: int, rng: np.random.Generator) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from msgen.models.coupling.bijection import Bijection
 from msgen.models.coupling.splines import (
     LINEAR_BOUND,
     circular_knots,
@@ -168,7 +169,7 @@ class MixedCoupling(nn.Module):
         return x, log_det
 
 
-class MixedBijection(nn.Module):
+class MixedBijection(Bijection):
     """`transforms` coupling layers; the split alternates, and is reshuffled every second layer."""
 
     def __init__(

@@ -7,9 +7,9 @@ from typing import Unpack
 
 import torch
 import zuko
-from torch import nn
 
 from msgen.models.base import Space
+from msgen.models.coupling.bijection import Bijection
 from msgen.models.coupling.flow import FlowConfig, FlowModel
 from msgen.models.coupling.zuko_flow import ZukoBijection
 from msgen.models.training.settings import Auto, Fit, Training
@@ -19,7 +19,7 @@ from msgen.models.validation import no_angles
 class RealNVP(FlowModel):
     """Affine coupling: cheap and smooth, for densities without far-apart modes."""
 
-    def _bijection(self, config: FlowConfig) -> nn.Module:
+    def _bijection(self, config: FlowConfig) -> Bijection:
         flow = zuko.flows.RealNVP(
             config.dim,
             n_features(config.context_periodic),

@@ -7,9 +7,9 @@ from typing import Unpack
 
 import torch
 import zuko
-from torch import nn
 
 from msgen.models.base import Space
+from msgen.models.coupling.bijection import Bijection
 from msgen.models.coupling.flow import FlowConfig, FlowModel
 from msgen.models.coupling.mixed_flow import MixedBijection
 from msgen.models.coupling.realnvp import n_features
@@ -25,7 +25,7 @@ class SplineFlow(FlowModel):
     flow gives its network raw angles, which leaves a jump of several nats in ln q across ±π.
     """
 
-    def _bijection(self, config: FlowConfig) -> nn.Module:
+    def _bijection(self, config: FlowConfig) -> Bijection:
         if any(config.periodic) or config.dim == 1:
             return MixedBijection(
                 config.periodic,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from msgen.models.coupling.bijection import Bijection
 
-class ZukoBijection(nn.Module):
+
+class ZukoBijection(Bijection):
     """The transform of a zuko flow, data to base; its own base distribution is not used."""
 
     def __init__(self, transform: nn.Module) -> None:

@@ -181,33 +181,10 @@ class DiffusionMap:
         m = len(index)
         if m < n_components + 2:
             raise ValueError(f"{m} distinct landmarks are too few for {n_components} coordinates")
-        # all landmarks are neighbours of each other: a cut-off would make Φ jump
-        peer = PyDiffusionMap.from_sklearn(alpha=alpha, k=m, epsilon=epsilon)
-        peer.construct_Lmat(points[index])
-        kernel = peer.kernel_matrix.toarray() * np.outer(peer.right_norm_vec, peer.right_norm_vec)
-        root = np.sqrt(kernel.sum(axis=1))
-        mu, vectors = scipy.linalg.eigh(
-            kernel / np.outer(root, root), subset_by_index=[m - n_components - 1, m - 2]
-        )
-        mu, vectors = mu[::-1], vectors[:, ::-1] / root[:, None]
-        kept = mu > SMALLEST
-        if not kept[0]:
-            raise ValueError(f"epsilon {peer.epsilon_fitted:g} spans all of the data; lower it")
-        if not mu[0] < 1 - 1e-10:
-            raise ValueError(
-                f"epsilon {peer.epsilon_fitted:g} splits the data into pieces; raise it"
-            )
-        log_weights = np.log(peer.right_norm_vec)
+        found = _spectrum(points[index], alpha, epsilon, n_components)
+        width, log_weights, eigenvalues, vectors = found
         return cls(
-            index,
-            data[index],
-            turns,
-            scales,
-            float(peer.epsilon_fitted),
-            alpha,
-            log_weights - log_weights.max(),
-            mu[kept],
-            _signed(vectors[:, kept], points[index]),
+            index, data[index], turns, scales, width, alpha, log_weights, eigenvalues, vectors
         )
 
     def _weights(self, data: Array) -> Array:
@@ -238,6 +215,36 @@ def _columns(data: Array, periodic: Sequence[bool], scales: Array) -> Array:
     for u, turns, s in zip(data.T, periodic, scales, strict=True):
         columns += [s * np.cos(u), s * np.sin(u)] if turns else [s * u]
     return np.stack(columns, axis=1)
+
+
+def _spectrum(
+    points: Array, alpha: float, epsilon: float | Literal["bgh"], n_components: int
+) -> tuple[float, Array, Array, Array]:
+    """ε, ln w, and the leading eigenvalues and vectors of the landmarks' kernel, signed.
+
+    Raises
+    ------
+    ValueError
+        If ε leaves nothing to find.
+    """
+    m = len(points)
+    # all landmarks are neighbours of each other: a cut-off would make Φ jump
+    peer = PyDiffusionMap.from_sklearn(alpha=alpha, k=m, epsilon=epsilon)
+    peer.construct_Lmat(points)
+    kernel = peer.kernel_matrix.toarray() * np.outer(peer.right_norm_vec, peer.right_norm_vec)
+    root = np.sqrt(kernel.sum(axis=1))
+    mu, vectors = scipy.linalg.eigh(
+        kernel / np.outer(root, root), subset_by_index=[m - n_components - 1, m - 2]
+    )
+    mu, vectors = mu[::-1], vectors[:, ::-1] / root[:, None]
+    kept = mu > SMALLEST
+    if not kept[0]:
+        raise ValueError(f"epsilon {peer.epsilon_fitted:g} spans all of the data; lower it")
+    if not mu[0] < 1 - 1e-10:
+        raise ValueError(f"epsilon {peer.epsilon_fitted:g} splits the data into pieces; raise it")
+    log_weights = np.log(peer.right_norm_vec)
+    signed = _signed(vectors[:, kept], points)
+    return float(peer.epsilon_fitted), log_weights - log_weights.max(), mu[kept], signed
 
 
 def _signed(vectors: Array, points: Array) -> Array:

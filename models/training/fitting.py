@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from msgen.models.base import FitReport
+from msgen.models.training.descent import Descent, WarmCosine
 from msgen.models.training.settings import Training
 
 
@@ -91,58 +92,38 @@ def minimise(
     start = time.perf_counter()
     if n < 10:
         raise ValueError(f"a fit needs at least 10 samples, got {n}")
-    device = pick_device(training.device)
-    net.to(device)
     generator = torch.Generator().manual_seed(seed)
     train, held = _split(n, weights, training, generator)
-    objective = objective.to(device)
     probability = None if weights is None else weights[train] / weights[train].sum()
-
-    @torch.no_grad()
-    def evaluate(candidate: nn.Module, index: Tensor) -> float:
-        index = index[: training.measured]
-        losses = objective(candidate, index, None)
-        if weights is None:
-            return float(losses.mean())
-        w = weights[index]
-        return float((losses * w.to(losses)).sum() / w.sum())
-
     per_epoch = math.ceil(len(train) / training.batch)
     epochs = training.epochs or min(training.most_epochs, math.ceil(training.updates / per_epoch))
     patience = training.patience or max(3, epochs // 4)
-    optimizer = torch.optim.Adam(net.parameters(), lr=training.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, WarmCosine(epochs * per_epoch))
-    averaged = Average(net, training.ema) if training.ema else None
-    candidate: nn.Module = net if averaged is None else averaged.net
-    best, best_loss, best_epoch = copy.deepcopy(net.state_dict()), evaluate(net, held), 0
+    descent = Descent(net, training)
+    rate = WarmCosine(epochs * per_epoch)
+    there, measured = objective.to(descent.device), training.measured
+    best, best_epoch = copy.deepcopy(net.state_dict()), 0
+    best_loss = _mean(there, net, held[:measured], weights)
     history: list[tuple[float, float]] = []
-    parameters = list(net.parameters())
     epoch = 0
     for epoch in range(1, epochs + 1):
         total = 0.0
-        for batch in _batches(train, probability, training.batch, per_epoch, generator):
-            optimizer.zero_grad(set_to_none=True)
-            value = objective(net, batch, generator).mean()
-            value.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(parameters, training.clip)
-            # one wild batch must not ruin the weights
-            if bool(torch.isfinite(norm)):
-                optimizer.step()
-            schedule.step()
-            if averaged is not None:
-                averaged.update()
-            total += float(value.detach())
-        held_loss = evaluate(candidate, held)
+        batches = _batches(train, probability, training.batch, per_epoch, generator)
+        for update, batch in enumerate(batches, (epoch - 1) * per_epoch):
+            loss = there(net, batch, generator).mean()
+            descent.step(loss, training.learning_rate * rate(update))
+            total += float(loss.detach())
+        held_loss = _mean(there, descent.averaged, held[:measured], weights)
         history.append((total / per_epoch, held_loss))
         if held_loss < best_loss or not math.isfinite(best_loss):
-            best, best_loss, best_epoch = copy.deepcopy(candidate.state_dict()), held_loss, epoch
+            best, best_epoch = copy.deepcopy(descent.averaged.state_dict()), epoch
+            best_loss = held_loss
         elif epoch - best_epoch >= patience:
             break
     net.load_state_dict(best)
     net.to("cpu")
-    objective = objective.to(torch.device("cpu"))
+    here = objective.to(torch.device("cpu"))
     return FitReport(
-        train_loss=evaluate(net, train),
+        train_loss=_mean(here, net, train[:measured], weights),
         held_out_loss=best_loss,
         epochs=epoch,
         seconds=time.perf_counter() - start,
@@ -150,11 +131,14 @@ def minimise(
     )
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of `Training.device`."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+@torch.no_grad()
+def _mean(objective: Objective, net: nn.Module, index: Tensor, weights: Tensor | None) -> float:
+    """The weighted mean loss of the samples `index`."""
+    losses = objective(net, index, None)
+    if weights is None:
+        return float(losses.mean())
+    w = weights[index]
+    return float((losses * w.to(losses)).sum() / w.sum())
 
 
 def _split(
@@ -190,51 +174,3 @@ def _batches(
     u = torch.rand(len(train), generator=generator, dtype=torch.float64)
     index = torch.searchsorted(torch.cumsum(probability.double(), 0), u)
     return train[index.clamp(max=len(train) - 1)].tensor_split(per_epoch)
-
-
-class WarmCosine:
-    """Factor of the learning rate at each of `total` updates: 5 % warm-up, then a cosine to 1 %."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.warm = total, max(1, total // 20)
-
-    def __call__(self, step: int) -> float:
-        if step < self.warm:
-            return (step + 1) / self.warm
-        progress = min(1.0, (step - self.warm) / max(1, self.total - self.warm))
-        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-class Average:
-    """What torch's AveragedModel does, without its walk over all modules at every update."""
-
-    def __init__(self, net: nn.Module, decay: float) -> None:
-        self.net = copy.deepcopy(net)
-        self._ours: list[Tensor] = list(self.net.parameters())
-        self._theirs: list[Tensor] = list(net.parameters())
-        self._rule, self._count = _warm_ema(decay), 0
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take in what the network is now."""
-        if self._count == 0:
-            torch._foreach_copy_(self._ours, self._theirs)
-        else:
-            self._rule(self._ours, self._theirs, self._count)
-        self._count += 1
-
-
-class _warm_ema:
-    def __init__(self, decay: float) -> None:
-        self.decay = decay
-
-    @torch.no_grad()
-    def __call__(
-        self,
-        averaged: tuple[Tensor, ...] | list[Tensor],
-        current: tuple[Tensor, ...] | list[Tensor],
-        n_averaged: Tensor | int,
-    ) -> None:
-        t = int(n_averaged)
-        decay = min(self.decay, (1 + t) / (10 + t))
-        torch._foreach_lerp_(list(averaged), list(current), 1 - decay)

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from msgen.models.base import Array, FitReport, Reparametrised
+from msgen.models.training.descent import Descent, WarmCosine
 from msgen.models.training.energy_draws import Drawn, Energy, Recalled
-from msgen.models.training.fitting import Average, WarmCosine, pick_device
 from msgen.models.validation import check_rows, check_weights
 
 RECORDS = 50
@@ -131,43 +131,30 @@ def reverse_kl(
         if data is None:
             raise ValueError("a forward term needs data")
         samples = _Batches(check_rows("data", data, model.dim), weights, training.batch, seed)
-    device, net = pick_device(model.training.device), model.network()
-    net.to(device)
-    rate = WarmCosine(training.updates)
-    optimizer = torch.optim.Adam(net.parameters(), lr=model.training.learning_rate, fused=True)
-    average = Average(net, model.training.ema) if model.training.ema else None
+    net = model.network()
+    descent, rate = Descent(net, model.training), WarmCosine(training.updates)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     tail = training.clip or 10.0 + 5.0 * math.sqrt(0.5 * model.dim)
-    parameters = list(net.parameters())
     told, recalled = _Record(last - first), Recalled(training.batch, rng)
     nonfinite = evaluations = 0
     for step in range(first, last):
-        for group in optimizer.param_groups:
-            group["lr"] = model.training.learning_rate * rate(step) * _settle(step - first)
         tau = training.temperature(step)
-        optimizer.zero_grad(set_to_none=True)
-        y = model.push_noise(model.noise(training.batch, rng).to(device))
+        y = model.push_noise(model.noise(training.batch, rng).to(descent.device))
         drawn = Drawn.by(model, energy, y)
         loss, pull, clipped = drawn.pull(tau, tail)
         reverse = 1.0 - training.data - training.recall
         terms = reverse * (y * pull).sum()
         if samples is not None:
-            terms = terms - training.data * model.log_density(samples.next().to(device)).mean()
+            given = samples.next().to(descent.device)
+            terms = terms - training.data * model.log_density(given).mean()
         if training.recall > 0:
-            seen = recalled.next(drawn, tau).to(device)
+            seen = recalled.next(drawn, tau).to(descent.device)
             terms = terms - training.recall * model.log_density(seen).mean()
-        terms.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, model.training.clip)
-        # one wild batch must not ruin the weights
-        if bool(torch.isfinite(norm)):
-            optimizer.step()
-        if average is not None:
-            average.update()
+        descent.step(terms, model.training.learning_rate * rate(step) * _settle(step - first))
         told.add(loss, tau, clipped)
         evaluations += training.batch
         nonfinite += drawn.bad
-    if average is not None:
-        net.load_state_dict(average.net.state_dict())
+    net.load_state_dict(descent.averaged.state_dict())
     net.to("cpu")
     with torch.no_grad():
         y = model.push_noise(model.noise(training.batch, rng))

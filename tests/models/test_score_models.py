@@ -202,7 +202,7 @@ def test_the_average_of_few_updates_needs_its_warm_up(monkeypatch: pytest.Monkey
 
     warm = loss()
     monkeypatch.setattr(
-        "msgen.models.training.fitting._warm_ema", torch.optim.swa_utils.get_ema_multi_avg_fn
+        "msgen.models.training.descent._warm_ema", torch.optim.swa_utils.get_ema_multi_avg_fn
     )
     assert loss() > warm + 0.1
 

@@ -127,8 +127,12 @@ def run_name(campaign: str) -> str:
 
 
 def content(campaign: str, where: Path) -> dict[str, Any]:
+    """`outcome` of a campaign run below `where`."""
+    return outcome(where / run_name(campaign))
+
+
+def outcome(run: Path) -> dict[str, Any]:
     """What may not depend on how it was run: all samples, and the results but for the seconds."""
-    run = where / run_name(campaign)
     results = json.loads((run / "results" / "free_energy.json").read_text())
     cost = results.pop("cost")
     store = Store(run / "store.zarr")
