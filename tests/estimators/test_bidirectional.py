@@ -96,7 +96,7 @@ def sample(case: Case, n: int, blocks: int, seed: int, *, chain: bool = False) -
     joined = Readings(
         *(
             np.concatenate([getattr(r, name) for r, _ in parts])
-            for name in ("source", "target", "work", "xi", "partial", "log_start")
+            for name in ("source", "target", "generalised_work", "xi", "partial", "log_start")
         )
     )
     block = np.concatenate([first + np.arange(n) * blocks // n for _, first in parts])
@@ -116,7 +116,7 @@ def estimate(
     pairs = []
     for a, b in itertools.combinations(range(k), 2):
         there, back = ((r.source == i) & (r.target == j) for i, j in ((a, b), (b, a)))
-        works = (r.work[there], r.work[back], s.block[there], s.block[back])
+        works = (r.generalised_work[there], r.generalised_work[back], s.block[there], s.block[back])
         pairs.append(PairWorks(a, b, *works))
     network = solve_network(k, pairs)
     reach = s.reach if density is None else replace(s.reach, density=density)

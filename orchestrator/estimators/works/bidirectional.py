@@ -23,8 +23,8 @@ class Readings:
     ----------
     source, target : Ints, shape (n,)
         Strata A and B.
-    work : Array, shape (n,)
-        Generalised work w, kT; +∞ for a path without a reverse. See
+    generalised_work : Array, shape (n,)
+        w, kT; +∞ for a path without a reverse. See
         `msgen.actors.kernels.switching.steered`.
     xi : Array, shape (n, M)
         The CV at each reading.
@@ -36,13 +36,13 @@ class Readings:
 
     source: Ints
     target: Ints
-    work: Array
+    generalised_work: Array
     xi: Array
     partial: Array
     log_start: Array
 
     def __len__(self) -> int:
-        return len(self.work)
+        return len(self.generalised_work)
 
 
 def log_weights(readings: Readings, f: Array, log_ratio: Array) -> Array:
@@ -73,10 +73,10 @@ def log_weights(readings: Readings, f: Array, log_ratio: Array) -> Array:
     """
     a, b = readings.source, readings.target
     with np.errstate(all="ignore"):
-        back = f[b] - f[a] - readings.work - log_ratio[a, b]
+        back = f[b] - f[a] - readings.generalised_work - log_ratio[a, b]
         log_beta = -np.logaddexp(0.0, back)
         value = (readings.log_start + log_beta)[:, None] - readings.partial
-    used = np.isfinite(readings.work) & np.isfinite(readings.log_start)
+    used = np.isfinite(readings.generalised_work) & np.isfinite(readings.log_start)
     return np.where(used[:, None] & np.isfinite(value), value, -np.inf)
 
 

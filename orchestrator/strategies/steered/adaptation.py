@@ -94,12 +94,12 @@ def tune_paths(
     tuner = tuner_of(problem, state)
     if len(works):
         if problem.strategy["stratify"]:
-            chance, work = works.crossing(f), dissipated(works, f)
+            chance, generalised_work = works.crossing(f), dissipated(works, f)
         else:
             chance = chain_crossings(state.states, segments, works)
-            work = chain_tries(state.states, segments, works)
+            generalised_work = chain_tries(state.states, segments, works)
         spent = column(segments, "path_evaluations")
-        tuner = tuner.absorb(works["schedule"], spent, chance, work)
+        tuner = tuner.absorb(works["schedule"], spent, chance, generalised_work)
     return replace(state, tuner=tuner)
 
 

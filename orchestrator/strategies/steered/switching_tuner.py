@@ -117,7 +117,11 @@ class PathTuner:
         return self.settled or (0,) * len(self.axes)
 
     def absorb(
-        self, schedule: Array, evaluations: Array, chance: Array, work: Array | None = None
+        self,
+        schedule: Array,
+        evaluations: Array,
+        chance: Array,
+        generalised_work: Array | None = None,
     ) -> PathTuner:
         """After a round: the next turn, or the same one where more paths are needed.
 
@@ -128,13 +132,13 @@ class PathTuner:
         evaluations : Array, shape (n,)
         chance : Array, shape (n,)
             Of each path to be a crossing, in [0, 1].
-        work : Array, shape (n,), optional
+        generalised_work : Array, shape (n,), optional
             w of the paths that tried to cross, kT; NaN for the others.
         """
         if self.done:
             return self
         tried = self.candidates
-        seen = Tally.of_paths(len(tried), schedule, evaluations, chance, work).table
+        seen = Tally.of_paths(len(tried), schedule, evaluations, chance, generalised_work).table
         now = replace(
             self,
             seen=seen + self.seen if len(self.seen) else seen,
@@ -146,7 +150,7 @@ class PathTuner:
         telling = spread <= BLIND
         waits = tally.crossings.sum() >= IN_SIGHT and now.held < PATIENCE
         if not telling.any():
-            if work is not None and tally.tries.min() < FEWEST:
+            if generalised_work is not None and tally.tries.min() < FEWEST:
                 # nobody tried: there is nothing to tune yet, or not to be told from so few
                 return replace(now, turn=self.turn)
             return now if waits else now._step_without_crossings(tried, tally)

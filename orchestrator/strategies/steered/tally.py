@@ -42,11 +42,18 @@ class Tally:
 
     @classmethod
     def of_paths(
-        cls, candidates: int, schedule: Array, evaluations: Array, chance: Array, work: Array | None
+        cls,
+        candidates: int,
+        schedule: Array,
+        evaluations: Array,
+        chance: Array,
+        generalised_work: Array | None,
     ) -> Tally:
         """Of n paths; see `PathTuner.absorb`."""
-        ones, none = np.ones_like(chance), np.full_like(chance, np.nan)
-        hard = np.log1p(np.clip(none if work is None else work, 0.0, MOST_WORK))
+        ones, w = np.ones_like(chance), generalised_work
+        if w is None:
+            w = np.full_like(chance, np.nan)
+        hard = np.log1p(np.clip(w, 0.0, MOST_WORK))
         tries, hard = np.where(np.isnan(hard), 0.0, ones), np.nan_to_num(hard)
         columns = (ones, evaluations, chance, chance**2, tries, hard, hard**2)
         number = schedule.astype(np.int64)
