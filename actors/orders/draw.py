@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from msgen.actors.orders.walk import Wide
+from msgen.actors.orders.proposals import BroadGaussian
 from msgen.systems.base import Array
 
 
@@ -22,7 +22,7 @@ class DrawPayload:
         Whether to hand the configurations to the next fit.
     epsilon : float
         Share of the broad draws.
-    broad : Wide
+    broad : BroadGaussian
     """
 
     kind: ClassVar[str] = "draw"
@@ -31,7 +31,7 @@ class DrawPayload:
     first: int
     keep: bool
     epsilon: float
-    broad: Wide
+    broad: BroadGaussian
 
 
 @dataclass(frozen=True)

@@ -9,22 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.systems.base import Array
-
-
-@dataclass(frozen=True)
-class Wide:
-    """The broad Gaussian over configurations.
-
-    Attributes
-    ----------
-    mean, std : Array, shape (d,)
-        In the coordinates of the model.
-    """
-
-    mean: Array
-    std: Array
 
 
 @dataclass(frozen=True)
@@ -49,7 +36,7 @@ class WalkPayload:
         Configurations of each replica to hand to the next fit; 0 for none.
     weights : int
         Log weights of each replica's proposals to keep; 0 for none.
-    broad : Wide or None
+    broad : BroadGaussian or None
         None before anything was seen.
     states : Partition or None
         By which the moves of a solute are told.
@@ -67,7 +54,7 @@ class WalkPayload:
     epsilon: float
     recent: int
     weights: int = 0
-    broad: Wide | None = None
+    broad: BroadGaussian | None = None
     states: Partition | None = None
 
 

@@ -15,7 +15,8 @@ from msgen.actors.engines.base import Engine
 from msgen.actors.engines.build import build_engine, local_kernel
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel
 from msgen.actors.kernels.independence import Independence
-from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload, Wide
+from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
@@ -23,7 +24,7 @@ from msgen.systems.coordinates.representation import Encoding
 
 
 def defended(
-    context: WorkerContext, version: int, seen: Encoding, broad: Wide, epsilon: float
+    context: WorkerContext, version: int, seen: Encoding, broad: BroadGaussian, epsilon: float
 ) -> Defended:
     """The frozen model `version` and no other, with its share of broad proposals.
 

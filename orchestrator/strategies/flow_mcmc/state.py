@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.orders.walk import Wide
+from msgen.actors.orders.proposals import BroadGaussian
 from msgen.models.base import ModelState
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_replicas import FreeState
@@ -27,7 +27,7 @@ class FlowState(FreeState):
         Walkers that replicas may begin from.
     recent, recent_replica : tuple of Array (n, d) and of int array (n,)
         Configurations of the last rounds and whose they are, for the next fit.
-    broad : Wide or None
+    broad : BroadGaussian or None
         None before the exploration has ended.
     model : ModelState or None
         The version in use.
@@ -43,7 +43,7 @@ class FlowState(FreeState):
     pool: Seeds
     recent: tuple[Array, ...] = ()
     recent_replica: tuple[NDArray[np.int64], ...] = ()
-    broad: Wide | None = None
+    broad: BroadGaussian | None = None
     model: ModelState | None = None
     acceptance: float = 0.0
     best: float = 0.0

@@ -15,7 +15,8 @@ from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.fit import FitPayload, FitRecord
-from msgen.actors.orders.walk import WalkPayload, WalkRecord, Wide
+from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.walk import WalkPayload, WalkRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.solute.solute import SoluteCoordinates
 from msgen.orchestrator.base import Estimate, StepPlan
@@ -48,8 +49,6 @@ MOST_ADAPT = 20
 """Rounds after which adaptation ends even if the acceptance still rises."""
 RISE, STALLED = 1.03, 2
 """Adaptation ends when so many rounds in a row have not raised the acceptance by this factor."""
-WIDE = 2.0
-"""Width of the broad Gaussian, in standard deviations of the data."""
 
 
 class FlowMcmc(FreeReplicas[FlowState]):
@@ -249,7 +248,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
             phase="adapt",
             missing=missing,
             walkers=state.pool.walkers.without_velocities().take(index),
-            broad=Wide(seen.mean(axis=0), WIDE * seen.std(axis=0) + 1e-3),
+            broad=BroadGaussian.about(seen),
         )
 
     def _known(self, state: FlowState) -> Partition:

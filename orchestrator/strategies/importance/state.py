@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Tree
 from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
-from msgen.actors.orders.walk import Wide
+from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models.base import ModelState
 from msgen.orchestrator.base import Phase
@@ -70,7 +70,7 @@ class ImportanceState:
     missing : tuple of str
         States that were never found.
     moves : LocalMoves
-    broad : Wide or None
+    broad : BroadGaussian or None
         None before anything was seen.
     adapt, fits : int
         Rounds of the adaptation, and trainings or parts of one, so far.
@@ -101,7 +101,7 @@ class ImportanceState:
     trail: Array
     missing: tuple[str, ...] = ()
     moves: Annotated[LocalMoves, FLAT]
-    broad: Wide | None = None
+    broad: BroadGaussian | None = None
     adapt: int = 0
     fits: int = 0
     hot: float | None = None

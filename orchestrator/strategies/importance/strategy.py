@@ -21,7 +21,8 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.draw import DrawPayload, DrawRecord
 from msgen.actors.orders.fit import FitRecord
 from msgen.actors.orders.fit_energy import FitEnergyPayload, FitEnergyRecord
-from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload, Wide
+from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.estimators.diagnostics import kish
@@ -41,10 +42,8 @@ from msgen.orchestrator.strategies.importance.orders import (
 from msgen.orchestrator.strategies.importance.production import Weighted
 from msgen.orchestrator.strategies.importance.state import Drawn, ImportanceState, Learnt
 from msgen.orchestrator.strategies.steered.switching import path_step
-from msgen.systems.base import Array, System
+from msgen.systems.base import System
 
-WIDE = 2.0
-"""Width of the broad Gaussian, in standard deviations of what was seen."""
 KEEP = 3
 """Rounds whose walkers and draws the adaptive fit sees."""
 MOST_ADAPT = 20
@@ -155,7 +154,7 @@ class Importance:
             phase="adapt",
             missing=missing,
             walkers=walkers.without_velocities().take(_evenly(seeds, problem.replicas)),
-            broad=_broad(self._coordinates.encode(problem.positions(walkers))),
+            broad=BroadGaussian.about(self._coordinates.encode(problem.positions(walkers))),
         )
 
     def _adapted(
@@ -176,7 +175,7 @@ class Importance:
             moves=state.moves.with_step(moved),
             trail=np.concatenate([state.trail, *(s.samples["cvs"] for s in moved)]),
             adapt=adapt,
-            broad=state.broad or _broad(seen.recent),
+            broad=state.broad or BroadGaussian.about(seen.recent),
             learnt=(*state.learnt, seen)[-keep:] if self._learns else (),
         )
         state = self._with_draws(state, [s for s in segments if s.key[1] == DrawPayload.kind])
@@ -264,7 +263,3 @@ def _evenly(label: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     found = [np.flatnonzero(label == k) for k in np.unique(label[label >= 0])]
     turns = ((found[i % len(found)], i // len(found)) for i in range(number))
     return np.array([mine[turn % len(mine)] for mine, turn in turns])
-
-
-def _broad(x: Array) -> Wide:
-    return Wide(x.mean(axis=0), WIDE * x.std(axis=0) + 1e-3)
