@@ -12,7 +12,7 @@ import numpy as np
 
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
-from msgen.systems.kinds import PARTICLE_KINDS
+from msgen.systems.build import PARTICLE_KINDS
 
 if TYPE_CHECKING:
     from msgen.systems.openmm.structure import Molecule
