@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgen.actors.base import Tree
 from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
-from msgen.systems.build import SYSTEM_KINDS
+from msgen.systems.kinds import SYSTEM_KINDS
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System

@@ -1,14 +1,11 @@
-"""CVs from a campaign's ``cvs:`` section, which has been validated by its schema."""
+"""CVs from their sections: what only a topology or the system can tell is told here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from msgen.systems.base import CV, CVSet, System
+from msgen.systems.build import build_cv
 from msgen.systems.cvs.collective import MeanCoordinate, PairDistances, PotentialEnergy, Statistic
 from msgen.systems.cvs.torch_cvs import (
     RMSD,
@@ -21,18 +18,13 @@ from msgen.systems.cvs.torch_cvs import (
     RadiusOfGyration,
 )
 from msgen.systems.errors import SpecError
-from msgen.systems.kinds import CVKind, CVSite
-from msgen.systems.plugins import Registry
+from msgen.systems.kinds import CVSite
 from msgen.systems.potentials.clusters import Particles
-from msgen.systems.potentials.python import python_cv
 from msgen.systems.potentials.two_dimensional import TorchSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
 Atoms = str | Sequence[int | str]
 """One selection, or a list of atoms."""
-
-_OF_THE_SURFACE = ("kind", "range", "bins")
-"""Keys of a CV's section that its builder has no use for."""
 
 
 def _topology(site: CVSite) -> Any:
@@ -85,22 +77,26 @@ def _one_molecule(atoms: tuple[int, ...], site: CVSite) -> None:
         )
 
 
-def _dihedral(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Dihedral:
+def dihedral(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Dihedral:
+    """The torsion over four atoms."""
     a, b, c, d = _few_atoms(site, atoms)
     return Dihedral(name, (a, b, c, d))
 
 
-def _angle(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Angle:
+def angle(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Angle:
+    """The angle at the second of three atoms."""
     a, b, c = _few_atoms(site, atoms)
     return Angle(name, (a, b, c))
 
 
-def _distance(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Distance:
+def distance(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Distance:
+    """The distance of two atoms."""
     a, b = _few_atoms(site, atoms)
     return Distance(name, (a, b))
 
 
-def _rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMSD:
+def rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMSD:
+    """The RMSD from a structure file, or from the start."""
     chosen = _many_atoms(site, atoms, 3)
     if reference is None:
         return RMSD(name, chosen, site.system.initial().positions.reshape(-1, 3))
@@ -111,15 +107,17 @@ def _rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RM
     return RMSD(name, chosen, read_reference(reference, site.base_dir, _topology(site), where))
 
 
-def _radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyration:
+def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyration:
+    """The mass-weighted radius of gyration."""
     chosen = _many_atoms(site, atoms, 2)
     masses = site.system.masses.reshape(-1, 3)[list(chosen), 0]
     return RadiusOfGyration(name, chosen, tuple(float(m) for m in masses))
 
 
-def _coordination(
+def coordination(
     name: str, site: CVSite, *, groups: Sequence[Atoms], r0: float, **exponents: int
 ) -> Coordination:
+    """The coordination number of two groups; n and m are its exponents."""
     topology, where = _topology(site), (*site.field, "groups")
     a, b = (resolve_atoms(g, topology, (*where, k)) for k, g in enumerate(groups))
     pairs = sorted({(min(i, j), max(i, j)) for i in a for j in b if i != j})
@@ -129,9 +127,10 @@ def _coordination(
     return Coordination(name, tuple(pairs), r0, **exponents)
 
 
-def _linear_combination(
+def linear_combination(
     name: str, site: CVSite, *, terms: Sequence[Mapping[str, Any]], offset: float
 ) -> LinearCombination:
+    """Σ cₖ ξₖ + offset."""
     components = tuple(
         build_cv(f"{name}[{k}]", term["cv"], site.at("terms", k, "cv"))
         for k, term in enumerate(terms)
@@ -149,17 +148,19 @@ def _linear_combination(
     return cv
 
 
-def _coordinate(name: str, site: CVSite, *, index: int, **wraps: bool) -> Coordinate:
+def coordinate(name: str, site: CVSite, *, index: int, periodic: bool = False) -> Coordinate:
+    """One coordinate, which may be periodic."""
     if index >= site.system.n_dof:
         raise SpecError(
             (*site.field, "index"), index, "no such coordinate", f"Give 0 … {site.system.n_dof - 1}"
         )
-    return Coordinate(name, index, **wraps)
+    return Coordinate(name, index, periodic)
 
 
-def _mean_coordinate(
+def mean_coordinate(
     name: str, site: CVSite, *, indices: Sequence[int] | None, scale: float
 ) -> MeanCoordinate:
+    """`scale` times the mean of some coordinates, of all where there are no indices."""
     if indices is None:
         return MeanCoordinate(name, scale=scale)
     if len(set(indices)) != len(indices) or max(indices) >= site.system.n_dof:
@@ -172,9 +173,10 @@ def _mean_coordinate(
     return MeanCoordinate(name, tuple(indices), scale)
 
 
-def _pair_distances(
+def pair_distances(
     name: str, site: CVSite, *, statistic: Statistic, r0: float | None
 ) -> PairDistances:
+    """One number of all distances between particles."""
     if not isinstance(site.system, Particles):
         raise SpecError(
             (*site.field, "kind"),
@@ -187,7 +189,8 @@ def _pair_distances(
     return PairDistances(name, site.system, statistic, r0)
 
 
-def _potential_energy(name: str, site: CVSite) -> PotentialEnergy:
+def potential_energy(name: str, site: CVSite) -> PotentialEnergy:
+    """U itself."""
     if not isinstance(site.system, TorchSystem):
         raise SpecError(
             (*site.field, "kind"),
@@ -196,72 +199,3 @@ def _potential_energy(name: str, site: CVSite) -> PotentialEnergy:
             "Use kind: python",
         )
     return PotentialEnergy(name, site.system)
-
-
-def _diffusion_map(name: str, site: CVSite, *, file: str, component: int) -> CV:
-    from msgen.systems.build_landmarks import landmark_cv  # it builds CVs by this module
-
-    return landmark_cv(name, site, file=file, component=component)
-
-
-_OWN = (
-    CVKind("dihedral", _dihedral, "atoms", feature=True),
-    CVKind("angle", _angle, "atoms", feature=True),
-    CVKind("distance", _distance, "atoms", feature=True),
-    CVKind("rmsd", _rmsd, "atoms"),
-    CVKind("radius_of_gyration", _radius_of_gyration, "atoms", feature=True),
-    CVKind("coordination", _coordination, "atoms", feature=True),
-    CVKind("linear_combination", _linear_combination),
-    CVKind("coordinate", _coordinate, "coordinates", feature=True),
-    CVKind("mean_coordinate", _mean_coordinate, "coordinates"),
-    CVKind("pair_distances", _pair_distances, "coordinates"),
-    CVKind("potential_energy", _potential_energy, "coordinates"),
-    CVKind("diffusion_map", _diffusion_map),
-    CVKind("python", python_cv),
-)
-
-CV_KINDS: Registry[CVKind] = Registry("msgen.cvs", CVKind, {kind.name: kind for kind in _OWN})
-"""Ours, whose sections are in `msgen.orchestrator.schema.cvs`, and those of plug-ins."""
-
-
-def build_cv(name: str, spec: Mapping[str, Any], site: CVSite) -> CV:
-    """One CV from its section, as its schema resolves it.
-
-    Raises
-    ------
-    SpecError
-        For what only a file or the system can tell.
-    """
-    values = {key: value for key, value in spec.items() if key not in _OF_THE_SURFACE}
-    return CV_KINDS[spec["kind"]].build(name, site, **values)
-
-
-def build_cvs(spec: Mapping[str, Any], system: System, base_dir: Path) -> CVSet:
-    """The CVs of a campaign, in the order of the file.
-
-    Parameters
-    ----------
-    spec : Mapping
-        The ``cvs:`` section as its schema resolves it: name → {kind, …}, floats in internal units.
-    system : System
-    base_dir : Path
-        The campaign file's folder.
-
-    Raises
-    ------
-    SpecError
-        For what only a file or the system can tell.
-    KeyError
-        If nothing that is installed brings a kind.
-    PluginError
-    """
-    cvs = CVSet(
-        tuple(build_cv(k, v, CVSite(system, base_dir, ("cvs", k))) for k, v in spec.items())
-    )
-    values = cvs(system.initial().positions)[0]
-    for name, value in zip(cvs.names, values, strict=True):
-        if not np.isfinite(value):
-            raise SpecError(
-                ("cvs", name), float(value), "is not finite at the start", "Choose other atoms"
-            )
-    return cvs

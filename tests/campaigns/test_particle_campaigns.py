@@ -16,7 +16,7 @@ from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.reporting.export import export
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.schema import systems as schema
-from msgen.systems.build import SYSTEM_KINDS
+from msgen.systems.kinds import SYSTEM_KINDS
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.polymer import Polymer
 from msgen.systems.openmm.system import OpenMMSystem

@@ -27,8 +27,8 @@ import numpy as np
 import openmm as mm
 from numpy.typing import NDArray
 
-from msgen.systems.build_particles import particle_system, particles
 from msgen.systems.kinds import SystemSite
+from msgen.systems.openmm.build_particles import dimer_system, particles, polymer_system
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.integrators import middle
 from msgen.systems.openmm.platforms import make_context
@@ -72,8 +72,7 @@ def top(kind: str) -> float:
 def run(kind: str, way: str, seed: int, steps: int) -> None:
     """One run, its distances written as they come."""
     state = "compact" if seed % 2 else "stretched"
-    built = particle_system(
-        kind,
+    built = (dimer_system if kind == "dimer" else polymer_system)(
         SystemSite(Path(), "CPU"),
         kT=kT_of(kind),
         start=state,

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 
 from msgen.systems.base import CV
-from msgen.systems.build_cvs import CV_KINDS, build_cv
+from msgen.systems.build import build_cv
 from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.errors import SpecError
-from msgen.systems.kinds import CVSite
+from msgen.systems.kinds import CV_KINDS, CVSite
 
 FEATURE_KINDS = tuple(name for name, kind in CV_KINDS.own.items() if kind.feature)
 """CVs that can be features of a diffusion map: all that needs no other file."""

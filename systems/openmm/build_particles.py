@@ -10,8 +10,8 @@ import numpy as np
 import openmm as mm
 
 from msgen.systems.base import Array
-from msgen.systems.build_molecular import wanted_platform
 from msgen.systems.kinds import SystemSite
+from msgen.systems.openmm.build_molecule import wanted_platform
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.integrators import middle
 from msgen.systems.openmm.polymer import SOLVENT, Polymer, default_box
@@ -54,7 +54,7 @@ def _shaken(molecule: Molecule, kT: float) -> Array:
     return np.round(x, 4)
 
 
-def particle_system(
+def _particle_system(
     kind: str,
     site: SystemSite,
     *,
@@ -65,27 +65,34 @@ def particle_system(
     platform: str,
     **shape: Any,
 ) -> OpenMMSystem:
-    """Build a ``kind: dimer`` or ``kind: polymer`` system.
+    molecule = particles({"kind": kind, **shape}).molecule(start, _SEED)
+    wanted = wanted_platform(site, platform, len(molecule.positions))
+    molecule = replace(molecule, positions=_shaken(molecule, kT))
+    return OpenMMSystem(molecule, kT / BOLTZMANN, timestep, friction, platform=wanted)
+
+
+def dimer_system(site: SystemSite, **values: Any) -> OpenMMSystem:
+    """Build a ``kind: dimer`` system.
 
     Lengths are in nm = σ, energies in kJ/mol = ε, times in ps = σ√(m/ε).
 
     Parameters
     ----------
-    kind : {'dimer', 'polymer'}
     site : SystemSite
-    kT : float
-    start : {'compact', 'stretched'}
-    timestep, friction : float
-    platform : str
-    **shape
-        Those of `Dimer` or `Polymer`; a polymer's box is by default that of the published density.
+    **values
+        Those of a `Dimer`; kT, start ('compact' or 'stretched'), timestep, friction and platform.
 
     Raises
     ------
     SpecError
         If the particles do not fit into the box, or the platform is not installed.
     """
-    molecule = particles({"kind": kind, **shape}).molecule(start, _SEED)
-    wanted = wanted_platform(site, platform, len(molecule.positions))
-    molecule = replace(molecule, positions=_shaken(molecule, kT))
-    return OpenMMSystem(molecule, kT / BOLTZMANN, timestep, friction, platform=wanted)
+    return _particle_system("dimer", site, **values)
+
+
+def polymer_system(site: SystemSite, **values: Any) -> OpenMMSystem:
+    """Build a ``kind: polymer`` system; as `dimer_system`, with the values of a `Polymer`.
+
+    The box is by default that of the published density.
+    """
+    return _particle_system("polymer", site, **values)
