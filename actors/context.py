@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgen.actors.base import Tree, decode
 from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
-from msgen.systems.kinds import is_molecular
+from msgen.systems.kinds import SYSTEM_KINDS
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
@@ -87,7 +87,7 @@ class WorkerContext:
     @property
     def molecular(self) -> bool:
         """Whether OpenMM steps the campaign's system; known without building it."""
-        return is_molecular(self.setup["system"]["kind"])
+        return SYSTEM_KINDS[self.setup["system"]["kind"]].openmm
 
     @cached_property
     def shelf(self) -> Shelf:

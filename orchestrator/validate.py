@@ -160,8 +160,7 @@ def check(
 
 
 def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:
-    from msgen.systems.build import build_system
-    from msgen.systems.cvs.build import build_cvs
+    from msgen.systems.build import build_cvs, build_system
 
     # auto would measure the platforms, and checking asks for one energy only
     spec = campaign.spec_system()

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from msgen.systems.base import CV, CVSet, System, Walkers
-    from msgen.systems.build import build_system
-    from msgen.systems.cvs.build import build_cvs
+    from msgen.systems.build import build_cvs, build_system
     from msgen.systems.errors import SpecError
     from msgen.systems.openmm.restraint import Restraint
 
@@ -30,7 +29,7 @@ _MODULES = {
     "SpecError": "errors",
     "System": "base",
     "Walkers": "base",
-    "build_cvs": "cvs.build",
+    "build_cvs": "build",
     "build_system": "build",
 }
 

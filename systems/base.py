@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -75,6 +75,11 @@ class System(Protocol):
     @property
     def deterministic(self) -> bool:
         """Whether the same seed gives the same numbers bit for bit."""
+        ...
+
+    @property
+    def topology(self) -> Any:
+        """The mdtraj Topology of its atoms; None for a system without atoms."""
         ...
 
     def initial(self) -> Walkers:

@@ -11,11 +11,10 @@ from openmm import unit
 
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
+from msgen.systems.kinds import Field
 
-Field = tuple[str | int, ...]
 
-
-def find_file(name: object, base_dir: Path, field: Field) -> Path:
+def find_file(name: str, base_dir: Path, field: Field) -> Path:
     """A file named in the campaign, relative to the campaign file.
 
     Raises
@@ -23,12 +22,10 @@ def find_file(name: object, base_dir: Path, field: Field) -> Path:
     SpecError
         If it is not there.
     """
-    if not isinstance(name, str | Path) or not str(name):
-        raise SpecError(field, name, "is not a file name", "Name a file")
     path = (base_dir / name).expanduser()
     if not path.is_file():
         raise SpecError(
-            field, str(name), "no such file", f"Files are found relative to {base_dir.resolve()}"
+            field, name, "no such file", f"Files are found relative to {base_dir.resolve()}"
         )
     return path
 
@@ -49,7 +46,7 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
         ) from error
 
 
-def read_reference(name: object, base_dir: Path, topology: Any, field: Field) -> Array:
+def read_reference(name: str, base_dir: Path, topology: Any, field: Field) -> Array:
     """Positions of a reference structure, shape (N, 3), nm; atoms as in `topology`.
 
     Raises
@@ -62,7 +59,7 @@ def read_reference(name: object, base_dir: Path, topology: Any, field: Field) ->
     if frame.n_atoms != topology.n_atoms:
         raise SpecError(
             field,
-            str(name),
+            name,
             f"has {frame.n_atoms} atoms where the system has {topology.n_atoms}",
             "Give a structure of the same system",
         )

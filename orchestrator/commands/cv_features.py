@@ -158,7 +158,7 @@ def _of_run(settings: Settings) -> FeatureTable:
 
 def _of_campaign(settings: Settings, campaign: Campaign, xi: Array) -> FeatureTable:
     """The chosen columns of all CVs of a campaign, `xi` (n, C)."""
-    from msgen.systems.build_landmarks import FEATURE_KINDS
+    from msgen.systems.cvs.build_diffusion_map import FEATURE_KINDS
 
     specs = campaign.spec_cvs()
     able = [name for name, spec in specs.items() if spec["kind"] in FEATURE_KINDS]

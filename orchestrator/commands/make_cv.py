@@ -23,7 +23,7 @@ def make_diffusion_map(settings: Settings) -> str:
         If the data, the campaign or an argument cannot be used.
     """
     from msgen.models.diffusion_map.map import DiffusionMap
-    from msgen.systems.build_landmarks import MOST_TERMS
+    from msgen.systems.cvs.build_diffusion_map import MOST_TERMS
     from msgen.systems.cvs.diffusion_map import LandmarkFile
 
     if not settings.output.absolute().parent.is_dir():

@@ -36,7 +36,7 @@ def write_frames(folder: Path, frames: Array, system: Mapping[str, Any]) -> list
     if system.get("kind") not in PARTICLE_KINDS:
         return [_write_dcd(folder / "frames.dcd", x, None)]
     # OpenMM comes with it
-    from msgen.systems.build_particles import particles
+    from msgen.systems.openmm.build_particles import particles
 
     molecule = particles(system).molecule("compact")
     assert molecule.box is not None

@@ -1,17 +1,12 @@
-"""CVs from a campaign's ``cvs:`` section."""
+"""CVs from their sections: what only a topology or the system can tell is told here."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from msgen.systems.base import CV, CVSet, System
-from msgen.systems.build_landmarks import landmark_cv
-from msgen.systems.build_targets import COLLECTIVE_KINDS, collective_cv
+from msgen.systems.build import build_cv
+from msgen.systems.cvs.collective import MeanCoordinate, PairDistances, PotentialEnergy, Statistic
 from msgen.systems.cvs.torch_cvs import (
     RMSD,
     Angle,
@@ -23,214 +18,184 @@ from msgen.systems.cvs.torch_cvs import (
     RadiusOfGyration,
 )
 from msgen.systems.errors import SpecError
-from msgen.systems.potentials.python import Field, python_cv
+from msgen.systems.kinds import CVSite
+from msgen.systems.potentials.clusters import Particles
+from msgen.systems.potentials.two_dimensional import TorchSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
-CV_KINDS = (
-    "dihedral",
-    "angle",
-    "distance",
-    "rmsd",
-    "radius_of_gyration",
-    "coordination",
-    "linear_combination",
-    "coordinate",
-    "diffusion_map",
-    *COLLECTIVE_KINDS,
-    "python",
-)
+Atoms = str | Sequence[int | str]
+"""One selection, or a list of atoms."""
 
 
-def _topology(system: System, kind: str, field: Field) -> Any:
-    topology = getattr(system, "topology", None)
+def _topology(site: CVSite) -> Any:
+    """The system's mdtraj topology."""
+    topology = site.system.topology
     if topology is None:
         raise SpecError(
-            (*field, "kind"),
-            kind,
-            "needs atoms, and this system has none",
+            site.field,
+            type(site.system).__name__,
+            "has no atoms, and this CV is one of atoms",
             "Use kind: coordinate with an index, or kind: python",
         )
     return topology
 
 
-def _atoms(spec: Mapping[str, Any], n: int, topology: Any, field: Field) -> tuple[int, ...]:
-    given = spec.get("atoms")
-    where = (*field, "atoms")
-    if not isinstance(given, list | tuple) or len(given) != n:
-        raise SpecError(where, given, f"needs {n} atoms", f"List {n} atoms, each by RES:NAME")
+def _few_atoms(site: CVSite, given: Sequence[int | str]) -> tuple[int, ...]:
+    """The atoms of a dihedral, an angle or a distance."""
+    topology, where = _topology(site), (*site.field, "atoms")
     atoms = tuple(resolve_atom(a, topology, (*where, k)) for k, a in enumerate(given))
-    if len(set(atoms)) != n:
+    if len(set(atoms)) != len(atoms):
         raise SpecError(where, given, "names an atom twice", "Give every atom once")
+    _one_molecule(atoms, site)
     return atoms
 
 
-def _one_molecule(atoms: tuple[int, ...], system: System, topology: Any, field: Field) -> None:
+def _many_atoms(site: CVSite, given: Atoms, least: int) -> tuple[int, ...]:
+    """The atoms of an RMSD or a radius of gyration."""
+    where = (*site.field, "atoms")
+    atoms = resolve_atoms(given, _topology(site), where)
+    if len(atoms) < least:
+        raise SpecError(where, given, "too few atoms", f"Give at least {least}")
+    _one_molecule(atoms, site)
+    return atoms
+
+
+def _one_molecule(atoms: tuple[int, ...], site: CVSite) -> None:
     """Without a minimum image, the atoms must share a molecule in a periodic box."""
-    if system.initial().box is None:
+    if site.system.initial().box is None:
         return
     home = {}
-    for k, molecule in enumerate(topology.find_molecules()):
+    for k, molecule in enumerate(_topology(site).find_molecules()):
         for atom in molecule:
             home[atom.index] = k
     if len({home.get(a, -1 - a) for a in atoms}) > 1:
         raise SpecError(
-            (*field, "atoms"),
+            (*site.field, "atoms"),
             list(atoms),
             "belong to different molecules of a periodic box, where this CV is not defined",
             "Take atoms of one molecule",
         )
 
 
-def _coordination(
-    name: str, spec: Mapping[str, Any], system: System, topology: Any, field: Field
+def dihedral(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Dihedral:
+    """The torsion over four atoms."""
+    a, b, c, d = _few_atoms(site, atoms)
+    return Dihedral(name, (a, b, c, d))
+
+
+def angle(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Angle:
+    """The angle at the second of three atoms."""
+    a, b, c = _few_atoms(site, atoms)
+    return Angle(name, (a, b, c))
+
+
+def distance(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Distance:
+    """The distance of two atoms."""
+    a, b = _few_atoms(site, atoms)
+    return Distance(name, (a, b))
+
+
+def rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMSD:
+    """The RMSD from a structure file, or from the start."""
+    chosen = _many_atoms(site, atoms, 3)
+    if reference is None:
+        return RMSD(name, chosen, site.system.initial().positions.reshape(-1, 3))
+    # imports mdtraj and OpenMM, which analytic systems do without
+    from msgen.systems.files import read_reference
+
+    where = (*site.field, "reference")
+    return RMSD(name, chosen, read_reference(reference, site.base_dir, _topology(site), where))
+
+
+def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyration:
+    """The mass-weighted radius of gyration."""
+    chosen = _many_atoms(site, atoms, 2)
+    masses = site.system.masses.reshape(-1, 3)[list(chosen), 0]
+    return RadiusOfGyration(name, chosen, tuple(float(m) for m in masses))
+
+
+def coordination(
+    name: str, site: CVSite, *, groups: Sequence[Atoms], r0: float, **exponents: int
 ) -> Coordination:
-    groups = spec.get("groups")
-    if not isinstance(groups, list | tuple) or len(groups) != 2:
-        raise SpecError((*field, "groups"), groups, "needs two groups", "List two selections")
-    a, b = (resolve_atoms(g, topology, (*field, "groups", k)) for k, g in enumerate(groups))
-    n, m = int(spec.get("n", 6)), int(spec.get("m", 12))
-    if not 0 < n < m:
-        raise SpecError((*field, "n"), n, f"the exponents need 0 < n < m = {m}", "Give n: 6, m: 12")
-    r0 = spec.get("r0")
-    if not isinstance(r0, int | float) or not r0 > 0:
-        raise SpecError((*field, "r0"), r0, "needs a positive length", "Write r0: 0.35 nm")
+    """The coordination number of two groups; n and m are its exponents."""
+    topology, where = _topology(site), (*site.field, "groups")
+    a, b = (resolve_atoms(g, topology, (*where, k)) for k, g in enumerate(groups))
     pairs = sorted({(min(i, j), max(i, j)) for i in a for j in b if i != j})
     if not pairs:
-        raise SpecError((*field, "groups"), groups, "give no pair of atoms", "Give two groups")
-    _one_molecule(tuple({i for p in pairs for i in p}), system, topology, field)
-    return Coordination(name, tuple(pairs), float(r0), n, m)
+        raise SpecError(where, groups, "give no pair of atoms", "Give two groups")
+    _one_molecule(tuple({i for p in pairs for i in p}), site)
+    return Coordination(name, tuple(pairs), r0, **exponents)
 
 
-def _linear_combination(
-    name: str, spec: Mapping[str, Any], build: Callable[[str, Any, Field], CV], field: Field
+def linear_combination(
+    name: str, site: CVSite, *, terms: Sequence[Mapping[str, Any]], offset: float
 ) -> LinearCombination:
-    terms = spec.get("terms")
-    where = (*field, "terms")
-    if not isinstance(terms, list | tuple) or not terms:
-        raise SpecError(where, terms, "needs at least one term", "List {coefficient, cv} terms")
-    components, coefficients = [], []
-    for k, term in enumerate(terms):
-        if not isinstance(term, Mapping) or "cv" not in term or "coefficient" not in term:
-            raise SpecError((*where, k), term, "is not a term", "Write {coefficient: 1.0, cv: {…}}")
-        components.append(build(f"{name}[{k}]", term["cv"], (*where, k, "cv")))
-        coefficients.append(float(term["coefficient"]))
-    cv = LinearCombination(
-        name, tuple(components), tuple(coefficients), float(spec.get("offset", 0.0))
+    """Σ cₖ ξₖ + offset."""
+    components = tuple(
+        build_cv(f"{name}[{k}]", term["cv"], site.at("terms", k, "cv"))
+        for k, term in enumerate(terms)
     )
+    coefficients = tuple(float(term["coefficient"]) for term in terms)
+    cv = LinearCombination(name, components, coefficients, offset)
     whole = all(c == round(c) for c in coefficients)
     if any(c.periodic for c in components) and not (cv.periodic and whole):
         raise SpecError(
-            where,
-            coefficients,
+            (*site.field, "terms"),
+            list(coefficients),
             "would jump where an angle wraps at ±π",
             "Combine dihedrals with whole-number coefficients only, and with nothing else",
         )
     return cv
 
 
-def _coordinate(name: str, spec: Mapping[str, Any], system: System, field: Field) -> Coordinate:
-    index = spec.get("index")
-    if hasattr(system, "topology"):
+def coordinate(name: str, site: CVSite, *, index: int, periodic: bool = False) -> Coordinate:
+    """One coordinate, which may be periodic."""
+    if index >= site.system.n_dof:
         raise SpecError(
-            (*field, "kind"), "coordinate", "is for analytic systems", "Use a distance or dihedral"
+            (*site.field, "index"), index, "no such coordinate", f"Give 0 … {site.system.n_dof - 1}"
         )
-    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < system.n_dof:
+    return Coordinate(name, index, periodic)
+
+
+def mean_coordinate(
+    name: str, site: CVSite, *, indices: Sequence[int] | None, scale: float
+) -> MeanCoordinate:
+    """`scale` times the mean of some coordinates, of all where there are no indices."""
+    if indices is None:
+        return MeanCoordinate(name, scale=scale)
+    if len(set(indices)) != len(indices) or max(indices) >= site.system.n_dof:
         raise SpecError(
-            (*field, "index"), index, "no such coordinate", f"Give 0 … {system.n_dof - 1}"
+            (*site.field, "indices"),
+            indices,
+            "are no distinct coordinates",
+            f"Give each of 0 … {site.system.n_dof - 1} at most once",
         )
-    return Coordinate(name, index, bool(spec.get("periodic", False)))
+    return MeanCoordinate(name, tuple(indices), scale)
 
 
-def build_cv(name: str, spec: object, system: System, base_dir: Path, field: Field) -> CV:
-    """One CV from its mapping; `field` is where it stands in the campaign.
-
-    Raises
-    ------
-    SpecError
-    """
-    if not isinstance(spec, Mapping):
-        raise SpecError(field, spec, "is not a CV", "Write {kind: dihedral, atoms: […]}")
-    kind = spec.get("kind")
-    if kind not in CV_KINDS:
-        near = difflib.get_close_matches(str(kind), CV_KINDS, n=1)
-        hint = f"Did you mean {near[0]}? Known" if near else "Known"
+def pair_distances(
+    name: str, site: CVSite, *, statistic: Statistic, r0: float | None
+) -> PairDistances:
+    """One number of all distances between particles."""
+    if not isinstance(site.system, Particles):
         raise SpecError(
-            (*field, "kind"), kind, "no such kind of CV", f"{hint}: {', '.join(CV_KINDS)}"
+            (*site.field, "kind"),
+            "pair_distances",
+            "is for clusters of particles",
+            "Use kind: mean_coordinate",
         )
-    if kind == "coordinate":
-        return _coordinate(name, spec, system, field)
-    if kind in COLLECTIVE_KINDS:
-        return collective_cv(name, spec, system, field)
-    if kind == "python":
-        return python_cv(name, spec, system.initial(), base_dir, field)
-    if kind == "diffusion_map":
-        return landmark_cv(
-            name, spec, system, base_dir, lambda n, s, f: build_cv(n, s, system, base_dir, f), field
+    if r0 is None:
+        return PairDistances(name, site.system, statistic)
+    return PairDistances(name, site.system, statistic, r0)
+
+
+def potential_energy(name: str, site: CVSite) -> PotentialEnergy:
+    """U itself."""
+    if not isinstance(site.system, TorchSystem):
+        raise SpecError(
+            (*site.field, "kind"),
+            "potential_energy",
+            "is for potentials that torch differentiates",
+            "Use kind: python",
         )
-    if kind == "linear_combination":
-        return _linear_combination(
-            name, spec, lambda n, s, f: build_cv(n, s, system, base_dir, f), field
-        )
-    topology = _topology(system, str(kind), field)
-    if kind == "coordination":
-        return _coordination(name, spec, system, topology, field)
-    if kind in ("rmsd", "radius_of_gyration"):
-        least = 3 if kind == "rmsd" else 2
-        atoms = resolve_atoms(spec.get("atoms", "all"), topology, (*field, "atoms"))
-        if len(atoms) < least:
-            raise SpecError(
-                (*field, "atoms"), spec.get("atoms"), "too few atoms", f"Give at least {least}"
-            )
-        _one_molecule(atoms, system, topology, field)
-        if kind == "rmsd":
-            # imports mdtraj and OpenMM, which analytic systems do without
-            from msgen.systems.files import read_reference
-
-            reference = (
-                system.initial().positions.reshape(-1, 3)
-                if spec.get("reference") is None
-                else read_reference(spec["reference"], base_dir, topology, (*field, "reference"))
-            )
-            return RMSD(name, atoms, reference)
-        masses = system.masses.reshape(-1, 3)[list(atoms), 0]
-        return RadiusOfGyration(name, atoms, tuple(float(m) for m in masses))
-    size = {"dihedral": 4, "angle": 3, "distance": 2}[str(kind)]
-    atoms = _atoms(spec, size, topology, field)
-    _one_molecule(atoms, system, topology, field)
-    if kind == "dihedral":
-        return Dihedral(name, (atoms[0], atoms[1], atoms[2], atoms[3]))
-    if kind == "angle":
-        return Angle(name, (atoms[0], atoms[1], atoms[2]))
-    return Distance(name, (atoms[0], atoms[1]))
-
-
-def build_cvs(spec: Mapping[str, Any], system: System, base_dir: Path) -> CVSet:
-    """The CVs of a campaign, in the order of the file.
-
-    Parameters
-    ----------
-    spec : Mapping
-        The ``cvs:`` section: name → {kind, …}. Keys by kind: dihedral, angle, distance
-        {atoms}; rmsd {atoms, reference}; radius_of_gyration {atoms}; coordination {groups, r0,
-        n, m}; linear_combination {terms: [{coefficient, cv}], offset}; coordinate {index,
-        periodic}; diffusion_map {file, component}; python {factory, arguments, periodic, unit};
-        those of `build_targets.collective_cv`.
-    system : System
-    base_dir : Path
-        The campaign file's folder.
-
-    Raises
-    ------
-    SpecError
-        Naming the field, the value and the remedy.
-    """
-    if not spec:
-        raise SpecError(("cvs",), spec, "no CV is given", "Name at least one")
-    cvs = CVSet(tuple(build_cv(k, v, system, base_dir, ("cvs", k)) for k, v in spec.items()))
-    values = cvs(system.initial().positions)[0]
-    for name, value in zip(cvs.names, values, strict=True):
-        if not np.isfinite(value):
-            raise SpecError(
-                ("cvs", name), float(value), "is not finite at the start", "Choose other atoms"
-            )
-    return cvs
+    return PotentialEnergy(name, site.system)

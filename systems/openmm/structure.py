@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,9 @@ from openmm import app, unit
 
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
-from msgen.systems.files import Field, find_file, in_nm, open_with
+from msgen.systems.files import find_file, in_nm, open_with
+from msgen.systems.kinds import Field
 from msgen.systems.openmm.periodic_images import make_whole
-
-NONBONDED = ("NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "PME")
-CONSTRAINTS = ("None", "HBonds", "AllBonds", "HAngles")
-IMPLICIT = ("HCT", "OBC1", "OBC2", "GBn", "GBn2")
 
 
 @dataclass(frozen=True)
@@ -49,28 +46,54 @@ class Molecule:
     free: NDArray[np.bool_] | None = None
 
 
-def _structure(spec: Mapping[str, Any], base_dir: Path) -> Any:
+@dataclass(frozen=True)
+class MoleculeSource:
+    """What a ``kind: openmm`` section says of a molecule's files and of its forces.
+
+    Attributes
+    ----------
+    constraints, nonbonded : str
+        As OpenMM spells them; `nonbonded` may be 'auto'.
+    rigid_water : bool
+    structure, topology, coordinates, system_xml : str
+        Files, relative to the campaign's folder; '' for what is not given.
+    forcefield : sequence of str
+        Force-field files, shipped with OpenMM or beside the campaign file.
+    cutoff : float, optional
+        nm.
+    implicit_solvent : str, optional
+        Of an Amber topology.
+    hydrogen_mass : float, optional
+        g/mol.
+    """
+
+    constraints: str
+    rigid_water: bool
+    nonbonded: str
+    structure: str = ""
+    forcefield: Sequence[str] = ()
+    topology: str = ""
+    coordinates: str = ""
+    system_xml: str = ""
+    cutoff: float | None = None
+    implicit_solvent: str | None = None
+    hydrogen_mass: float | None = None
+
+
+def _structure(source: MoleculeSource, base_dir: Path) -> Any:
     field: Field = ("system", "structure")
-    path = find_file(spec.get("structure"), base_dir, field)
+    path = find_file(source.structure, base_dir, field)
     suffix = path.suffix.lower()
     if suffix in (".cif", ".mmcif", ".pdbx"):
         return open_with(app.PDBxFile, path, field)
     if suffix in (".pdb", ".ent"):
         return open_with(app.PDBFile, path, field)
-    raise SpecError(field, str(spec["structure"]), "is neither PDB nor mmCIF", "Give .pdb or .cif")
+    raise SpecError(field, source.structure, "is neither PDB nor mmCIF", "Give .pdb or .cif")
 
 
-def _one_of(spec: Mapping[str, Any], key: str, allowed: tuple[str, ...], default: str) -> str:
-    value = spec.get(key, default)
-    text = "None" if value is None else str(value)
-    if text not in allowed:
-        raise SpecError(("system", key), value, "is unknown", f"One of {', '.join(allowed)}")
-    return text
-
-
-def _options(spec: Mapping[str, Any], periodic: bool) -> dict[str, Any]:
+def _options(source: MoleculeSource, periodic: bool) -> dict[str, Any]:
     """Keyword arguments of OpenMM's createSystem."""
-    method = _one_of(spec, "nonbonded", (*NONBONDED, "auto"), "auto")
+    method = source.nonbonded
     if method == "auto":
         method = "PME" if periodic else "NoCutoff"
     if method in ("PME", "CutoffPeriodic") and not periodic:
@@ -80,32 +103,22 @@ def _options(spec: Mapping[str, Any], periodic: bool) -> dict[str, Any]:
             "needs a box, and the structure has none",
             "Write nonbonded: NoCutoff, or give a structure with a box (CRYST1)",
         )
-    constraints = _one_of(spec, "constraints", CONSTRAINTS, "HBonds")
+    constrained = source.constraints != "None"
     options: dict[str, Any] = {
         "nonbondedMethod": getattr(app, method),
-        "constraints": None if constraints == "None" else getattr(app, constraints),
-        "rigidWater": bool(spec.get("rigid_water", True)),
+        "constraints": getattr(app, source.constraints) if constrained else None,
+        "rigidWater": source.rigid_water,
         "removeCMMotion": False,
     }
     if method != "NoCutoff":
-        options["nonbondedCutoff"] = float(spec.get("cutoff") or 1.0)
-    if spec.get("hydrogen_mass") is not None:
-        options["hydrogenMass"] = float(spec["hydrogen_mass"]) * unit.dalton
+        options["nonbondedCutoff"] = source.cutoff or 1.0
+    if source.hydrogen_mass is not None:
+        options["hydrogenMass"] = source.hydrogen_mass * unit.dalton
     return options
 
 
-def _force_field(spec: Mapping[str, Any], base_dir: Path) -> Any:
-    files = spec.get("forcefield")
-    if isinstance(files, str):
-        files = [files]
-    if not files:
-        raise SpecError(
-            ("system", "forcefield"),
-            files,
-            "no force field",
-            "List force-field files, such as [amber99sb.xml], or give topology: or system_xml:",
-        )
-    paths = [str(base_dir / f) if (base_dir / f).is_file() else f for f in map(str, files)]
+def _force_field(files: Sequence[str], base_dir: Path) -> Any:
+    paths = [str(base_dir / f) if (base_dir / f).is_file() else f for f in files]
     try:
         return app.ForceField(*paths)
     except Exception as error:
@@ -113,7 +126,7 @@ def _force_field(spec: Mapping[str, Any], base_dir: Path) -> Any:
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SpecError(
             ("system", "forcefield", culprit),
-            str(files[culprit]),
+            files[culprit],
             f"cannot be used ({text})",
             "Name a file beside the campaign or one that OpenMM ships, such as amber14-all.xml",
         ) from error
@@ -129,7 +142,7 @@ def _first_unusable(paths: list[str]) -> int:
     return len(paths) - 1
 
 
-def _create(create: Any, spec: Mapping[str, Any], field: Field, value: object) -> Any:
+def _create(create: Callable[[], Any], field: Field, value: object) -> Any:
     try:
         return create()
     except Exception as error:
@@ -142,27 +155,26 @@ def _create(create: Any, spec: Mapping[str, Any], field: Field, value: object) -
         ) from error
 
 
-def _from_force_field(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, Array, Any]:
-    pdb = _structure(spec, base_dir)
-    field = _force_field(spec, base_dir)
-    options = _options(spec, pdb.topology.getPeriodicBoxVectors() is not None)
+def _from_force_field(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:
+    pdb = _structure(source, base_dir)
+    field = _force_field(source.forcefield, base_dir)
+    options = _options(source, pdb.topology.getPeriodicBoxVectors() is not None)
     system = _create(
         lambda: field.createSystem(pdb.topology, **options),
-        spec,
         ("system", "structure"),
-        spec.get("structure"),
+        source.structure,
     )
     return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
 
 
-def _from_topology(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, Array, Any]:
+def _from_topology(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:
     where: Field = ("system", "topology")
-    path = find_file(spec.get("topology"), base_dir, where)
-    coordinates = find_file(spec.get("coordinates"), base_dir, ("system", "coordinates"))
+    path = find_file(source.topology, base_dir, where)
+    coordinates = find_file(source.coordinates, base_dir, ("system", "coordinates"))
     amber = path.suffix.lower() in (".prmtop", ".parm7")
     if not amber and path.suffix.lower() != ".top":
         raise SpecError(
-            where, str(spec["topology"]), "is neither Amber nor Gromacs", "Give .prmtop or .top"
+            where, source.topology, "is neither Amber nor Gromacs", "Give .prmtop or .top"
         )
     reader = app.AmberInpcrdFile if amber else app.GromacsGroFile
     given = open_with(reader, coordinates, ("system", "coordinates"))
@@ -170,34 +182,33 @@ def _from_topology(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, A
     if box is not None and not float(in_nm(box).trace()) > 0:
         box = None  # a .gro file always has a box line; zeros mean vacuum
     extra: dict[str, Any] = {}
-    if spec.get("implicit_solvent") is not None:
-        name = _one_of(spec, "implicit_solvent", IMPLICIT, "OBC2")
+    if source.implicit_solvent is not None:
         if not amber:
             raise SpecError(
                 ("system", "implicit_solvent"),
-                name,
+                source.implicit_solvent,
                 "is for Amber topologies",
                 "Use a force-field file such as implicit/obc2.xml with a PDB structure",
             )
-        extra["implicitSolvent"] = getattr(app, name)
+        extra["implicitSolvent"] = getattr(app, source.implicit_solvent)
         box = None
     # periodicity of the topology itself follows from the box that is passed here
     top = open_with(
         app.AmberPrmtopFile if amber else app.GromacsTopFile, path, where, periodicBoxVectors=box
     )
-    options = _options(spec, box is not None)
-    system = _create(lambda: top.createSystem(**options, **extra), spec, where, spec["topology"])
+    options = _options(source, box is not None)
+    system = _create(lambda: top.createSystem(**options, **extra), where, source.topology)
     positions = given.positions if amber else given.getPositions(asNumpy=True)
     return top.topology, system, in_nm(positions), box
 
 
-def _from_xml(spec: Mapping[str, Any], base_dir: Path) -> tuple[Any, Any, Array, Any]:
-    pdb = _structure(spec, base_dir)
+def _from_xml(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:
+    pdb = _structure(source, base_dir)
     where: Field = ("system", "system_xml")
-    path = find_file(spec.get("system_xml"), base_dir, where)
+    path = find_file(source.system_xml, base_dir, where)
     system = open_with(lambda p: mm.XmlSerializer.deserialize(Path(p).read_text()), path, where)
     if not isinstance(system, mm.System):
-        raise SpecError(where, spec["system_xml"], "holds no System", "Serialise an openmm.System")
+        raise SpecError(where, source.system_xml, "holds no System", "Serialise an openmm.System")
     return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
 
 
@@ -224,35 +235,14 @@ def _refuse(system: Any, source: object) -> None:
             system.removeForce(k)
 
 
-def _refuse_unused(spec: Mapping[str, Any], source: str) -> None:
-    """Refuse options that this kind of input would silently ignore."""
-    if source != "topology" and spec.get("implicit_solvent") is not None:
-        raise SpecError(
-            ("system", "implicit_solvent"),
-            spec["implicit_solvent"],
-            "is for Amber topologies",
-            "Add a force-field file such as implicit/obc2.xml instead",
-        )
-    if source == "system_xml":
-        for key in ("hydrogen_mass", "cutoff", "nonbonded"):
-            if spec.get(key) not in (None, "auto"):
-                raise SpecError(
-                    ("system", key),
-                    spec[key],
-                    "is fixed by the serialised System",
-                    "Remove it, or set it where the System is made",
-                )
-
-
-def read_molecule(spec: Mapping[str, Any], base_dir: Path) -> Molecule:
+def read_molecule(source: MoleculeSource, base_dir: Path) -> Molecule:
     """Read a molecular system, whichever of the four kinds of input it is given by.
 
     Parameters
     ----------
-    spec : Mapping
-        The ``system:`` section: structure + forcefield, topology + coordinates (Amber or
-        Gromacs), or system_xml + structure; nonbonded, cutoff, constraints, rigid_water,
-        hydrogen_mass, implicit_solvent (Amber).
+    source : MoleculeSource
+        structure + forcefield, topology + coordinates (Amber or Gromacs), or system_xml +
+        structure.
     base_dir : Path
         The campaign file's folder.
 
@@ -261,32 +251,18 @@ def read_molecule(spec: Mapping[str, Any], base_dir: Path) -> Molecule:
     SpecError
         Naming the file or the option, and the remedy.
     """
-    if spec.get("pressure") is not None:
-        raise SpecError(
-            ("system", "pressure"),
-            spec["pressure"],
-            "constant pressure is not supported yet",
-            "Remove it: campaigns run at constant volume",
-        )
-    given = [k for k in ("forcefield", "topology", "system_xml") if spec.get(k)]
-    if len(given) > 1:
-        raise SpecError(
-            ("system", given[1]),
-            spec[given[1]],
-            f"is given together with {given[0]}",
-            "Give one of forcefield, topology and system_xml",
-        )
-    _refuse_unused(spec, given[0] if given else "forcefield")
-    read = {"topology": _from_topology, "system_xml": _from_xml}.get(
-        given[0] if given else "", _from_force_field
-    )
-    topology, system, positions, box = read(spec, base_dir)
-    _refuse(system, spec.get("system_xml"))
+    read = _from_force_field
+    if source.topology:
+        read = _from_topology
+    elif source.system_xml:
+        read = _from_xml
+    topology, system, positions, box = read(source, base_dir)
+    _refuse(system, source.system_xml)
     if system.getNumParticles() != len(positions):
-        key = "coordinates" if spec.get("topology") else "structure"
+        key = "coordinates" if source.topology else "structure"
         raise SpecError(
             ("system", key),
-            spec.get(key),
+            getattr(source, key),
             f"has {len(positions)} atoms where the system has {system.getNumParticles()}",
             "Give the structure that the system was made from",
         )

@@ -91,6 +91,11 @@ class Sheared:
         """As the system itself."""
         return self._system.deterministic
 
+    @property
+    def topology(self) -> None:
+        """None: these coordinates are not those of atoms."""
+        return None
+
     def inside(self, x: Array) -> Array:
         """y of x, shape (n, D)."""
         return np.asarray(x @ self._to_y.T)

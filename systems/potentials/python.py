@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from msgen.systems.base import Array, Walkers
+from msgen.systems.base import Array
 from msgen.systems.cvs.torch_cvs import PythonCV
 from msgen.systems.errors import SpecError
+from msgen.systems.kinds import CVSite, Field, SystemSite
 from msgen.systems.potentials.two_dimensional import TorchSystem
-
-Field = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,12 @@ def _import(name: str, base_dir: Path) -> ModuleType:
         sys.path.remove(folder)
 
 
-def load_factory(path: object, base_dir: Path, field: Field) -> Callable[..., Any]:
+def load_factory(path: str, base_dir: Path, field: Field) -> Callable[..., Any]:
     """The function that an import path names.
 
     Parameters
     ----------
-    path : object
+    path : str
         ``package.module:function``.
     base_dir : Path
         The campaign file's folder, searched first.
@@ -94,10 +93,8 @@ def load_factory(path: object, base_dir: Path, field: Field) -> Callable[..., An
     Raises
     ------
     SpecError
-        If it is not such a path, cannot be imported or is not callable.
+        If it cannot be imported or is not callable.
     """
-    if not isinstance(path, str) or path.count(":") != 1 or not all(path.split(":")):
-        raise SpecError(field, path, "is not an import path", "Write it as package.module:function")
     module_name, function = path.split(":")
     try:
         module = _import(module_name, base_dir)
@@ -124,11 +121,7 @@ def load_factory(path: object, base_dir: Path, field: Field) -> Callable[..., An
     return target  # type: ignore[no-any-return]
 
 
-def _call(factory: Callable[..., Any], arguments: object, field: Field) -> Any:
-    if arguments is None:
-        arguments = {}
-    if not isinstance(arguments, Mapping):
-        raise SpecError((*field, "arguments"), arguments, "is not a mapping", "Write name: value")
+def _call(factory: Callable[..., Any], arguments: Mapping[str, Any], field: Field) -> Any:
     try:
         return factory(**arguments)
     except Exception as error:
@@ -200,8 +193,16 @@ def _check_gradient(
         )
 
 
-def python_system(spec: Mapping[str, Any], base_dir: Path) -> PythonSystem:
-    """Build a ``kind: python`` system: factory, arguments.
+def python_system(site: SystemSite, *, factory: str, arguments: Mapping[str, Any]) -> PythonSystem:
+    """Build a ``kind: python`` system.
+
+    Parameters
+    ----------
+    site : SystemSite
+    factory : str
+        ``package.module:function``.
+    arguments : Mapping
+        Keyword arguments of the factory.
 
     Raises
     ------
@@ -210,13 +211,11 @@ def python_system(spec: Mapping[str, Any], base_dir: Path) -> PythonSystem:
         shape, is not finite at its start or has a gradient that finite differences disprove.
     """
     field: Field = ("system", "factory")
-    path = str(spec.get("factory"))
-    factory = load_factory(spec.get("factory"), base_dir, field)
-    potential = _call(factory, spec.get("arguments"), ("system",))
+    potential = _call(load_factory(factory, site.base_dir, field), arguments, ("system",))
     if not isinstance(potential, TorchPotential):
         raise SpecError(
             field,
-            path,
+            factory,
             f"returned a {type(potential).__name__}",
             "Return msgen.systems.potentials.python.TorchPotential(energy, start, kT, masses)",
         )
@@ -224,34 +223,45 @@ def python_system(spec: Mapping[str, Any], base_dir: Path) -> PythonSystem:
         system = PythonSystem(potential)
     except (ValueError, TypeError) as error:
         raise SpecError(
-            field, path, f"start and masses do not fit: {error}", "Give D numbers for each"
+            field, factory, f"start and masses do not fit: {error}", "Give D numbers for each"
         ) from error
     if not (np.isfinite(potential.kT) and potential.kT > 0) or not np.all(system.masses > 0):
-        raise SpecError(field, path, "kT or a mass is not positive", "Give positive numbers")
-    _evaluate(potential.energy, system.initial().positions, field, path)
+        raise SpecError(field, factory, "kT or a mass is not positive", "Give positive numbers")
+    _evaluate(potential.energy, system.initial().positions, field, factory)
     return system
 
 
 def python_cv(
-    name: str, spec: Mapping[str, Any], start: Walkers, base_dir: Path, field: Field
+    name: str,
+    site: CVSite,
+    *,
+    factory: str,
+    arguments: Mapping[str, Any],
+    periodic: bool,
+    unit: str | None,
 ) -> PythonCV:
-    """Build a ``kind: python`` CV: factory, arguments, periodic, unit; checked at the start.
+    """Build a ``kind: python`` CV and check it at the start.
 
-    For a molecule without a box it must not change when the molecule is moved as a whole.
+    Parameters
+    ----------
+    name : str
+    site : CVSite
+    factory : str
+        ``package.module:function``.
+    arguments : Mapping
+        Keyword arguments of the factory.
+    periodic : bool
+    unit : {'rad', 'nm', '1'} or None
+        By default rad where periodic, 1 elsewhere.
 
     Raises
     ------
     SpecError
         As `python_system`.
     """
-    where = (*field, "factory")
-    factory = load_factory(spec.get("factory"), base_dir, where)
-    function = _call(factory, spec.get("arguments"), field)
+    where = (*site.field, "factory")
+    function = _call(load_factory(factory, site.base_dir, where), arguments, site.field)
     if not callable(function):
-        raise SpecError(
-            where, spec.get("factory"), "returned no function", "Return a function (n, D) -> (n,)"
-        )
-    _evaluate(function, start.positions, where, str(spec.get("factory")))
-    periodic = bool(spec.get("periodic", False))
-    unit = spec.get("unit") or ("rad" if periodic else "1")
-    return PythonCV(name, function, periodic, unit)
+        raise SpecError(where, factory, "returned no function", "Return a function (n, D) -> (n,)")
+    _evaluate(function, site.system.initial().positions, where, factory)
+    return PythonCV(name, function, periodic, unit or ("rad" if periodic else "1"))

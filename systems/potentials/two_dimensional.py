@@ -5,7 +5,7 @@ Energies are in the unit of the landscape itself, masses are 1.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -64,6 +64,11 @@ class TorchSystem:
     def deterministic(self) -> bool:
         """True: the same seed gives the same numbers bit for bit."""
         return True
+
+    @property
+    def topology(self) -> Any:
+        """None: there are no atoms, unless a subclass has some."""
+        return None
 
     def initial(self) -> Walkers:
         """The start, n = 1."""

@@ -14,12 +14,12 @@ from mdtraj.core.element import carbon
 from openmm import app
 from places import CONFIGS
 from scipy.integrate import quad
+from sections import build_system
 
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
 from msgen.actors.kernels.independence import Independence
 from msgen.models import Broad
 from msgen.systems.base import Array, Walkers
-from msgen.systems.build import build_system
 from msgen.systems.errors import SpecError
 from msgen.systems.openmm.structure import Molecule
 from msgen.systems.openmm.system import OpenMMSystem

@@ -9,6 +9,7 @@ import pytest
 from alanine_molecule import AMBER14_OBC2, PHI_PSI
 from driving import Drive
 from places import CONFIGS
+from sections import build_cvs, build_system
 
 from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
 from msgen.actors.context import WorkerContext
@@ -18,8 +19,6 @@ from msgen.actors.worker import Worker
 from msgen.orchestrator import strategies
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import Array, Walkers
-from msgen.systems.build import build_system
-from msgen.systems.cvs.build import build_cvs
 
 PSI = np.array([0.0, 30.0])
 """κ of φ (not biased) and ψ."""

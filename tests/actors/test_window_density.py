@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sections import build_cvs, build_system
 
 from msgen.actors.base import Tree, WorkOrder
 from msgen.actors.configurations.window_density import AtWindow
@@ -22,7 +23,6 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles import umbrella
 from msgen.actors.roles.umbrella import sample_windows
 from msgen.models import Broad
-from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, Walkers
 
 SETUP: Tree = {

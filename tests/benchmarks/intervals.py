@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from exact_populations import exact_state_probability
 from rows import ROOT, Row, publish
+from sections import build_cvs, build_system
 
 from msgen.orchestrator.cli import main_run
-from msgen.systems import build_cvs, build_system
 
 SETTINGS = (
     "strategy.local.steps=5",

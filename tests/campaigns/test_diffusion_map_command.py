@@ -11,10 +11,10 @@ import pytest
 import yaml
 from exact_populations import exact_probabilities
 from places import CONFIGS, TESTS
+from sections import build_cvs, build_system
 
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.validate import load_campaign, prepare
-from msgen.systems import build_cvs, build_system
 from msgen.systems.cvs.diffusion_map import LandmarkFile
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from places import TESTS
+from sections import build_cvs, build_system
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
@@ -17,8 +18,6 @@ from msgen.actors.kernels.switching.constrained_schemes import switch
 from msgen.actors.kernels.switching.distance_fast_path import MovingPair
 from msgen.actors.kernels.switching.level_sets import Spheres, level_sets
 from msgen.systems.base import CVSet, Walkers
-from msgen.systems.build import build_system
-from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.system import OpenMMSystem
 
 DIMER: dict[str, Any] = {"kind": "dimer", "particles": 20, "box": 6.7, "platform": "Reference"}

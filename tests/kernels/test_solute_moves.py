@@ -12,13 +12,14 @@ import numpy as np
 import openmm as mm
 import pytest
 from openmm import app
+from sections import build_system
 from solute_systems import SPRING, Springs, distances, draw_all, weighted_chains
 
 from msgen.actors.kernels.solute import Orientation, Screen, SoluteMove
 from msgen.actors.solute.openmm_legs import MoleculeDriver
 from msgen.actors.solute.paths import REFRESH, ArrayDriver, Route
 from msgen.models import Broad
-from msgen.systems import CVSet, build_system
+from msgen.systems import CVSet
 from msgen.systems.base import Array, Walkers
 from msgen.systems.coordinates.chain_placement import KINDS, Kind, Placement
 from msgen.systems.cvs.torch_cvs import Distance

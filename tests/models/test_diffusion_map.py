@@ -9,10 +9,11 @@ import pytest
 import torch
 from places import CONFIGS
 from pydiffmap.diffusion_map import DiffusionMap as PyDiffusionMap
+from sections import build_cvs, build_system
 
 from msgen.models.diffusion_map.checks import ONE_TO_ONE, doubts, independence, spearman
 from msgen.models.diffusion_map.map import DiffusionMap, feature_scales
-from msgen.systems import CVSet, build_cvs, build_system
+from msgen.systems import CVSet
 from msgen.systems.base import Array
 from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.cvs.single_frame import single

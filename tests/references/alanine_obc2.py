@@ -45,6 +45,8 @@ SYSTEM = {
     "structure": "alanine_dipeptide.pdb",
     "forcefield": ["amber14-all.xml", "implicit/obc2.xml"],
     "constraints": "None",
+    "rigid_water": True,
+    "nonbonded": "auto",
     "temperature": 300.0,
     "timestep": 0.001,
     "friction": 1.0,

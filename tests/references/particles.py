@@ -27,7 +27,8 @@ import numpy as np
 import openmm as mm
 from numpy.typing import NDArray
 
-from msgen.systems.build_particles import particle_system, particles
+from msgen.systems.kinds import SystemSite
+from msgen.systems.openmm.build_particles import dimer_system, particles, polymer_system
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.integrators import middle
 from msgen.systems.openmm.platforms import make_context
@@ -71,7 +72,15 @@ def top(kind: str) -> float:
 def run(kind: str, way: str, seed: int, steps: int) -> None:
     """One run, its distances written as they come."""
     state = "compact" if seed % 2 else "stretched"
-    built = particle_system({"kind": kind, "start": state, **PLAIN[kind]}, "CPU")
+    built = (dimer_system if kind == "dimer" else polymer_system)(
+        SystemSite(Path(), "CPU"),
+        kT=kT_of(kind),
+        start=state,
+        timestep=0.005,
+        friction=1.0,
+        platform="CPU",
+        **PLAIN[kind],
+    )
     system = mm.XmlSerializer.clone(built.openmm_system)
     if way == "flat":
         names = [system.getForce(k).getName() for k in range(system.getNumForces())]

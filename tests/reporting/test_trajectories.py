@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from msgen.orchestrator.reporting.trajectories import centred, write_frames
-from msgen.systems.build_particles import particles
+from msgen.systems.openmm.build_particles import particles
 
 
 def drifted(spec: dict[str, object], seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from built_models import build
 from driving import Drive
 from places import CONFIGS
 from scipy.integrate import dblquad
+from sections import build_system
 
 from msgen.actors.base import Segment, WorkOrder, copy_tree, decode, encode
 from msgen.actors.configurations.coordinates import exact_coordinates
@@ -23,7 +24,6 @@ from msgen.models import Broad
 from msgen.orchestrator.estimators.targeted import deep_bar
 from msgen.orchestrator.schema.model_alone import model_spec
 from msgen.orchestrator.strategies.flow_mcmc.weights import MOST, Weights
-from msgen.systems import build_system
 from msgen.systems.base import Walkers
 from msgen.systems.potentials.mixtures import GaussianMixture
 

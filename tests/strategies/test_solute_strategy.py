@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from driving import Drive, same, setup_of
 from places import CONFIGS
+from sections import build_system
 from solute_systems import distances, weighted_chains
 
 from msgen.actors.base import Segment, WorkOrder, encode
@@ -20,7 +21,7 @@ from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.flow_mcmc.rules import variable_problems
 from msgen.orchestrator.strategies.flow_mcmc.schema import FlowMCMC
 from msgen.orchestrator.validate import load_campaign
-from msgen.systems import SpecError, build_system
+from msgen.systems import SpecError
 
 SPRINGS = (
     "name=springs",

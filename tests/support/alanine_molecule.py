@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from places import CONFIGS
+from sections import build_cvs, build_system
 
 from msgen.systems.base import CVSet
-from msgen.systems.build import build_system
-from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.system import OpenMMSystem
 
 AMBER99SB: dict[str, Any] = {

@@ -8,8 +8,9 @@ import mdtraj
 import numpy as np
 import pytest
 from alanine_molecule import molecule
+from sections import build_cvs
 
-from msgen.systems import CVSet, Restraint, SpecError, Walkers, build_cvs
+from msgen.systems import CVSet, Restraint, SpecError, Walkers
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.stereochemistry import StereoWatch
 

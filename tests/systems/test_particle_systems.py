@@ -9,13 +9,12 @@ import numpy as np
 import openmm as mm
 import pytest
 from places import TESTS
+from sections import build_cvs, build_system
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.systems.base import Array, CVSet, Walkers
-from msgen.systems.build import build_system
-from msgen.systems.cvs.build import build_cvs
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.polymer import BEADS, Polymer, default_box
 from msgen.systems.openmm.reduced_units import WCA

@@ -12,9 +12,9 @@ from alanine_molecule import AMBER14_OBC2
 from mdtraj.core.element import carbon, hydrogen
 from numpy.typing import NDArray
 from places import CONFIGS
+from sections import build_system
 
 from msgen.systems.base import Array
-from msgen.systems.build import build_system
 from msgen.systems.coordinates.alignment import Aligned, superposed
 from msgen.systems.coordinates.internal_coordinates import InternalCoordinates, rotations
 from msgen.systems.coordinates.representation import build_representation

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sections import build_cvs, build_system
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.proposals import StratumProposals
@@ -24,7 +25,6 @@ from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.actors.kernels.switching.steered import steer
 from msgen.models.defensive_mixture import Broad
 from msgen.models.tabulated import Tabulated
-from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.openmm.dimer import Dimer
 from msgen.systems.openmm.reduced_units import WCA

@@ -20,13 +20,13 @@ from typing import cast
 import numpy as np
 from built_models import build
 from rows import ROOT, Row
+from sections import build_cvs, build_system
 
 from msgen.actors.kernels.solute import Orientation, Screen, SoluteMove
 from msgen.actors.solute.openmm_legs import MoleculeDriver
 from msgen.actors.solute.paths import Route
 from msgen.models import Broad, Defended, load
 from msgen.models.base import ModelState
-from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, Walkers
 from msgen.systems.coordinates.alignment import superposed
 from msgen.systems.coordinates.chain_placement import Kind, Placement

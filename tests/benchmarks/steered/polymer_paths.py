@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from rows import Row
+from sections import build_cvs, build_system
 
 from msgen.actors.cv_space.proposals import StratumProposals
 from msgen.actors.cv_space.strata import Partition
@@ -23,7 +24,6 @@ from msgen.actors.engines.openmm import MoleculeEngine
 from msgen.actors.kernels.switching.steered import steer
 from msgen.models.defensive_mixture import Broad
 from msgen.models.tabulated import Tabulated
-from msgen.systems import build_cvs, build_system
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.openmm.polymer import CENTRE, Polymer
 from msgen.systems.openmm.system import OpenMMSystem

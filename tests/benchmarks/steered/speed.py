@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 from rows import Row
+from sections import build_cvs, build_system
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.openmm import MoleculeEngine
-from msgen.systems import CVSet, Walkers, build_cvs, build_system
+from msgen.systems import CVSet, Walkers
 from msgen.systems.openmm.system import OpenMMSystem
 
 STEPS, WALKERS, ROUNDS = 400, 4, 7
