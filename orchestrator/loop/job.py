@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from msgen.actors.base import Tree
+from msgen.actors.context import WorkerContext
 from msgen.orchestrator.base import Executor, Reporter, Strategy
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop.budget import Limits
@@ -62,6 +63,8 @@ class Job:
     lag : int
         See `Controller`.
     resources : Resources
+    context : WorkerContext or None
+        Where this process has one of `setup` already; only `run_inline` looks at it.
     """
 
     run_dir: Path
@@ -71,6 +74,7 @@ class Job:
     elastic: Elastic | None = None
     lag: int = 1
     resources: Resources = field(default_factory=Resources)
+    context: WorkerContext | None = None
 
     def run_with(
         self, executor: Executor, reporter: Reporter, stop: StopFlag, *, beside: bool = False
@@ -98,4 +102,4 @@ class Job:
 
     def run_inline(self, reporter: Reporter, stop: StopFlag) -> Outcome:
         """Run everything in this process."""
-        return self.run_with(InlineExecutor(self.setup), reporter, stop)
+        return self.run_with(InlineExecutor(self.setup, self.context), reporter, stop)
