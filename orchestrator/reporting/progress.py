@@ -1,4 +1,4 @@
-"""What a person sees while a campaign runs: one live block on a terminal, plain lines elsewhere."""
+"""What a person sees while a campaign runs, in words and as a block."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group
-from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate, Status
 from msgen.orchestrator.reporting.history import HistoryPoint, time_to_convergence
+from msgen.orchestrator.reporting.screens import screen_of
 
 UNKNOWN = "not known yet"
 REFERENCE = "0 (reference)"
@@ -242,9 +242,8 @@ class Progress:
         self._campaign, self._results, self._resume = campaign, results, resume_command
         self._target = target_kT
         self._history = list(history)
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._screen = screen_of(console or Console(highlight=False, soft_wrap=True))
         self._overlap = overlap
-        self._live: Live | None = None
         self._last: RoundInfo | None = None
 
     def round(self, info: RoundInfo) -> None:
@@ -252,21 +251,13 @@ class Progress:
         self._history.append(HistoryPoint.of(info))
         self._last = info
         remaining = time_to_convergence(self._history, self._target)
-        if not self._console.is_terminal:
-            self._console.print(Text(plain_line(info, remaining, self._overlap)), soft_wrap=True)
-            return
-        block = live_block(self._campaign, info, remaining, self._overlap)
-        if self._live is None:
-            self._live = Live(block, console=self._console, auto_refresh=False)
-            self._live.start()
-        self._live.update(block, refresh=True)
+        self._screen.show(
+            live_block(self._campaign, info, remaining, self._overlap),
+            plain_line(info, remaining, self._overlap),
+        )
 
     def close(self, status: Status, reason: str) -> None:
         """Show how it ended; the terminal is left as it was found."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        for line in final_lines(
-            self._campaign, status, reason, self._last, self._results, self._resume
-        ):
-            self._console.print(Text(line), soft_wrap=True)
+        self._screen.end(
+            final_lines(self._campaign, status, reason, self._last, self._results, self._resume)
+        )
