@@ -58,6 +58,12 @@ class Models(Mapping[int, GenerativeModel]):
 class WorkerContext:
     """What is dear to build, built once per worker and only when a role asks.
 
+    Parameters
+    ----------
+    setup : Tree
+    system, cvs
+        Where this process has built them already, on the platform of `setup`.
+
     Attributes
     ----------
     setup : Tree
@@ -69,8 +75,10 @@ class WorkerContext:
         For roles: an OpenMM Context, a compiled protocol. Never holds walker state.
     """
 
-    def __init__(self, setup: Tree) -> None:
+    def __init__(self, setup: Tree, system: System | None = None, cvs: CVSet | None = None) -> None:
         self.setup = setup
+        if system is not None and cvs is not None:
+            self.system, self.cvs = system, cvs
         self.models = Models()
         self.cache: dict[str, Any] = {}
 

@@ -25,10 +25,12 @@ class Worker:
     setup : Tree
         See `WorkerContext`. An optional 'roles' maps kinds to import paths ``module:function``,
         looked for in the installed packages, then in 'base_dir'.
+    context : WorkerContext, optional
+        Of the same setup, where this process has one already.
     """
 
-    def __init__(self, setup: Tree) -> None:
-        self._context = WorkerContext(setup)
+    def __init__(self, setup: Tree, context: WorkerContext | None = None) -> None:
+        self._context = context or WorkerContext(setup)
         self._seed = int(setup["seed"])
         self._roles: dict[str, Role] = {**ROLES, **_extra_roles(setup)}
         _pin_threads(int(setup.get("threads", 1)))

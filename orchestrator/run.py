@@ -8,13 +8,15 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
 from msgen.actors.base import Tree
+from msgen.actors.context import WorkerContext
 from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Outcome
@@ -32,6 +34,9 @@ from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, Checked
 from msgen.systems.plugins import Plugin
+
+if TYPE_CHECKING:
+    from msgen.systems.openmm.system import OpenMMSystem
 
 _GPU_PLATFORMS = ("CUDA", "OpenCL", "HIP")
 
@@ -134,16 +139,20 @@ def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "loca
         return Outcome("interrupted", reason, Cost())
 
 
-def build_strategy(setup: Tree) -> Strategy:
-    """The strategy of the campaign that a worker's setup belongs to."""
-    from msgen.orchestrator import strategies
-    from msgen.systems import build_cvs, build_system
+def build_strategy(setup: Tree, context: WorkerContext | None = None) -> Strategy:
+    """The strategy of the campaign that a worker's setup belongs to.
 
-    base_dir = Path(setup["base_dir"])
-    system = build_system(setup["system"], base_dir, platform=setup["platform"])
-    cvs = build_cvs(setup["cvs"], system, base_dir)
-    walkers = Path(setup["shelf"]) if setup.get("shelf") else None
-    return strategies.build(Campaign.parse(setup["campaign"]), system, cvs, walkers)
+    Parameters
+    ----------
+    setup : Tree
+    context : WorkerContext, optional
+        Of the same setup, where this process has one already.
+    """
+    from msgen.orchestrator import strategies
+
+    built = context or WorkerContext(setup)
+    walkers = built.shelf.folder if setup.get("shelf") else None
+    return strategies.build(Campaign.parse(setup["campaign"]), built.system, built.cvs, walkers)
 
 
 def _platform(checked: Checked, run_dir: Path) -> str | None:
@@ -153,10 +162,16 @@ def _platform(checked: Checked, run_dir: Path) -> str | None:
     kept = provenance.read(run_dir).get("platform")
     if kept:
         return str(kept)
-    from msgen.systems import build_system
+    system = _molecule(checked)
+    auto = checked.campaign.spec_system().get("platform") == "auto"
+    return system.fastest_platform().name if auto else system.platform_name
 
-    system: Any = build_system(checked.campaign.spec_system(), checked.base_dir)
-    return str(system.platform_name)
+
+def _molecule(checked: Checked) -> OpenMMSystem:
+    from msgen.systems.openmm.system import OpenMMSystem  # which an analytic system needs not
+
+    assert isinstance(checked.system, OpenMMSystem)
+    return checked.system
 
 
 def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
@@ -178,10 +193,16 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
         "shelf": str(run_dir.absolute() / "walkers") if shelved else None,
         "roles": dict(KINDS[campaign.strategy.kind].roles),
     }
+    context = None
+    if campaign.executor == "inline":
+        # what was built for the check serves the loop and its worker as well
+        system = checked.system if platform is None else _molecule(checked).on(platform)
+        context = WorkerContext(setup, system, checked.cvs)
     return Job(
         run_dir=run_dir.absolute(),
         setup=setup,
-        build=build_strategy,
+        build=build_strategy if context is None else partial(build_strategy, context=context),
+        context=context,
         lag=int(campaign.spec_strategy().get("lag", 1)),
         limits=Limits(
             energy_evaluations=campaign.budget.energy_evaluations,

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 
 from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.context import WorkerContext
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure
 from msgen.orchestrator.loop.failure_policy import NOT_FINITE, not_finite
@@ -24,10 +25,12 @@ class InlineExecutor:
     ----------
     setup : Tree
         See `msgen.actors.context.WorkerContext`.
+    context : WorkerContext, optional
+        Of the same setup, where this process has one already.
     """
 
-    def __init__(self, setup: Tree) -> None:
-        self._worker = Worker(setup)
+    def __init__(self, setup: Tree, context: WorkerContext | None = None) -> None:
+        self._worker = Worker(setup, context)
         self._queue: list[WorkOrder] = []
 
     def publish(self, version: int, model: Tree) -> None:

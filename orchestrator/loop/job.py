@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from msgen.actors.base import Tree
+from msgen.actors.context import WorkerContext
 from msgen.orchestrator.base import Executor, Reporter, Strategy
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop.budget import Limits
@@ -61,6 +62,8 @@ class Job:
     lag : int
         See `Controller`.
     resources : Resources
+    context : WorkerContext or None
+        Where this process has one of `setup` already; only `run_inline` looks at it.
     """
 
     run_dir: Path
@@ -70,6 +73,7 @@ class Job:
     elastic: Elastic | None = None
     lag: int = 1
     resources: Resources = field(default_factory=Resources)
+    context: WorkerContext | None = None
 
     def run_with(
         self, executor: Executor, reporter: Reporter, stop: StopFlag, *, beside: bool = False
@@ -97,4 +101,4 @@ class Job:
 
     def run_inline(self, reporter: Reporter, stop: StopFlag) -> Outcome:
         """Run everything in this process."""
-        return self.run_with(InlineExecutor(self.setup), reporter, stop)
+        return self.run_with(InlineExecutor(self.setup, self.context), reporter, stop)

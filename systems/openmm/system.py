@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Literal
 
 import numpy as np
@@ -82,17 +83,40 @@ class OpenMMSystem:
         self._movable = not any(
             type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in forces
         )
+        self._given, self._minimize = molecule.positions, minimize
         self.platform_choice: PlatformChoice | None = None
         if platform == "auto":
-            self.platform_choice = choose_platform(
-                molecule.system, molecule.positions, molecule.box, timestep
-            )
+            self.platform_choice = self.fastest_platform()
             platform = self.platform_choice.name
         self.platform_name = check_platform(platform)
+        self._begin()
+
+    def _begin(self) -> None:
+        """A context for single points, and the start, on the platform as it is now."""
         self._plain = make_context(
-            molecule.system, mm.VerletIntegrator(timestep), self.platform_name
+            self.openmm_system, mm.VerletIntegrator(self.timestep), self.platform_name
         )
-        self._start = self._prepare(molecule.positions, minimize)
+        self._start = self._prepare(self._given, self._minimize)
+
+    def on(self, platform: str) -> OpenMMSystem:
+        """This system on another platform; the molecule is not built again.
+
+        Raises
+        ------
+        SpecError
+            If this installation has no such platform.
+        """
+        name = check_platform(platform)
+        if name == self.platform_name:
+            return self
+        other = copy(self)
+        other.platform_name, other._engines = name, {}
+        other._begin()
+        return other
+
+    def fastest_platform(self) -> PlatformChoice:
+        """What a short measurement on every platform finds; see `choose_platform`."""
+        return choose_platform(self.openmm_system, self._given, self._box, self.timestep)
 
     def _prepare(self, positions: Array, minimize: bool) -> Walkers:
         """The start, on its constraints."""

@@ -23,7 +23,7 @@ from msgen.orchestrator.validate import prepare
 def checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     file = tmp_path / "toy.yaml"
     file.write_text(TEXT)
-    monkeypatch.setattr(wiring, "build_strategy", lambda setup: OneAxis())
+    monkeypatch.setattr(wiring, "build_strategy", lambda setup, context: OneAxis())
     for kind in toy_campaign.ROLES:
 
         def role(context: Any, order: Any, rng: Any, kind: str = kind) -> Any:

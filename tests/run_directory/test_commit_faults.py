@@ -221,7 +221,7 @@ def test_a_file_that_may_not_grow(tmp_path: Path, whole: dict[str, object]) -> N
 @pytest.fixture
 def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A campaign file whose strategy is the toy's."""
-    monkeypatch.setattr(wiring, "build_strategy", lambda setup: OneAxis())
+    monkeypatch.setattr(wiring, "build_strategy", lambda setup, context: OneAxis())
     for kind in toy_campaign.ROLES:
 
         def role(context: Any, order: Any, rng: Any, kind: str = kind) -> Any:
