@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msgen.orchestrator.schema.problems import CampaignError
+from msgen.orchestrator.version import __version__
 
 EXIT = {"converged": 0, "exhausted": 3, "failed": 1, "interrupted": 1}
 
@@ -22,24 +23,11 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="msgen", description="From a structure and collective variables to free energies."
     )
+    _version(top)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    run = commands.add_parser("run", help="run or resume a campaign (the same as msgen-run)")
-    _campaign(run)
-    run.add_argument(
-        "--resume",
-        choices=("auto", "must", "never"),
-        default="auto",
-        help="continue the run in the run directory: if there is one, always, or never",
+    _run_options(
+        commands.add_parser("run", help="run or resume a campaign (the same as msgen-run)")
     )
-    run.add_argument(
-        "--address",
-        default="local",
-        help="Ray: local starts one here (default), auto finds a running one, else host:port",
-    )
-    run.add_argument("--executor", choices=("ray", "inline"), help="instead of the file's")
-    run.add_argument("--dry-run", action="store_true", help="check, print the plan, and stop")
-
     _campaign(commands.add_parser("validate", help="check a campaign file"))
     for name, text in (
         ("status", "print how far a run is"),
@@ -48,15 +36,35 @@ def parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
-
     cv = commands.add_parser("cv", help="make a collective variable from data")
     _diffusion_map(cv.add_subparsers(dest="cv", required=True, metavar="KIND"))
-
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
     init = commands.add_parser("init", help="write a campaign file for a structure")
     init.add_argument("structure", type=Path, metavar="STRUCTURE", help="PDB or mmCIF file")
     init.add_argument("--temperature", default="300 K", metavar="T", help="default: 300 K")
     return top
+
+
+def _version(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--version", action="version", version=f"msgen {__version__}")
+
+
+def _run_options(sub: argparse.ArgumentParser) -> None:
+    _version(sub)
+    _campaign(sub)
+    sub.add_argument(
+        "--resume",
+        choices=("auto", "must", "never"),
+        default="auto",
+        help="continue the run in the run directory: if there is one, always, or never",
+    )
+    sub.add_argument(
+        "--address",
+        default="local",
+        help="Ray: local starts one here (default), auto finds a running one, else host:port",
+    )
+    sub.add_argument("--executor", choices=("ray", "inline"), help="instead of the file's")
+    sub.add_argument("--dry-run", action="store_true", help="check, print the plan, and stop")
 
 
 def _overrides(sub: argparse.ArgumentParser) -> None:

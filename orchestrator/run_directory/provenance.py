@@ -12,12 +12,12 @@ from typing import Any
 
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.layout_versions import admit
+from msgen.orchestrator.version import __version__
 from msgen.systems.plugins import Plugin
 
 SCHEMA_VERSION = 1
 FILE = "provenance.json"
 _PACKAGES = (
-    "msgen",
     "numpy",
     "scipy",
     "torch",
@@ -32,7 +32,7 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Python's version and those of the packages that numbers depend on."""
-    found = {"python": sys.version.split()[0]}
+    found = {"python": sys.version.split()[0], "msgen": __version__}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

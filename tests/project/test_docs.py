@@ -1,4 +1,4 @@
-"""What the documentation shows is what there is: campaign files, commands, paths, tags."""
+"""What the documentation shows is what there is: campaign files, commands, code, paths."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from places import ROOT
+from places import CONFIGS, ROOT
 
+import msgen
 from msgen.orchestrator.cli import parser
 from msgen.orchestrator.reporting.tensorboard import PROMISED_TAGS
 from msgen.orchestrator.schema import Campaign
@@ -42,6 +44,26 @@ def test_the_annotated_campaign_is_the_demo() -> None:
 def test_commands_shown_are_understood(line: str) -> None:
     words = shlex.split(line, comments=True)
     parser().parse_args(["run", *words[1:]] if words[0] == "msgen-run" else words[1:])
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/library.md"])
+def test_the_documentation_runs_as_shown(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of the page, with campaigns cut short."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    real = msgen.run
+
+    def short(campaign: Any, **options: Any) -> msgen.Result:
+        few = {"budget.rounds": 3, "replicas": 4, "strategy.local.steps": 2}
+        return real(campaign, **{**options, "overrides": {**options["overrides"], **few}})
+
+    monkeypatch.setattr(msgen, "run", short)
+    names: dict[str, Any] = {}
+    for text in blocks(ROOT / page, "python"):
+        exec(text, names)
+    assert (tmp_path / "surface.png").stat().st_size > 1000
 
 
 def test_make_targets_shown_exist() -> None:

@@ -12,7 +12,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.metadata import Metadata
 from places import ROOT
+
+import msgen
 
 RAY = ROOT / "orchestrator" / "executors" / "ray"
 FLOORS = ("systems", "models", "actors", "orchestrator")
@@ -107,6 +110,23 @@ def test_the_wheel_holds_all_code_and_nothing_under_a_bare_name(wheel: Path) -> 
     assert all(n.startswith("msgen/") for n in held)
     for folder in ("msgen", *(f"msgen/{floor}" for floor in FLOORS)):
         assert f"{folder}/py.typed" in held
+
+
+def test_the_wheel_says_of_itself_what_an_index_takes(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = (n for n in file.namelist() if n.endswith(".dist-info/METADATA"))
+        content = file.read(name)
+        assert f"{name.removesuffix('METADATA')}licenses/LICENSE" in file.namelist()
+    about = Metadata.from_email(content, validate=True)
+    assert (about.name, str(about.version)) == ("msgen", msgen.__version__)
+    assert (about.license_expression, about.license_files) == ("MIT", ["LICENSE"])
+    assert str(about.description_content_type).startswith("text/markdown")
+    assert about.description == (ROOT / "README.md").read_text(encoding="utf-8")
+    assert about.summary is not None
+    assert len(about.summary) < 512
+    assert set(about.provides_extra or []) == {"dev", "xarray"}
+    with pytest.raises(ExceptionGroup):
+        Metadata.from_email(content.replace(b"Name: msgen\n", b"Name: ms gen\n"), validate=True)
 
 
 def test_every_module_of_the_installed_wheel_imports(wheel: Path, tmp_path: Path) -> None:
