@@ -56,7 +56,8 @@ def test_the_documentation_runs_as_shown(
     real = msgen.run
 
     def short(campaign: Any, **options: Any) -> msgen.Result:
-        few = {"budget.rounds": 3, "replicas": 4, "strategy.local.steps": 2}
+        local = {"kind": "local", "local": {"kind": "hmc", "steps": 2}}
+        few = {"budget.rounds": 14, "replicas": 4, "strategy": local}
         return real(campaign, **{**options, "overrides": {**options["overrides"], **few}})
 
     monkeypatch.setattr(msgen, "run", short)
