@@ -9,7 +9,7 @@ import pytest
 from alanine_molecule import AMBER14_OBC2, PHI_PSI
 from driving import Drive
 from places import CONFIGS
-from sections import build_cvs, build_system
+from sections import build_cvs, build_system, filled, filled_cvs
 
 from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
 from msgen.actors.context import WorkerContext
@@ -28,8 +28,8 @@ PSI = np.array([0.0, 30.0])
 def molecule() -> WorkerContext:
     return WorkerContext(
         {
-            "system": AMBER14_OBC2,
-            "cvs": PHI_PSI,
+            "system": filled(AMBER14_OBC2),
+            "cvs": filled_cvs(PHI_PSI),
             "strategy": {"local": {"kind": "langevin", "timestep": None, "friction": None}},
             "base_dir": str(CONFIGS),
         }
