@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema import REST, units
-from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.cvs import CVSection
 from msgen.orchestrator.schema.rules import cv_bounds
 from msgen.orchestrator.schema.units import Dimension
 
@@ -44,7 +44,7 @@ def _number(value: float, dimension: Dimension) -> str:
     return f"{value:.5g} {units.units_of(dimension)[0]}".strip()
 
 
-def _cv(checked: Checked, name: str, cv: CVSpec) -> str:
+def _cv(checked: Checked, name: str, cv: CVSection) -> str:
     low, high = cv_bounds(cv)
     start = checked.cvs(checked.system.initial().positions)[0][checked.cvs.names.index(name)]
     edges = f"{_number(low, cv.dimension)} to {_number(high, cv.dimension)}"

@@ -7,7 +7,8 @@ plain dicts in internal units.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
@@ -26,20 +27,23 @@ from msgen.orchestrator.schema.quantities import (
     Wall,
     problem,
 )
-from msgen.orchestrator.schema.systems import MOLECULAR_KINDS, Molecular, SystemSpec
+from msgen.orchestrator.schema.systems import SystemSpec
 from msgen.orchestrator.strategies.base import StrategySection
 from msgen.orchestrator.strategies.registry import KINDS
-from msgen.systems.plugins import PluginError
+from msgen.systems.kinds import SYSTEM_KINDS
+from msgen.systems.plugins import PluginError, Registry
 
 if TYPE_CHECKING:
     from msgen.models.base import Json
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 REST = "rest"
 """The state that holds whatever no named state holds."""
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _SHELF_DOF = 30_000
-_ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION = 0.02, 1.0
 
 
 def _whole(value: object) -> object:
@@ -52,7 +56,10 @@ def _whole(value: object) -> object:
 
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1)]
 
-StrategySpec = Annotated[StrategySection, KindOf(KINDS, lambda kind: kind.section)]
+StrategySpec = Annotated[
+    StrategySection,
+    KindOf(KINDS, StrategySection, {name: kind.section for name, kind in KINDS.own.items()}),
+]
 
 
 class ReplicaRange(Section):
@@ -177,9 +184,14 @@ class Campaign(Section):
             return data
         out = dict(data)
         if "local" not in strategy:
-            kind = "langevin" if system.get("kind") in MOLECULAR_KINDS else "hmc"
+            kind = (
+                "langevin"
+                if _known(SYSTEM_KINDS, system.get("kind"), lambda kind: kind.openmm)
+                else "hmc"
+            )
             out["strategy"] = {**strategy, "local": {"kind": kind}}
-        return {**_defaults_of(strategy.get("kind")), **out}
+        defaults = _known(KINDS, strategy.get("kind"), lambda kind: kind.section.defaults)
+        return {**(defaults or {}), **out}
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -209,7 +221,12 @@ class Campaign(Section):
     @property
     def is_molecular(self) -> bool:
         """Whether OpenMM steps the system."""
-        return isinstance(self.system, Molecular)
+        return SYSTEM_KINDS[self.system.kind].openmm
+
+    @property
+    def has_atoms(self) -> bool:
+        """Whether CVs of atoms are for the system."""
+        return SYSTEM_KINDS[self.system.kind].atoms
 
     @property
     def uses_model(self) -> bool:
@@ -219,14 +236,12 @@ class Campaign(Section):
     @property
     def temperature_K(self) -> float | None:
         """None for a system without units."""
-        return float(self.system.temperature) if isinstance(self.system, Molecular) else None
+        return self.system.temperature_K
 
     @property
     def own_step(self) -> tuple[float, float]:
         """Time step and friction where the strategy leaves them to the system."""
-        if isinstance(self.system, Molecular):
-            return self.system.timestep, self.system.friction
-        return _ANALYTIC_TIMESTEP, _ANALYTIC_FRICTION
+        return self.system.own_step
 
     @property
     def stride(self) -> int:
@@ -283,12 +298,12 @@ class Campaign(Section):
         return self.strategy.spec(self)
 
 
-def _defaults_of(kind: object) -> dict[str, Any]:
-    """What the other sections are by default with this kind of strategy."""
+def _known(registry: Registry[K], name: object, ask: Callable[[K], T]) -> T | None:
+    """What a kind says; None where there is none of the name, told where its section is read."""
     try:
-        return dict(KINDS[kind].section.defaults) if isinstance(kind, str) else {}
-    except (KeyError, PluginError):  # told where the section is read
-        return {}
+        return ask(registry[name]) if isinstance(name, str) else None
+    except (KeyError, PluginError):
+        return None
 
 
 def _kT_of(tree: dict[str, Any]) -> float | None:
@@ -299,7 +314,7 @@ def _kT_of(tree: dict[str, Any]) -> float | None:
     if system.get("kind") in DEFAULT_KT:
         value = system.get("kT", DEFAULT_KT[system["kind"]])
         return float(value) if isinstance(value, int | float) and value > 0 else None
-    if system.get("kind") != "openmm":
+    if not _known(SYSTEM_KINDS, system.get("kind"), lambda kind: kind.units):
         return None
     try:
         return units.GAS_CONSTANT * units.parse(system.get("temperature"), "temperature") or None

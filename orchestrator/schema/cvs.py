@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -14,8 +15,10 @@ from pydantic import (
     model_validator,
 )
 
+from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.quantities import Interval, Length, Section, problem
 from msgen.orchestrator.schema.units import Dimension
+from msgen.systems.kinds import CV_KINDS
 
 Atom = Annotated[int, Field(strict=True, ge=0)] | StrictStr
 """Index from 0, ``RES:NAME``, or an mdtraj selection that matches exactly one atom."""
@@ -26,7 +29,17 @@ Atoms = Annotated[list[Atom], Field(min_length=1)] | StrictStr
 _DIMENSIONS: dict[str, Dimension] = {"rad": "angle", "nm": "length", "1": "number"}
 
 
-class _CV(Section):
+class CVSection(Section):
+    """The section of one kind of CV: what it measures, and its axis of the surface.
+
+    A plug-in derives from it, with a field ``kind: Literal["its_name"]``.
+    """
+
+    if TYPE_CHECKING:  # a field of each kind, after those of the axis
+
+        @property
+        def kind(self) -> str: ...
+
     range: Interval | None = None
     """[low, high] of the surface; needed where a CV is not periodic (for an angle 0 to 180°)."""
     bins: int = Field(default=36, ge=4, le=1000)
@@ -47,13 +60,13 @@ class _CV(Section):
         return (-math.inf, math.inf)
 
 
-class _Angle(_CV):
+class _Angle(CVSection):
     @property
     def dimension(self) -> Dimension:
         return "angle"
 
 
-class _Length(_CV):
+class _Length(CVSection):
     @property
     def dimension(self) -> Dimension:
         return "length"
@@ -112,7 +125,7 @@ class RadiusOfGyration(_Length):
     atoms: Atoms = "all"
 
 
-class Coordination(_CV):
+class Coordination(CVSection):
     """Σᵢⱼ (1 − (rᵢⱼ/r₀)ⁿ)/(1 − (rᵢⱼ/r₀)ᵐ) over pairs of two groups."""
 
     kind: Literal["coordination"]
@@ -127,7 +140,7 @@ class Coordination(_CV):
         return (0.0, math.inf)
 
 
-class Coordinate(_CV):
+class Coordinate(CVSection):
     """One Cartesian coordinate of an analytic system."""
 
     kind: Literal["coordinate"]
@@ -144,7 +157,7 @@ class Coordinate(_CV):
         return (-math.pi, math.pi) if self.periodic else (-math.inf, math.inf)
 
 
-class MeanCoordinate(_CV):
+class MeanCoordinate(CVSection):
     """Mean of the Cartesian coordinates of an analytic system."""
 
     kind: Literal["mean_coordinate"]
@@ -154,7 +167,7 @@ class MeanCoordinate(_CV):
     """What the mean is multiplied by: √N makes it the first Haar coefficient."""
 
 
-class PairDistances(_CV):
+class PairDistances(CVSection):
     """One number of all distances between the particles of dw4 or lj13."""
 
     kind: Literal["pair_distances"]
@@ -177,13 +190,13 @@ class PairDistances(_CV):
         return (0.0, math.inf)
 
 
-class PotentialEnergy(_CV):
+class PotentialEnergy(CVSection):
     """U itself of an analytic system, in its own unit."""
 
     kind: Literal["potential_energy"]
 
 
-class DiffusionMap(_CV):
+class DiffusionMap(CVSection):
     """A diffusion coordinate of a data set, in a file that ``msgen cv diffusion-map`` made."""
 
     kind: Literal["diffusion_map"]
@@ -192,7 +205,7 @@ class DiffusionMap(_CV):
     """Which coordinate; 1 is the slowest."""
 
 
-class PythonCV(_CV):
+class PythonCV(CVSection):
     """A batched torch function of your own."""
 
     kind: Literal["python"]
@@ -226,7 +239,7 @@ class Term(Section):
 
     @field_validator("cv")
     @classmethod
-    def _no_axis(cls, cv: _CV) -> _CV:
+    def _no_axis(cls, cv: CVSection) -> CVSection:
         for key in ("range", "bins"):
             if key in cv.model_fields_set:
                 raise problem(
@@ -238,11 +251,13 @@ class Term(Section):
         return cv
 
     @field_serializer("cv", mode="wrap")
-    def _without_axis(self, cv: _CV, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_axis(
+        self, cv: CVSection, handler: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
         return {k: v for k, v in handler(cv).items() if k not in ("range", "bins")}
 
 
-class LinearCombination(_CV):
+class LinearCombination(CVSection):
     """Σ cₖ ξₖ(x) + offset, in the terms' unit if they share one; an angle if all are periodic."""
 
     kind: Literal["linear_combination"]
@@ -267,19 +282,22 @@ SimpleCV = Annotated[
     Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination | Coordinate | PythonCV,
     Field(discriminator="kind"),
 ]
-CVSpec = Annotated[
-    Dihedral
-    | Angle
-    | Distance
-    | RMSD
-    | RadiusOfGyration
-    | Coordination
-    | LinearCombination
-    | Coordinate
-    | MeanCoordinate
-    | PairDistances
-    | PotentialEnergy
-    | DiffusionMap
-    | PythonCV,
-    Field(discriminator="kind"),
-]
+SECTIONS: Mapping[str, type[CVSection]] = {
+    "dihedral": Dihedral,
+    "angle": Angle,
+    "distance": Distance,
+    "rmsd": RMSD,
+    "radius_of_gyration": RadiusOfGyration,
+    "coordination": Coordination,
+    "linear_combination": LinearCombination,
+    "coordinate": Coordinate,
+    "mean_coordinate": MeanCoordinate,
+    "pair_distances": PairDistances,
+    "potential_energy": PotentialEnergy,
+    "diffusion_map": DiffusionMap,
+    "python": PythonCV,
+}
+"""Those of our own kinds, by their ``kind:``."""
+
+CVSpec = Annotated[CVSection, KindOf(CV_KINDS, CVSection, SECTIONS)]
+"""The section of any kind, those of plug-ins included."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.cvs import CVSection
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.units import Dimension, Quantity
 
@@ -28,7 +28,7 @@ def plain(value: Quantity) -> object:
 
 
 def width_problems(
-    cvs: Mapping[str, CVSpec], width: object, here: Path, wanted: Sequence[str]
+    cvs: Mapping[str, CVSection], width: object, here: Path, wanted: Sequence[str]
 ) -> Iterator[Problem]:
     """A width for all CVs, or one for each of those `wanted`."""
     if isinstance(width, Quantity):

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from msgen.models.kinds import KINDS, ModelKind
+from msgen.models.kinds import KINDS
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoSteps, Section
 from msgen.orchestrator.schema.targets import DW4, LJ13
-from msgen.systems.plugins import PluginError
 
 if TYPE_CHECKING:
     from msgen.models.base import Json
@@ -276,23 +275,5 @@ SECTIONS: Mapping[str, type[ModelSection]] = {
 """Those of our own kinds, by their ``kind:``."""
 
 
-def section_of(kind: ModelKind) -> type[ModelSection]:
-    """The section of a kind, of a plug-in's too.
-
-    Raises
-    ------
-    PluginError
-        If a plug-in has none.
-    """
-    if kind.name in SECTIONS:
-        return SECTIONS[kind.name]
-    section, plugin = kind.section, KINDS.plugin(kind.name)
-    if plugin is not None and (section is None or not issubclass(section, ModelSection)):
-        raise PluginError(plugin, f"its section is no {ModelSection.__name__}")
-    assert section is not None
-    assert issubclass(section, ModelSection)
-    return section
-
-
-ModelSpec = Annotated[ModelSection, KindOf(KINDS, section_of)]
+ModelSpec = Annotated[ModelSection, KindOf(KINDS, ModelSection, SECTIONS)]
 """The section of any kind, those of plug-ins included."""

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.quantities import Rate, Section, Time
+from msgen.orchestrator.schema.quantities import Rate, Time
+from msgen.orchestrator.schema.system_section import SystemSection
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 DEFAULT_KT = {"dimer": 1.0, "polymer": 1.3}
@@ -16,7 +17,7 @@ DEFAULT_KT = {"dimer": 1.0, "polymer": 1.3}
 _Platform = Literal["auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP"]
 
 
-class Particles(Section):
+class Particles(SystemSection):
     """What both have; lengths, energies and parameters are bare numbers in σ and ε."""
 
     kT: Positive
@@ -29,9 +30,14 @@ class Particles(Section):
     """auto: the fastest in a short measurement, once a campaign."""
 
     @property
-    def temperature(self) -> float:
-        """kT/R in K."""
+    def temperature_K(self) -> float | None:
+        """kT/R."""
         return self.kT / units.GAS_CONSTANT
+
+    @property
+    def own_step(self) -> tuple[float, float]:
+        """The system's own."""
+        return self.timestep, self.friction
 
 
 class Dimer(Particles):

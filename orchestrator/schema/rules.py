@@ -9,20 +9,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.cvs import Coordination, CVSection
 from msgen.orchestrator.schema.dimensions import plain, wrong_dimension
 from msgen.orchestrator.schema.model_rules import model_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.units import Dimension, Quantity
 from msgen.orchestrator.strategies.common.local_rules import local_problems
+from msgen.systems.kinds import CV_KINDS
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
 
 _WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _STATE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
-_COORDINATES = ("coordinate", "mean_coordinate", "pair_distances", "potential_energy")
-_ANALYTIC = (*_COORDINATES, "python", "linear_combination", "diffusion_map")
 _ROUND_OFF = 1e-9
 _FULL = 2 * math.pi
 
@@ -44,19 +43,20 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
         here: Path = ("cvs", name)
         if not _WORD.match(name):
             yield Problem(here, name, "is no name for a CV", "Use letters, digits and _")
-        if campaign.is_molecular and cv.kind in _COORDINATES:
+        of = CV_KINDS[cv.kind].of
+        if campaign.has_atoms and of == "coordinates":
             remedy = "Take one that does not depend on how the molecule lies, as dihedral or rmsd"
             yield Problem((*here, "kind"), cv.kind, "is for analytic systems", remedy)
-        if not campaign.is_molecular and cv.kind not in _ANALYTIC:
+        if not campaign.has_atoms and of == "atoms":
             remedy = f"{campaign.system.kind} has no atoms: take {{kind: coordinate, index: 0}}"
             yield Problem((*here, "kind"), cv.kind, "is for molecules", remedy)
             continue
         yield from _range((*here, "range"), cv)
-        if cv.kind == "coordination" and cv.m <= cv.n:
+        if isinstance(cv, Coordination) and cv.m <= cv.n:
             yield Problem((*here, "m"), cv.m, f"must be larger than n = {cv.n}", "Try n: 6, m: 12")
 
 
-def _range(path: Path, cv: CVSpec) -> Iterator[Problem]:
+def _range(path: Path, cv: CVSection) -> Iterator[Problem]:
     if cv.range is None:
         if not all(math.isfinite(edge) for edge in cv.bounds):
             example = {"length": "[0.2 nm, 2 nm]", "angle": "[0 deg, 90 deg]"}
@@ -73,7 +73,7 @@ def _range(path: Path, cv: CVSpec) -> Iterator[Problem]:
 def _interval(
     path: Path,
     interval: tuple[Quantity, Quantity],
-    cv: CVSpec,
+    cv: CVSection,
     bounds: tuple[float, float],
 ) -> Iterator[Problem]:
     """Units, order and bounds of [low, high] along one CV."""
@@ -108,7 +108,7 @@ def _say(value: float, dimension: Dimension) -> str:
     return "any" if math.isinf(value) else f"{value:.6g} {unit}".strip()
 
 
-def cv_bounds(cv: CVSpec) -> tuple[float, float]:
+def cv_bounds(cv: CVSection) -> tuple[float, float]:
     """Where a state may lie along a CV: its range if it has one, or all it can take.
 
     Finite for every CV of a valid campaign; also the range of the surface's grid.
@@ -149,7 +149,7 @@ def _state(
         cv = campaign.cvs.get(cv_name)
         if cv is None:
             yield Problem((*here, cv_name), MISSING, "no such CV", choose(cv_name, campaign.cvs))
-        elif campaign.is_molecular or cv.kind in _ANALYTIC:
+        elif campaign.has_atoms or CV_KINDS[cv.kind].of != "atoms":
             yield from _interval((*here, cv_name), interval, cv, cv_bounds(cv))
 
 

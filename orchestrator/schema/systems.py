@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.particles import Dimer, Polymer
 from msgen.orchestrator.schema.quantities import (
     Length,
     Mass,
     Rate,
-    Section,
     Temperature,
     Time,
     problem,
 )
+from msgen.orchestrator.schema.system_section import SystemSection
 from msgen.orchestrator.schema.targets import DW4, LJ13, HarmonicPair, ManyWell, Phi4
+from msgen.systems.kinds import SYSTEM_KINDS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class OpenMMSystem(Section):
+class OpenMMSystem(SystemSection):
     """A molecule through OpenMM, from one of `forcefield`, `topology` and `system_xml`."""
 
     kind: Literal["openmm"]
@@ -53,6 +56,16 @@ class OpenMMSystem(Section):
     """Minimise the energy of the starting structure first."""
     platform: Literal["auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP"] = "auto"
     """auto: the fastest in a short measurement, once a campaign."""
+
+    @property
+    def temperature_K(self) -> float | None:
+        """Of the thermostat."""
+        return self.temperature
+
+    @property
+    def own_step(self) -> tuple[float, float]:
+        """The system's own."""
+        return self.timestep, self.friction
 
     @model_validator(mode="before")
     @classmethod
@@ -113,7 +126,7 @@ class OpenMMSystem(Section):
             raise problem(what, remedy, at=(idle[0],), value=getattr(self, idle[0]))
 
 
-class DoubleWell(Section):
+class DoubleWell(SystemSection):
     """U = −9x² + x³ + 4.5x⁴ + 3y²."""
 
     kind: Literal["double_well"]
@@ -123,7 +136,7 @@ class DoubleWell(Section):
     """The minimum to start from."""
 
 
-class MuellerBrown(Section):
+class MuellerBrown(SystemSection):
     """The Müller–Brown surface over (x, y)."""
 
     kind: Literal["mueller_brown"]
@@ -133,7 +146,7 @@ class MuellerBrown(Section):
     """Starting point [x, y]; by default the deepest minimum."""
 
 
-class GaussianTunnel(Section):
+class GaussianTunnel(SystemSection):
     """20-D: z bimodal, 19 further coordinates ~ N(5cos(πz/10), σᵢ); kT = 1."""
 
     kind: Literal["gaussian_tunnel"]
@@ -141,7 +154,7 @@ class GaussianTunnel(Section):
     """The mode of z to start from."""
 
 
-class GaussianMixture(Section):
+class GaussianMixture(SystemSection):
     """p(x) = Σₖ wₖ N(x; μₖ, diag σₖ²), in any dimension."""
 
     kind: Literal["gaussian_mixture"]
@@ -183,7 +196,7 @@ class GaussianMixture(Section):
         return self
 
 
-class SlowFast(Section):
+class SlowFast(SystemSection):
     """What both slow–fast systems have: U/kT = 2V(x₁, x₂)/a₃², soft walls in x₁; kT = 1."""
 
     a3: Positive = 1.0
@@ -219,7 +232,7 @@ class VariableBarrier(SlowFast):
     """The barrier between the wells x₂ = ±1 is 2h/a₃² in kT; the paper's label is 2h."""
 
 
-class PythonSystem(Section):
+class PythonSystem(SystemSection):
     """A potential of your own, as a batched torch function."""
 
     kind: Literal["python"]
@@ -228,26 +241,24 @@ class PythonSystem(Section):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-Molecular = OpenMMSystem | Dimer | Polymer
-"""What OpenMM steps: those of `msgen.systems.kinds.MOLECULAR_KINDS`."""
+SECTIONS: Mapping[str, type[SystemSection]] = {
+    "openmm": OpenMMSystem,
+    "dimer": Dimer,
+    "polymer": Polymer,
+    "double_well": DoubleWell,
+    "mueller_brown": MuellerBrown,
+    "gaussian_tunnel": GaussianTunnel,
+    "gaussian_mixture": GaussianMixture,
+    "evolving_double_well": EvolvingDoubleWell,
+    "variable_barrier": VariableBarrier,
+    "many_well": ManyWell,
+    "phi4": Phi4,
+    "dw4": DW4,
+    "lj13": LJ13,
+    "harmonic_pair": HarmonicPair,
+    "python": PythonSystem,
+}
+"""Those of our own kinds, by their ``kind:``."""
 
-MOLECULAR_KINDS = tuple(get_args(c.model_fields["kind"].annotation)[0] for c in get_args(Molecular))
-
-SystemSpec = Annotated[
-    OpenMMSystem
-    | Dimer
-    | Polymer
-    | DoubleWell
-    | MuellerBrown
-    | GaussianTunnel
-    | GaussianMixture
-    | EvolvingDoubleWell
-    | VariableBarrier
-    | ManyWell
-    | Phi4
-    | DW4
-    | LJ13
-    | HarmonicPair
-    | PythonSystem,
-    Field(discriminator="kind"),
-]
+SystemSpec = Annotated[SystemSection, KindOf(SYSTEM_KINDS, SystemSection, SECTIONS)]
+"""The section of any kind, those of plug-ins included."""

@@ -6,13 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from msgen.orchestrator.schema.quantities import Section, problem
+from msgen.orchestrator.schema.quantities import problem
+from msgen.orchestrator.schema.system_section import SystemSection
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class ManyWell(Section):
+class ManyWell(SystemSection):
     """U = Σₖ [aₖ⁴ − 6aₖ² − ½aₖ + ½bₖ²] over pairs of coordinates; 2^(dim/2) modes."""
 
     kind: Literal["many_well"]
@@ -31,7 +32,7 @@ class ManyWell(Section):
         return value
 
 
-class Phi4(Section):
+class Phi4(SystemSection):
     """Lattice φ⁴, U = Σ(1−xᵢ²)²/(4aN) + (aN/2)Σ(xᵢ₊₁−xᵢ)² − (h/N)Σxᵢ, zero ends."""
 
     kind: Literal["phi4"]
@@ -47,7 +48,7 @@ class Phi4(Section):
     """The state to start from."""
 
 
-class _Cluster(Section):
+class _Cluster(SystemSection):
     """What clusters of identical particles have."""
 
     spring: Positive = 1.0
@@ -84,7 +85,7 @@ class LJ13(_Cluster):
     """Stiffness of the harmonic trap about the centre of mass."""
 
 
-class HarmonicPair(Section):
+class HarmonicPair(SystemSection):
     """U = −kT ln(e^(−U_A/kT) + e^(−U_B/kT)), each U_s = E_s + ½ Σ k_s (x − μ_s)²."""
 
     kind: Literal["harmonic_pair"]

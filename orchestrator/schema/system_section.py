@@ -1,0 +1,32 @@
+"""What the `system:` section of every kind says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgen.orchestrator.schema.quantities import Section
+
+TIMESTEP, FRICTION = 0.02, 1.0
+"""Of a system without units that leaves them open."""
+
+
+class SystemSection(Section):
+    """The `system:` section of one kind: its keys and their defaults.
+
+    A plug-in derives from it, with a field ``kind: Literal["its_name"]``.
+    """
+
+    if TYPE_CHECKING:  # a field of each kind, at its own place among the others
+
+        @property
+        def kind(self) -> str: ...
+
+    @property
+    def temperature_K(self) -> float | None:
+        """None for a system without units."""
+        return None
+
+    @property
+    def own_step(self) -> tuple[float, float]:
+        """Time step and friction of dynamics where the strategy leaves them to the system."""
+        return TIMESTEP, FRICTION
