@@ -12,7 +12,7 @@ from built_models import build
 from driving import Drive
 from places import CONFIGS
 from scipy.integrate import dblquad
-from sections import build_system
+from sections import build_system, filled, filled_cvs
 
 from msgen.actors.base import Segment, WorkOrder, copy_tree, decode, encode
 from msgen.actors.configurations.coordinates import exact_coordinates
@@ -139,8 +139,8 @@ def molecule() -> dict[str, Any]:
     local = {"kind": "langevin", "steps": 20, "timestep": 0.002, "friction": 1.0}
     strategy = {"kind": "flow_mcmc", "local": local, "coordinates": "auto"}
     setup = {
-        "system": AMBER99SB,
-        "cvs": cvs,
+        "system": filled(AMBER99SB),
+        "cvs": filled_cvs(cvs),
         "strategy": strategy,
         "model": model_spec({"kind": "spline_flow"}),
         "base_dir": str(CONFIGS),

@@ -9,30 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from msgen import systems
 from msgen.orchestrator.schema.campaign import Campaign
-from msgen.orchestrator.schema.cvs import CVSpec
+from msgen.orchestrator.schema.cvs import SECTIONS as CVS
 from msgen.orchestrator.schema.problems import CampaignError, Problem
 from msgen.orchestrator.schema.quantities import Section
-from msgen.orchestrator.schema.systems import SystemSpec
+from msgen.orchestrator.schema.systems import SECTIONS as SYSTEMS
 from msgen.orchestrator.schema.translate import problems_of
 from msgen.orchestrator.validate import check
 from msgen.systems import CVSet, System
 
 Spec = Mapping[str, Any]
-
-
-def _sections(union: Any) -> dict[str, type[Section]]:
-    members = get_args(get_args(union)[0])
-    return {get_args(m.model_fields["kind"].annotation)[0]: m for m in members}
-
-
-SYSTEMS, CVS = _sections(SystemSpec), _sections(CVSpec)
 
 
 def with_units(spec: Spec, sections: Mapping[str, type[Section]]) -> dict[str, Any]:
