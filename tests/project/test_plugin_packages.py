@@ -122,6 +122,7 @@ def test_its_result_is_right(whole: Path) -> None:
     assert abs(rest["f_kT"] - exact) < 4 * rest["stderr_kT"]
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_it_is_the_same(site: Path, whole: Path, tmp_path: Path) -> None:
     process = started(site, tmp_path)
     commits = tmp_path / "runs" / "ring" / "commits.jsonl"
@@ -147,6 +148,7 @@ def test_a_resume_with_another_version_says_so(site: Path, whole: Path) -> None:
     assert events.count('"event": "plugin"') == 4
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_by_ray_it_is_the_same(site: Path, whole: Path, tmp_path: Path) -> None:
     ended(started(site, tmp_path, "executor=ray", "resources.workers=2"))
