@@ -64,9 +64,9 @@ CASES = {
         f"{{kind: flow_mcmc, global_steps: 2, {LOCAL}, {EXPLORE}}}",
         FLOW, (1, 3, 5), "explore walk", 12,
     ),
-    "solute": case("", FLOW, (1, 4, 7), "explore walk", 13),
+    "solute": case("", FLOW, (1, 4, 7), "explore walk", 24),
     "targeted": case(
-        f"{{kind: targeted, draws: 2, {LOCAL}, {EXPLORE}}}", FLOW, (1, 3, 6), "explore target", 31
+        f"{{kind: targeted, draws: 2, {LOCAL}, {EXPLORE}}}", FLOW, (1, 3, 6), "explore target", 36
     ),
     "importance": case(
         f"{{kind: importance, draws: 256, training: {TRAINING}, {LOCAL}, {EXPLORE}}}",
