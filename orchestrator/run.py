@@ -248,11 +248,10 @@ def _reporter(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
     from msgen.orchestrator.reporting.results import CVInfo, RunHeader
 
     campaign = checked.campaign
-    molecular = campaign.is_molecular
     header = RunHeader(
         campaign=campaign.name,
         temperature_K=campaign.temperature_K,
-        kT_kJ_per_mol=checked.system.kT if molecular else None,
+        kT_kJ_per_mol=checked.system.kT if campaign.has_units else None,
         cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
         regions=campaign.spec_states() or {},
     )

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeV
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
-from msgen.orchestrator.schema.particles import DEFAULT_KT
 from msgen.orchestrator.schema.quantities import (
     AutoSteps,
     AutoWall,
@@ -27,7 +25,7 @@ from msgen.orchestrator.schema.quantities import (
     Wall,
     problem,
 )
-from msgen.orchestrator.schema.systems import SystemSpec
+from msgen.orchestrator.schema.systems import SystemSpec, kT_of
 from msgen.orchestrator.strategies.base import StrategySection
 from msgen.orchestrator.strategies.registry import KINDS
 from msgen.systems.kinds import SYSTEM_KINDS
@@ -211,7 +209,7 @@ class Campaign(Section):
         pydantic.ValidationError
             `msgen.orchestrator.schema.translate` makes it readable.
         """
-        return cls.model_validate(tree, context={"kT": _kT_of(tree)})
+        return cls.model_validate(tree, context={"kT": kT_of(tree.get("system"))})
 
     @property
     def first_replicas(self) -> int:
@@ -227,6 +225,11 @@ class Campaign(Section):
     def has_atoms(self) -> bool:
         """Whether CVs of atoms are for the system."""
         return SYSTEM_KINDS[self.system.kind].atoms
+
+    @property
+    def has_units(self) -> bool:
+        """Whether its energies are in kJ/mol, lengths in nm and times in ps."""
+        return SYSTEM_KINDS[self.system.kind].units
 
     @property
     def uses_model(self) -> bool:
@@ -253,7 +256,7 @@ class Campaign(Section):
 
     def shelved(self, n_dof: int) -> bool:
         """Whether walkers of so many degrees of freedom go to files of their own."""
-        big = self.is_molecular and n_dof >= _SHELF_DOF
+        big = self.has_atoms and n_dof >= _SHELF_DOF
         return big if self.output.walkers == "auto" else self.output.walkers == "files"
 
     @property
@@ -303,20 +306,4 @@ def _known(registry: Registry[K], name: object, ask: Callable[[K], T]) -> T | No
     try:
         return ask(registry[name]) if isinstance(name, str) else None
     except (KeyError, PluginError):
-        return None
-
-
-def _kT_of(tree: dict[str, Any]) -> float | None:
-    """kJ/mol per kT of a system with units, before the tree is validated; None if unknown."""
-    system = tree.get("system")
-    if not isinstance(system, dict):
-        return None
-    if system.get("kind") in DEFAULT_KT:
-        value = system.get("kT", DEFAULT_KT[system["kind"]])
-        return float(value) if isinstance(value, int | float) and value > 0 else None
-    if not _known(SYSTEM_KINDS, system.get("kind"), lambda kind: kind.units):
-        return None
-    try:
-        return units.GAS_CONSTANT * units.parse(system.get("temperature"), "temperature") or None
-    except units.UnitError:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, Protocol, TypeVar, Union
+from typing import Annotated, Any, Generic, Protocol, TypeVar, Union, get_args
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, TypeAdapter, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -44,7 +44,7 @@ class KindOf(Generic[K]):
     ) -> None:
         self._registry, self._base, self._own = registry, base, own
 
-    def _section(self, name: str) -> type[Section]:
+    def section(self, name: str) -> type[Section]:
         """The section of a kind.
 
         Raises
@@ -52,7 +52,7 @@ class KindOf(Generic[K]):
         KeyError
             If nobody brings it.
         PluginError
-            If a plug-in brings no section of it.
+            If a plug-in cannot be used, or brings no section of this kind.
         """
         if name in self._own:
             return self._own[name]
@@ -60,6 +60,9 @@ class KindOf(Generic[K]):
         assert plugin is not None
         if section is None or not issubclass(section, self._base):
             raise PluginError(plugin, f"its section is no {self._base.__name__}")
+        field = section.model_fields.get("kind")
+        if field is None or get_args(field.annotation) != (name,):
+            raise PluginError(plugin, f"its section has no kind: Literal[{name!r}]")
         return section
 
     def sections(self) -> Mapping[str, type[Section]]:
@@ -67,7 +70,7 @@ class KindOf(Generic[K]):
         sections = dict(self._own)
         for name in self._registry:
             try:
-                sections[name] = self._section(name)
+                sections[name] = self.section(name)
             except PluginError:  # told where a campaign asks for it
                 continue
         return sections
@@ -99,7 +102,7 @@ class KindOf(Generic[K]):
         if not isinstance(name, str) or name in self._own:
             return by_own_kind(value)
         try:
-            section = self._section(name)
+            section = self.section(name)
         except KeyError:
             remedy = choose(name, self._registry)
             raise problem("unknown kind", remedy, at=("kind",), value=name) from None

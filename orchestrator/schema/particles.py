@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,8 +12,6 @@ from msgen.orchestrator.schema.quantities import Rate, Time
 from msgen.orchestrator.schema.system_section import SystemSection
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-DEFAULT_KT = {"dimer": 1.0, "polymer": 1.3}
-"""In ε, by kind."""
 
 _Platform = Literal["auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP"]
 
@@ -39,6 +38,12 @@ class Particles(SystemSection):
         """The system's own."""
         return self.timestep, self.friction
 
+    @classmethod
+    def kT_of(cls, given: Mapping[str, Any]) -> float | None:
+        """Its `kT`: ε is 1 kJ/mol."""
+        value = given.get("kT", cls.model_fields["kT"].default)
+        return float(value) if isinstance(value, int | float) and value > 0 else None
+
 
 class Dimer(Particles):
     """Discs that repel each other, two of them bonded by h [1 − (r − r₀ − w)²/w²]²."""
@@ -52,7 +57,7 @@ class Dimer(Particles):
     """Barrier of the bond."""
     w: Positive = 2.0
     """The bond's minima are r₀ = 2^(1/6) and r₀ + 2w."""
-    kT: Positive = DEFAULT_KT["dimer"]
+    kT: Positive = 1.0
 
 
 class Polymer(Particles):
@@ -67,4 +72,4 @@ class Polymer(Particles):
     """Barrier of the ends."""
     alpha: Positive = 0.8
     """The minima of the ends are 4.62 ± √2 alpha."""
-    kT: Positive = DEFAULT_KT["polymer"]
+    kT: Positive = 1.3

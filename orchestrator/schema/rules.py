@@ -177,7 +177,7 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
     yield from campaign.strategy.problems(campaign)
     for where, value, dimension in campaign.strategy.timed():
         if isinstance(value, Quantity):
-            needed: Dimension = dimension if campaign.is_molecular else "number"
+            needed: Dimension = dimension if campaign.has_units else "number"
             wrong = wrong_dimension(where, value, needed)
             if wrong:
                 yield wrong
@@ -185,10 +185,10 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
 
 def _rest(campaign: Campaign) -> Iterator[Problem]:
     yield from model_problems(campaign)
-    if campaign.output.trajectory == "dcd" and not campaign.is_molecular:
+    if campaign.output.trajectory == "dcd" and not campaign.has_atoms:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")
-    if campaign.output.walkers == "files" and not campaign.is_molecular:
+    if campaign.output.walkers == "files" and not campaign.has_atoms:
         what = f"{campaign.system.kind} has walkers of a few numbers"
         yield Problem(("output", "walkers"), "files", what, "Write walkers: auto")
     steps, stride = campaign.strategy.local.steps, campaign.output.stride

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from msgen.orchestrator.schema.quantities import Section
 
@@ -30,3 +31,12 @@ class SystemSection(Section):
     def own_step(self) -> tuple[float, float]:
         """Time step and friction of dynamics where the strategy leaves them to the system."""
         return TIMESTEP, FRICTION
+
+    @classmethod
+    def kT_of(cls, given: Mapping[str, Any]) -> float | None:
+        """kJ/mol per kT, of a section as a file has it, not validated yet.
+
+        None where it cannot be told, and for a system without units: free energies of its
+        campaigns are in kT only.
+        """
+        return None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.particles import Dimer, Polymer
 from msgen.orchestrator.schema.quantities import (
@@ -20,6 +21,7 @@ from msgen.orchestrator.schema.quantities import (
 from msgen.orchestrator.schema.system_section import SystemSection
 from msgen.orchestrator.schema.targets import DW4, LJ13, HarmonicPair, ManyWell, Phi4
 from msgen.systems.kinds import SYSTEM_KINDS
+from msgen.systems.plugins import PluginError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -66,6 +68,15 @@ class OpenMMSystem(SystemSection):
     def own_step(self) -> tuple[float, float]:
         """The system's own."""
         return self.timestep, self.friction
+
+    @classmethod
+    def kT_of(cls, given: Mapping[str, Any]) -> float | None:
+        """Of a `temperature` with its unit."""
+        try:
+            temperature = units.parse(given.get("temperature"), "temperature")
+        except units.UnitError:
+            return None
+        return units.GAS_CONSTANT * temperature or None
 
     @model_validator(mode="before")
     @classmethod
@@ -260,5 +271,19 @@ SECTIONS: Mapping[str, type[SystemSection]] = {
 }
 """Those of our own kinds, by their ``kind:``."""
 
-SystemSpec = Annotated[SystemSection, KindOf(SYSTEM_KINDS, SystemSection, SECTIONS)]
+_ANY = KindOf(SYSTEM_KINDS, SystemSection, SECTIONS)
+
+SystemSpec = Annotated[SystemSection, _ANY]
 """The section of any kind, those of plug-ins included."""
+
+
+def kT_of(given: object) -> float | None:
+    """kJ/mol per kT of a section that is not validated yet; None where it cannot be told."""
+    if not isinstance(given, dict) or not isinstance(given.get("kind"), str):
+        return None
+    try:
+        section = _ANY.section(given["kind"])
+    except (KeyError, PluginError):  # told where the section is read
+        return None
+    assert issubclass(section, SystemSection)
+    return section.kT_of(given)

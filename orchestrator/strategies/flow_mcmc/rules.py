@@ -59,7 +59,7 @@ def _solute(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
     ]
     for name, value, dimension in timed:
         if isinstance(value, Quantity):
-            needed: Dimension = dimension if campaign.is_molecular else "number"
+            needed: Dimension = dimension if campaign.has_units else "number"
             wrong = wrong_dimension(("strategy", "path", name), value, needed)
             if wrong:
                 yield wrong

@@ -26,8 +26,8 @@ def tempering_problems(campaign: Campaign, strategy: ParallelTempering) -> Itera
         what = "one ladder of temperatures leaves nothing to take an error from"
         yield Problem(("replicas",), campaign.replicas, what, "Take at least 2, better 8")
     lowest = campaign.temperature_K or 1.0
-    unit = " K" if campaign.is_molecular else ""
-    needed: Dimension = "temperature" if campaign.is_molecular else "number"
+    unit = " K" if campaign.has_units else ""
+    needed: Dimension = "temperature" if campaign.has_units else "number"
     here: Path = ("strategy", "highest")
     if isinstance(strategy.highest, Quantity):
         wrong = wrong_dimension(here, strategy.highest, needed)

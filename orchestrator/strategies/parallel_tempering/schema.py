@@ -74,7 +74,7 @@ class ParallelTempering(StrategySection):
         kelvin = campaign.temperature_K
         lowest = kelvin or 1.0
         asked, highest = self.temperatures, self.highest
-        default = HIGHEST_OF_MOLECULES if campaign.is_molecular else HIGHEST
+        default = HIGHEST_OF_MOLECULES if campaign.has_units else HIGHEST
         return {
             **super().spec(campaign),
             "temperatures": [q.value / lowest for q in asked]
