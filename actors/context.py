@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from msgen.actors.base import Tree, decode
 from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
-from msgen.systems.kinds import SYSTEM_KINDS
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
@@ -91,11 +90,6 @@ class WorkerContext:
     def base_dir(self) -> Path:
         """Folder that file names in the campaign are relative to."""
         return Path(self.setup.get("base_dir", "."))
-
-    @property
-    def molecular(self) -> bool:
-        """Whether OpenMM steps the campaign's system; known without building it."""
-        return SYSTEM_KINDS[self.setup["system"]["kind"]].openmm
 
     @cached_property
     def shelf(self) -> Shelf:

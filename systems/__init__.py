@@ -9,12 +9,10 @@ if TYPE_CHECKING:
     from msgen.systems.base import CV, CVSet, System, Walkers
     from msgen.systems.build import build_cvs, build_system
     from msgen.systems.errors import SpecError
-    from msgen.systems.openmm.restraint import Restraint
 
 __all__ = [
     "CV",
     "CVSet",
-    "Restraint",
     "SpecError",
     "System",
     "Walkers",
@@ -25,7 +23,6 @@ __all__ = [
 _MODULES = {
     "CV": "base",
     "CVSet": "base",
-    "Restraint": "openmm.restraint",
     "SpecError": "errors",
     "System": "base",
     "Walkers": "base",

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from msgen.systems.openmm.constraints import RigidBonds
 
 Array = NDArray[np.float64]
 
@@ -80,6 +83,19 @@ class System(Protocol):
     @property
     def topology(self) -> Any:
         """The mdtraj Topology of its atoms; None for a system without atoms."""
+        ...
+
+    @property
+    def constraints(self) -> RigidBonds | None:
+        """Bonds of its atoms that are held; None for a system without atoms."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """What steps it, a name of `msgen.actors.engines.registry.ENGINES`.
+
+        'batched' for what takes many configurations at once, 'openmm' for an `OpenMMSystem`.
+        """
         ...
 
     def initial(self) -> Walkers:

@@ -29,16 +29,11 @@ def coordinates_of(kind: str, system: System) -> Representation:
     SpecError
         For an unknown kind, one that needs a molecule, or a molecule it does not suit.
     """
-    topology = getattr(system, "topology", None)
+    topology = system.topology
     if topology is None:
         return build_representation(kind, system.n_dof)
-    # here: an analytic system needs no OpenMM
-    from msgen.systems.openmm.constraints import RigidBonds
-    from msgen.systems.openmm.system import OpenMMSystem
-
-    assert isinstance(system, OpenMMSystem)
     start = system.initial().positions[0]
-    return build_representation(kind, system.n_dof, topology, start, RigidBonds.of(system))
+    return build_representation(kind, system.n_dof, topology, start, system.constraints)
 
 
 def exact_coordinates(kind: str, system: System) -> Exact:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.base import Engine
-from msgen.actors.engines.build import build_engine, molecule
+from msgen.actors.engines.molecule import molecule
+from msgen.actors.engines.registry import build_engine, engine_kind
 from msgen.actors.roles.state_explorer import flips
 from msgen.systems.base import Array, Walkers
 
@@ -59,7 +60,7 @@ class Judge:
     @classmethod
     def of(cls, context: WorkerContext, g: Conditional) -> Judge:
         """The judge of a campaign; the minimum under its start is found once per worker."""
-        if not context.molecular:
+        if not engine_kind(context).minimises:
             return cls(g)
         if "seed_ceiling" not in context.cache:
             system = molecule(context)
@@ -118,17 +119,17 @@ def settle(
     relax, steps : int
         Chunks of local dynamics under the restraint, and steps of each.
     """
-    molecular = context.molecular
+    engines = engine_kind(context)
     start = context.system.initial().box
     box = None if start is None else np.repeat(start, len(proposed), axis=0)
     walkers = Walkers(np.array(proposed, dtype=np.float64), None, box)
-    if molecular and minimise:
+    if engines.minimises and minimise:
         walkers = _minimised(context, walkers, lam, minimise)
         engine.tally.evaluations += round(LINE_SEARCH * minimise) * len(walkers)
     verdict = np.array(judge.reasons(context, walkers, lam), dtype=object)
     # no dynamics mends these two
     fit = np.flatnonzero((verdict != "nonfinite") & (verdict != "isomer"))
-    for row in np.split(fit, len(fit)) if molecular and len(fit) else [fit]:
+    for row in [fit] if engines.batched or not len(fit) else np.split(fit, len(fit)):
         if len(row):
             part, broke = _relaxed(engine, walkers.take(row), lam[row], relax, steps)
             walkers.positions[row] = part.positions

@@ -18,7 +18,7 @@ from msgen.actors.kernels.switching.distance_fast_path import MovingPair
 from msgen.actors.kernels.switching.level_sets import Spheres, level_sets
 from msgen.actors.kernels.switching.path_readings import Waypoints
 from msgen.systems.base import Array, CVSet, Walkers
-from msgen.systems.openmm.context import Engine as Stepper
+from msgen.systems.openmm.context import OpenMMContext
 from msgen.systems.openmm.system import OpenMMSystem
 
 
@@ -60,7 +60,7 @@ class MoleculeEngine:
         self._rng = np.random.default_rng(0)
         self._now: list[Point] = []
         self._before: list[Point] = []
-        self._active: Stepper | None = None
+        self._active: OpenMMContext | None = None
         self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
         self.tally = Tally()
 
@@ -82,7 +82,7 @@ class MoleculeEngine:
         self._active = None
         return self._free.cvs()
 
-    def _put(self, stepper: Stepper, point: Point) -> None:
+    def _put(self, stepper: OpenMMContext, point: Point) -> None:
         stepper.load(point.walker())
 
     # the local kernel
@@ -166,7 +166,7 @@ class MoleculeEngine:
             np.concatenate(boxes) if boxes else None,
         )
 
-    def stepper(self, held: bool) -> Stepper:
+    def stepper(self, held: bool) -> OpenMMContext:
         """The Context of the local kernel; what it is used for between orders is lost by `load`."""
         return self._held if held else self._free
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from msgen.actors.kernels.switching.path_readings import Waypoints
 from msgen.systems.base import Array, Walkers
-from msgen.systems.openmm.context import Engine as Stepper
+from msgen.systems.openmm.context import OpenMMContext
 
 
 class Reader:
     """Notes CVs and work of one path of a batch."""
 
-    def __init__(self, seen: Waypoints, row: int, stepper: Stepper, kT: float) -> None:
+    def __init__(self, seen: Waypoints, row: int, stepper: OpenMMContext, kT: float) -> None:
         self._seen, self._row, self._stepper, self._kT = seen, np.array([row]), stepper, kT
         self.levels = seen.between(row)
 

@@ -7,7 +7,7 @@ import numpy as np
 from msgen.actors.kernels.switching.constrained_paths import Rows
 from msgen.actors.kernels.switching.distance_fast_path import SingleForce
 from msgen.systems.base import Array, Walkers
-from msgen.systems.openmm.context import Engine as Stepper
+from msgen.systems.openmm.context import OpenMMContext
 
 
 class MoleculeLandscape:
@@ -15,14 +15,14 @@ class MoleculeLandscape:
 
     Parameters
     ----------
-    stepper : Engine
+    stepper : OpenMMContext
         Its positions are overwritten.
     walkers : Walkers
         The batch, for its boxes.
     kT : float
     """
 
-    def __init__(self, stepper: Stepper, walkers: Walkers, kT: float) -> None:
+    def __init__(self, stepper: OpenMMContext, walkers: Walkers, kT: float) -> None:
         self._stepper, self._walkers, self._kT = stepper, walkers, kT
         self._boxed = -1
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import molecule
+from msgen.actors.engines.molecule import molecule
 from msgen.systems.base import Array, Walkers
-from msgen.systems.openmm.context import Engine as Stepper
+from msgen.systems.openmm.context import OpenMMContext
 
 
 class Starter:
@@ -20,7 +20,7 @@ class Starter:
     ----------
     context : WorkerContext
         Of a campaign with langevin or ghmc.
-    stepper : Engine
+    stepper : OpenMMContext
         What it says of randomness holds here: on a deterministic platform an order's result is a
         function of `rng` only.
     rng : Generator
@@ -31,7 +31,9 @@ class Starter:
         Forces asked for so far.
     """
 
-    def __init__(self, context: WorkerContext, stepper: Stepper, rng: np.random.Generator) -> None:
+    def __init__(
+        self, context: WorkerContext, stepper: OpenMMContext, rng: np.random.Generator
+    ) -> None:
         spec = context.setup["strategy"]["local"]
         self.lagging = spec["kind"] == "langevin"
         self._stepper, self._rng, self.evaluations = stepper, rng, 0

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import FIRST_STEP, local_kernel
+from msgen.actors.engines.local_kernel import FIRST_STEP, local_kernel
 from msgen.actors.kernels.base import BoltzmannTarget, Target
 from msgen.systems.base import Array, Walkers
 

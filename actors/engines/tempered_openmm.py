@@ -7,11 +7,11 @@ import openmm as mm
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import molecule
+from msgen.actors.engines.molecule import molecule
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.engines.tempered_base import Reading
 from msgen.systems.base import Array, Walkers
-from msgen.systems.openmm.context import Engine as Stepper
+from msgen.systems.openmm.context import OpenMMContext
 
 Ints = NDArray[np.int64]
 
@@ -36,7 +36,7 @@ class HeatedMolecule:
         self, context: WorkerContext, walkers: Walkers, tau: Array, rng: np.random.Generator
     ) -> None:
         self._system, spec = molecule(context), context.setup["strategy"]["local"]
-        self._stepper: Stepper = self._system.context(
+        self._stepper: OpenMMContext = self._system.context(
             False,
             context.cvs,
             friction=spec["friction"],

@@ -82,7 +82,7 @@ def log_weights(context: WorkerContext, y: Array, log_q: Array) -> tuple[Array, 
     if good.any():
         x = target.placed(y[good])
         xi[good] = context.cvs(x)
-        if context.molecular:
+        if context.system.topology is not None:
             good[good] = [not names for names in flips(context, x)]
     with np.errstate(invalid="ignore"):
         log_w = np.where(good, log_p - log_q, -np.inf)

@@ -12,7 +12,8 @@ from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import InCoordinates, exact
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.base import Engine
-from msgen.actors.engines.build import build_engine, local_kernel
+from msgen.actors.engines.local_kernel import local_kernel
+from msgen.actors.engines.registry import build_engine, engine_kind
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.orders.proposals import BroadGaussian
@@ -57,12 +58,12 @@ class Run:
         p = order.read(WatchPayload if order.kind == WatchPayload.kind else WalkPayload)
         coordinates = cls.encoding(context)
         mover: Kernel | Engine
-        if context.molecular:
-            mover = build_engine(context, None)
-            mover.begin(rng)
-        else:
+        if engine_kind(context).batched:
             spec = context.setup["strategy"]["local"]
             mover = local_kernel(spec, context.system, p.step_size)
+        else:
+            mover = build_engine(context, None)
+            mover.begin(rng)
         q = None
         if order.model_version >= 0 and p.global_steps and p.broad is not None:
             q = defended(context, order.model_version, coordinates, p.broad, p.epsilon)
@@ -73,10 +74,10 @@ class Run:
         return made
 
     def local(self) -> None:
-        """The local kernel, or the molecule's engine."""
+        """The local kernel of a batch, or the engine's."""
         steps, every = self.payload.local_steps, self.payload.record
         if not isinstance(self.mover, Kernel):
-            self._molecular(self.mover, max(1, steps // every), every)
+            self._by_chunks(self.mover, max(1, steps // every), every)
             return
         done = self.mover(
             BoltzmannTarget(self.context.system),
@@ -91,7 +92,7 @@ class Run:
         self.note(done.trajectory)
         self.walkers = done.walkers
 
-    def _molecular(self, engine: Engine, chunks: int, steps: int) -> None:
+    def _by_chunks(self, engine: Engine, chunks: int, steps: int) -> None:
         """Chunks of the engine; velocities are drawn where a global move has left none."""
         tally, before = engine.tally, (engine.tally.proposals, engine.tally.accepted)
         evaluations, nonfinite = tally.evaluations, tally.nonfinite

@@ -6,7 +6,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import molecule
+from msgen.actors.engines.molecule import molecule
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.orders.bias import BiasPayload, BiasRecord
 from msgen.actors.roles.state_explorer import flips

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import molecule
 from msgen.systems.base import Array
 
 _Watched = tuple[tuple[str, ...], NDArray[np.intp], NDArray[np.intp], tuple[str, ...]]
@@ -19,7 +18,7 @@ MOST_COORDINATES = 16
 
 def watched_names(context: WorkerContext) -> tuple[str, ...]:
     """Names of the columns of `watch`; a torsion has two, its cos and its sin."""
-    if not context.molecular:
+    if context.system.topology is None:
         return tuple(f"x{d}" for d in range(min(context.system.n_dof, MOST_COORDINATES)))
     names, _, _, centres = _molecule(context)
     return (*(f"{part} {n}" for n in names for part in ("cos", "sin")), *centres)
@@ -36,7 +35,7 @@ def watch(context: WorkerContext, positions: Array) -> Array:
     -------
     Array, shape (n, H)
     """
-    if not context.molecular:
+    if context.system.topology is None:
         return positions[:, :MOST_COORDINATES]
     # here: an analytic system needs no topology
     from msgen.systems.topology.rotatable_torsions import handedness, torsion_angles
@@ -53,7 +52,7 @@ def _molecule(context: WorkerContext) -> _Watched:
         from msgen.systems.topology.rotatable_torsions import free_torsions
 
         stereo = stereo_watch(context)
-        names, atoms = free_torsions(molecule(context).topology)
+        names, atoms = free_torsions(context.system.topology)
         context.cache["watched"] = (names, atoms, stereo.centres, stereo.centre_names)
     found: _Watched = context.cache["watched"]
     return found

@@ -11,8 +11,8 @@ from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.proposals import StratumProposals
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.actors.engines.base import Engine
-from msgen.actors.engines.build import build_engine
 from msgen.actors.engines.mass_matrix import curvature
+from msgen.actors.engines.registry import build_engine
 from msgen.actors.kernels.expanded_ensemble import Tempered, Visits
 from msgen.actors.kernels.switching.steered import Paths, accept, steer
 from msgen.actors.orders.proposals import BroadRange, ProposalSpec

@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import build_engine, molecule
+from msgen.actors.engines.registry import build_engine, engine_kind
 from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.systems.base import Array, Walkers
@@ -32,7 +32,7 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     xi = context.cvs(start.positions)
     pushed = engine.switch(Walkers(start.positions, None, start.box), xi, p.targets, p.schedule)
     ends, trails = [], []
-    for part in _batches(pushed.walkers, molecular=context.molecular):
+    for part in _batches(pushed.walkers, engine_kind(context).batched):
         engine.load(part)
         n = len(part)
         free = np.zeros(n, dtype=bool)
@@ -70,15 +70,15 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     )
 
 
-def _batches(walkers: Walkers, molecular: bool) -> list[Walkers]:
+def _batches(walkers: Walkers, batched: bool) -> list[Walkers]:
     """One at a time where the engine takes one at a time: no Context is reloaded between chunks."""
     bare = Walkers(walkers.positions, None, walkers.box)
-    return [bare.take([i]) for i in range(len(bare))] if molecular else [bare]
+    return [bare] if batched else [bare.take([i]) for i in range(len(bare))]
 
 
 def flips(context: WorkerContext, positions: Array) -> list[list[str]]:
     """For each configuration, which peptide bonds and chiral centres differ from the start."""
-    if not context.molecular:
+    if context.system.topology is None:
         return [[] for _ in positions]
     return stereo_watch(context).names_flipped(positions)
 
@@ -89,7 +89,7 @@ def stereo_watch(context: WorkerContext) -> StereoWatch:
         # here: an analytic system needs no OpenMM
         from msgen.systems.topology.stereochemistry import StereoWatch
 
-        system = molecule(context)
+        system = context.system
         context.cache["stereo"] = StereoWatch(system.topology, system.initial().positions[0])
     found: StereoWatch = context.cache["stereo"]
     return found

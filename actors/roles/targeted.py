@@ -9,7 +9,7 @@ from msgen.actors.configurations.coordinates import coordinates
 from msgen.actors.configurations.state_models import StateModels
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.strata import Labels, Partition
-from msgen.actors.engines.build import build_engine
+from msgen.actors.engines.registry import build_engine
 from msgen.actors.kernels.expanded_ensemble import Tempered
 from msgen.actors.orders.target import BridgeSpec, TargetPayload, TargetRecord
 from msgen.actors.roles.sampler import samples_of
@@ -139,4 +139,4 @@ class _Isomers:
 
 
 def _isomers(context: WorkerContext) -> _Isomers | None:
-    return _Isomers(context) if context.molecular else None
+    return None if context.system.topology is None else _Isomers(context)

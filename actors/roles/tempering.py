@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.tempered_base import Heated, HeatedArray
+from msgen.actors.engines.registry import engine_kind
+from msgen.actors.engines.tempered_base import Heated
 from msgen.actors.kernels.base import log_uniform
 from msgen.actors.kernels.exchange import exchange_temperatures
 from msgen.actors.orders.temper import TemperPayload, TemperRecord
@@ -78,9 +79,4 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
 
 def _engine(context: WorkerContext, p: TemperPayload, rng: np.random.Generator) -> Heated:
     walkers = walkers_of(p.walkers, context)
-    if not context.molecular:
-        return HeatedArray(context, walkers, p.tau, p.step_size, rng)
-    # here: a potential needs no OpenMM
-    from msgen.actors.engines.tempered_openmm import HeatedMolecule
-
-    return HeatedMolecule(context, walkers, p.tau, rng)
+    return engine_kind(context).heated(context, walkers, p.tau, p.step_size, rng)

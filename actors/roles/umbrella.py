@@ -14,7 +14,7 @@ from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.base import Engine
 from msgen.actors.engines.batched import RestraintTarget
-from msgen.actors.engines.build import build_engine
+from msgen.actors.engines.registry import build_engine
 from msgen.actors.kernels.base import BoltzmannTarget, Mask, SumTarget, log_uniform
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.orders.configurations import LabelledConfigurations

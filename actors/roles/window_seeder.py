@@ -10,7 +10,7 @@ from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.base import Engine
-from msgen.actors.engines.build import build_engine
+from msgen.actors.engines.registry import build_engine
 from msgen.actors.orders.seed import SeedPayload, SeedRecord
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.models.base import GenerativeModel

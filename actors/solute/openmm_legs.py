@@ -52,7 +52,7 @@ class MoleculeDriver:
                 copy.removeForce(k)
         integrator = mm.VerletIntegrator(route.dt)
         integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
-        self._path = system.engine(copy, integrator, cvs)
+        self._path = system.context_of(copy, integrator, cvs)
         self._constrained = copy.getNumConstraints() > 0
         mass[atoms] = 0.0
         self._mass = mass

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import molecule
+from msgen.actors.engines.molecule import molecule
+from msgen.actors.engines.registry import engine_kind
 from msgen.actors.kernels.solute import Driver, Screen, SoluteMove
-from msgen.actors.solute.paths import ArrayDriver, Route
+from msgen.actors.solute.paths import Route
 from msgen.models.base import Drawn
 from msgen.systems.base import Array, System
 from msgen.systems.coordinates.chain_placement import KINDS, Placement
@@ -48,7 +49,7 @@ class SoluteCoordinates:
             For atoms that are not there, fewer than three, or a system that is not in space.
         """
         where, spec = ("strategy", "solute"), strategy["solute"]
-        topology = getattr(system, "topology", None)
+        topology = system.topology
         if topology is not None:
             atoms = resolve_atoms(spec, topology, where)
         else:
@@ -110,7 +111,7 @@ def solute_move(context: WorkerContext, proposal: Drawn, version: int) -> Solute
         _driver(context, route_of(path)),
         path["orientation"],
     )
-    if not (path["screen"] and context.molecular):
+    if not (path["screen"] and context.system.engine == "openmm"):
         return move
     key = f"solute_screen_{version}"
     if key not in context.cache:
@@ -134,12 +135,4 @@ def _screen(context: WorkerContext, move: SoluteMove) -> Screen:
 
 def _driver(context: WorkerContext, route: Route) -> Driver:
     atoms = solute_coordinates(context).atoms
-    if not context.molecular:
-        return ArrayDriver(context.system, atoms, route)
-    if "solute_driver" not in context.cache or context.cache["solute_driver"].route != route:
-        from msgen.actors.solute.openmm_legs import MoleculeDriver
-
-        driver = MoleculeDriver(molecule(context), context.cvs, atoms, route)
-        context.cache["solute_driver"] = driver
-    made: Driver = context.cache["solute_driver"]
-    return made
+    return engine_kind(context).driver(context, atoms, route)

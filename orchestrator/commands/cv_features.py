@@ -227,7 +227,7 @@ def _configurations(path: Path, checked: Checked) -> Array:
 
 
 def _trajectory(path: Path, checked: Checked) -> Array:
-    topology = getattr(checked.system, "topology", None)
+    topology = checked.system.topology
     if topology is None:
         raise wrong("DATA", str(path), "is no array", "Give .npy or .npz for this system")
     import mdtraj  # a second to import, needed here only

@@ -42,7 +42,7 @@ class Biased:
 
     Attributes
     ----------
-    engine : Engine
+    engine : OpenMMContext
         Steps without adding hills.
     heights : list of float
         Of the hills since `put`, kJ/mol.
@@ -72,8 +72,8 @@ class Biased:
         self._decay = (bias_factor - 1.0) * system.kT
         integrator = system.thermostat(kind, friction, timestep)
         integrator.setRandomNumberSeed(openmm_seed(1))
-        self.engine = system.engine(copy, integrator, cvs)
-        self.engine.verify_seeding()
+        self.engine = system.context_of(copy, integrator, cvs)
+        self.engine.stream.verify()
         self._group = {self._hills._force.getForceGroup()}
         self._since = 0
         self.heights: list[float] = []

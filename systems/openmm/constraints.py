@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from msgen.systems.base import Array
 
 if TYPE_CHECKING:
-    from msgen.systems.openmm.system import OpenMMSystem
+    import openmm
 
 Ints = NDArray[np.int64]
 
@@ -35,12 +35,11 @@ class RigidBonds:
     masses: Array
 
     @classmethod
-    def of(cls, system: OpenMMSystem) -> RigidBonds:
-        """The constraints of a molecular system."""
-        held = system.openmm_system
-        rows = [held.getConstraintParameters(i) for i in range(held.getNumConstraints())]
+    def of(cls, system: openmm.System, masses: Array) -> RigidBonds:
+        """The constraints of an OpenMM System; `masses` of all atoms."""
+        rows = [system.getConstraintParameters(i) for i in range(system.getNumConstraints())]
         pairs = np.array([row[:2] for row in rows], dtype=np.int64).reshape(-1, 2)
-        return cls(pairs, np.array([row[2]._value for row in rows]), system.masses[::3])
+        return cls(pairs, np.array([row[2]._value for row in rows]), masses)
 
     def __len__(self) -> int:
         return len(self.pairs)

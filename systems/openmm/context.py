@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs.single_frame import single_evaluator
 from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE
-from msgen.systems.openmm.restraint import Restraint
-from msgen.systems.openmm.seeds import FastSeed, openmm_seed
+from msgen.systems.openmm.seeds import RandomStream
 
 _POSITIONS = mm.State.Positions
 _VELOCITIES = mm.State.Velocities
@@ -25,7 +24,7 @@ _VIOLATION = 1e-3
 """Relative; a constraint that is off by more was given up by the solver."""
 
 
-class Engine:
+class OpenMMContext:
     """A Context of one purpose, kept for as long as its system.
 
     A path that blows up marks the engine `failed`: it stops stepping, its CVs, energies and
@@ -66,8 +65,6 @@ class Engine:
         self.restrained = restrained
         self.failed = False
         self._kT = kT
-        self._periodic: NDArray[np.bool_] = cvs.periodic
-        self._deterministic = deterministic
         self._recentre = recentre
         self._has_box = False
         n = masses.size
@@ -86,45 +83,17 @@ class Engine:
         self._lambda = np.zeros(len(cvs))
         self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
         self._kappa = np.zeros(len(cvs))
-        self._fast_seed = FastSeed() if deterministic else None
+        self.stream = RandomStream(context, integrator, deterministic, self._restore)
 
     def reseed(self, seed: int) -> None:
-        """Start the random stream anew.
+        """Start the random stream anew, see `RandomStream`; before `load`."""
+        self.stream.begin(seed)
 
-        On the deterministic platform what follows is then a function of `seed`, the loaded walker
-        and the parameters only — provided that no other engine is made in between. Call it before
-        `load`: it may lose the configuration.
-
-        Other platforms seed once, when their Context is made: there this does nothing, because
-        rebuilding the Context would cost seconds and buy no reproducibility.
-        """
-        if self._fast_seed is not None:
-            self._fast_seed(openmm_seed(seed))
-        elif self._deterministic:
-            self._slow_seed(seed)
-
-    def _slow_seed(self, seed: int) -> None:
-        self.integrator.setRandomNumberSeed(openmm_seed(seed))
-        # a preserved state would include the old random stream
-        self.context.reinitialize(preserveState=False)
+    def _restore(self) -> None:
+        """Put in the parameters that a Context made anew has lost."""
         if self.restrained:
             self.set_kappa(self._kappa)
             self.set_lambda(self._lambda)
-
-    def verify_seeding(self) -> None:
-        """Hold the fast way of seeding against the documented one; drop it if they differ."""
-        if self._fast_seed is None:
-            return
-        saved = self.context.getState(positions=True, velocities=True, parameters=True)
-        ends = []
-        for way in (self._slow_seed, lambda seed: self.reseed(seed)):
-            way(12345)
-            self.context.setState(saved)
-            self.integrator.step(5)
-            ends.append(self._read(_POSITIONS))
-        self.context.setState(saved)
-        if not np.array_equal(ends[0], ends[1]):
-            self._fast_seed = None
 
     def _read(self, what: int, out: Array | None = None) -> Array:
         state = mm.Context.getState(self.context, **{_KEYS[what]: True})
@@ -198,11 +167,6 @@ class Engine:
         for name, value in zip(self._lambda_names, self._lambda.tolist(), strict=True):
             self.context.setParameter(name, value)
 
-    def set_restraint(self, restraint: Restraint) -> None:
-        """Both λ and κ."""
-        self.set_kappa(restraint.kappa)
-        self.set_lambda(restraint.centre)
-
     def step(self, n: int) -> None:
         """Take n steps; a failure of the integrator marks the engine `failed`."""
         if self.failed or n <= 0:
@@ -257,11 +221,6 @@ class Engine:
             return math.nan
         state._getVectorAsNumpy(mm.State.Forces, force)
         return float(state.getPotentialEnergy()._value) if energy else 0.0
-
-    def restraint_energy_kT(self, xi: Array | None = None) -> float:
-        """The restraints' energy in kT, from ξ (read anew unless given)."""
-        xi = self.cvs() if xi is None else xi
-        return float(Restraint(self._lambda, self._kappa).energy_kT(xi, self._periodic))
 
     def potential_energy(self) -> float:
         """U of all forces, restraints included, kJ/mol; NaN after a failure."""

@@ -16,7 +16,7 @@ _SLIP = 1e-12
 """nm²; converged constraints move by less in a second pass."""
 
 
-def _verlet(integrator: Any, check: bool = False) -> None:
+def _verlet(integrator: Any, check: bool) -> None:
     """One velocity-Verlet step with constraints (RATTLE), time-reversible and symplectic.
 
     With `check`, what a second pass of the constraint solver still moves is added to ``slip``:
@@ -33,16 +33,6 @@ def _verlet(integrator: Any, check: bool = False) -> None:
         integrator.addComputeGlobal("slip", "slip+again")
     integrator.addComputePerDof("v", "v+(x-x2)/dt+0.5*dt*f/m")
     integrator.addConstrainVelocities()
-
-
-def verlet(timestep: float) -> Any:
-    """Velocity Verlet with constraints; positions and velocities belong to the same time."""
-    integrator = mm.CustomIntegrator(timestep)
-    integrator.addPerDofVariable("x2", 0)
-    integrator.addUpdateContextState()
-    _verlet(integrator)
-    integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
-    return integrator
 
 
 def _noise(integrator: Any, free: NDArray[np.bool_] | None) -> str:
@@ -91,9 +81,7 @@ def ghmc(
     kT: float,
     friction: float,
     timestep: float,
-    verlet_steps: int = 1,
     constrained: bool = True,
-    metropolised: bool = True,
     free: NDArray[np.bool_] | None = None,
 ) -> Any:
     """Generalised hybrid Monte Carlo: exact at any time step.
@@ -110,17 +98,12 @@ def ghmc(
     ----------
     kT, friction, timestep : float
         kJ/mol, 1/ps, ps.
-    verlet_steps : int
-        Verlet steps m per Metropolis test; momenta are then refreshed with mΔt in place of Δt.
     constrained : bool
         Whether the system has constraints, whose convergence is then watched.
-    metropolised : bool
-        Without the test it is a plain, biased Langevin integrator: the wrong twin of the test
-        of exactness.
     free : bool array, shape (N, 3), optional
         Degrees of freedom that momenta are drawn in; all by default.
     """
-    a = math.exp(-0.5 * friction * timestep * verlet_steps)
+    a = math.exp(-0.5 * friction * timestep)
     integrator = mm.CustomIntegrator(timestep)
     integrator.addGlobalVariable("kT", kT)
     integrator.addGlobalVariable("a", a)
@@ -149,21 +132,17 @@ def ghmc(
     integrator.addComputePerDof("x0", "x")
     integrator.addComputePerDof("v0", "v")
     integrator.addComputeGlobal("slip", "0")
-    for _ in range(verlet_steps):
-        _verlet(integrator, constrained)
+    _verlet(integrator, constrained)
     integrator.addComputeSum("ke", "0.5*m*v*v")
     integrator.addComputeGlobal("dH", "ke+energy-before")
-    if metropolised:
-        # step(NaN) is 0: what is not finite is rejected
-        integrator.addComputeGlobal("good", f"step(1e30-abs(dH))*step({_SLIP!r}-slip)")
-        integrator.addComputeGlobal("accept", "good*step(exp(-dH/kT)-uniform)")
-        integrator.addComputeGlobal("n_nonfinite", "n_nonfinite+1-good")
-        integrator.beginIfBlock("accept < 1")
-        integrator.addComputePerDof("x", "x0")
-        integrator.addComputePerDof("v", "-v0")
-        integrator.endBlock()
-    else:
-        integrator.addComputeGlobal("accept", "1")
+    # step(NaN) is 0: what is not finite is rejected
+    integrator.addComputeGlobal("good", f"step(1e30-abs(dH))*step({_SLIP!r}-slip)")
+    integrator.addComputeGlobal("accept", "good*step(exp(-dH/kT)-uniform)")
+    integrator.addComputeGlobal("n_nonfinite", "n_nonfinite+1-good")
+    integrator.beginIfBlock("accept < 1")
+    integrator.addComputePerDof("x", "x0")
+    integrator.addComputePerDof("v", "-v0")
+    integrator.endBlock()
     integrator.addComputeGlobal("n_tried", "n_tried+1")
     integrator.addComputeGlobal("n_accepted", "n_accepted+accept")
     integrator.addComputePerDof("v", f"a*v+b*sqrt(kT/m)*{noise}")

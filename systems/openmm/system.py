@@ -11,23 +11,22 @@ import openmm as mm
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs.openmm_forces import add_restraints, can_express
 from msgen.systems.errors import SpecError
-from msgen.systems.openmm.context import Engine
-from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, ghmc, middle, verlet
+from msgen.systems.openmm.constraints import RigidBonds
+from msgen.systems.openmm.context import OpenMMContext
+from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, ghmc, middle
 from msgen.systems.openmm.platforms import (
     PlatformChoice,
     check_platform,
     choose_platform,
     make_context,
 )
-from msgen.systems.openmm.restraint import Restraint
 from msgen.systems.openmm.seeds import openmm_seed
 from msgen.systems.openmm.structure import Molecule
-from msgen.systems.propagate import propagate
 
 BOLTZMANN = 8.31446261815324e-3
 """k_B N_A in kJ/(mol K), 2019 SI."""
 
-Purpose = Literal["langevin", "verlet", "leapfrog", "ghmc"]
+Purpose = Literal["langevin", "leapfrog", "ghmc"]
 
 
 class OpenMMSystem:
@@ -78,7 +77,7 @@ class OpenMMSystem:
         self._box = molecule.box
         particles = range(molecule.system.getNumParticles())
         self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
-        self._engines: dict[tuple[Any, ...], Engine] = {}
+        self._contexts: dict[tuple[Any, ...], OpenMMContext] = {}
         forces = molecule.system.getForces()
         self._movable = not any(
             type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in forces
@@ -110,7 +109,7 @@ class OpenMMSystem:
         if name == self.platform_name:
             return self
         other = copy(self)
-        other.platform_name, other._engines = name, {}
+        other.platform_name, other._contexts = name, {}
         other._begin()
         return other
 
@@ -155,6 +154,16 @@ class OpenMMSystem:
         """Only OpenMM's Reference platform repeats itself bit for bit."""
         return bool(self.platform_name == "Reference")
 
+    @property
+    def constraints(self) -> RigidBonds:
+        """Those of the OpenMM System."""
+        return RigidBonds.of(self.openmm_system, self.masses[::3])
+
+    @property
+    def engine(self) -> str:
+        """'openmm'."""
+        return "openmm"
+
     def initial(self) -> Walkers:
         """The start structure, n = 1, without velocities."""
         return self._start
@@ -194,9 +203,8 @@ class OpenMMSystem:
         friction: float | None = None,
         purpose: Purpose = "langevin",
         timestep: float | None = None,
-        verlet_steps: int = 1,
-    ) -> Engine:
-        """An engine for these CVs, made once and kept.
+    ) -> OpenMMContext:
+        """A Context for these CVs, made once and kept.
 
         Parameters
         ----------
@@ -205,11 +213,9 @@ class OpenMMSystem:
         cvs : CVSet
         friction, timestep : float, optional
             The system's own by default.
-        purpose : {'langevin', 'verlet', 'leapfrog', 'ghmc'}
-            LFMiddle Langevin; constrained velocity Verlet; OpenMM's own leapfrog Verlet, twice as
-            fast, whose velocities stand half a step before the positions; Metropolised GHMC.
-        verlet_steps : int
-            GHMC only: Verlet steps per Metropolis test, the whole being one step of the engine.
+        purpose : {'langevin', 'leapfrog', 'ghmc'}
+            LFMiddle Langevin; OpenMM's own leapfrog Verlet, whose velocities stand half a step
+            before the positions; Metropolised GHMC.
 
         Raises
         ------
@@ -218,9 +224,9 @@ class OpenMMSystem:
         """
         gamma = self.friction if friction is None else float(friction)
         dt = self.timestep if timestep is None else float(timestep)
-        key = (restrained, gamma, dt, purpose, verlet_steps, cvs.cvs)
-        if key in self._engines:
-            return self._engines[key]
+        key = (restrained, gamma, dt, purpose, cvs.cvs)
+        if key in self._contexts:
+            return self._contexts[key]
         # the copy lives as long as its Context does
         system = mm.XmlSerializer.clone(self.openmm_system)
         if restrained:
@@ -233,35 +239,33 @@ class OpenMMSystem:
                         "Build it from dihedral, distance, … or use strategy: {kind: local}",
                     )
             add_restraints(system, cvs, self.kT)
-        if purpose == "verlet":
-            integrator = verlet(dt)
-        elif purpose == "leapfrog":
+        if purpose == "leapfrog":
             integrator = mm.VerletIntegrator(dt)
             integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
         else:
-            integrator = self.thermostat(purpose, gamma, dt, verlet_steps)
+            integrator = self.thermostat(purpose, gamma, dt)
         if purpose != "leapfrog":
             integrator.setRandomNumberSeed(openmm_seed(1))
-        engine = self.engine(system, integrator, cvs, restrained)
+        made = self.context_of(system, integrator, cvs, restrained)
         if purpose != "leapfrog":
-            engine.verify_seeding()
-        self._engines[key] = engine
-        return engine
+            made.stream.verify()
+        self._contexts[key] = made
+        return made
 
-    def thermostat(
-        self, kind: Literal["langevin", "ghmc"], friction: float, dt: float, verlet_steps: int = 1
-    ) -> Any:
+    def thermostat(self, kind: Literal["langevin", "ghmc"], friction: float, dt: float) -> Any:
         """An integrator that samples at the system's temperature; see `context`."""
         if kind == "ghmc":
             constrained = self.openmm_system.getNumConstraints() > 0
-            return ghmc(self.kT, friction, dt, verlet_steps, constrained, free=self.free)
+            return ghmc(self.kT, friction, dt, constrained, self.free)
         if self.free is not None:
             return middle(self.kT, friction, dt, self.free)
         return mm.LangevinMiddleIntegrator(self.temperature, friction, dt)
 
-    def engine(self, system: Any, integrator: Any, cvs: CVSet, restrained: bool = False) -> Engine:
-        """An engine of any OpenMM System of these atoms, at the start."""
-        engine = Engine(
+    def context_of(
+        self, system: Any, integrator: Any, cvs: CVSet, restrained: bool = False
+    ) -> OpenMMContext:
+        """A Context of any OpenMM System of these atoms, at the start."""
+        made = OpenMMContext(
             make_context(system, integrator, self.platform_name),
             integrator,
             cvs,
@@ -272,81 +276,5 @@ class OpenMMSystem:
             self._movable,
             self.free,
         )
-        engine.load(self._start)
-        return engine
-
-    def langevin(
-        self,
-        walkers: Walkers,
-        n_steps: int,
-        seed: int,
-        *,
-        cvs: CVSet,
-        every: int,
-        restraint: Restraint | None = None,
-        friction: float | None = None,
-    ) -> tuple[Walkers, Array]:
-        """LFMiddle Langevin of every walker in turn.
-
-        (Z. Zhang, X. Liu, K. Yan, M. E. Tuckerman and J. Liu, J. Phys. Chem. A 123, 6056 (2019).)
-
-        Parameters
-        ----------
-        walkers : Walkers
-            Velocities are drawn where there are none.
-        n_steps, seed : int
-            On the deterministic platform the result is a function of the arguments only.
-        cvs : CVSet
-        every : int
-            Steps between two readings of ξ.
-        restraint : Restraint, optional
-            Adds the restraint with λ fixed.
-        friction : float, optional
-            1/ps, the system's own by default.
-
-        Returns
-        -------
-        Walkers
-            A walker whose path blew up comes back as NaN.
-        Array, shape (n, n_steps // every, C)
-            ξ, NaN after a failure.
-        """
-        engine = self.context(restraint is not None, cvs, friction=friction)
-        return propagate(engine, walkers, n_steps, seed, every, restraint)
-
-    def ghmc(
-        self,
-        walkers: Walkers,
-        n_steps: int,
-        seed: int,
-        *,
-        cvs: CVSet,
-        every: int,
-        restraint: Restraint | None = None,
-        friction: float | None = None,
-        timestep: float | None = None,
-        verlet_steps: int = 1,
-    ) -> tuple[Walkers, Array, dict[str, int]]:
-        """Metropolised Langevin of every walker in turn: exact at any time step.
-
-        As `langevin`; see `msgen.systems.openmm.integrators.ghmc`. One step is `verlet_steps`
-        force evaluations.
-
-        Returns
-        -------
-        Walkers
-        Array, shape (n, n_steps // every, C)
-        dict
-            n_tried, n_accepted, n_nonfinite.
-        """
-        engine = self.context(
-            restraint is not None,
-            cvs,
-            friction=friction,
-            purpose="ghmc",
-            timestep=timestep,
-            verlet_steps=verlet_steps,
-        )
-        engine.metropolis_counts()
-        walkers, xi = propagate(engine, walkers, n_steps, seed, every, restraint)
-        return walkers, xi, engine.metropolis_counts()
+        made.load(self._start)
+        return made

@@ -96,6 +96,16 @@ class Sheared:
         """None: these coordinates are not those of atoms."""
         return None
 
+    @property
+    def constraints(self) -> None:
+        """None."""
+        return None
+
+    @property
+    def engine(self) -> str:
+        """'batched'."""
+        return "batched"
+
     def inside(self, x: Array) -> Array:
         """y of x, shape (n, D)."""
         return np.asarray(x @ self._to_y.T)

@@ -70,6 +70,16 @@ class TorchSystem:
         """None: there are no atoms, unless a subclass has some."""
         return None
 
+    @property
+    def constraints(self) -> None:
+        """None."""
+        return None
+
+    @property
+    def engine(self) -> str:
+        """'batched'."""
+        return "batched"
+
     def initial(self) -> Walkers:
         """The start, n = 1."""
         return Walkers(self._start[None].copy())

@@ -14,7 +14,7 @@ from sections import build_cvs, build_system, filled, filled_cvs
 from msgen.actors.configurations.seed_relaxation import Judge, Seeds, settle
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
-from msgen.actors.engines.build import build_engine
+from msgen.actors.engines.registry import build_engine
 from msgen.actors.worker import Worker
 from msgen.orchestrator import strategies
 from msgen.orchestrator.validate import load_campaign

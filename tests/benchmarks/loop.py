@@ -20,7 +20,7 @@ from msgen.actors.kernels.expanded_ensemble import Ladder, Tempered
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.validate import load
 from msgen.systems import build_cvs, build_system
-from msgen.systems.openmm.context import Engine
+from msgen.systems.openmm.context import OpenMMContext
 from msgen.systems.openmm.system import OpenMMSystem
 
 REPEATS, STEPS, CHUNK = 9, 4000, 50
@@ -58,7 +58,7 @@ def stepping() -> list[Row]:
     held = system.context(True, cvs)
     leap = system.context(True, cvs, purpose="leapfrog")
 
-    def bare_of(stepper: Engine, n: int) -> float:
+    def bare_of(stepper: OpenMMContext, n: int) -> float:
         stepper.load(start)
         stepper.step(n)
         return float(n)

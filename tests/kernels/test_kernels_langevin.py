@@ -20,7 +20,7 @@ from quartic_well import (
     worst_sigma,
 )
 
-from msgen.actors.engines.build import local_kernel
+from msgen.actors.engines.local_kernel import local_kernel
 from msgen.actors.kernels import langevin
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel, Mask, metropolis
 from msgen.actors.kernels.langevin import Ghmc, Langevin

@@ -8,6 +8,7 @@ import numpy as np
 import openmm as mm
 import pytest
 from alanine_molecule import AMBER99SB, molecule
+from openmm_runs import Restraint
 from places import CONFIGS
 from sections import build_cvs, refused
 
@@ -16,7 +17,6 @@ from msgen.systems import CVSet, SpecError
 from msgen.systems.cvs.openmm_forces import can_express, cv_terms, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
 from msgen.systems.cvs.torch_cvs import Coordinate
-from msgen.systems.openmm.restraint import Restraint
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 

@@ -10,6 +10,7 @@ import numpy as np
 import openmm as mm
 import pytest
 from alanine_molecule import molecule as alanine
+from openmm_runs import Restraint
 from places import CONFIGS
 from sections import build_cvs, build_system
 
@@ -19,7 +20,6 @@ from msgen.systems.base import Array
 from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.cvs.openmm_forces import can_express, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
-from msgen.systems.openmm.restraint import Restraint
 from msgen.systems.openmm.system import OpenMMSystem
 
 FEATURES: dict[str, dict[str, Any]] = {

@@ -8,9 +8,10 @@ import mdtraj
 import numpy as np
 import pytest
 from alanine_molecule import molecule
+from openmm_runs import Restraint, ghmc, langevin
 from sections import build_cvs
 
-from msgen.systems import CVSet, Restraint, SpecError, Walkers
+from msgen.systems import CVSet, SpecError, Walkers
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.stereochemistry import StereoWatch
 
@@ -27,38 +28,38 @@ def batch(system: OpenMMSystem, n: int) -> Walkers:
 def test_the_same_seed_gives_the_same_bits(pair: tuple[OpenMMSystem, CVSet]) -> None:
     system, cvs = pair
     restraint = Restraint(np.array([-1.3, 1.0]), np.array([40.0, 40.0]))
-    first, xi = system.langevin(batch(system, 2), 45, 7, cvs=cvs, every=10)
+    first, xi = langevin(system, batch(system, 2), 45, 7, cvs=cvs, every=10)
     assert xi.shape == (2, 4, 2)
     assert not np.array_equal(xi[0], xi[1])
     np.testing.assert_allclose(cvs(first.positions), cvs(first.positions))
     # other work in between, then the same again; and in a system of its own
-    system.langevin(batch(system, 1), 30, 8, cvs=cvs, every=10, restraint=restraint)
-    system.ghmc(batch(system, 1), 30, 8, cvs=cvs, every=10)
-    again, xi2 = system.langevin(batch(system, 2), 45, 7, cvs=cvs, every=10)
+    langevin(system, batch(system, 1), 30, 8, cvs=cvs, every=10, restraint=restraint)
+    ghmc(system, batch(system, 1), 30, 8, cvs=cvs, every=10)
+    again, xi2 = langevin(system, batch(system, 2), 45, 7, cvs=cvs, every=10)
     other_system, other_cvs = molecule()
-    other, xi3 = other_system.langevin(batch(other_system, 2), 45, 7, cvs=other_cvs, every=10)
+    other, xi3 = langevin(other_system, batch(other_system, 2), 45, 7, cvs=other_cvs, every=10)
     for walkers, values in ((again, xi2), (other, xi3)):
         assert np.array_equal(walkers.positions, first.positions)
         assert walkers.velocities is not None
         assert np.array_equal(walkers.velocities, first.velocities)
         assert np.array_equal(values, xi)
-    _, different = system.langevin(batch(system, 2), 45, 9, cvs=cvs, every=10)
+    _, different = langevin(system, batch(system, 2), 45, 9, cvs=cvs, every=10)
     assert not np.array_equal(different, xi)
     runs = [
-        system.langevin(first, 20, 3, cvs=cvs, every=20, restraint=restraint)[1] for _ in range(2)
+        langevin(system, first, 20, 3, cvs=cvs, every=20, restraint=restraint)[1] for _ in range(2)
     ]
     assert np.array_equal(runs[0], runs[1])
-    hybrid = [system.ghmc(first, 20, 3, cvs=cvs, every=20)[1] for _ in range(2)]
+    hybrid = [ghmc(system, first, 20, 3, cvs=cvs, every=20)[1] for _ in range(2)]
     assert np.array_equal(hybrid[0], hybrid[1])
 
 
 def test_both_ways_of_seeding_agree(pair: tuple[OpenMMSystem, CVSet]) -> None:
     system, cvs = pair
     engine = system.context(True, cvs)
-    assert engine._fast_seed is not None
-    engine.set_restraint(Restraint(np.array([1.0, 0.5]), np.array([20.0, 30.0])))
+    assert engine.stream.fast is not None
+    Restraint(np.array([1.0, 0.5]), np.array([20.0, 30.0])).put_on(engine)
     ends = []
-    for reseed in (engine.reseed, engine._slow_seed):
+    for reseed in (engine.reseed, engine.stream.begin_slowly):
         reseed(99)
         engine.load(system.initial())
         engine.draw_velocities(np.random.default_rng(0))
@@ -77,9 +78,8 @@ def test_the_engine_reads_what_it_was_given(pair: tuple[OpenMMSystem, CVSet]) ->
     engine.load(start)
     np.testing.assert_allclose(engine.cvs(), cvs(start.positions)[0], atol=1e-12)
     restraint = Restraint(np.array([0.3, -0.4]), np.array([25.0, 10.0]))
-    engine.set_restraint(restraint)
+    restraint.put_on(engine)
     expected = restraint.energy_kT(engine.cvs(), cvs.periodic)
-    assert engine.restraint_energy_kT() == pytest.approx(float(expected))
     total = engine.potential_energy()
     assert total == pytest.approx(system.energy(start)[0] + system.kT * float(expected), abs=1e-6)
     engine.set_lambda(np.array([0.5, 0.5]))
@@ -117,12 +117,12 @@ def test_an_exploded_path_is_flagged_and_harms_nobody(pair: tuple[OpenMMSystem, 
     x[0] = np.nan
     x[1] = 0.0  # all atoms in one place
     x[2] += 0.3 * np.random.default_rng(0).normal(size=66)
-    walkers, xi = system.langevin(Walkers(x), 40, 5, cvs=cvs, every=20, friction=0.01)
+    walkers, xi = langevin(system, Walkers(x), 40, 5, cvs=cvs, every=20, friction=0.01)
     assert np.isnan(walkers.positions[:2]).all()
     assert np.isnan(xi[:2]).all()
     assert np.isfinite(walkers.positions[3]).all()
     assert np.isfinite(xi[3]).all()
-    _, _, counts = system.ghmc(Walkers(x[1:2]), 5, 5, cvs=cvs, every=5)
+    _, _, counts = ghmc(system, Walkers(x[1:2]), 5, 5, cvs=cvs, every=5)
     assert counts["n_accepted"] == 0
     engine = system.context(False, cvs)
     engine.load(Walkers(x[:1]))
@@ -177,7 +177,7 @@ def test_what_cannot_be_restrained_says_so(
     cvs = build_cvs({"x": {"kind": "python", "factory": "own_cv:first"}}, system, tmp_path)
     with pytest.raises(SpecError, match="cannot be restrained"):
         system.context(True, cvs)
-    _, xi = system.langevin(batch(system, 1), 4, 1, cvs=cvs, every=2)
+    _, xi = langevin(system, batch(system, 1), 4, 1, cvs=cvs, every=2)
     assert np.isfinite(xi).all()
 
 

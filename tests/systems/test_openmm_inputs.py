@@ -9,6 +9,7 @@ import openmm as mm
 import pytest
 from alanine_molecule import AMBER99SB
 from openmm import app, unit
+from openmm_runs import langevin
 from places import CONFIGS
 from sections import build_cvs, build_system, refused
 
@@ -188,7 +189,7 @@ def test_explicit_solvent_in_a_periodic_box() -> None:
     assert system.openmm_system.usesPeriodicBoundaryConditions()
     check_forces(system, 4)
     cvs = build_cvs({"r": {"kind": "distance", "atoms": [0, 1]}}, system, CONFIGS)
-    walkers, xi = system.langevin(system.initial(), 3, 1, cvs=cvs, every=3)
+    walkers, xi = langevin(system, system.initial(), 3, 1, cvs=cvs, every=3)
     assert walkers.box is not None
     np.testing.assert_allclose(walkers.box, box)
     assert np.isfinite(xi).all()

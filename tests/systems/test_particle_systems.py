@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import openmm as mm
 import pytest
+from openmm_runs import ghmc, langevin
 from places import TESTS
 from sections import build_cvs, build_system
 
@@ -180,10 +181,10 @@ def in_plane(walkers: Walkers) -> bool:
 
 def test_the_plane_is_kept(dimer: OpenMMSystem) -> None:
     cvs, start = cvs_of(dimer), dimer.initial()
-    walkers, _ = dimer.langevin(start, 200, 1, cvs=cvs, every=200)
+    walkers, _ = langevin(dimer, start, 200, 1, cvs=cvs, every=200)
     assert in_plane(walkers)
     assert not np.allclose(walkers.positions, start.positions)
-    walkers, _, counts = dimer.ghmc(walkers, 100, 2, cvs=cvs, every=100, verlet_steps=2)
+    walkers, _, counts = ghmc(dimer, walkers, 100, 2, cvs=cvs, every=100)
     assert in_plane(walkers)
     assert counts["n_accepted"] > 90
     engine = MoleculeEngine(dimer, cvs)
@@ -202,7 +203,7 @@ def test_the_plane_is_kept(dimer: OpenMMSystem) -> None:
     assert in_plane(done.walkers)
     assert done.xi[0, 0] == pytest.approx(xi[0, 0] + 2.0, abs=0.5)
     # the twin: OpenMM's own thermostat knows nothing of the plane
-    loose = dimer.engine(
+    loose = dimer.context_of(
         mm.XmlSerializer.clone(dimer.openmm_system),
         mm.LangevinMiddleIntegrator(dimer.temperature, 1.0, 0.005),
         cvs,
@@ -213,7 +214,7 @@ def test_the_plane_is_kept(dimer: OpenMMSystem) -> None:
 
 def test_the_same_seed_gives_the_same_bits(dimer: OpenMMSystem) -> None:
     cvs, start = cvs_of(dimer), dimer.initial()
-    once, again, other = (dimer.langevin(start, 60, s, cvs=cvs, every=20)[0] for s in (7, 7, 8))
+    once, again, other = (langevin(dimer, start, 60, s, cvs=cvs, every=20)[0] for s in (7, 7, 8))
     np.testing.assert_array_equal(once.positions, again.positions)
     assert not np.array_equal(once.positions, other.positions)
 
@@ -265,7 +266,7 @@ def test_published_sizes(kind: str) -> None:
 
 def test_a_thousand_solvent_particles_run() -> None:
     system = build({"kind": "polymer", "solvent": 1000, "platform": "CPU"})
-    walkers, xi = system.langevin(system.initial(), 20, 1, cvs=cvs_of(system), every=10)
+    walkers, xi = langevin(system, system.initial(), 20, 1, cvs=cvs_of(system), every=10)
     assert system.n_dof == 3 * 1009
     assert walkers.box is not None
     assert walkers.box[0, 0, 0] == pytest.approx(7.469 * (1009 / 209) ** (1 / 3))

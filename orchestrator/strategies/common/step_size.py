@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
-from msgen.actors.engines.build import FIRST_STEP
+from msgen.actors.engines.local_kernel import FIRST_STEP
 from msgen.actors.kernels.step_size import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common.inputs import Problem

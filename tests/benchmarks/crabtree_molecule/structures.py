@@ -16,7 +16,8 @@ from scipy.stats import ks_2samp
 from msgen.actors.configurations.seed_relaxation import Judge, settle
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional, wrap
-from msgen.actors.engines.build import build_engine, molecule
+from msgen.actors.engines.molecule import molecule
+from msgen.actors.engines.registry import build_engine
 from msgen.actors.roles.state_explorer import flips
 from msgen.systems.base import Array, Walkers
 from msgen.systems.coordinates.internal_coordinates import InternalCoordinates

@@ -19,6 +19,7 @@ from typing import cast
 
 import numpy as np
 from built_models import build
+from openmm_runs import langevin
 from rows import ROOT, Row
 from sections import build_cvs, build_system
 
@@ -120,7 +121,7 @@ class Bench:
         x = np.repeat(first.positions, REPLICAS, axis=0)
         walkers = Walkers(x, None, np.repeat(first.box, REPLICAS, axis=0))
         for k in range(ROUNDS + ROUNDS // 30):
-            walkers, _ = system.langevin(walkers, EVERY, k + 17, cvs=self.cvs, every=EVERY)
+            walkers, _ = langevin(system, walkers, EVERY, k + 17, cvs=self.cvs, every=EVERY)
             found.append(walkers.positions)
         return np.concatenate(found[-ROUNDS:])
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from openmm_runs import langevin
 from rows import Row
 from sections import build_cvs, build_system
 
@@ -61,7 +62,7 @@ def _steered(system: OpenMMSystem, cvs: CVSet, scheme: str) -> Callable[[], int]
     engine = MoleculeEngine(system, cvs)
     engine.begin(np.random.default_rng(1))
     box = system.initial().box
-    start = system.langevin(system.initial(), 2000, 3, cvs=cvs, every=2000)[0]
+    start = langevin(system, system.initial(), 2000, 3, cvs=cvs, every=2000)[0]
     now = Walkers(np.repeat(start.positions, WALKERS, 0), None, np.repeat(box, WALKERS, 0))
     schedule, xi = _schedule(cvs, scheme), cvs(now.positions)
     target = np.where(xi < 4.62, 5.65, 3.53)

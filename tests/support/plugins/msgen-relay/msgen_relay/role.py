@@ -6,7 +6,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.build import local_kernel
+from msgen.actors.engines.local_kernel import local_kernel
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.independence import Independence
 from msgen.systems import Walkers

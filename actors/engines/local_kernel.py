@@ -1,14 +1,10 @@
-"""The engine of a campaign, from its plain spec."""
+"""The local kernel of systems that are stepped in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from msgen.actors.context import WorkerContext
-from msgen.actors.engines.base import Engine
-from msgen.actors.engines.batched import ArrayEngine
-from msgen.actors.engines.mass_matrix import PreconditionedEngine
 from msgen.actors.kernels.base import Kernel
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.langevin import Ghmc, Langevin
@@ -16,9 +12,6 @@ from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.overdamped import Overdamped
 from msgen.systems.base import Array, System
 from msgen.systems.errors import SpecError
-
-if TYPE_CHECKING:
-    from msgen.systems.openmm.system import OpenMMSystem
 
 FIRST_STEP = {"mala": 0.01, "hmc": 0.1}
 """Where the tuning of an analytic system's step size starts, in units of kT and unit mass."""
@@ -63,43 +56,3 @@ def local_kernel(
         "is not known",
         "Use langevin, ghmc, mala, hmc or overdamped for an analytic system",
     )
-
-
-def build_engine(context: WorkerContext, step: float | None, masses: Array | None = None) -> Engine:
-    """The engine for this worker; a molecule's is made once, since its Contexts are dear."""
-    spec = context.setup["strategy"]["local"]
-    if not context.molecular:
-        if masses is not None and masses.ndim == 2:
-            return PreconditionedEngine(
-                context.system, context.cvs, lambda s: local_kernel(spec, s, step), masses
-            )
-        kernel = local_kernel(spec, context.system, step, masses)
-        return ArrayEngine(context.system, context.cvs, kernel, masses)
-    if "engine" not in context.cache:
-        # here: an analytic system needs no OpenMM
-        from msgen.actors.engines.openmm import MoleculeEngine
-
-        system = molecule(context)
-        if spec["kind"] not in ("langevin", "ghmc"):
-            raise SpecError(
-                ("strategy", "local", "kind"),
-                spec["kind"],
-                "is not for molecules",
-                "Use langevin or ghmc",
-            )
-        context.cache["engine"] = MoleculeEngine(
-            system, context.cvs, spec["kind"], spec["timestep"], spec["friction"]
-        )
-    engine: Engine = context.cache["engine"]
-    return engine
-
-
-def molecule(context: WorkerContext) -> OpenMMSystem:
-    """The campaign's system, known to be a molecule."""
-    # here: an analytic system needs no OpenMM
-    from msgen.systems.openmm.system import OpenMMSystem
-
-    system = context.system
-    if not isinstance(system, OpenMMSystem):
-        raise TypeError(f"{type(system).__name__} is no OpenMM system")
-    return system
