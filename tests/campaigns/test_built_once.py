@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alanine_molecule import AMBER99SB
+from sections import build_system
 
 from msgen.orchestrator.cli import main_run
 from msgen.systems import build
@@ -32,7 +34,7 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for place in ("msgen.systems.build_system", "msgen.systems.build.build_system"):
         monkeypatch.setattr(place, system)
     molecule = counted(structure, "read_molecule")
-    monkeypatch.setattr("msgen.systems.build_molecular.read_molecule", molecule)
+    monkeypatch.setattr("msgen.systems.openmm.build_molecule.read_molecule", molecule)
     return calls
 
 
@@ -60,12 +62,11 @@ def test_a_molecule_is_built_once_and_once_more_to_go_on(built: list[str], tmp_p
 
 
 def test_another_platform_takes_the_molecule_that_was_built() -> None:
-    spec = {"kind": "openmm", "structure": "alanine_dipeptide.pdb", "forcefield": ["amber99sb.xml"]}
     base = ROOT / "configs"
-    one = build.build_system({**spec, "platform": "Reference"}, base)
+    one = build_system({**AMBER99SB, "platform": "Reference"}, base)
     assert one.on("reference") is one
     other = one.on("CPU")
-    direct = build.build_system({**spec, "platform": "CPU"}, base)
+    direct = build_system({**AMBER99SB, "platform": "CPU"}, base)
     assert (other.platform_name, one.platform_name) == ("CPU", "Reference")
     assert other.initial().positions.tolist() == direct.initial().positions.tolist()
     assert other.energy(other.initial()) == pytest.approx(one.energy(one.initial()), rel=1e-4)
