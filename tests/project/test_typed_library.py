@@ -1,4 +1,4 @@
-"""A user's script against `import msgen`, read by mypy --strict."""
+"""mypy --strict on a user's script against `import msgen`, and on a role that reads its order."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ SCRIPT = """
 from pathlib import Path
 import numpy as np
 import msgen
+from msgen.actors.base import WorkOrder
+from msgen.actors.orders.sample import SamplePayload
 
 campaign: dict[str, object] = {"system": {"kind": "double_well"}, "replicas": 8}
 def go() -> tuple[float, int]:
@@ -31,6 +33,9 @@ def go() -> tuple[float, int]:
     if again.status == "converged":
         print(msgen.plan("campaign.yaml"), msgen.validate(Path("campaign.yaml"))["name"])
     return f + mean + float(np.nanmax(surface.f_kT)), len(samples)
+
+def replicas(order: WorkOrder) -> int:
+    return len(order.read(SamplePayload).replicas)
 """
 
 WRONG = {
@@ -39,6 +44,8 @@ WRONG = {
     'msgen.load("runs/c").status == "done"': "Non-overlapping equality check",
     'msgen.load("runs/c").free_energies["A"].f_kT + 1': "Unsupported operand types",
     "msgen.rum": 'has no attribute "rum"',
+    'WorkOrder(0, "sample", 0).read(SamplePayload).replica': 'no attribute "replica"; maybe',
+    'WorkOrder(0, "sample", 0).read(SamplePayload).steps + "s"': "Unsupported operand types",
 }  # fmt: skip
 
 
