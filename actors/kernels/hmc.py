@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from msgen.actors.kernels.base import (
-    KernelResult,
-    Recorder,
-    Target,
-    all_finite,
-    log_uniform,
-    metropolis,
-)
+from msgen.actors.kernels.base import Target, all_finite, log_uniform, metropolis
+from msgen.actors.kernels.chain import Outcome, SteppedKernel
 from msgen.actors.kernels.overdamped import check_step
-from msgen.systems.base import Array, Walkers
+from msgen.systems.base import Array
+
+
+class HmcState(NamedTuple):
+    """Positions (n, D), ln ρ* there (n,), and its gradient (n, D)."""
+
+    x: Array
+    log_density: Array
+    gradient: Array
 
 
 @dataclass(frozen=True)
-class Hmc:
+class Hmc(SteppedKernel[HmcState]):
     """Velocities redrawn, `n_leapfrog` velocity-Verlet steps, and a Metropolis test on H. Exact.
 
     .. math::
@@ -59,54 +62,44 @@ class Hmc:
         if not 0.0 <= self.jitter < 1.0:
             raise ValueError(f"jitter={self.jitter} must be in [0, 1)")
 
-    def __call__(
-        self,
-        target: Target,
-        walkers: Walkers,
-        rng: np.random.Generator,
-        *,
-        n_steps: int = 1,
-        record_every: int = 0,
-    ) -> KernelResult:
-        """Take `n_steps` proposals; `n_leapfrog` gradients each and one for the start."""
-        x = np.array(walkers.positions, dtype=np.float64)
+    @property
+    def evaluations_per_step(self) -> int:
+        """Gradients of a proposal."""
+        return self.n_leapfrog
+
+    def init(self, target: Target, x: Array, rng: np.random.Generator) -> HmcState:
+        """Density and gradient at the start."""
+        log_density, grad = target.log_density_and_gradient(x)
+        return HmcState(x, log_density, np.where(all_finite(grad)[:, None], grad, 0.0))
+
+    def step(
+        self, target: Target, state: HmcState, rng: np.random.Generator
+    ) -> tuple[HmcState, Outcome]:
+        """One proposal, tested."""
+        x, log_old, grad = state
         n = len(x)
-        recorder = Recorder(n_steps, record_every, x.shape)
         # v/√(kT/m) is standard normal, so kinetic energy in kT needs no masses.
         speed = np.sqrt(self.kT / np.asarray(self.masses, dtype=np.float64))
-        log_old, grad = target.log_density_and_gradient(x)
-        grad = np.where(all_finite(grad)[:, None], grad, 0.0)
-        accepted, probability, nonfinite = np.zeros(n), np.zeros(n), 0
-        for step in range(n_steps):
-            u0 = rng.standard_normal(x.shape)
-            stretch = 1.0 + self.jitter * (2.0 * rng.random((n, 1)) - 1.0)
-            new, u1, log_new, grad_new = self._integrate(
-                target, x, u0, grad, self.dt * stretch * speed
-            )
-            with np.errstate(invalid="ignore", over="ignore"):
-                accept, ratio, bad = metropolis(
+        u0 = rng.standard_normal(x.shape)
+        stretch = 1.0 + self.jitter * (2.0 * rng.random((n, 1)) - 1.0)
+        new, u1, log_new, grad_new = self._integrate(target, x, u0, grad, self.dt * stretch * speed)
+        with np.errstate(invalid="ignore", over="ignore"):
+            outcome = Outcome(
+                *metropolis(
                     log_new,
                     log_old,
                     -0.5 * np.sum(u0**2, axis=1),
                     -0.5 * np.sum(u1**2, axis=1),
                     log_uniform(rng, n),
                 )
-            x = np.where(accept[:, None], new, x)
-            grad = np.where(accept[:, None], grad_new, grad)
-            log_old = np.where(accept, log_new, log_old)
-            accepted += accept
-            probability += np.exp(np.minimum(ratio, 0.0))
-            nonfinite += int(bad.sum())
-            recorder.note(step, x)
-        return KernelResult(
-            walkers.with_positions(x),
-            accepted / n_steps,
-            probability / n_steps,
-            ratio,
-            n * (n_steps * self.n_leapfrog + 1),
-            nonfinite,
-            recorder.frames,
+            )
+        here = outcome.accepted[:, None]
+        state = HmcState(
+            np.where(here, new, x),
+            np.where(outcome.accepted, log_new, log_old),
+            np.where(here, grad_new, grad),
         )
+        return state, outcome
 
     def _integrate(
         self, target: Target, x: Array, u: Array, grad: Array, h: Array

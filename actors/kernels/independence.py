@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from msgen.actors.kernels.base import Density, KernelResult, Recorder, log_uniform, metropolis
+from msgen.actors.kernels.base import Density, KernelResult, log_uniform, metropolis
+from msgen.actors.kernels.chain import Outcome, run_chain
 from msgen.models.base import Drawn
 from msgen.models.defensive_mixture import draw
 from msgen.systems.base import Array, Walkers
@@ -29,6 +32,27 @@ class IndependenceResult(KernelResult):
     draws: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
     proposed: Array = field(default_factory=lambda: np.zeros((0, 0)))
     started: Array = field(default_factory=lambda: np.zeros(0))
+
+
+class IndependenceState(NamedTuple):
+    """Positions (n, D), and ln ρ* and ln q there, both (n,)."""
+
+    x: Array
+    log_density: Array
+    log_q: Array
+
+
+class Proposals(NamedTuple):
+    """Of n walkers in m steps: draws (m, n, D), ln ρ*, ln q and ln of uniform draws, all (m, n)."""
+
+    x: Array
+    log_density: Array
+    log_q: Array
+    log_u: Array
+
+    def each(self) -> Iterator[Proposals]:
+        """Those of one step after the other, without the first axis."""
+        return (Proposals(*step) for step in zip(*self, strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,44 +94,56 @@ class Independence:
         record_every: int = 0,
     ) -> IndependenceResult:
         """Take `n_steps` proposals; one energy each and one for the start."""
-        x = np.array(walkers.positions, dtype=np.float64)
-        n, dim = x.shape
-        recorder = Recorder(n_steps, record_every, x.shape)
-        log_old, q_old = target.log_density(x), np.asarray(self.proposal.log_prob(x))
-        accepted, probability, nonfinite = np.zeros(n), np.zeros(n), 0
-        started, draws, proposed = _log_weight(log_old, q_old), [], []
+        start = self.init(target, np.array(walkers.positions, dtype=np.float64))
+        n = len(start.x)
         per_batch = max(1, self.batch // max(n, 1))
-        for first in range(0, n_steps, per_batch):
-            m = min(per_batch, n_steps - first)
-            y, log_q = draw(self.proposal, m * n, rng)
-            q_y = np.asarray(log_q, dtype=np.float64).reshape(m, n)
-            log_y = target.log_density(y).reshape(m, n)
-            log_y = np.where(np.isfinite(y).all(axis=1).reshape(m, n), log_y, -np.inf)
-            y = y.reshape(m, n, dim)
-            draws.append(y)
-            proposed.append(_log_weight(log_y, q_y))
-            log_u = log_uniform(rng, (m, n))
-            for k in range(m):
-                accept, ratio, bad = metropolis(log_y[k], log_old, q_y[k], q_old, log_u[k])
-                x = np.where(accept[:, None], y[k], x)
-                log_old = np.where(accept, log_y[k], log_old)
-                q_old = np.where(accept, q_y[k], q_old)
-                accepted += accept
-                probability += np.exp(np.minimum(ratio, 0.0))
-                nonfinite += int(bad.sum())
-                recorder.note(first + k, x)
-        return IndependenceResult(
-            walkers.with_positions(x),
-            accepted / n_steps,
-            probability / n_steps,
-            ratio,
-            n * (n_steps + 1),
-            nonfinite,
-            recorder.frames,
-            np.concatenate(draws),
-            np.concatenate(proposed),
-            started,
+        sizes = [min(per_batch, n_steps - first) for first in range(0, n_steps, per_batch)]
+        batches = [self.propose(target, m, n, rng) for m in sizes]
+        proposals = (each for batch in batches for each in batch.each())
+        done = run_chain(
+            start,
+            lambda state: self.step(state, next(proposals)),
+            walkers,
+            n_steps=n_steps,
+            record_every=record_every,
         )
+        return IndependenceResult(
+            done.walkers,
+            done.accepted,
+            done.probability,
+            done.log_ratio,
+            done.evaluations,
+            done.nonfinite,
+            done.trajectory,
+            np.concatenate([b.x for b in batches]),
+            np.concatenate([_log_weight(b.log_density, b.log_q) for b in batches]),
+            _log_weight(start.log_density, start.log_q),
+        )
+
+    def init(self, target: Density, x: Array) -> IndependenceState:
+        """Both densities at the start."""
+        return IndependenceState(x, target.log_density(x), np.asarray(self.proposal.log_prob(x)))
+
+    def propose(self, target: Density, m: int, n: int, rng: np.random.Generator) -> Proposals:
+        """Draws of n walkers in m steps, and all that their tests need."""
+        y, log_q = draw(self.proposal, m * n, rng)
+        log_y = target.log_density(y).reshape(m, n)
+        log_y = np.where(np.isfinite(y).all(axis=1).reshape(m, n), log_y, -np.inf)
+        q_y = np.asarray(log_q, dtype=np.float64).reshape(m, n)
+        return Proposals(y.reshape(m, n, -1), log_y, q_y, log_uniform(rng, (m, n)))
+
+    def step(self, state: IndependenceState, new: Proposals) -> tuple[IndependenceState, Outcome]:
+        """The test of one proposal a walker."""
+        outcome = Outcome(
+            *metropolis(new.log_density, state.log_density, new.log_q, state.log_q, new.log_u)
+        )
+        accept = outcome.accepted
+        state = IndependenceState(
+            np.where(accept[:, None], new.x, state.x),
+            np.where(accept, new.log_density, state.log_density),
+            np.where(accept, new.log_q, state.log_q),
+        )
+        return state, outcome
 
 
 def _log_weight(log_density: Array, log_q: Array) -> Array:

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from msgen.actors.kernels.base import (
-    KernelResult,
-    Mask,
-    Recorder,
-    Target,
-    all_finite,
-    log_uniform,
-    metropolis,
-)
-from msgen.actors.kernels.overdamped import check_step
-from msgen.systems.base import Array, Walkers
+from msgen.actors.kernels.base import Mask, Target, all_finite, log_uniform, metropolis
+from msgen.actors.kernels.chain import Outcome, SteppedKernel
+from msgen.actors.kernels.overdamped import check_step, untested
+from msgen.systems.base import Array
+
+
+class LangevinState(NamedTuple):
+    """Positions, ∇ ln ρ* there, and velocities in units of √(kT/m); all (n, D)."""
+
+    x: Array
+    gradient: Array
+    velocity: Array
+
+
+class GhmcState(NamedTuple):
+    """As `LangevinState`, with ln ρ* (n,); `fresh` until the velocities have been tested once."""
+
+    x: Array
+    log_density: Array
+    gradient: Array
+    velocity: Array
+    fresh: bool
 
 
 @dataclass(frozen=True)
-class Langevin:
+class Langevin(SteppedKernel[LangevinState]):
     """BAOAB steps of Langevin dynamics without a Metropolis test. **Approximate.**
 
     .. math::
@@ -63,53 +75,36 @@ class Langevin:
     def __post_init__(self) -> None:
         _check(self.dt, self.friction, self.masses, self.kT)
 
-    def __call__(
-        self,
-        target: Target,
-        walkers: Walkers,
-        rng: np.random.Generator,
-        *,
-        n_steps: int = 1,
-        record_every: int = 0,
-    ) -> KernelResult:
-        """Take `n_steps` steps; one gradient a step and one for the start."""
-        x = np.array(walkers.positions, dtype=np.float64)
-        n = len(x)
-        recorder = Recorder(n_steps, record_every, x.shape)
-        h, c = _reach(self.dt, self.masses, self.kT), float(np.exp(-self.friction * self.dt))
+    def init(self, target: Target, x: Array, rng: np.random.Generator) -> LangevinState:
+        """Gradient at the start, which moves freely where it has none, and velocities."""
         _, grad = target.log_density_and_gradient(x)
-        # a start without a gradient moves freely until it finds one
         grad = np.where(all_finite(grad)[:, None], grad, 0.0)
-        u = rng.standard_normal(x.shape)
-        moved = np.zeros(n)
-        for step in range(n_steps):
-            noise = rng.standard_normal(x.shape)
-            with np.errstate(all="ignore"):
-                w = u + 0.5 * h * grad
-                new = x + 0.5 * h * w
-                w = c * w + np.sqrt(1.0 - c * c) * noise
-                new = new + 0.5 * h * w
-                log_new, grad_new = target.log_density_and_gradient(new)
-                w = w + 0.5 * h * grad_new
-            good = np.isfinite(log_new) & all_finite(grad_new) & all_finite(new) & all_finite(w)
-            x = np.where(good[:, None], new, x)
-            grad = np.where(good[:, None], grad_new, grad)
-            u = np.where(good[:, None], w, -u)
-            moved += good
-            recorder.note(step, x)
-        return KernelResult(
-            walkers.with_positions(x),
-            moved / n_steps,
-            moved / n_steps,
-            np.where(good, 0.0, -np.inf),
-            n * (n_steps + 1),
-            int(n * n_steps - moved.sum()),
-            recorder.frames,
+        return LangevinState(x, grad, rng.standard_normal(x.shape))
+
+    def step(
+        self, target: Target, state: LangevinState, rng: np.random.Generator
+    ) -> tuple[LangevinState, Outcome]:
+        """One step, not tested."""
+        x, grad, u = state
+        h, c = _reach(self.dt, self.masses, self.kT), float(np.exp(-self.friction * self.dt))
+        noise = rng.standard_normal(x.shape)
+        with np.errstate(all="ignore"):
+            w = u + 0.5 * h * grad
+            new = x + 0.5 * h * w
+            w = c * w + np.sqrt(1.0 - c * c) * noise
+            new = new + 0.5 * h * w
+            log_new, grad_new = target.log_density_and_gradient(new)
+            w = w + 0.5 * h * grad_new
+        good = np.isfinite(log_new) & all_finite(grad_new) & all_finite(new) & all_finite(w)
+        here = good[:, None]
+        state = LangevinState(
+            np.where(here, new, x), np.where(here, grad_new, grad), np.where(here, w, -u)
         )
+        return state, untested(good)
 
 
 @dataclass(frozen=True)
-class Ghmc:
+class Ghmc(SteppedKernel[GhmcState]):
     """Generalised hybrid Monte Carlo: one velocity-Verlet step per Metropolis test. Exact.
 
     .. math:: a = \\min(1, e^{-∆H/kT}), \\quad H(x, v) = -kT \\ln ρ^*(x) + \\tfrac12 m v^2
@@ -148,57 +143,44 @@ class Ghmc:
     def __post_init__(self) -> None:
         _check(self.dt, self.friction, self.masses, self.kT)
 
-    def __call__(
-        self,
-        target: Target,
-        walkers: Walkers,
-        rng: np.random.Generator,
-        *,
-        n_steps: int = 1,
-        record_every: int = 0,
-    ) -> KernelResult:
-        """Take `n_steps` steps; one gradient a step and one for the start."""
-        x = np.array(walkers.positions, dtype=np.float64)
-        n = len(x)
-        recorder = Recorder(n_steps, record_every, x.shape)
-        h, c = _reach(self.dt, self.masses, self.kT), float(np.exp(-self.friction * self.dt))
-        log_old, grad = target.log_density_and_gradient(x)
+    def init(self, target: Target, x: Array, rng: np.random.Generator) -> GhmcState:
+        """Density and gradient at the start, and velocities."""
+        log_density, grad = target.log_density_and_gradient(x)
         grad = np.where(all_finite(grad)[:, None], grad, 0.0)
-        u = rng.standard_normal(x.shape)
-        accepted, probability, nonfinite = np.zeros(n), np.zeros(n), 0
-        for step in range(n_steps):
-            if step:
-                u = c * u + np.sqrt(1.0 - c * c) * rng.standard_normal(x.shape)
-            with np.errstate(all="ignore"):
-                w = u + 0.5 * h * grad
-                new = x + h * w
-                log_new, grad_new = target.log_density_and_gradient(new)
-                usable = all_finite(grad_new) & all_finite(new)
-                w = w + 0.5 * h * np.where(usable[:, None], grad_new, 0.0)
-                accept, ratio, bad = metropolis(
+        return GhmcState(x, log_density, grad, rng.standard_normal(x.shape), True)
+
+    def step(
+        self, target: Target, state: GhmcState, rng: np.random.Generator
+    ) -> tuple[GhmcState, Outcome]:
+        """Velocities refreshed in part, unless they are fresh, and one step, tested."""
+        x, log_old, grad, u, fresh = state
+        h, c = _reach(self.dt, self.masses, self.kT), float(np.exp(-self.friction * self.dt))
+        if not fresh:
+            u = c * u + np.sqrt(1.0 - c * c) * rng.standard_normal(x.shape)
+        with np.errstate(all="ignore"):
+            w = u + 0.5 * h * grad
+            new = x + h * w
+            log_new, grad_new = target.log_density_and_gradient(new)
+            usable = all_finite(grad_new) & all_finite(new)
+            w = w + 0.5 * h * np.where(usable[:, None], grad_new, 0.0)
+            outcome = Outcome(
+                *metropolis(
                     np.where(usable & all_finite(w), log_new, -np.inf),
                     log_old,
                     -0.5 * np.sum(u * u, axis=1),
                     -0.5 * np.sum(w * w, axis=1),
-                    log_uniform(rng, n),
+                    log_uniform(rng, len(x)),
                 )
-            x = np.where(accept[:, None], new, x)
-            grad = np.where(accept[:, None], grad_new, grad)
-            log_old = np.where(accept, log_new, log_old)
-            u = self._velocity(accept, w, u)
-            accepted += accept
-            probability += np.exp(np.minimum(ratio, 0.0))
-            nonfinite += int(bad.sum())
-            recorder.note(step, x)
-        return KernelResult(
-            walkers.with_positions(x),
-            accepted / n_steps,
-            probability / n_steps,
-            ratio,
-            n * (n_steps + 1),
-            nonfinite,
-            recorder.frames,
+            )
+        accept, here = outcome.accepted, outcome.accepted[:, None]
+        state = GhmcState(
+            np.where(here, new, x),
+            np.where(accept, log_new, log_old),
+            np.where(here, grad_new, grad),
+            self._velocity(accept, w, u),
+            False,
         )
+        return state, outcome
 
     def _velocity(self, accept: Mask, new: Array, old: Array) -> Array:
         """Velocities after the test: the proposal's, or the old ones reversed."""

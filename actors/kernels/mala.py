@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from msgen.actors.kernels.base import (
-    KernelResult,
-    Recorder,
-    Target,
-    all_finite,
-    log_uniform,
-    metropolis,
-)
+from msgen.actors.kernels.base import Target, all_finite, log_uniform, metropolis
+from msgen.actors.kernels.chain import Outcome, SteppedKernel
 from msgen.actors.kernels.overdamped import check_step
-from msgen.systems.base import Array, Walkers
+from msgen.systems.base import Array
+
+
+class MalaState(NamedTuple):
+    """Positions (n, D), ln ρ* there (n,), and its gradient (n, D)."""
+
+    x: Array
+    log_density: Array
+    gradient: Array
 
 
 @dataclass(frozen=True)
-class Mala:
+class Mala(SteppedKernel[MalaState]):
     """An Euler–Maruyama step as a proposal, and the Metropolis–Hastings test. Exact at any ∆t.
 
     .. math::
@@ -43,54 +46,39 @@ class Mala:
     def __post_init__(self) -> None:
         check_step(self.dt, self.diffusion)
 
-    def __call__(
-        self,
-        target: Target,
-        walkers: Walkers,
-        rng: np.random.Generator,
-        *,
-        n_steps: int = 1,
-        record_every: int = 0,
-    ) -> KernelResult:
-        """Take `n_steps` steps; one gradient a step and one for the start."""
-        x = np.array(walkers.positions, dtype=np.float64)
-        n = len(x)
-        recorder = Recorder(n_steps, record_every, x.shape)
-        variance = np.broadcast_to(2.0 * self.dt * np.asarray(self.diffusion), x.shape)
-        log_old, grad = target.log_density_and_gradient(x)
-        # A start without a gradient diffuses freely until it finds one.
-        grad = np.where(all_finite(grad)[:, None], grad, 0.0)
-        accepted, probability, nonfinite = np.zeros(n), np.zeros(n), 0
-        for step in range(n_steps):
-            mean = x + 0.5 * variance * grad
-            new = mean + np.sqrt(variance) * rng.standard_normal(x.shape)
-            log_new, grad_new = target.log_density_and_gradient(new)
-            usable = all_finite(grad_new)
-            grad_new = np.where(usable[:, None], grad_new, 0.0)
-            mean_back = new + 0.5 * variance * grad_new
-            accept, ratio, bad = metropolis(
+    def init(self, target: Target, x: Array, rng: np.random.Generator) -> MalaState:
+        """Density and gradient at the start, which diffuses freely where it has no gradient."""
+        log_density, grad = target.log_density_and_gradient(x)
+        return MalaState(x, log_density, np.where(all_finite(grad)[:, None], grad, 0.0))
+
+    def step(
+        self, target: Target, state: MalaState, rng: np.random.Generator
+    ) -> tuple[MalaState, Outcome]:
+        """One proposal, tested."""
+        x, log_old, grad = state
+        variance = 2.0 * self.dt * np.asarray(self.diffusion)
+        mean = x + 0.5 * variance * grad
+        new = mean + np.sqrt(variance) * rng.standard_normal(x.shape)
+        log_new, grad_new = target.log_density_and_gradient(new)
+        usable = all_finite(grad_new)
+        grad_new = np.where(usable[:, None], grad_new, 0.0)
+        mean_back = new + 0.5 * variance * grad_new
+        outcome = Outcome(
+            *metropolis(
                 np.where(usable, log_new, -np.inf),
                 log_old,
                 _log_normal(new, mean, variance),
                 _log_normal(x, mean_back, variance),
-                log_uniform(rng, n),
+                log_uniform(rng, len(x)),
             )
-            x = np.where(accept[:, None], new, x)
-            grad = np.where(accept[:, None], grad_new, grad)
-            log_old = np.where(accept, log_new, log_old)
-            accepted += accept
-            probability += np.exp(np.minimum(ratio, 0.0))
-            nonfinite += int(bad.sum())
-            recorder.note(step, x)
-        return KernelResult(
-            walkers.with_positions(x),
-            accepted / n_steps,
-            probability / n_steps,
-            ratio,
-            n * (n_steps + 1),
-            nonfinite,
-            recorder.frames,
         )
+        here = outcome.accepted[:, None]
+        state = MalaState(
+            np.where(here, new, x),
+            np.where(outcome.accepted, log_new, log_old),
+            np.where(here, grad_new, grad),
+        )
+        return state, outcome
 
 
 def _log_normal(x: Array, mean: Array, variance: Array) -> Array:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from msgen.actors.kernels.base import KernelResult, Recorder, Target, all_finite
-from msgen.systems.base import Array, Walkers
+from msgen.actors.kernels.base import Mask, Target, all_finite
+from msgen.actors.kernels.chain import Outcome, SteppedKernel
+from msgen.systems.base import Array
+
+
+class OverdampedState(NamedTuple):
+    """Positions and ∇ ln ρ* there, both (n, D)."""
+
+    x: Array
+    gradient: Array
 
 
 @dataclass(frozen=True)
-class Overdamped:
+class Overdamped(SteppedKernel[OverdampedState]):
     """Euler–Maruyama steps of overdamped Langevin dynamics. **Approximate.**
 
     .. math:: x_{t+1} = x_t + D\\,∆t\\,∇\\ln ρ^*(x_t) + \\sqrt{2 D ∆t}\\,η_t, \\quad η_t ∼ N(0, 1)
@@ -36,39 +45,23 @@ class Overdamped:
     def __post_init__(self) -> None:
         check_step(self.dt, self.diffusion)
 
-    def __call__(
-        self,
-        target: Target,
-        walkers: Walkers,
-        rng: np.random.Generator,
-        *,
-        n_steps: int = 1,
-        record_every: int = 0,
-    ) -> KernelResult:
-        """Take `n_steps` steps; one gradient a step and one for the start."""
-        x = np.array(walkers.positions, dtype=np.float64)
-        recorder = Recorder(n_steps, record_every, x.shape)
+    def init(self, target: Target, x: Array, rng: np.random.Generator) -> OverdampedState:
+        """The gradient at the start; a walker that has none stays."""
+        return OverdampedState(x, target.log_density_and_gradient(x)[1])
+
+    def step(
+        self, target: Target, state: OverdampedState, rng: np.random.Generator
+    ) -> tuple[OverdampedState, Outcome]:
+        """One step, not tested."""
+        x, grad = state
         spread = np.sqrt(2.0 * self.dt * np.asarray(self.diffusion))
-        _, grad = target.log_density_and_gradient(x)
-        moved = np.zeros(len(x))
-        for step in range(n_steps):
-            with np.errstate(all="ignore"):
-                new = x + 0.5 * spread**2 * grad + spread * rng.standard_normal(x.shape)
-                log_new, grad_new = target.log_density_and_gradient(new)
-            good = np.isfinite(log_new) & all_finite(grad_new) & all_finite(new)
-            x = np.where(good[:, None], new, x)
-            grad = np.where(good[:, None], grad_new, grad)
-            moved += good
-            recorder.note(step, x)
-        return KernelResult(
-            walkers.with_positions(x),
-            moved / n_steps,
-            moved / n_steps,
-            np.where(good, 0.0, -np.inf),
-            len(x) * (n_steps + 1),
-            int(len(x) * n_steps - moved.sum()),
-            recorder.frames,
-        )
+        with np.errstate(all="ignore"):
+            new = x + 0.5 * spread**2 * grad + spread * rng.standard_normal(x.shape)
+            log_new, grad_new = target.log_density_and_gradient(new)
+        good = np.isfinite(log_new) & all_finite(grad_new) & all_finite(new)
+        here = good[:, None]
+        moved = OverdampedState(np.where(here, new, x), np.where(here, grad_new, grad))
+        return moved, untested(good)
 
 
 def check_step(dt: float, scale: float | Array) -> None:
@@ -77,3 +70,8 @@ def check_step(dt: float, scale: float | Array) -> None:
         raise ValueError(f"time step {dt} must be finite and positive")
     if not (np.all(np.isfinite(scale)) and np.all(np.asarray(scale) > 0.0)):
         raise ValueError(f"{scale} must be finite and positive")
+
+
+def untested(moved: Mask) -> Outcome:
+    """Of a step that is taken wherever it can be: refused only for not being finite."""
+    return Outcome(moved, np.where(moved, 0.0, -np.inf), ~moved)
