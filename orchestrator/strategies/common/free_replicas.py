@@ -14,11 +14,12 @@ from msgen.actors.base import Segment, Tree, decode
 from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.orchestrator.base import Estimate, Phase, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, Phase, StepPlan
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import Production, pre_production_estimate
+from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
@@ -150,10 +151,7 @@ class FreeReplicas(ABC, Generic[S]):
 
     def estimate_before(self, state: S) -> Estimate:
         """Before production."""
-        states = self.problem.states()
-        names = states.names if states is not None else ()
-        values = {name: StateEstimate(None, None) for name in names}
-        return pre_production_estimate(self.problem, values, state.phase, {})
+        return pre_production_estimate(self.problem, state.phase, {})
 
     def replicas(self, state: S) -> int:
         """See `Strategy`."""

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
-from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.base import Criterion
-from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
-from msgen.orchestrator.convergence.judge import judge
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
 from msgen.orchestrator.convergence.states import NeverFound, TwoStates
 from msgen.orchestrator.convergence.transitions import Passages, Transitions
@@ -28,6 +26,7 @@ from msgen.orchestrator.estimators.diagnostics import (
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.estimators.stratified import combine
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
+from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.systems.base import Array
@@ -140,6 +139,11 @@ class Production:
             stride=stride,
         )
 
+    @property
+    def network(self) -> NetworkResult:
+        """The works between the states, solved together with the blocks of the samples."""
+        return self.works.network(self.states.shape[1], self.block)
+
     def estimate(
         self,
         problem: Problem,
@@ -162,28 +166,22 @@ class Production:
         if bridge is not None:
             network, overlaps = bridge
         elif stratified:
-            network = self.works.network(n_strata, self.block)
+            network = self.network
             overlaps = self.works.overlaps(network.f)
         else:
             network = solve_network(1, [])
-        surface = combine(self._by_stratum(self.bins, n_strata, network), network).surface(
-            problem.grid.shape
+        names = states.names
+        found = FreeEnergies.of_populations(
+            problem,
+            combine(self._by_stratum(self.bins, n_strata, network), network),
+            combine(self._by_stratum(self.states, n_strata, network), network),
+            names,
         )
-        populations = combine(self._by_stratum(self.states, n_strata, network), network)
-        values: dict[str, StateEstimate] = {}
-        for k, name in enumerate(states.names):
-            f, error = populations.difference(0, k) if k else (0.0, 0.0)
-            known = np.isfinite(f) and bool(np.isfinite(populations.f[0]))
-            finite = known and np.isfinite(error)
-            values[name] = StateEstimate(
-                float(f) if known else None, float(error) if finite else None
-            )
         chains = [self._chains(s) for s in np.unique(self.stratum)]
         r_hat = self._r_hat(problem, chains)
         ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
-        names = states.names
         joined: Criterion = Transitions(
             names,
             {
@@ -196,18 +194,6 @@ class Production:
         if stratified:
             pairs = {(names[a], names[b]): v for (a, b), v in overlaps.items()}
             joined = WorkOverlaps(names, pairs)
-        converged, unmet = judge(
-            problem.criteria,
-            (
-                NeverFound(missing),
-                StateErrors({n: v.stderr_kT for n, v in values.items()}),
-                SurfaceError(surface.f, surface.stderr),
-                RHat(r_hat),
-                EffectiveSamples(ess),
-                TwoStates(len(values)),
-                joined,
-            ),
-        )
         diagnostics: dict[str, Any] = {
             "ess": float(ess),
             "r_hat": max(r_hat.values(), default=float("nan")),
@@ -217,14 +203,11 @@ class Production:
             "paths": len(self.works),
             **extra,
         }
-        return Estimate(
-            dict(zip(problem.names, problem.grid.centres, strict=True)),
-            surface.f,
-            surface.stderr,
-            values,
+        return found.judged(
+            problem,
             diagnostics,
-            converged,
-            unmet,
+            first=(NeverFound(missing),),
+            then=(RHat(r_hat), EffectiveSamples(ess), TwoStates(len(names)), joined),
         )
 
     def _chains(self, stratum: int) -> list[Array]:
@@ -277,19 +260,3 @@ def blocks_of(stratum: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[n
             block.append(held[members[k] % MOST_BLOCKS])
         members[k] = members.get(k, 0) + 1
     return np.array(block, dtype=np.int64)
-
-
-def pre_production_estimate(
-    problem: Problem, states: Mapping[str, StateEstimate], phase: str, about: Mapping[str, Any]
-) -> Estimate:
-    """Before production: what is known of the states, without errors and without a surface."""
-    empty = np.full(problem.grid.shape, np.nan)
-    return Estimate(
-        dict(zip(problem.names, problem.grid.centres, strict=True)),
-        empty,
-        empty,
-        states,
-        about,
-        False,
-        (f"phase {phase}: nothing counts yet",),
-    )

@@ -13,15 +13,14 @@ from msgen.actors.base import Segment
 from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walk import WalkRecord, WatchPayload
-from msgen.orchestrator.base import Estimate, LogZ, StateEstimate
-from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
-from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.base import Estimate, LogZ
 from msgen.orchestrator.convergence.sampling import EffectiveSamples
 from msgen.orchestrator.convergence.states import NeverFound, TwoStates
 from msgen.orchestrator.convergence.weights import MissedStates, WeightTail
 from msgen.orchestrator.estimators.importance import BLOCKS, few
 from msgen.orchestrator.estimators.pareto import smoothed, tail_length
 from msgen.orchestrator.estimators.stratified import Populations
+from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
@@ -188,16 +187,12 @@ class Weighted:
     ) -> Estimate:
         """Free energies with their errors, ln Z, and the verdict on convergence."""
         sums, k_hat = self.smoothed(smooth)
-        populations = _populations(sums.states, sums.total)
-        values = {}
-        for k, name in enumerate(states.names):
-            f, error = populations.difference(0, k) if k else (0.0, 0.0)
-            known = np.isfinite(f) and bool(np.isfinite(populations.f[0]))
-            finite = known and np.isfinite(error)
-            values[name] = StateEstimate(
-                float(f) if known else None, float(error) if finite else None
-            )
-        surface = _populations(sums.bins, sums.total).surface(problem.grid.shape)
+        found = FreeEnergies.of_populations(
+            problem,
+            _populations(sums.bins, sums.total),
+            _populations(sums.states, sums.total),
+            states.names,
+        )
         total = float(sums.total.sum())
         ess = total**2 / sums.squares if sums.squares > 0 else 0.0
         excess = self.missed(states.names, sums)
@@ -206,19 +201,6 @@ class Weighted:
             for name, value in excess.items()
             if value > np.log(OUTWEIGHED * self.draws)
         ]
-        converged, unmet = judge(
-            problem.criteria,
-            (
-                NeverFound(missing),
-                # errors mean nothing where a state is missing: this is told first
-                MissedStates(collapsed),
-                WeightTail(float(self.tails.max(initial=k_hat))),
-                StateErrors({n: v.stderr_kT for n, v in values.items()}),
-                SurfaceError(surface.f, surface.stderr),
-                EffectiveSamples(ess, "effective draws"),
-                TwoStates(len(values)),
-            ),
-        )
         diagnostics: dict[str, Any] = {
             "ess": ess,
             "draws": self.draws,
@@ -231,16 +213,19 @@ class Weighted:
         }
         value, error = self.log_z(sums)
         method = "mean weight of draws" + (", tail smoothed" if smooth else "")
-        return Estimate(
-            dict(zip(problem.names, problem.grid.centres, strict=True)),
-            surface.f,
-            surface.stderr,
-            values,
+        log_z = LogZ(value, error if np.isfinite(error) else None, method)
+        estimate = found.judged(
+            problem,
             diagnostics,
-            converged,
-            unmet,
-            LogZ(value, error if np.isfinite(error) else None, method),
+            # errors mean nothing where a state is missing: this is told first
+            first=(
+                NeverFound(missing),
+                MissedStates(collapsed),
+                WeightTail(float(self.tails.max(initial=k_hat))),
+            ),
+            then=(EffectiveSamples(ess, "effective draws"), TwoStates(len(states))),
         )
+        return replace(estimate, log_z=log_z)
 
 
 def _populations(sums: Array, total: Array) -> Populations:

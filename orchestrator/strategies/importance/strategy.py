@@ -24,13 +24,13 @@ from msgen.actors.orders.fit_energy import FitEnergyPayload, FitEnergyRecord
 from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.diagnostics import kish
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.exploration import Seeds
+from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import pre_production_estimate
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.importance.orders import (
     draw_orders,
@@ -115,10 +115,7 @@ class Importance:
         """See `Strategy`."""
         about = {"training": dict(state.told)}
         if state.states is None or state.produced is None or not state.produced.rounds:
-            states = self.problem.states()
-            names = states.names if states is not None else ()
-            values = {name: StateEstimate(None, None) for name in names}
-            return pre_production_estimate(self.problem, values, state.phase, about)
+            return pre_production_estimate(self.problem, state.phase, about)
         smooth = bool(self.spec["smooth"])
         return state.produced.estimate(self.problem, state.states, state.missing, about, smooth)
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
+from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.temper import TemperRecord
-from msgen.orchestrator.base import Estimate, StateEstimate
-from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
-from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
 from msgen.orchestrator.convergence.states import TwoStates
 from msgen.orchestrator.convergence.temperatures import ExchangeAcceptance, TemperatureTrips
 from msgen.orchestrator.estimators.diagnostics import split_r_hat
 from msgen.orchestrator.estimators.windows.mixing import Mixing
-from msgen.orchestrator.estimators.windows.pooling import Pooled, standard_error
 from msgen.orchestrator.estimators.windows.temperature_cells import HeatedCells
+from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.stretches import Stretches, halved
 from msgen.systems.base import Array
 
 MOST_STRETCHES = 16
@@ -51,8 +51,7 @@ class LadderProduction:
         Series of each ladder: CVs at the lowest temperature, and the share of all its walkers that
         is in each state but the last. The share shows what the lowest temperature alone hides:
         ladders that all began in one state and still fill the others.
-    stretches, readings : int array, shape (rounds,)
-        Stretch that each round belongs to, and readings of each slot in it.
+    time : Stretches
     exchanges : int array, shape (K − 1, 2)
         Tried and accepted of each gap.
     last, turns : int array, shape (walkers,)
@@ -65,8 +64,7 @@ class LadderProduction:
     ladders: int
     cells: HeatedCells
     mixing: Mixing
-    stretches: Ints
-    readings: Ints
+    time: Annotated[Stretches, FLAT]
     exchanges: Ints
     last: Ints
     turns: Ints
@@ -78,7 +76,7 @@ class LadderProduction:
         cls, problem: Problem, tau: Array, ladders: int, states: Sequence[str]
     ) -> LadderProduction:
         """Nothing gathered yet."""
-        k, none = len(tau), np.zeros(0, dtype=np.int64)
+        k = len(tau)
         names = (*problem.names, *(f"walkers in {name}" for name in states[:-1]))
         circular = np.append(problem.periodic, np.zeros(len(states) - 1, dtype=bool))
         return cls(
@@ -86,8 +84,7 @@ class LadderProduction:
             ladders,
             HeatedCells.empty(),
             Mixing.empty(ladders, 1, names, circular),
-            none,
-            none,
+            Stretches.empty(),
             np.zeros((k - 1, 2), dtype=np.int64),
             np.full(ladders * k, -1, dtype=np.int64),
             np.zeros(ladders * k, dtype=np.int64),
@@ -101,22 +98,18 @@ class LadderProduction:
         xi = np.concatenate([s.samples["cvs"] for s in segments])
         energy = np.concatenate([s.samples["energy"] for s in segments])
         slot = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64)
-        stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
         each = len(xi) // (ladders * k)
         same = np.isfinite(energy)
         cells = self.cells.with_samples(
             problem.grid.index(xi[same]),
             states.assign(xi[same]),
             energy[same],
-            slot[same] // k + ladders * stretch,
+            slot[same] // k + ladders * self.time.number,
             slot[same] % k,
         )
-        stretches = np.append(self.stretches, stretch)
-        if stretch + 1 >= 2 * MOST_STRETCHES:
-            # two stretches become one, so that they grow with the campaign
-            units = np.arange(ladders * (stretch + 1))
-            cells = cells.with_units(units % ladders + ladders * (units // ladders // 2))
-            stretches = stretches // 2
+        time, full = self.time.with_round(each, MOST_STRETCHES)
+        if full:
+            cells = cells.with_units(halved(ladders, self.time.number + 1))
         order = np.argsort(slot, kind="stable").reshape(ladders, k, each)
         member = states.assign(xi)[order][..., None] == np.arange(len(states) - 1)
         series = np.concatenate([xi[order[:, 0]], member.mean(axis=1)], axis=2)
@@ -124,8 +117,7 @@ class LadderProduction:
             self._with_trips([s.read(TemperRecord) for s in segments]),
             cells=cells,
             mixing=self.mixing.with_readings(series[:, None]),
-            stretches=stretches,
-            readings=np.append(self.readings, each),
+            time=time,
             isomers=self.isomers + int(np.count_nonzero(~same)),
             rounds=self.rounds + 1,
         )
@@ -149,16 +141,16 @@ class LadderProduction:
         All walkers descend from one start. What is left out is a share of the time, whatever was
         seen in it: a rule that looks for the most effective samples leaves out rare visits.
         """
-        if not self.rounds or int(self.stretches[-1]) + 1 < LEAST_STRETCHES:
+        number, time = self.time.number, self.time
+        if number < LEAST_STRETCHES:
             return self, 0
-        most = LEFT_OUT * self.readings.sum()
-        ends = [int(self.readings[self.stretches <= d].sum()) for d in np.unique(self.stretches)]
-        d = int(np.count_nonzero(np.array(ends) <= most))
+        most = LEFT_OUT * time.readings.sum()
+        d = sum(time.readings_before(stretch + 1) <= most for stretch in range(number))
         if not d:
             return self, 0
-        cells, mixing = self.cells.since(d * self.ladders), self.mixing.since(ends[d - 1])
-        rest = replace(self, cells=cells, mixing=mixing)
-        return rest, int(np.count_nonzero(self.stretches < d))
+        cells = self.cells.since(d * self.ladders)
+        rest = replace(self, cells=cells, mixing=self.mixing.since(time.readings_before(d)))
+        return rest, time.rounds_before(d)
 
     def density(self, problem: Problem) -> Array:
         """Probability of every bin at the lowest temperature, grid shape."""
@@ -195,14 +187,8 @@ class LadderProduction:
             Of the moves, and what else there is to say.
         """
         settled, left_out = self.settled()
-        (pooled, cells), grid = settled.cells.pooled(self.tau, self.ladders), problem.grid
-        bins, members = cells[:, 0], cells[:, 1]
-        log_p = pooled.log_probability(bins, grid.size)
-        error = standard_error(pooled.influence(bins, grid.size))
-        seen = np.isfinite(log_p)
-        f = np.where(seen, np.max(log_p[seen], initial=-np.inf) - log_p, np.nan)
-        f, error = f.reshape(grid.shape), np.where(seen, error, np.nan).reshape(grid.shape)
-        values = _states(pooled, members, states.names)
+        pooled, cells = settled.cells.pooled(self.tau, self.ladders)
+        found = FreeEnergies.of_pooled(problem, pooled, cells[:, 0], cells[:, 1], states.names)
         chains = list(settled.mixing.series[:, 0])
         circular = settled.mixing.circular.tolist()
         r_hat = {
@@ -212,18 +198,6 @@ class LadderProduction:
         ess = float(settled.mixing.effective()[0])
         pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
         gaps = {f"{a}–{b}": value for (a, b), value in pairs}
-        converged, unmet = judge(
-            problem.criteria,
-            (
-                StateErrors({n: v.stderr_kT for n, v in values.items()}),
-                SurfaceError(f, error),
-                RHat(r_hat),
-                EffectiveSamples(ess),
-                ExchangeAcceptance(gaps),
-                TemperatureTrips(self.round_trips),
-                TwoStates(len(values)),
-            ),
-        )
         diagnostics: dict[str, Any] = {
             "ess": ess,
             "r_hat": float(np.max(list(r_hat.values()))),
@@ -240,20 +214,14 @@ class LadderProduction:
             },
             **about,
         }
-        axes = dict(zip(problem.names, grid.centres, strict=True))
-        return Estimate(axes, f, error, values, diagnostics, converged, unmet)
-
-
-def _states(pooled: Pooled, members: Ints, names: Sequence[str]) -> dict[str, StateEstimate]:
-    """F of every state against the first."""
-    log_p = pooled.log_probability(members, len(names))
-    push = pooled.influence(members, len(names))
-    values = {}
-    for i, name in enumerate(names):
-        value = float(log_p[0] - log_p[i])
-        error = float(standard_error(push[:, i] - push[:, 0])) if i else 0.0
-        known = np.isfinite(value)
-        values[name] = StateEstimate(
-            value if known else None, error if known and np.isfinite(error) else None
+        return found.judged(
+            problem,
+            diagnostics,
+            then=(
+                RHat(r_hat),
+                EffectiveSamples(ess),
+                ExchangeAcceptance(gaps),
+                TemperatureTrips(self.round_trips),
+                TwoStates(len(states)),
+            ),
         )
-    return values

@@ -16,10 +16,10 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.step_size import StepSize
 from msgen.actors.orders.temper import TemperRecord
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import pre_production_estimate
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.parallel_tempering.ladder import first_ladder, place
@@ -95,11 +95,8 @@ class ParallelTempering:
         """See `Strategy`."""
         labels = self._labels(state)
         if state.states is None or state.produced is None or not state.produced.rounds:
-            states = self.problem.states()
-            names = states.names if states is not None else ()
-            values = {name: StateEstimate(None, None) for name in names}
             about = {"tempering": {"temperatures": labels}}
-            return pre_production_estimate(self.problem, values, state.phase, about)
+            return pre_production_estimate(self.problem, state.phase, about)
         totals = state.totals
         acceptance = {
             name: totals[f"{name}_accepted"] / totals[f"{name}_proposed"]

@@ -9,8 +9,9 @@ import numpy as np
 
 from msgen.orchestrator.base import Estimate, ProfileEstimate, StateEstimate
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
+from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import Production, pre_production_estimate
+from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.steered.state import ProduceState, SteeredState
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 
@@ -20,15 +21,13 @@ SHARES = (0.5, 8.0)
 
 def production_estimate(problem: Problem, state: ProduceState, production: Production) -> Estimate:
     """The estimate from production, with what is known of the moves."""
-    stratify, states, works = bool(problem.strategy["stratify"]), state.states, production.works
+    stratify, states = bool(problem.strategy["stratify"]), state.states
     extra = {**_about(state), **_about_paths(state, production, stratify)}
     acceptance = _acceptance(state, production, stratify)
     out = production.estimate(problem, states, stratify, acceptance, extra, state.missing)
     if state.profile is None:
         return out
-    network = solve_network(1, [])
-    if stratify:
-        network = works.network(len(states), production.block)
+    network = production.network if stratify else solve_network(1, [])
     return replace(out, profile=_profile(problem, state, production, network))
 
 
@@ -43,7 +42,7 @@ def estimate_before(problem: Problem, state: SteeredState) -> Estimate:
             value = float(f[k] - f[0])
             joined = np.isfinite(value) and (k == 0 or f[k] != 0.0)
             values[name] = StateEstimate(value if joined else None, None)
-    return pre_production_estimate(problem, values, state.phase, _about(state))
+    return pre_production_estimate(problem, state.phase, _about(state), values)
 
 
 def balance(problem: Problem, state: ProduceState, estimate: Estimate) -> ProduceState:
@@ -75,7 +74,7 @@ def _acceptance(state: ProduceState, production: Production, stratify: bool) -> 
     if totals.get("local_proposed"):
         out["local"] = totals["local_accepted"] / totals["local_proposed"]
     if len(works) and stratify:
-        f = works.network(len(state.states)).f
+        f = production.network.f
         delta = f[works["target"].astype(int)] - f[works["source"].astype(int)]
         chance = np.exp(np.minimum(0.0, np.nan_to_num(delta, nan=-np.inf) - works["work"]))
         out["steered"] = float(chance.mean())

@@ -28,8 +28,8 @@ from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.exploration import Seeds
+from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import pre_production_estimate
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.steered.switching import path_step
@@ -234,8 +234,8 @@ class Targeted:
             about["held_out_loss"] = dict(losses)
         if isinstance(state, ExploringState) or state.gathered is None:
             named = self._named()
-            values = {n: StateEstimate(None, None) for n in (named.names if named else ())}
-            return pre_production_estimate(self.problem, values, state.phase, about)
+            values = dict.fromkeys(named.names if named else (), StateEstimate(None, None))
+            return pre_production_estimate(self.problem, state.phase, about, values)
         return state.gathered.estimate(
             self.problem, state.states, _rates(state.totals), about, state.missing
         )

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
+from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.extended_variable import wrap
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.umbrella import UmbrellaRecord
-from msgen.orchestrator.base import Estimate, StateEstimate
-from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
-from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.sampling import EffectiveSamples
 from msgen.orchestrator.convergence.states import TwoStates
 from msgen.orchestrator.convergence.windows import StuckWindows, WalkerTravel, WindowGaps
 from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.windows.mixing import Mixing
-from msgen.orchestrator.estimators.windows.pooling import Pooled, pool, standard_error
+from msgen.orchestrator.estimators.windows.pooling import Pooled, pool
 from msgen.orchestrator.estimators.windows.window_cells import WindowCells
+from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.stretches import Stretches, halved
 from msgen.orchestrator.strategies.umbrella.round_trips import RoundTrips
 from msgen.orchestrator.strategies.umbrella.windows import Windows
 from msgen.systems.base import Array
@@ -52,8 +53,7 @@ class WindowProduction:
         Where the walkers of each window were, by unit; unit = ladder + `ladders` · stretch.
     mixing : Mixing
         Series of what was watched.
-    stretches, readings : int array, shape (rounds,)
-        Stretch of time that each round belongs to, and readings of each walker in it.
+    time : Stretches
     trips : RoundTrips
         Of walkers between the ends of their ladder.
     """
@@ -62,8 +62,7 @@ class WindowProduction:
     ladders: int
     record: WindowCells
     mixing: Mixing
-    stretches: Ints
-    readings: Ints
+    time: Annotated[Stretches, FLAT]
     trips: RoundTrips
     rounds: int = 0
 
@@ -75,35 +74,29 @@ class WindowProduction:
         names = (*problem.names, *watched)
         periodic = np.append(problem.periodic, np.zeros(len(watched), dtype=bool))
         mixing = Mixing.empty(ladders, len(windows), names, periodic)
-        none = np.zeros(0, dtype=np.int64)
         trips = RoundTrips.start(windows, ladders)
-        return cls(windows, ladders, WindowCells.empty(problem.dim), mixing, none, none, trips)
+        cells, time = WindowCells.empty(problem.dim), Stretches.empty()
+        return cls(windows, ladders, cells, mixing, time, trips)
 
     def with_round(self, problem: Problem, segments: Sequence[Segment]) -> WindowProduction:
         """And a round more."""
         k = len(self.windows)
         xi = np.concatenate([s.samples["cvs"] for s in segments])
         slot = np.concatenate([s.samples["replica"] for s in segments]).astype(np.int64)
-        stretch = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
-        unit = slot // k + self.ladders * stretch
+        unit = slot // k + self.ladders * self.time.number
         record = self.record.with_samples(problem.grid, xi, slot % k, unit)
-        stretches = np.append(self.stretches, stretch)
-        if stretch + 1 >= 2 * MOST_STRETCHES:
-            # two stretches become one, so that a unit grows with the campaign
-            units = np.arange(self.ladders * (stretch + 1))
-            halved = units // self.ladders // 2
-            record = record.with_units(units % self.ladders + self.ladders * halved)
-            stretches = stretches // 2
         rows_of = {s: rows for segment in segments for s, rows in _watched_by(segment)}
         series = np.array([rows_of[s] for s in range(self.ladders * k)])
+        time, full = self.time.with_round(series.shape[1], MOST_STRETCHES)
+        if full:
+            record = record.with_units(halved(self.ladders, self.time.number + 1))
         records = [s.read(UmbrellaRecord) for s in segments]
         who = np.concatenate([r.who for r in records])
         return replace(
             self,
             record=record,
             mixing=self.mixing.with_readings(series.reshape(self.ladders, k, -1, series.shape[-1])),
-            stretches=stretches,
-            readings=np.append(self.readings, series.shape[1]),
+            time=time,
             trips=self.trips.with_round(who, np.concatenate([r.slots for r in records])),
             rounds=self.rounds + 1,
         )
@@ -111,17 +104,17 @@ class WindowProduction:
     def settled(self) -> tuple[WindowProduction, int]:
         """What is left when the stretches that walkers still drifted in are left out; how many
         rounds these are. At most half of them."""
-        stretches = int(self.stretches[-1]) + 1 if len(self.stretches) else 0
-        if stretches < LEAST_STRETCHES:
+        number, time = self.time.number, self.time
+        if number < LEAST_STRETCHES:
             return self, 0
-        first = [int(self.readings[self.stretches < d].sum()) for d in range(stretches // 2 + 1)]
+        first = [time.readings_before(d) for d in range(number // 2 + 1)]
         d = self.mixing.equilibrated(first)
         if not d:
             return self, 0
         rest = replace(
             self, record=self.record.since(d * self.ladders), mixing=self.mixing.since(first[d])
         )
-        return rest, int(np.count_nonzero(self.stretches < d))
+        return rest, time.rounds_before(d)
 
     def pooled(self, problem: Problem) -> Pooled:
         """The windows joined."""
@@ -181,42 +174,18 @@ class WindowProduction:
     ) -> Estimate:
         """Free energies with their errors, and the verdict on convergence."""
         settled, left_out = self.settled()
-        pooled, grid = settled.pooled(problem), problem.grid
-        label = grid.index(pooled.points)
-        log_p = pooled.log_probability(label, grid.size)
-        error = standard_error(pooled.influence(label, grid.size))
-        seen = np.isfinite(log_p)
-        f = np.where(seen, np.max(log_p[seen], initial=-np.inf) - log_p, np.nan)
-        error = np.where(seen, error, np.nan)
-        values, names = {}, states.names
-        which = states.assign(pooled.points)
-        log_s = pooled.log_probability(which, len(names))
-        push = pooled.influence(which, len(names))
-        for i, name in enumerate(names):
-            value = float(log_s[0] - log_s[i])
-            stderr = float(standard_error(push[:, i] - push[:, 0])) if i else 0.0
-            known = np.isfinite(value)
-            values[name] = StateEstimate(
-                value if known else None, stderr if known and np.isfinite(stderr) else None
-            )
-        surface, stderr_kT = f.reshape(grid.shape), error.reshape(grid.shape)
+        pooled = settled.pooled(problem)
+        found = FreeEnergies.of_pooled(
+            problem,
+            pooled,
+            problem.grid.index(pooled.points),
+            states.assign(pooled.points),
+            states.names,
+        )
         overlaps = self.overlaps(problem)
         labels = self.windows.labels
         mixing = settled.mixing.judge(labels, problem.criteria.r_hat or np.inf)
         exchanged = self.trips.number if problem.strategy["exchange"] else None
-        converged, unmet = judge(
-            problem.criteria,
-            (
-                # errors mean nothing across a gap, or where walkers are stuck: these are told first
-                WindowGaps(gaps(overlaps, labels, problem.criteria.overlap)),
-                WalkerTravel(independent, exchanged),
-                StuckWindows(mixing.stuck),
-                StateErrors({n: v.stderr_kT for n, v in values.items()}),
-                SurfaceError(surface, stderr_kT),
-                EffectiveSamples(mixing.ess, where=" in every window"),
-                TwoStates(len(values)),
-            ),
-        )
         diagnostics: dict[str, Any] = {
             "ess": mixing.ess,
             "r_hat": mixing.r_hat,
@@ -232,8 +201,20 @@ class WindowProduction:
             },
             **about,
         }
-        axes = dict(zip(problem.names, grid.centres, strict=True))
-        return Estimate(axes, surface, stderr_kT, values, diagnostics, converged, unmet)
+        return found.judged(
+            problem,
+            diagnostics,
+            # errors mean nothing across a gap, or where walkers are stuck: these are told first
+            first=(
+                WindowGaps(gaps(overlaps, labels, problem.criteria.overlap)),
+                WalkerTravel(independent, exchanged),
+                StuckWindows(mixing.stuck),
+            ),
+            then=(
+                EffectiveSamples(mixing.ess, where=" in every window"),
+                TwoStates(len(states)),
+            ),
+        )
 
     def shares(self, problem: Problem) -> Array:
         """Stretch of each window between two exchanges, ≥ 1, in units of the shortest.

@@ -19,10 +19,10 @@ from msgen.actors.orders.fit import FitRecord
 from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.umbrella import UmbrellaPayload, UmbrellaRecord
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.production import pre_production_estimate
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.umbrella.orders import FREE_ROUNDS, free_orders, window_orders
@@ -231,11 +231,8 @@ class Umbrella:
 
     def _estimate_before(self, state: UmbrellaState) -> Estimate:
         """Before anything counts."""
-        states = self.problem.states()
-        names = states.names if states is not None else ()
-        values = {name: StateEstimate(None, None) for name in names}
         about = {"windows": len(state.windows), "gaps": list(state.gaps)}
-        return pre_production_estimate(self.problem, values, state.phase, about)
+        return pre_production_estimate(self.problem, state.phase, about)
 
 
 def _with_walkers(state: UmbrellaState, segments: Sequence[Segment]) -> UmbrellaState:

@@ -1,0 +1,123 @@
+"""What every production says of the states and of the surface, whatever it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.convergence.base import Criterion
+from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.estimators.stratified import Populations
+from msgen.orchestrator.estimators.windows.pooling import Pooled, standard_error
+from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.systems.base import Array
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class FreeEnergies:
+    """Of the surface's bins and of the states, in kT, with their standard errors.
+
+    Attributes
+    ----------
+    f_kT, stderr_kT : Array, one axis per CV
+        NaN where never visited; lowest bin 0.
+    states : Mapping of str to StateEstimate
+        Against the first.
+    """
+
+    f_kT: Array
+    stderr_kT: Array
+    states: Mapping[str, StateEstimate]
+
+    @classmethod
+    def of_populations(
+        cls, problem: Problem, bins: Populations, states: Populations, names: Sequence[str]
+    ) -> FreeEnergies:
+        """From populations over the bins of the grid and over the states called `names`."""
+        surface, values = bins.surface(problem.grid.shape), {}
+        for k, name in enumerate(names):
+            f, error = states.difference(0, k) if k else (0.0, 0.0)
+            known = np.isfinite(f) and bool(np.isfinite(states.f[0]))
+            values[name] = _state(f, error, known=known)
+        return cls(surface.f, surface.stderr, values)
+
+    @classmethod
+    def of_pooled(
+        cls, problem: Problem, pooled: Pooled, bins: Ints, members: Ints, names: Sequence[str]
+    ) -> FreeEnergies:
+        """From cells joined by MBAR; `bins` and `members`, shape (M,), say where each one lies."""
+        grid, values = problem.grid, {}
+        log_p = pooled.log_probability(bins, grid.size)
+        error = standard_error(pooled.influence(bins, grid.size))
+        seen = np.isfinite(log_p)
+        f = np.where(seen, np.max(log_p[seen], initial=-np.inf) - log_p, np.nan)
+        error = np.where(seen, error, np.nan)
+        log_s = pooled.log_probability(members, len(names))
+        push = pooled.influence(members, len(names))
+        for i, name in enumerate(names):
+            value = float(log_s[0] - log_s[i])
+            stderr = float(standard_error(push[:, i] - push[:, 0])) if i else 0.0
+            values[name] = _state(value, stderr, known=bool(np.isfinite(value)))
+        return cls(f.reshape(grid.shape), error.reshape(grid.shape), values)
+
+    def judged(
+        self,
+        problem: Problem,
+        diagnostics: Mapping[str, Any],
+        *,
+        first: Iterable[Criterion] = (),
+        then: Iterable[Criterion] = (),
+    ) -> Estimate:
+        """With the verdict on convergence.
+
+        Parameters
+        ----------
+        problem : Problem
+        diagnostics : Mapping
+        first, then : iterable of Criterion
+            What is told before the errors, for it takes the meaning from them, and after them.
+        """
+        of_states = StateErrors({name: s.stderr_kT for name, s in self.states.items()})
+        of_surface = SurfaceError(self.f_kT, self.stderr_kT)
+        converged, unmet = judge(problem.criteria, (*first, of_states, of_surface, *then))
+        return _estimate(problem, self, diagnostics, converged, unmet)
+
+
+def pre_production_estimate(
+    problem: Problem,
+    phase: str,
+    diagnostics: Mapping[str, Any],
+    states: Mapping[str, StateEstimate] | None = None,
+) -> Estimate:
+    """Before production: no errors and no surface, of `states` or else of those that are named."""
+    empty = np.full(problem.grid.shape, np.nan)
+    if states is None:
+        named = problem.states()
+        states = {} if named is None else dict.fromkeys(named.names, StateEstimate(None, None))
+    unmet = (f"phase {phase}: nothing counts yet",)
+    return _estimate(problem, FreeEnergies(empty, empty, states), diagnostics, False, unmet)
+
+
+def _estimate(
+    problem: Problem,
+    found: FreeEnergies,
+    diagnostics: Mapping[str, Any],
+    converged: bool,
+    unmet: tuple[str, ...],
+) -> Estimate:
+    axes = dict(zip(problem.names, problem.grid.centres, strict=True))
+    return Estimate(axes, found.f_kT, found.stderr_kT, found.states, diagnostics, converged, unmet)
+
+
+def _state(f: float, error: float, *, known: bool) -> StateEstimate:
+    """Numbers that mean nothing are not told."""
+    finite = known and bool(np.isfinite(error))
+    return StateEstimate(float(f) if known else None, float(error) if finite else None)
