@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,18 +67,14 @@ class Works:
         return sorted((a, b) for a, b in sent if a < b and (b, a) in sent)
 
     def network(self, n_strata: int, block: NDArray[np.int64] | None = None) -> NetworkResult:
-        """All pairs solved together.
+        """All pairs solved together, once a round, whoever asks.
 
         Blocks are the replicas that started the paths, or what `block`, shape (R,), counts them to.
         """
-        pairs = []
         blocks = self["path_replica"].astype(np.int64)
         if block is not None:
             blocks = block[blocks]
-        for a, b in self.pairs():
-            f, r = self.between(a, b), self.between(b, a)
-            pairs.append(PairWorks(a, b, self["work"][f], self["work"][r], blocks[f], blocks[r]))
-        return solve_network(n_strata, pairs)
+        return _solved(n_strata, self.table.tobytes(), blocks.tobytes())
 
     def crossing(self, f: Array) -> Array:
         """Chance 1/(1 + e^{w−ΔF}) of every path to be accepted between states weighed evenly.
@@ -100,3 +97,18 @@ class Works:
             for a, b in self.pairs()
             if np.isfinite(f[a]) and np.isfinite(f[b])
         }
+
+
+# by value: what a round is decided on went through a checkpoint's tree since it was looked at
+@lru_cache(maxsize=2)
+def _solved(n_strata: int, table: bytes, blocks: bytes) -> NetworkResult:
+    """See `Works.network`; read-only, since all who ask share it."""
+    works = Works(np.frombuffer(table, dtype=np.float64).reshape(-1, len(COLUMNS)))
+    block, pairs = np.frombuffer(blocks, dtype=np.int64), []
+    for a, b in works.pairs():
+        f, r = works.between(a, b), works.between(b, a)
+        pairs.append(PairWorks(a, b, works["work"][f], works["work"][r], block[f], block[r]))
+    found = solve_network(n_strata, pairs)
+    for array in (found.f, found.covariance, found.component, found.blocks, found.influence):
+        array.flags.writeable = False
+    return found

@@ -165,10 +165,10 @@ def with_readings(
     """With a round's readings, before `production` has the works of these paths."""
     if profile is None:
         return None
-    known, strata, rounds = None, len(profile.f), production.rounds
+    known, rounds = None, production.rounds
     # ΔF changes less and less: looking again rarely is as good, and costs a solution each time
-    if strata > 1 and (rounds in (1, 2, 4) or (rounds and rounds % 8 == 0)):
-        known = production.works.network(strata, production.block)
+    if len(profile.f) > 1 and (rounds in (1, 2, 4) or (rounds and rounds % 8 == 0)):
+        known = production.network
     return profile.with_round(problem, segments, known, production.block, counted)
 
 
