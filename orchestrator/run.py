@@ -157,7 +157,7 @@ def build_strategy(setup: Tree, context: WorkerContext | None = None) -> Strateg
 
 def _platform(checked: Checked, run_dir: Path) -> str | None:
     """The OpenMM platform: the one this run began with, else as asked, else measured now."""
-    if not checked.campaign.is_molecular:
+    if not checked.campaign.through_openmm:
         return None
     kept = provenance.read(run_dir).get("platform")
     if kept:

@@ -177,7 +177,7 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
     energy = float(system.energy(start)[0])
     if not np.isfinite(energy):
         remedy = "Minimise the structure first, and check that no atoms overlap"
-        path = ("system", "structure" if campaign.is_molecular else "start")
+        path = ("system", "structure" if campaign.has_atoms else "start")
         return [Problem(path, energy, "the starting energy is not finite", remedy)]
     problems = []
     for (name, cv), value in zip(campaign.cvs.items(), cvs(start.positions)[0], strict=True):

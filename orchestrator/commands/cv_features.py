@@ -76,7 +76,8 @@ class FeatureTable:
     values : Array, shape (n, F)
     known : Mapping of str to Array (n,)
         What `slow` may name.
-    molecular : bool
+    through_openmm : bool
+        Whether OpenMM is to evaluate the variable made of them.
     """
 
     names: tuple[str, ...]
@@ -84,7 +85,7 @@ class FeatureTable:
     periodic: tuple[bool, ...]
     values: Array
     known: Mapping[str, Array]
-    molecular: bool = False
+    through_openmm: bool = False
 
 
 def wrong(what: str, value: object, problem: str, remedy: str) -> CampaignError:
@@ -179,7 +180,7 @@ def _of_campaign(settings: Settings, campaign: Campaign, xi: Array) -> FeatureTa
         tuple(campaign.cvs[n].is_periodic for n in wanted),
         np.stack([known[n] for n in wanted], axis=1),
         known,
-        campaign.is_molecular,
+        campaign.through_openmm,
     )
 
 

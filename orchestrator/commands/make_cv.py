@@ -29,7 +29,9 @@ def make_diffusion_map(settings: Settings) -> str:
     if not settings.output.absolute().parent.is_dir():
         raise wrong("--output", str(settings.output), "its folder does not exist", "Make it first")
     table = read_features(settings)
-    m = settings.landmarks or (MOST_TERMS // len(table.names) if table.molecular else _LANDMARKS)
+    m = settings.landmarks or (
+        MOST_TERMS // len(table.names) if table.through_openmm else _LANDMARKS
+    )
     try:
         fit = DiffusionMap.fit(
             table.values,

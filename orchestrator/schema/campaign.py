@@ -217,9 +217,17 @@ class Campaign(Section):
         return self.replicas if isinstance(self.replicas, int) else self.replicas.min
 
     @property
-    def is_molecular(self) -> bool:
-        """Whether OpenMM steps the system."""
+    def through_openmm(self) -> bool:
+        """Whether the system is OpenMM's, so that OpenMM can be asked about it."""
         return SYSTEM_KINDS[self.system.kind].openmm
+
+    @property
+    def batched(self) -> bool:
+        """Whether many walkers are stepped at once, by kernels whose step size can be tuned.
+
+        OpenMM steps one after another, with the time step that is given.
+        """
+        return not self.through_openmm
 
     @property
     def has_atoms(self) -> bool:

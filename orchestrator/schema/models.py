@@ -41,6 +41,8 @@ class ModelSection(Section):
     """Whether it can be trained on an energy, as a `msgen.models.base.Reparametrised` can."""
     bijective: ClassVar[bool] = False
     """Whether it is a `msgen.models.base.Bijective`."""
+    particles: ClassVar[bool] = False
+    """Whether it takes its variables for coordinates of identical particles."""
 
     @property
     def exact(self) -> bool:
@@ -173,6 +175,7 @@ class EquivariantFlow(_Fitted):
 
     angles: ClassVar[bool] = False
     context: ClassVar[bool] = False
+    particles: ClassVar[bool] = True
     kind: Literal["equivariant_flow"]
     space: Literal[2, 3] = 3
     """Coordinates of one particle."""
@@ -196,7 +199,8 @@ class EquivariantFlow(_Fitted):
             return
         if use.variables in ("cvs", "conditional"):
             what = f"takes its variables for particles, and {campaign.strategy.kind} may model CVs"
-            yield Problem(where, self.kind, what, "Take strategy: {kind: flow_mcmc}")
+            remedy = f"Take strategy: {{kind: {_of_configurations()}}}"
+            yield Problem(where, self.kind, what, remedy)
         elif not isinstance(system, DW4 | LJ13) and system.kind != "python":
             what = f"is for identical particles, which {system.kind} has not"
             yield Problem(where, self.kind, what, "Take spline_flow")
@@ -260,6 +264,14 @@ class Score(_Fitted):
         if self.unconditional and use.label == "none":
             what = "has no meaning here: the model has no label"
             yield Problem(("model", "unconditional"), self.unconditional, what, "Leave it out")
+
+
+def _of_configurations() -> str:
+    """The first strategy whose model has whole configurations."""
+    from msgen.orchestrator.strategies.registry import KINDS as STRATEGIES  # it needs the sections
+
+    own = STRATEGIES.own.items()
+    return next(name for name, kind in own if kind.section.models_configurations)
 
 
 SECTIONS: Mapping[str, type[ModelSection]] = {

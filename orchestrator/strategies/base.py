@@ -52,6 +52,10 @@ class StrategySection(Section):
     """What the campaign's other sections are where the file leaves them out, by their key."""
     uses_dense_metric: ClassVar[bool] = False
     """Whether `local.metric: dense` is for it."""
+    models_configurations: ClassVar[bool] = False
+    """Whether its model is one of whole configurations."""
+    finds_states_as: ClassVar[str | None] = None
+    """What to write where its own moves shall find the states; None: they do not."""
 
     kind: str
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))

@@ -59,7 +59,8 @@ def test_the_schema_and_the_builder_know_the_same_kinds() -> None:
             "converge": {"state_error": "0.5 kJ/mol"},
         }
         campaign = Campaign.parse(tree)
-        assert campaign.is_molecular
+        assert campaign.through_openmm
+        assert not campaign.batched
         assert campaign.converge.state_error == pytest.approx(0.25)
         assert campaign.strategy.local.kind == "langevin"
         assert campaign.spec_strategy()["path"]["timestep"] == pytest.approx(0.004)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from distributions import install
+from places import CONFIGS
 from pydantic import ValidationError
 
 from msgen.orchestrator.cli import json_schema
@@ -16,8 +18,13 @@ from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.reporting.status import other_plugin
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.schema import Campaign, Problem
+from msgen.orchestrator.schema.models import EquivariantFlow
 from msgen.orchestrator.schema.translate import problems_of
+from msgen.orchestrator.strategies.base import ModelUse
+from msgen.orchestrator.strategies.common.exploration_schema import ExploreSpec, explore_problems
+from msgen.orchestrator.strategies.flow_mcmc.schema import FlowMCMC
 from msgen.orchestrator.strategies.registry import GROUP
+from msgen.orchestrator.strategies.steered.schema import Steered
 from msgen.orchestrator.validate import check
 
 SOURCE = '''
@@ -159,3 +166,20 @@ def test_provenance_knows_whose_code_ran(tmp_path: Path) -> None:
         "the run began with tempest (msgen.strategies) of msgen-tempest 1.2.2 and goes on with "
         "msgen-tempest 1.2.3"
     )
+
+
+def test_remedies_name_a_strategy_by_what_its_section_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    def remedies() -> list[str]:
+        searchless = next(explore_problems(ExploreSpec(pushes=0), chain=False))
+        model = EquivariantFlow(kind="equivariant_flow")
+        content = yaml.safe_load((CONFIGS / "double_well.yaml").read_text())
+        of_cvs = next(model.problems(Campaign.parse(content), ModelUse("cvs")))
+        return [searchless.remedy, of_cvs.remedy]
+
+    first = ["{kind: steered, stratify: off}", "{kind: flow_mcmc}"]
+    assert all(name in told for name, told in zip(first, remedies(), strict=True))
+    # the twin: a section that says otherwise is another remedy
+    monkeypatch.setattr(Steered, "finds_states_as", "{kind: wander}")
+    monkeypatch.setattr(FlowMCMC, "models_configurations", False)
+    others = ["{kind: wander}", "{kind: importance}"]
+    assert all(name in told for name, told in zip(others, remedies(), strict=True))

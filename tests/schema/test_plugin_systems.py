@@ -197,6 +197,37 @@ def test_what_is_wrong_is_told_as_of_ours(tmp_path: Path) -> None:
         check(Campaign.parse(tree(n=1001)), tmp_path)
 
 
+def spec_of(kind: str, **more: Any) -> dict[str, Any]:
+    """A strategy as that of the beads, which have atoms and units and are stepped in batches."""
+    strategy = {"kind": kind, "local": {"kind": "hmc"}, **more}
+    return Campaign.parse({**tree(), "strategy": strategy}).spec_strategy()
+
+
+@pytest.mark.usefixtures("beads")
+def test_strategies_ask_for_atoms_where_they_mean_atoms_and_for_batches_where_they_mean_these() -> (
+    None
+):
+    umbrella = spec_of("umbrella")
+    assert umbrella["coordinates"] == "internal"  # of its atoms
+    assert umbrella["global_steps"] == 1  # its energies come in batches
+    assert spec_of("steered")["path"]["timestep"] == "auto"  # of kernels of ours
+    training = {"training": {"kind": "reverse_kl"}}
+    assert spec_of("importance", **training)["training"]["kind"] == "reverse_kl"
+    with pytest.raises(ValidationError) as caught:
+        spec_of("flow_mcmc", coordinates="cartesian")
+    assert problems_of(caught.value)[0].problem == "of a molecule depend on how it lies"
+    with pytest.raises(ValidationError) as caught:
+        spec_of("metadynamics")
+    assert problems_of(caught.value)[0].problem.startswith("runs through OpenMM")
+
+
+@pytest.mark.usefixtures("beads")
+def test_twin_that_takes_atoms_for_openmm_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Campaign, "batched", property(lambda c: not c.has_atoms))
+    with pytest.raises(ValidationError):
+        spec_of("umbrella")  # whose hmc it would refuse
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [

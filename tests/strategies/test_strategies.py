@@ -64,7 +64,7 @@ def test_orders_hold_one_stratum_and_all_replicas_once() -> None:
     assert max(len(p) for p in parts) == BATCH
     assert all(len(np.unique(stratum[p])) == 1 for p in parts)
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(180))
-    alone = groups(replace(double_well(), molecular=True), stratum)
+    alone = groups(replace(double_well(), batched=False), stratum)
     assert [len(p) for p in alone] == [1] * 180
 
 

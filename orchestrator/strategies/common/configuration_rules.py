@@ -18,13 +18,13 @@ MOST_DOF = 3000
 def coordinate_problems(campaign: Campaign, coordinates: str) -> Iterator[Problem]:
     """What it sees of configurations, and whether it can."""
     where: Path = ("strategy", "coordinates")
-    if coordinates == "cartesian" and campaign.is_molecular:
+    if coordinates == "cartesian" and campaign.has_atoms:
         what = "of a molecule depend on how it lies"
         yield Problem(where, "cartesian", what, "Take internal")
-    if coordinates == "internal" and not campaign.is_molecular:
+    if coordinates == "internal" and not campaign.has_atoms:
         what = f"are those of a molecule, and {campaign.system.kind} has no atoms"
         yield Problem(where, "internal", what, "Write auto")
-    if campaign.is_molecular and not campaign.model.angles:
+    if campaign.has_atoms and not campaign.model.angles:
         what = "cannot model torsions, which are periodic"
         yield Problem(("model", "kind"), campaign.model.kind, what, "Take spline_flow")
 

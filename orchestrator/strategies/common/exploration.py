@@ -39,7 +39,7 @@ def push_schedule(problem: Problem, step: float, attempt: int = 0) -> Schedule:
         dt=step,
         steps_per_unit=0.0,
         scale=problem.scale,
-        friction=1.0 if problem.molecular else 0.0,
+        friction=0.0 if problem.batched else 1.0,
         refresh=50,
         min_steps=int(spec["push_steps"]) * SLOWER**attempt,
     )
@@ -95,11 +95,11 @@ class Found:
 def orders(
     problem: Problem, rnd: int, attempt: int, seeds: Seeds, path_dt: float, step: float | None
 ) -> tuple[WorkOrder, ...]:
-    """One order per replica (molecules) or one for all pushes, from what is known so far."""
+    """One order per replica, or one for all pushes of a batch, from what is known so far."""
     spec = problem.strategy["explore"]
     goal = targets(problem, attempt)
     parts = np.array_split(np.arange(len(goal)), min(len(goal), problem.replicas))
-    if not problem.molecular:
+    if problem.batched:
         parts = [np.arange(len(goal))]
     chunks = RELAX_CHUNKS if int(spec["relax_steps"]) else 0
     steps = max(1, int(spec["relax_steps"]) // RELAX_CHUNKS)

@@ -32,5 +32,13 @@ def explore_problems(explore: ExploreSpec, chain: bool) -> Iterator[Problem]:
     """Without pushes only a chain finds other states than the one it starts in."""
     if explore.pushes == 0 and not chain:
         what = "leaves every replica in the state of the start structure"
-        remedy = "Give 64, or take strategy: {kind: steered, stratify: off}: its moves find states"
+        remedy = f"Give 64, or take strategy: {_finding_states()}: its moves find states"
         yield Problem(("strategy", "explore", "pushes"), 0, what, remedy)
+
+
+def _finding_states() -> str:
+    """What to write for strategies that need no search."""
+    from msgen.orchestrator.strategies.registry import KINDS  # it needs the sections
+
+    written = (kind.section.finds_states_as for kind in KINDS.own.values())
+    return " or ".join(text for text in written if text is not None)

@@ -19,7 +19,8 @@ from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
 
 BATCH = 64
-"""Replicas of an analytic system that one order advances together; part of the random streams."""
+"""Replicas that one order advances together where they are stepped in batches; part of the random
+streams."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,11 @@ class Problem:
     start : Walkers
         The one structure.
     start_xi : Array, shape (C,)
-    molecular : bool
+    batched : bool
+        Whether many walkers are stepped at once, by kernels whose step size and masses can be
+        tuned; else one after another, with the time step that is given.
+    has_atoms : bool
+        Whether a configuration is that of a molecule, which models see in coordinates of its own.
     kT : float
         In the system's unit.
     slopes : Array, shape (C, D)
@@ -66,7 +71,8 @@ class Problem:
     seed: int
     start: Walkers
     start_xi: Array
-    molecular: bool
+    batched: bool
+    has_atoms: bool
     kT: float
     slopes: Array
     masses: Array
@@ -110,7 +116,7 @@ class Problem:
     @property
     def batch(self) -> int:
         """Replicas in one order."""
-        return 1 if self.molecular else BATCH
+        return BATCH if self.batched else 1
 
     def stable_step(self, kappa: Array, masses: Array | None) -> float:
         """A time step well inside the stability of velocity Verlet for restraints of `kappa`.

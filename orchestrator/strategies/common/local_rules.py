@@ -16,7 +16,7 @@ def local_problems(campaign: Campaign) -> Iterator[Problem]:
     """Their kind and their metric, in the order of the file."""
     here: Path = ("strategy", "local")
     strategy, local = campaign.strategy, campaign.strategy.local
-    if campaign.is_molecular and local.kind not in ("langevin", "ghmc"):
+    if not campaign.batched and local.kind not in ("langevin", "ghmc"):
         what, remedy = "is for analytic systems", "Take langevin or ghmc"
         yield Problem((*here, "kind"), local.kind, what, remedy)
     if isinstance(local, HMC) and local.metric == "dense":

@@ -94,7 +94,7 @@ class LocalMoves:
         curvatures : sequence of Array, shape (D, D)
             Mean ∇∇U of what was seen, where it was asked for.
         """
-        if problem.molecular or self.step is None or adapted >= MASS_ROUNDS:
+        if not problem.batched or self.step is None or adapted >= MASS_ROUNDS:
             return self
         if dense(problem):
             mean = np.mean(curvatures, axis=0) if curvatures else None

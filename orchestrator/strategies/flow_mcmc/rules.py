@@ -49,7 +49,7 @@ def _solute(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
         what = "cannot model torsions, which are periodic"
         remedy = "Take spline_flow, or coordinates: distances"
         yield Problem(("model", "kind"), campaign.model.kind, what, remedy)
-    if campaign.model.kind == "equivariant_flow":
+    if campaign.model.particles:
         what = "takes its variables for particles, and those of a solute are its shape"
         yield Problem(("model", "kind"), campaign.model.kind, what, "Take spline_flow")
     assert strategy.path is not None
@@ -92,7 +92,7 @@ def _check_solute(campaign: Campaign, system: System) -> None:
     from msgen.actors.solute.solute import SoluteCoordinates
 
     atoms = SoluteCoordinates.of(campaign.spec_strategy(), system).atoms
-    if campaign.is_molecular:
+    if campaign.through_openmm:
         from msgen.actors.solute.openmm_legs import check_free
         from msgen.systems.openmm.system import OpenMMSystem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -37,6 +37,8 @@ class SolutePath(Section):
 
 class FlowMCMC(StrategySection):
     """Local moves and independence moves of the whole configuration."""
+
+    models_configurations: ClassVar[bool] = True
 
     kind: Literal["flow_mcmc"]
     global_steps: int = Field(default=10, ge=1)

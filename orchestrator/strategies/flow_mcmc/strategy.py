@@ -69,7 +69,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
             self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
         self._keep, self._recent = KEEP, RECENT
         self._enough, self._record = 1, problem.stride
-        if problem.molecular:
+        if problem.has_atoms:
             dim, self._keep = self._coordinates.dim, KEEP_MOLECULE
             self._enough = ENOUGH * dim
             self._recent = int(np.ceil(PER_VARIABLE * dim / (self._keep * problem.replicas)))
@@ -199,7 +199,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
         difference = weights.difference()
         if difference is None:
             return found
-        where = ", in internal coordinates" if self.problem.molecular else ""
+        where = ", in internal coordinates" if self.problem.has_atoms else ""
         about = {
             **found.diagnostics,
             "model": weights.diagnostics(difference),
@@ -215,7 +215,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
 
     def blocks(self, state: FlowState) -> int:
         """While the flow is refitted, no more than make what is handed over independent."""
-        if self.problem.molecular or state.phase == "produce" or state.version < 0:
+        if self.problem.has_atoms or state.phase == "produce" or state.version < 0:
             return super().blocks(state)
         wanted = PROPOSALS * self._recent / max(1, int(self.spec["global_steps"]))
         return int(np.clip(np.ceil(wanted), 1, BLOCKS))

@@ -39,7 +39,7 @@ stays known."""
 
 def recent_of(problem: Problem, dim: int) -> int:
     """Times in a round at which walkers hand on their configurations, for a model of `dim`."""
-    if not problem.molecular:
+    if not problem.has_atoms:
         return RECENT
     return max(RECENT, int(np.ceil(PER_VARIABLE * dim / problem.replicas)))
 
@@ -50,7 +50,7 @@ def watch_orders(problem: Problem, state: ImportanceState, recent: int) -> tuple
     if produces and done >= 4 and done % 4:
         return ()
     steps = int(problem.strategy["local"]["steps"])
-    blocks = MOLECULAR if problem.molecular else 1
+    blocks = MOLECULAR if problem.has_atoms else 1
     record = int(np.clip(blocks * steps // recent, 1, problem.stride))
     payload = WatchPayload if produces else WalkPayload
     return tuple(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def importance_problems(campaign: Campaign, strategy: Importance) -> Iterator[Problem]:
     """Its system, its training and its walkers, in the order of the file."""
     yield from coordinate_problems(campaign, strategy.coordinates)
-    if strategy.training.kind == "reverse_kl" and campaign.is_molecular:
+    if strategy.training.kind == "reverse_kl" and not campaign.batched:
         what = "needs forces in the model's coordinates, so far of analytic systems only"
         here: Path = ("strategy", "training", "kind")
         yield Problem(here, "reverse_kl", what, "Take adaptive, or data")

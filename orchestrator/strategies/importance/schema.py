@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -83,6 +83,8 @@ class Search(ExploreSpec):
 
 class Importance(StrategySection):
     """Draws of a frozen model of the whole configuration, each with its weight."""
+
+    models_configurations: ClassVar[bool] = True
 
     kind: Literal["importance"]
     local: LocalSpec = Field(default_factory=lambda: HMC(kind="hmc"))

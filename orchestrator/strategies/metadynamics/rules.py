@@ -19,7 +19,7 @@ MOST_BIASED = 2
 def metadynamics_problems(campaign: Campaign, strategy: Metadynamics) -> Iterator[Problem]:
     """Everything about its bias, in the order of the file."""
     here: Path = ("strategy", "width")
-    if not campaign.is_molecular:
+    if not campaign.through_openmm:
         what = f"runs through OpenMM, and {campaign.system.kind} has no atoms"
         remedy = "Take parallel_tempering, or umbrella, which holds windows along the CVs"
         yield Problem(("strategy", "kind"), strategy.kind, what, remedy)

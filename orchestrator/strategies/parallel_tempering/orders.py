@@ -52,12 +52,12 @@ def tempering_orders(problem: Problem, state: TemperingState) -> tuple[WorkOrder
     if state.produced is not None:
         blocks *= min(LONGEST, 1 + state.produced.rounds // GROWTH)
     readings, steps = chunks(problem)
-    together = 1 if problem.molecular else max(1, problem.batch // k)
+    together = max(1, problem.batch // k)
     sizes = np.array([tuner.step for tuner in state.steps])
     out: list[WorkOrder] = []
     for begin in range(0, ladders, together):
         some = np.arange(begin, min(begin + together, ladders))
-        for part in pieces(k, PIECE if problem.molecular else k, rnd):
+        for part in pieces(k, k if problem.batched else PIECE, rnd):
             slots = (some[:, None] * k + part[None, :]).reshape(-1)
             payload = TemperPayload(
                 walkers=state.walkers.take(slots),

@@ -68,7 +68,7 @@ def _length(problem: Problem, state: AdaptState | ProduceState, version: int) ->
     if isinstance(state, ProduceState):
         chunks = max(1, round(chunks * state.local_share))
         blocks *= min(LONGEST, 1 + state.produced_rounds // GROWTH)
-    elif version >= 0 and not problem.molecular:
+    elif version >= 0 and problem.batched:
         blocks = TUNING_BLOCKS
     return blocks, chunks
 

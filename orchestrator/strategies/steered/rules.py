@@ -70,7 +70,7 @@ def exact_path_problems(
     from msgen.actors.kernels.switching.level_sets import level_sets
 
     scheme = strategy.path.scheme
-    if campaign.is_molecular:
+    if campaign.through_openmm:
         # OpenMM is there, the system being one of its own
         from msgen.systems.openmm.system import OpenMMSystem
 

@@ -92,6 +92,7 @@ class Steered(StrategySection):
     """CV flow and steered (Jarzynski–Crooks) moves between the states."""
 
     uses_dense_metric: ClassVar[bool] = True
+    finds_states_as: ClassVar[str | None] = "{kind: steered, stratify: off}"
 
     kind: Literal["steered"]
     path: PathSpec = Field(default_factory=PathSpec)
@@ -127,7 +128,7 @@ class Steered(StrategySection):
     def spec(self, campaign: Campaign) -> dict[str, Any]:
         spec = super().spec(campaign)
         path, local = spec["path"], spec["local"]
-        if campaign.is_molecular and path["scheme"] == "extended":
+        if not campaign.batched and path["scheme"] == "extended":
             own = local.get("timestep", campaign.own_step[0])
             path["timestep"] = or_own(path["timestep"], own)
         path["width"] = per_cv(path["width"], campaign)

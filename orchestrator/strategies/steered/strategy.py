@@ -89,7 +89,7 @@ class Steered:
         self.stratify = bool(problem.strategy["stratify"])
         self.flatten = float(problem.strategy["flatten"])
         # before that, masses are tuned
-        self.untuned_rounds = 1 if problem.molecular else MASS_ROUNDS
+        self.untuned_rounds = MASS_ROUNDS if problem.batched else 1
         after = FIT_ROUNDS if self.stratify else CHAIN_FIT_ROUNDS
         self.fit_rounds = tuple(self.untuned_rounds + r for r in after)
 

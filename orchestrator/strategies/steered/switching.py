@@ -15,9 +15,9 @@ from msgen.orchestrator.strategies.steered.state import SteeredState
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from msgen.systems.base import Array
 
-MOLECULAR_STEPS = 300.0
-"""Steps per radian with which tuning begins for a molecule (2 fs each)."""
-ANALYTIC_STEPS = 10.0
+OPENMM_STEPS = 300.0
+"""Steps per radian with which tuning begins where OpenMM takes them (2 fs each)."""
+BATCHED_STEPS = 10.0
 """Steps per unit of distance, the CV's range being 2π units, with which it begins otherwise."""
 PRECONDITIONED_STEP = 0.75
 """Time step with which it begins once every free coordinate has the period 2π."""
@@ -48,7 +48,7 @@ def path_step(problem: Problem, moves: LocalMoves, kappa: Array | None = None) -
     given = problem.strategy["path"]["timestep"] if "path" in problem.strategy else "auto"
     if not isinstance(given, str):
         return float(given)
-    if problem.molecular:
+    if not problem.batched:
         return float(problem.strategy["local"]["timestep"])
     masses, step = moves.masses, moves.step_size
     longest = 0.1 if step is None else step
@@ -80,32 +80,32 @@ def tuned_axes(problem: Problem) -> tuple[str, ...]:
 
 def first_schedule(problem: Problem, moves: LocalMoves) -> Schedule:
     """The settings with which tuning begins: those that are given, and guesses of the others."""
-    path, molecular = problem.strategy["path"], problem.molecular
+    path, batched = problem.strategy["path"], problem.batched
     scheme, friction = path["scheme"], path["friction"]
     exact = scheme != "extended"
     fixed = not isinstance(path["steps"], str)
     kappa = _kappa(problem)
     dt = path_step(problem, moves, kappa)
     given = 0.5
-    if exact or not molecular:
+    if exact or batched:
         # of a path across half the range, or of as many steps as the campaign says
-        length = float(path["steps"]) if fixed else ANALYTIC_STEPS * np.pi
+        length = float(path["steps"]) if fixed else BATCHED_STEPS * np.pi
         given = RELAXATIONS / (length * dt)
     if scheme == "asymmetric":
         given = 1.0 / dt  # the densities of its steps need noise
-    per_unit = MOLECULAR_STEPS if molecular else ANALYTIC_STEPS
+    per_unit = BATCHED_STEPS if batched else OPENMM_STEPS
     return Schedule(
         g=Conditional(kappa, problem.periodic),
         dt=dt,
         steps_per_unit=0.0 if fixed else per_unit,
         scale=problem.scale,
-        stride=2 if molecular and not exact else 1,
+        stride=1 if batched or exact else 2,
         friction=given if isinstance(friction, str) else float(friction),
-        refresh=50 if molecular and not exact else 5,
+        refresh=5 if batched or exact else 50,
         overdamped=path["dynamics"] == "overdamped",
         min_steps=int(path["steps"]) if fixed else SHORTEST["exact" if exact else "pulled"],
         # where barriers dissipate one speed is better, where soft modes ring a smooth start is
-        smooth=0.0 if molecular else 1.0,
+        smooth=1.0 if batched else 0.0,
         scheme=scheme,
         metropolised=path["inner"] == "metropolised",
     )
@@ -116,7 +116,7 @@ def tuner_of(problem: Problem, state: SteeredState) -> PathTuner:
     if state.tuner is not None:
         return state.tuner
     wanted, bridging = tuned_axes(problem), bool(problem.strategy["stratify"])
-    turns = (2 if problem.molecular else 3) * len(wanted) if bridging else MOST_TURNS
+    turns = (3 if problem.batched else 2) * len(wanted) if bridging else MOST_TURNS
     first = first_schedule(problem, state.moves)
     return PathTuner(first, wanted, turns=turns, bridging=bridging)
 

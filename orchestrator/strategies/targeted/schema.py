@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 class Targeted(StrategySection):
     """A model of the full configuration for each state; free energies by Bennett's estimator."""
+
+    models_configurations: ClassVar[bool] = True
 
     kind: Literal["targeted"]
     estimator: Literal["deep_bar", "bar", "tfep"] = "deep_bar"

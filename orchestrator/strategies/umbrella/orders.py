@@ -46,7 +46,7 @@ def free_orders(problem: Problem, state: UmbrellaState) -> tuple[WorkOrder, ...]
     if not total:
         return given
     ladders = np.arange(problem.replicas)
-    groups = np.split(ladders, len(ladders)) if problem.molecular else [ladders]
+    groups = [ladders] if problem.batched else np.split(ladders, len(ladders))
     return given + tuple(
         _order(
             state.round,
@@ -78,8 +78,8 @@ def window_orders(problem: Problem, state: UmbrellaState, shares: Array) -> tupl
     """
     spec, windows, ladders = problem.strategy, state.windows, problem.replicas
     n = len(windows)
-    parts = pieces(windows, PIECE if problem.molecular else n, state.round)
-    together = 1 if problem.molecular else max(1, problem.batch // n)
+    parts = pieces(windows, n if problem.batched else PIECE, state.round)
+    together = max(1, problem.batch // n)
     pairs = windows.neighbours() if spec["exchange"] else np.zeros((0, 2), np.int64)
     blocks = BLOCKS
     if state.phase == "produce" and state.produced is not None:

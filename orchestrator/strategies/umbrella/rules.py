@@ -67,7 +67,7 @@ def _windows(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Pro
 
 
 def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Problem]:
-    by_model, molecular = strategy.seeds == "model", campaign.is_molecular
+    by_model = strategy.seeds == "model"
     if by_model and not campaign.model.context:
         what, remedy = "cannot be conditional on the CVs", "Take score or spline_flow"
         yield Problem(
@@ -80,13 +80,13 @@ def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Probl
     if moves != "auto" and moves > 0 and not by_model:
         what = "need a model, and seeds: neighbour has none"
         yield Problem((*here, "global_steps"), moves, what, "Write 0 or auto")
-    elif moves != "auto" and moves > 0 and molecular:
+    elif moves != "auto" and moves > 0 and not campaign.batched:
         what = "propose whole configurations, so far of analytic systems only"
         yield Problem((*here, "global_steps"), moves, what, "Write 0 or auto")
-    if strategy.coordinates == "cartesian" and molecular:
+    if strategy.coordinates == "cartesian" and campaign.has_atoms:
         what = "of a molecule depend on how it lies"
         yield Problem((*here, "coordinates"), "cartesian", what, "Take internal or aligned")
-    elif strategy.coordinates not in ("auto", "cartesian") and not molecular:
+    elif strategy.coordinates not in ("auto", "cartesian") and not campaign.has_atoms:
         what = f"are those of a molecule, and {campaign.system.kind} has no atoms"
         yield Problem((*here, "coordinates"), strategy.coordinates, what, "Write auto")
 
@@ -94,7 +94,7 @@ def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Probl
 def noise_problems(campaign: Campaign, strategy: Umbrella) -> Iterator[Problem]:
     """Whether a score model can noise what it sees of a molecule."""
     model = campaign.model
-    torsions = campaign.is_molecular and strategy.coordinates in ("auto", "internal")
+    torsions = campaign.has_atoms and strategy.coordinates in ("auto", "internal")
     if isinstance(model, Score) and model.noise == "vp" and torsions:
         what = "cannot noise torsions, which are periodic"
         yield Problem(("model", "noise"), "vp", what, "Take edm or ve")
@@ -116,16 +116,14 @@ def seed_problems(
         what = f"learns whole configurations, and {system.n_dof // 3:,} atoms are too many"
         remedy = "Take seeds: neighbour, or strip the solvent and use an implicit one"
         return [Problem(("strategy", "seeds"), "model", what, remedy)]
-    if campaign.is_molecular:
+    if campaign.has_atoms:
         _check_coordinates(strategy.coordinates, system)
     return _file(strategy, base_dir, system)
 
 
 def _check_coordinates(kind: str, system: System) -> None:
     from msgen.systems.coordinates.representation import build_representation
-    from msgen.systems.openmm.system import OpenMMSystem
 
-    assert isinstance(system, OpenMMSystem)
     reference = system.initial().positions[0]
     build_representation(kind, system.n_dof, system.topology, reference)
 

@@ -107,7 +107,7 @@ class Umbrella(StrategySection):
         return self.seeds == "model"
 
     def model_use(self, campaign: Campaign) -> ModelUse:
-        unmoved = self.global_steps == 0 or campaign.is_molecular
+        unmoved = self.global_steps == 0 or not campaign.batched
         label: Literal["window"] | None = "window" if self.seeds == "model" else None
         return ModelUse("conditional", label, exact=not unmoved)
 
@@ -126,10 +126,10 @@ class Umbrella(StrategySection):
         spec = super().spec(campaign)
         spec["width"] = per_cv(spec["width"], campaign)
         if spec["global_steps"] == "auto":
-            own_moves = 0 if campaign.is_molecular else 1
+            own_moves = 1 if campaign.batched else 0
             spec["global_steps"] = own_moves if self.seeds == "model" else 0
         if spec["coordinates"] == "auto":
-            spec["coordinates"] = "internal" if campaign.is_molecular else "cartesian"
+            spec["coordinates"] = "internal" if campaign.has_atoms else "cartesian"
         return spec
 
     def replicas_in_words(self, campaign: Campaign) -> str:

@@ -14,7 +14,7 @@ from rows import Row
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
-from msgen.orchestrator.strategies.steered.switching import ANALYTIC_STEPS, MOST_TURNS, RELAXATIONS
+from msgen.orchestrator.strategies.steered.switching import BATCHED_STEPS, MOST_TURNS, RELAXATIONS
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from steered.fields import CASES, LINEAR, Case
 
@@ -90,7 +90,7 @@ def scan(name: str, case: Case) -> tuple[Schedule, float]:
 
 def tuned(case: Case, factor: float, seed: int) -> tuple[PathTuner, int, float]:
     """The tuner from a start that is off by `factor`; its rounds and its evaluations."""
-    steps, dt = ANALYTIC_STEPS * factor, 0.75
+    steps, dt = BATCHED_STEPS * factor, 0.75
     first = setting(case, steps, dt, RELAXATIONS / (np.pi * steps * dt), 1.0)
     tuner, spent, rounds = PathTuner(first, AXES, turns=MOST_TURNS), 0.0, 0
     while not tuner.done and rounds < 2 * MOST_TURNS:

@@ -29,7 +29,7 @@ class RelaySection(StrategySection):
         return ModelUse("configurations")
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
-        if campaign.is_molecular:
+        if not campaign.batched:
             what, remedy = "is for potentials", "Take flow_mcmc"
             yield Problem(("strategy", "kind"), self.kind, what, remedy)
         if campaign.states is None:
