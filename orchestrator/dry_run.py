@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema import REST, units
-from msgen.orchestrator.schema.cvs import CVSection
+from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.rules import cv_bounds
 from msgen.orchestrator.schema.units import Dimension
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import sys
 import threading
@@ -18,6 +17,7 @@ import yaml
 from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
 from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
+from msgen.orchestrator.campaign_reporter import command_of, reporter_of
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.job import Job, Resources
@@ -26,8 +26,7 @@ from msgen.orchestrator.loop.stop import StopFlag
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.reporting.status import other_plugin
 from msgen.orchestrator.run_directory import provenance
-from msgen.orchestrator.run_directory.atomic_files import read_lines, write_atomic
-from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.schema import Campaign
@@ -101,8 +100,8 @@ def run_campaign(
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
         job = _job(checked, run_dir, platform)
-        command = None if quiet else _command(checked, run_dir, source)
-        reporter = _reporter(checked, run_dir, command)
+        command = None if quiet else command_of(checked, run_dir, source)
+        reporter = reporter_of(checked, run_dir, command)
         return run_job(job, reporter, executor=campaign.executor, address=address).status
 
 
@@ -227,62 +226,6 @@ def _elastic(campaign: Campaign) -> Elastic | None:
         return None
     within = campaign.budget.wall if asked.within is None else asked.within
     return Elastic(asked.min, asked.max, campaign.converge.state_error, within)
-
-
-def _command(checked: Checked, run_dir: Path, source: Path | None) -> str:
-    """What to repeat in order to go on."""
-    if source is None:
-        return "msgen.run with the same campaign"
-    command = f"msgen-run {source}"
-    if run_dir.parent != Path(checked.campaign.output.directory):
-        command += f" --output-dir {run_dir.parent}"
-    # without them it would be another campaign
-    return command + "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
-
-
-def _reporter(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
-    """The monitor; it shows nothing where there is no command to tell."""
-    from msgen.orchestrator.reporting.history import rewind_history
-    from msgen.orchestrator.reporting.monitor import Monitor
-    from msgen.orchestrator.reporting.progress import Progress
-    from msgen.orchestrator.reporting.results import CVInfo, RunHeader
-
-    campaign = checked.campaign
-    header = RunHeader(
-        campaign=campaign.name,
-        temperature_K=campaign.temperature_K,
-        kT_kJ_per_mol=checked.system.kT if campaign.has_units else None,
-        cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
-        regions=campaign.spec_states() or {},
-    )
-    first = _first_reported(run_dir)
-    target = campaign.converge.state_error
-    show = None
-    if command is not None:
-        show = Progress(
-            campaign.name,
-            str(run_dir / "results"),
-            command,
-            target_kT=target,
-            history=rewind_history(run_dir, first),
-            overlap=KINDS[campaign.strategy.kind].overlap,
-        )
-    return Monitor(
-        run_dir,
-        header,
-        next_round=first,
-        target_kT=target,
-        show=show,
-        tensorboard=campaign.output.tensorboard,
-    )
-
-
-def _first_reported(run_dir: Path) -> int:
-    """The round that a (resumed) controller will report first: the last one that is whole."""
-    commits = read_lines(run_dir / "commits.jsonl")
-    if not commits:
-        return 0
-    return Checkpoints(run_dir / "checkpoints").load(int(commits[-1]["round"]))[0]
 
 
 @contextmanager

@@ -1,8 +1,7 @@
 """The campaign loop: ask the strategy, send the orders out, absorb, commit, report, repeat.
 
 Everything that decides a sample is in `Ledger` and the strategy; the clock decides only when to
-stop. A round is committed in this order: samples, checkpoint, commit record. Cut anywhere, the next
-run goes on from the last record and draws the same samples.
+stop. The `Archive` holds what was committed.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, Tree, copy_tree, encode
-from msgen.actors.walker_files import Shelf
+from msgen.actors.base import Segment, copy_tree, encode
 from msgen.orchestrator.base import (
     Cost,
     Executor,
@@ -28,6 +26,7 @@ from msgen.orchestrator.base import (
     StepPlan,
     Strategy,
 )
+from msgen.orchestrator.loop.archive import Absorbed, Archive
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.cost_account import Account
 from msgen.orchestrator.loop.ledger import Ledger
@@ -39,10 +38,8 @@ from msgen.orchestrator.loop.order_tracker import (
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.replica_resizer import Resizer
 from msgen.orchestrator.loop.stop import StopFlag
-from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.run_directory.disk_errors import trouble
 from msgen.orchestrator.run_directory.events import EventLog
-from msgen.orchestrator.run_directory.store import Store
 
 
 @dataclass(frozen=True)
@@ -52,16 +49,6 @@ class Outcome:
     status: Status
     reason: str
     cost: Cost
-
-
-@dataclass(frozen=True)
-class _Absorbed:
-    """A round that is over but not yet committed."""
-
-    round: int
-    segments: Sequence[Segment]
-    tree: Tree
-    event: Mapping[str, Any]
 
 
 class Controller:
@@ -110,10 +97,7 @@ class Controller:
         self._stop = stop or StopFlag()
         self._run_dir = run_dir
         self._events = EventLog(run_dir / "events.jsonl")
-        self._checkpoints = Checkpoints(run_dir / "checkpoints")
-        self._store_path = run_dir / "store.zarr"
-        self._shelf = Shelf(run_dir / "walkers")
-        self._kept: Tree = {}
+        self._archive = Archive(run_dir, self._events)
         self._state: Any = None
         self._gatherer = Gatherer(executor, self._events)
         self._account = Account(self._gatherer, executor.workers if beside else None)
@@ -151,8 +135,10 @@ class Controller:
 
     def _run(self) -> Outcome:
         self._restore()
-        unreported = self._last_samples() if self._ledger.round >= 0 else None
-        absorbed: _Absorbed | None = None
+        unreported: Mapping[str, NDArray[Any]] | None = None
+        if self._ledger.round >= 0:
+            unreported = self._archive.samples(self._ledger.round)
+        absorbed: Absorbed | None = None
         while True:
             ledger = self._ledger
             plan = self._plan()
@@ -161,7 +147,7 @@ class Controller:
                 self._send(plan)
             # from here on the workers are busy with the next round
             if absorbed is not None:
-                unreported = self._commit(absorbed)
+                unreported = self._archive.commit(absorbed)
                 absorbed = None
             if unreported is not None:
                 info = self._info(unreported)
@@ -190,22 +176,10 @@ class Controller:
         return self._strategy.decide(self._state)
 
     def _restore(self) -> None:
-        store = Store(self._store_path, "w")
-        self._ledger = Ledger(copy_tree(encode(self._strategy.start())))
-        if store.last_round >= 0:
-            rnd, tree, damaged = self._checkpoints.load(store.last_round)
-            self._ledger = Ledger.from_tree(tree)
-            # the next run may have to fall back on this checkpoint, and so needs its walkers
-            self._kept = tree
-            for line in damaged:
-                self._events.write("damaged", what=line, back_to=rnd)
-            store.truncate(rnd)
-            self._events.write("resume", after=rnd)
-        else:
-            self._events.write("start")
+        started = Ledger(copy_tree(encode(self._strategy.start())))
+        self._ledger = self._archive.restore(started)
         self._state = self._strategy.read(self._ledger.strategy)
-        self._checkpoints.prune(self._ledger.round)
-        self._store = store
+        self._archive.prune(self._ledger.round)
         self._account.begin(self._ledger.cost)
         fits = [order for _, order in self._ledger.pending]
         self._gatherer.publish(self._ledger.models)
@@ -244,7 +218,7 @@ class Controller:
         self._gatherer.publish(models)
         self._gatherer.submit([*plan.orders, *plan.fits])
 
-    def _absorb(self, plan: StepPlan, segments: Sequence[Segment], seconds: float) -> _Absorbed:
+    def _absorb(self, plan: StepPlan, segments: Sequence[Segment], seconds: float) -> Absorbed:
         """Go on to the next round in memory; what is to be committed is as it stands here."""
         began = time.perf_counter()
         ledger = self._ledger
@@ -266,24 +240,7 @@ class Controller:
             "waited_s": round(seconds, 4),
             "absorbed_s": round(time.perf_counter() - began, 4),
         }
-        return _Absorbed(ledger.round, segments, ledger.to_tree(), event)
-
-    def _commit(self, done: _Absorbed) -> dict[str, NDArray[Any]]:
-        """Samples, checkpoint, commit record; returns what the round added to the store.
-
-        The next round's orders are out by now. Killed before the record is written, they are sent
-        again by the next run, since they follow from the round before.
-        """
-        began = time.perf_counter()
-        added = self._store.append(done.round, done.segments)
-        self._checkpoints.save(done.round, done.tree)
-        self._store.commit()
-        self._checkpoints.prune(done.round)
-        self._shelf.prune(done.round, (done.tree, self._kept))
-        self._kept = done.tree
-        committed = round(time.perf_counter() - began, 4)
-        self._events.write("round", **done.event, committed_s=committed)
-        return added
+        return Absorbed(ledger.round, segments, ledger.to_tree(), event)
 
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
         estimate = self._strategy.estimate(self._state)
@@ -303,11 +260,6 @@ class Controller:
             cvs=np.concatenate(cvs) if cvs else None,
             samples=samples,
         )
-
-    def _last_samples(self) -> dict[str, NDArray[Any]]:
-        rnd = self._ledger.round
-        held = {name: self._store.read(name, rnd, rnd) for name in self._store.names()}
-        return {name: data for name, data in held.items() if len(data)}
 
     def _interrupted(self) -> Outcome:
         done = self._ledger.round

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,17 +16,22 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MultipleLocator
 
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Array, Estimate, ProfileEstimate
-from msgen.orchestrator.reporting.results import CVInfo, Result
+from msgen.orchestrator.reporting.panels import (
+    angle_ticks,
+    ceiling_of,
+    coloured_map,
+    contours,
+    edges_of,
+    frame,
+    label_of,
+    scale_of,
+)
+from msgen.orchestrator.reporting.results import Result
 
 STATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_UNSEEN = "#e6e6e6"
-_CEILING_KT = 25.0
-_GREEK = {"phi": "φ", "psi": "ψ", "omega": "ω", "chi": "χ", "theta": "θ", "xi": "ξ"}
-_GREEK |= {f"chi{i}": f"χ{i}" for i in range(1, 6)}
 
 
 class Drawing(Figure):
@@ -48,29 +52,6 @@ def png(figure: Figure, dpi: float = 150) -> bytes:
     FigureCanvasAgg(figure)
     figure.savefig(out, format="png", dpi=dpi)
     return out.getvalue()
-
-
-def _scale(cv: CVInfo) -> float:
-    return 180.0 / math.pi if cv.unit == "rad" else 1.0
-
-
-def _label(cv: CVInfo) -> str:
-    unit = {"rad": " / °", "nm": " / nm"}.get(cv.unit, "")
-    return _GREEK.get(cv.name, cv.name) + unit
-
-
-def _edges(centres: Array) -> Array:
-    if len(centres) == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    middle = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate(
-        [[centres[0] - (middle[0] - centres[0])], middle, [2 * centres[-1] - middle[-1]]]
-    )
-
-
-def _angle_ticks(axis: Any, cv: CVInfo) -> None:
-    if cv.unit == "rad" and cv.periodic:
-        axis.set_major_locator(MultipleLocator(90))
 
 
 def minimum_of(result: Result, name: str) -> tuple[float, ...] | None:
@@ -107,7 +88,7 @@ def _mark_states(ax: Axes, result: Result, dims: Sequence[int]) -> None:
         at = minimum_of(result, name)
         if at is None:
             continue
-        x, y = (at[d] * _scale(cvs[d]) for d in dims)
+        x, y = (at[d] * scale_of(cvs[d]) for d in dims)
         ax.plot(x, y, marker="o", ms=6, mfc="white", mec="black", zorder=5)
         left = x < float(np.mean(ax.get_xlim()))
         ax.annotate(
@@ -126,66 +107,14 @@ def _mark_states(ax: Axes, result: Result, dims: Sequence[int]) -> None:
         for d in dims:
             limits = ax.get_xlim() if d == dims[0] else ax.get_ylim()
             lo, hi = region.get(cvs[d].name, (-math.inf, math.inf))
-            spans.append((max(lo * _scale(cvs[d]), limits[0]), min(hi * _scale(cvs[d]), limits[1])))
+            spans.append(
+                (max(lo * scale_of(cvs[d]), limits[0]), min(hi * scale_of(cvs[d]), limits[1]))
+            )
         (x0, x1), (y0, y1) = spans
         if x1 > x0 and y1 > y0:  # a region across the seam would need two boxes: its name will do
             box = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, ec="white", ls="--", lw=1.2)
             box.set_path_effects([withStroke(linewidth=2.4, foreground="black")])  # seen on grey
             ax.add_patch(box).set_zorder(4)
-
-
-def _map(
-    figure: Figure, ax: Axes, axes: Sequence[Array], values: Array, top: float, cmap: str, bar: str
-) -> None:
-    """One coloured map; `values` as (x, y)."""
-    ax.set_facecolor(_UNSEEN)
-    drawn = ax.pcolormesh(
-        _edges(axes[0]),
-        _edges(axes[1]),
-        np.ma.masked_invalid(np.minimum(values, top * 1.0001)).T,
-        cmap=cmap,
-        vmin=0,
-        vmax=top,
-        rasterized=True,
-    )
-    over = bool(np.nanmax(np.where(np.isfinite(values), values, 0.0)) > top)
-    figure.colorbar(drawn, ax=ax, label=bar, extend="max" if over else "neither", pad=0.02)
-
-
-def _contours(ax: Axes, cvs: Sequence[CVInfo], axes: Sequence[Array], f: Array, top: float) -> None:
-    if min(f.shape) < 3 or not np.isfinite(f).any():
-        return
-    step = next((s for s in (0.5, 1.0, 2.0, 5.0) if top / s <= 13), 10.0)
-    xs = list(axes)
-    for d, cv in enumerate(cvs):  # lines run on across the seam
-        if cv.periodic:
-            width = xs[d][1] - xs[d][0]
-            xs[d] = np.concatenate([[xs[d][0] - width], xs[d], [xs[d][-1] + width]])
-            f = np.take(f, np.arange(-1, f.shape[d] + 1) % f.shape[d], axis=d)
-    levels = np.arange(step, top + step / 2, step)
-    if len(levels) and np.nanmax(f) > levels[0]:
-        ax.contour(
-            xs[0],
-            xs[1],
-            np.ma.masked_invalid(f).T,
-            levels,
-            colors="white",
-            linewidths=0.5,
-            alpha=0.8,
-        )
-
-
-def _ceiling(f: Array) -> float:
-    seen = f[np.isfinite(f)]
-    return float(min(_CEILING_KT, max(1.0, seen.max()))) if seen.size else 1.0
-
-
-def _frame(ax: Axes, cvs: Sequence[CVInfo], axes: Sequence[Array]) -> None:
-    for cv, axis, pick in zip(cvs, axes, ("x", "y"), strict=True):
-        edges = _edges(axis)
-        getattr(ax, f"set_{pick}lim")(edges[0], edges[-1])
-        getattr(ax, f"set_{pick}label")(_label(cv))
-        _angle_ticks(getattr(ax, f"{pick}axis"), cv)
 
 
 def surface_figure(result: Result) -> Figure:
@@ -196,7 +125,7 @@ def surface_figure(result: Result) -> Figure:
     two-dimensional marginals (see `marginals`).
     """
     cvs, estimate = result.header.cvs, result.estimate
-    axes = [np.asarray(estimate.axes[c.name]) * _scale(c) for c in cvs]
+    axes = [np.asarray(estimate.axes[c.name]) * scale_of(c) for c in cvs]
     title = f"{result.header.campaign} · {result.status}"
     if len(cvs) == 1:
         figure = Drawing(figsize=(6.4, 4.2), layout="constrained")
@@ -207,14 +136,14 @@ def surface_figure(result: Result) -> Figure:
         return _pairs_figure(result, axes, title)
     figure = Drawing(figsize=(11.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    top = _ceiling(estimate.f_kT)
-    _map(figure, left, axes, estimate.f_kT, top, "viridis", "F / kT")
-    _contours(left, cvs, axes, estimate.f_kT, top)
+    top = ceiling_of(estimate.f_kT)
+    coloured_map(figure, left, axes, estimate.f_kT, top, "viridis", "F / kT")
+    contours(left, cvs, axes, estimate.f_kT, top)
     errors = estimate.stderr_kT[np.isfinite(estimate.stderr_kT)]
     high = float(np.quantile(errors, 0.98)) if errors.size else 1.0
-    _map(figure, right, axes, estimate.stderr_kT, max(high, 1e-3), "cividis", "σ(F) / kT")
+    coloured_map(figure, right, axes, estimate.stderr_kT, max(high, 1e-3), "cividis", "σ(F) / kT")
     for ax, name in ((left, "free energy"), (right, "standard error")):
-        _frame(ax, cvs, axes)
+        frame(ax, cvs, axes)
         ax.set_title(name, fontsize="medium")
     _mark_states(left, result, (0, 1))
     figure.suptitle(title)
@@ -227,20 +156,20 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
     ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0, label="± 1 σ")
     counted = "F" if result.estimate.profile is None else "F by counting"
     ax.plot(x, f, color=STATE_COLOURS[0], lw=1.6, label=counted)
-    top = _ceiling(f)
+    top = ceiling_of(f)
     if result.estimate.profile is not None:
-        top = max(top, _ceiling(_paths_line(ax, x, f, result.estimate.profile)))
-    ax.set(xlabel=_label(cv), ylabel="F / kT", xlim=(_edges(x)[0], _edges(x)[-1]))
+        top = max(top, ceiling_of(_paths_line(ax, x, f, result.estimate.profile)))
+    ax.set(xlabel=label_of(cv), ylabel="F / kT", xlim=(edges_of(x)[0], edges_of(x)[-1]))
     ax.set_ylim(-0.5, top * 1.12 + 0.5)
-    _angle_ticks(ax.xaxis, cv)
+    angle_ticks(ax.xaxis, cv)
     for i, name in enumerate(result.estimate.states):
         colour = STATE_COLOURS[(i + 1) % len(STATE_COLOURS)]
         for lo, hi in [result.header.regions.get(name, {}).get(cv.name, (1.0, 0.0))]:
             if lo < hi:
-                ax.axvspan(lo * _scale(cv), hi * _scale(cv), color=colour, alpha=0.08, lw=0)
+                ax.axvspan(lo * scale_of(cv), hi * scale_of(cv), color=colour, alpha=0.08, lw=0)
         at = minimum_of(result, name)
         if at is not None:
-            spot = at[0] * _scale(cv)
+            spot = at[0] * scale_of(cv)
             ax.annotate(
                 name, (spot, 0.99), xycoords=("data", "axes fraction"), ha="center", va="top",
                 color=colour, fontweight="bold",
@@ -294,14 +223,14 @@ def _pairs_figure(result: Result, axes: Sequence[Array], title: str) -> Figure:
                     axes[i], line - bound, line + bound, color=STATE_COLOURS[5], alpha=0.5, lw=0
                 )
                 ax.plot(axes[i], line, color=STATE_COLOURS[0], lw=1.4)
-                ax.set(xlabel=_label(cvs[i]), ylabel="F / kT")
-                ax.set_ylim(-0.5, _ceiling(line) * 1.1)
-                _angle_ticks(ax.xaxis, cvs[i])
+                ax.set(xlabel=label_of(cvs[i]), ylabel="F / kT")
+                ax.set_ylim(-0.5, ceiling_of(line) * 1.1)
+                angle_ticks(ax.xaxis, cvs[i])
             else:
                 pair, _ = marginals(f, err, (j, i))  # axes stay in order, j < i
-                top = _ceiling(pair)
-                _map(figure, ax, (axes[j], axes[i]), pair, top, "viridis", "F / kT")
-                _contours(ax, (cvs[j], cvs[i]), (axes[j], axes[i]), pair, top)
-                _frame(ax, (cvs[j], cvs[i]), (axes[j], axes[i]))
+                top = ceiling_of(pair)
+                coloured_map(figure, ax, (axes[j], axes[i]), pair, top, "viridis", "F / kT")
+                contours(ax, (cvs[j], cvs[i]), (axes[j], axes[i]), pair, top)
+                frame(ax, (cvs[j], cvs[i]), (axes[j], axes[i]))
     figure.suptitle(f"{title} · marginals (bands: upper bound on σ)")
     return figure

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,6 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
 from msgen.orchestrator.run_directory.atomic_files import (
-    RunDirectoryError,
     append_line,
     fsync_path,
     read_lines,
@@ -38,18 +36,18 @@ from msgen.orchestrator.run_directory.atomic_files import (
 )
 from msgen.orchestrator.run_directory.durable import PARTIAL, DurableStore
 from msgen.orchestrator.run_directory.layout_versions import admit, this_msgen
+from msgen.orchestrator.run_directory.sample_arrays import (
+    StoreError,
+    checked,
+    joined,
+    new_array,
+)
 from msgen.orchestrator.run_directory.tree_file import update_hash
 
 SCHEMA_VERSION = 1
-_CHUNK_BYTES = 512 * 1024
 _WRITERS = 8
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _NOTHING: dict[str, Any] = {"lengths": {}, "index": 0, "digest": ""}
 _COLUMNS = ["round", "array", "replica", "start", "stop"]
-
-
-class StoreError(RunDirectoryError):
-    """The store cannot take what it was given, or does not hold what its records promise."""
 
 
 class Store:
@@ -178,14 +176,14 @@ class Store:
             kind, replica = segment.key[1], segment.key[2]
             for short in sorted(segment.samples):
                 name = f"{kind}/{short}"
-                data = _checked(name, np.asarray(segment.samples[short]))
+                data = checked(name, np.asarray(segment.samples[short]))
                 start = lengths.setdefault(name, 0)
                 lengths[name] = start + len(data)
                 rows.append((rnd, list(lengths).index(name), replica, start, lengths[name]))
                 parts.setdefault(name, []).append(data)
                 digest.update(f"{name}{segment.key}".encode())
                 update_hash(digest, data)
-        added = {name: _joined(name, pieces) for name, pieces in parts.items()}
+        added = {name: joined(name, pieces) for name, pieces in parts.items()}
         writes = [(name, data, lengths[name] - len(data)) for name, data in added.items()]
         if rows:
             writes.append(("index", np.array(rows, dtype=np.int64), int(known["index"])))
@@ -255,15 +253,7 @@ class Store:
         folder = self.path / name
         new = name not in self._arrays and not (folder / "zarr.json").exists()
         if new:
-            row = max(1, data.dtype.itemsize * int(np.prod(data.shape[1:])))
-            self._arrays[name] = self._root.create_array(
-                name,
-                shape=(0, *data.shape[1:]),
-                chunks=(max(1, _CHUNK_BYTES // row), *(max(1, n) for n in data.shape[1:])),
-                dtype=data.dtype,
-                chunk_key_encoding={"name": "default", "separator": "."},
-                dimension_names=_dimensions(name, data.ndim),
-            )
+            self._arrays[name] = new_array(self._root, name, data)
         array = self._array(name)
         if array.shape[1:] != data.shape[1:] or array.dtype != data.dtype:
             raise StoreError(
@@ -281,24 +271,3 @@ class Store:
 
     def _describe(self, names: list[str]) -> None:
         self._array("index").attrs.update({"columns": _COLUMNS, "arrays": names})
-
-
-def _dimensions(name: str, ndim: int) -> tuple[str, ...]:
-    """Names for xarray; each array has its own, as arrays of one kind may differ in length."""
-    short = name.rpartition("/")[2]
-    return (f"{short}_row", *(f"{short}_axis{i}" for i in range(1, ndim)))
-
-
-def _checked(name: str, data: NDArray[Any]) -> NDArray[Any]:
-    if not all(_NAME.fullmatch(part) for part in name.split("/")):
-        raise StoreError(f"{name!r}: names are made of letters, digits, '_', '.' and '-'")
-    if data.ndim == 0 or data.dtype.kind not in "biufc":
-        raise StoreError(f"{name}: samples are numeric with axis 0 over samples, not {data.dtype}")
-    return data
-
-
-def _joined(name: str, pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    if len({(piece.dtype, piece.shape[1:]) for piece in pieces}) > 1:
-        kinds = sorted({f"{piece.dtype} {piece.shape[1:]}" for piece in pieces})
-        raise StoreError(f"{name}: replicas disagree in dtype or shape: {'; '.join(kinds)}")
-    return np.concatenate(pieces)

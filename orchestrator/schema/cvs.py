@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     Field,
@@ -15,8 +15,9 @@ from pydantic import (
     model_validator,
 )
 
+from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.kinds import KindOf
-from msgen.orchestrator.schema.quantities import Interval, Length, Section, problem
+from msgen.orchestrator.schema.quantities import Length, Section, problem
 from msgen.orchestrator.schema.units import Dimension
 from msgen.systems.kinds import CV_KINDS
 
@@ -27,37 +28,6 @@ Atoms = Annotated[list[Atom], Field(min_length=1)] | StrictStr
 
 
 _DIMENSIONS: dict[str, Dimension] = {"rad": "angle", "nm": "length", "1": "number"}
-
-
-class CVSection(Section):
-    """The section of one kind of CV: what it measures, and its axis of the surface.
-
-    A plug-in derives from it, with a field ``kind: Literal["its_name"]``.
-    """
-
-    if TYPE_CHECKING:  # a field of each kind, after those of the axis
-
-        @property
-        def kind(self) -> str: ...
-
-    range: Interval | None = None
-    """[low, high] of the surface; needed where a CV is not periodic (for an angle 0 to 180°)."""
-    bins: int = Field(default=36, ge=4, le=1000)
-    """Bins of the surface along this CV."""
-
-    @property
-    def dimension(self) -> Dimension:
-        """What the CV measures; the unit of its range, its states and its width."""
-        return "number"
-
-    @property
-    def is_periodic(self) -> bool:
-        return False
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Values the CV can take at all, internal units."""
-        return (-math.inf, math.inf)
 
 
 class _Angle(CVSection):

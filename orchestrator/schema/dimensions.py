@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.cvs import CVSection
+from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.units import Dimension, Quantity
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.cvs import Coordination, CVSection
+from msgen.orchestrator.schema.cv_section import CVSection
+from msgen.orchestrator.schema.cvs import Coordination
 from msgen.orchestrator.schema.dimensions import plain, wrong_dimension
 from msgen.orchestrator.schema.model_rules import model_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose

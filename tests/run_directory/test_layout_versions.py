@@ -20,7 +20,8 @@ from msgen.orchestrator.run_directory import events, provenance
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.layout_versions import FormatError
-from msgen.orchestrator.run_directory.store import Store, StoreError
+from msgen.orchestrator.run_directory.sample_arrays import StoreError
+from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.run_directory.tree_file import load_tree, save_tree, tree_hash
 
 

@@ -11,7 +11,8 @@ import pytest
 import zarr
 
 from msgen.actors.base import Segment
-from msgen.orchestrator.run_directory.store import Store, StoreError
+from msgen.orchestrator.run_directory.sample_arrays import StoreError
+from msgen.orchestrator.run_directory.store import Store
 
 
 def segments(rnd: int, n: int = 5) -> list[Segment]:

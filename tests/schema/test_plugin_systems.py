@@ -31,7 +31,7 @@ import torch
 from pydantic import Field
 
 from msgen.orchestrator.schema import units
-from msgen.orchestrator.schema.cvs import CVSection
+from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.quantities import Length, Temperature, Time
 from msgen.orchestrator.schema.system_section import SystemSection
 from msgen.systems import SpecError

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.cvs import CVSection
+from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.units import Dimension
 from msgen.systems.kinds import CVKind, CVSite
 
