@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -134,35 +135,21 @@ def reverse_kl(
     net = model.network()
     descent, rate = Descent(net, model.training), WarmCosine(training.updates)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    tail = training.clip or 10.0 + 5.0 * math.sqrt(0.5 * model.dim)
-    told, recalled = _Record(last - first), Recalled(training.batch, rng)
+    objective, told = _Objective(model, energy, training, samples, rng), _Record(last - first)
     nonfinite = evaluations = 0
     for step in range(first, last):
         tau = training.temperature(step)
-        y = model.push_noise(model.noise(training.batch, rng).to(descent.device))
-        drawn = Drawn.by(model, energy, y)
-        loss, pull, clipped = drawn.pull(tau, tail)
-        reverse = 1.0 - training.data - training.recall
-        terms = reverse * (y * pull).sum()
-        if samples is not None:
-            given = samples.next().to(descent.device)
-            terms = terms - training.data * model.log_density(given).mean()
-        if training.recall > 0:
-            seen = recalled.next(drawn, tau).to(descent.device)
-            terms = terms - training.recall * model.log_density(seen).mean()
+        terms, done = objective.terms(tau, descent.device)
         descent.step(terms, model.training.learning_rate * rate(step) * _settle(step - first))
-        told.add(loss, tau, clipped)
+        told.add(done.loss, tau, done.clipped)
         evaluations += training.batch
-        nonfinite += drawn.bad
+        nonfinite += done.bad
     net.load_state_dict(descent.averaged.state_dict())
     net.to("cpu")
-    with torch.no_grad():
-        y = model.push_noise(model.noise(training.batch, rng))
-    final = Drawn.by(model, energy, y).pull(1.0, tail)[0]
     history, shares = told.read()
     return EnergyReport(
         history[-1][0],
-        final,
+        objective.held_out(),
         1,
         time.perf_counter() - began,
         history,
@@ -170,6 +157,53 @@ def reverse_kl(
         nonfinite,
         shares,
     )
+
+
+class _Told(NamedTuple):
+    """Of one batch of draws: mean loss, clipped share, and rows whose energy is not finite."""
+
+    loss: float
+    clipped: float
+    bad: int
+
+
+class _Objective:
+    """What is minimised: the reverse term, and the forward terms on data and on recalled draws."""
+
+    def __init__(
+        self,
+        model: Reparametrised,
+        energy: Energy,
+        training: EnergyTraining,
+        samples: _Batches | None,
+        rng: np.random.Generator,
+    ) -> None:
+        self._model, self._energy, self._training = model, energy, training
+        self._samples, self._rng = samples, rng
+        self._recalled = Recalled(training.batch, rng)
+        self._tail = training.clip or 10.0 + 5.0 * math.sqrt(0.5 * model.dim)
+
+    def terms(self, tau: float, device: torch.device) -> tuple[Tensor, _Told]:
+        """A tensor with the gradient of a fresh batch at τ, and what there is to tell of it."""
+        model, training = self._model, self._training
+        y = model.push_noise(model.noise(training.batch, self._rng).to(device))
+        drawn = Drawn.by(model, self._energy, y)
+        loss, pull, clipped = drawn.pull(tau, self._tail)
+        reverse = 1.0 - training.data - training.recall
+        terms = reverse * (y * pull).sum()
+        if self._samples is not None:
+            given = self._samples.next().to(device)
+            terms = terms - training.data * model.log_density(given).mean()
+        if training.recall > 0:
+            seen = self._recalled.next(drawn, tau).to(device)
+            terms = terms - training.recall * model.log_density(seen).mean()
+        return terms, _Told(loss, clipped, drawn.bad)
+
+    def held_out(self) -> float:
+        """Mean loss at τ = 1 of a batch that nothing is learned from."""
+        with torch.no_grad():
+            y = self._model.push_noise(self._model.noise(self._training.batch, self._rng))
+        return Drawn.by(self._model, self._energy, y).pull(1.0, self._tail)[0]
 
 
 def first_temperature(reduced: Array) -> float:
