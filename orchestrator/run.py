@@ -25,7 +25,7 @@ from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.stop import StopFlag
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.reporting.status import other_plugin
-from msgen.orchestrator.run_directory import provenance
+from msgen.orchestrator.run_directory import provenance, sampling_rules
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
@@ -76,6 +76,8 @@ def run_campaign(
         If another process works in `run_dir`.
     FileExistsError, FileNotFoundError
         If `resume` does not allow what is there.
+    OtherRulesError
+        If how its samples are drawn was mended since the run began.
     """
     campaign = checked.campaign
     with RunLock(run_dir):
@@ -85,6 +87,8 @@ def run_campaign(
         if resume == "must" and not begun:
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
         platform = _platform(checked, run_dir)
+        if begun:
+            sampling_rules.admit(provenance.read(run_dir), campaign, platform, run_dir)
         plugins = plugins_of(campaign)
         _tell_changes(run_dir, plugins, quiet=quiet)
         provenance.write(
@@ -93,6 +97,7 @@ def run_campaign(
             seed=campaign.seed,
             platform=platform,
             deterministic=platform == "Reference" if platform else checked.system.deterministic,
+            rules=len(sampling_rules.MENDS),
             plugins=plugins,
         )
         resolved = yaml.safe_dump(campaign.to_dict(), sort_keys=False, allow_unicode=True)

@@ -57,6 +57,7 @@ def write(
     seed: int,
     platform: str | None,
     deterministic: bool,
+    rules: int = 0,
     plugins: Sequence[Plugin] = (),
 ) -> dict[str, Any]:
     """Write ``provenance.json``; versions of earlier starts that differed are kept in it.
@@ -70,6 +71,8 @@ def write(
         OpenMM platform chosen for this run, None for an analytic system.
     deterministic : bool
         Of the system on that platform.
+    rules : int
+        How many mends of the sampling (`sampling_rules`) the run is known by.
     plugins : sequence of Plugin
         Whose code the campaign runs; a file without any is as it always was.
 
@@ -92,6 +95,7 @@ def write(
         "seed": seed,
         "platform": platform,
         "deterministic": deterministic,
+        "rules": rules,
         "determinism": (
             "the same seed, versions and kind of processor give the same samples bit for bit"
             if deterministic

@@ -6,6 +6,7 @@ import hashlib
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,20 +37,44 @@ def arithmetic() -> str:
     return hashlib.sha256(b"".join(np.ascontiguousarray(p).tobytes() for p in parts)).hexdigest()
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in RUNS.glob("*.json")))
-def test_it_goes_on_and_ends_the_same(name: str, tmp_path: Path) -> None:
+NAMES = sorted(p.stem for p in RUNS.glob("*.json"))
+MENDED = {"umbrella": "conditional model was fitted"}
+"""Those that are refused, as their sampling was mended since, and what names the mend."""
+
+
+def unpacked(name: str, where: Path) -> tuple[dict[str, Any], Path, list[str]]:
+    """What is recorded of a run, its directory in `where`, and the command that goes on with it."""
     record = json.loads((RUNS / f"{name}.json").read_text())
     with tarfile.open(RUNS / f"{name}.tar.xz") as tar:
-        tar.extractall(tmp_path, filter="data")
-    (run,) = tmp_path.iterdir()
+        tar.extractall(where, filter="data")
+    (run,) = where.iterdir()
+    settings = [*record["set"], f"budget.rounds={record['rounds']}", "budget.wall=10 h"]
+    command = [str(CONFIGS / f"{record['campaign']}.yaml"), "--executor", "inline"]
+    command += ["--output-dir", str(where), "--resume", "must"]
+    return record, run, [*command, *(w for s in settings for w in ("--set", s))]
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_it_is_refused_by_name_where_its_sampling_was_mended(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run, command = unpacked(name, tmp_path)
+    before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
+    assert main_run(command) == 1
+    told = capsys.readouterr().err
+    assert MENDED[name] in told
+    assert "another --output-dir" in told
+    assert {p: p.read_bytes() for p in before} == before
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in MENDED])
+def test_it_goes_on_and_ends_the_same(name: str, tmp_path: Path) -> None:
+    record, run, command = unpacked(name, tmp_path)
     store = Store(run / "store.zarr")
     begun = {stream: store.read(stream) for stream in store.names()}
     assert store.last_round == record["stopped"] - 1
 
-    settings = [*record["set"], f"budget.rounds={record['rounds']}", "budget.wall=10 h"]
-    command = [str(CONFIGS / f"{record['campaign']}.yaml"), "--executor", "inline"]
-    command += ["--output-dir", str(tmp_path), "--resume", "must"]
-    assert main_run([*command, *(w for s in settings for w in ("--set", s))]) == 3
+    assert main_run(command) == 3
 
     store = Store(run / "store.zarr")
     for stream, values in begun.items():
