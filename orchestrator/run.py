@@ -91,6 +91,8 @@ def run_campaign(
             sampling_rules.admit(provenance.read(run_dir), campaign, platform, run_dir)
         plugins = plugins_of(campaign)
         _tell_changes(run_dir, plugins, quiet=quiet)
+        if begun and "inputs" not in provenance.read(run_dir):
+            _tell_unknown_inputs(run_dir, quiet=quiet)
         provenance.write(
             run_dir,
             campaign=campaign.name,
@@ -98,6 +100,7 @@ def run_campaign(
             platform=platform,
             deterministic=platform == "Reference" if platform else checked.system.deterministic,
             rules=len(sampling_rules.MENDS),
+            inputs=checked.inputs,
             plugins=plugins,
         )
         resolved = yaml.safe_dump(campaign.to_dict(), sort_keys=False, allow_unicode=True)
@@ -117,6 +120,14 @@ def _tell_changes(run_dir: Path, plugins: Sequence[Plugin], *, quiet: bool) -> N
         EventLog(run_dir / "events.jsonl").write("plugin", **told)
         if not quiet:
             sys.stderr.write(f"warning: {other_plugin(told)}\n")
+
+
+def _tell_unknown_inputs(run_dir: Path, *, quiet: bool) -> None:
+    """Say that nobody knows whether the files are those that this run began with."""
+    what = "this run recorded no digests of its input files; from now on it is known by today's"
+    EventLog(run_dir / "events.jsonl").write("inputs", what=what)
+    if not quiet:
+        sys.stderr.write(f"warning: {what}\n")
 
 
 def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "local") -> Outcome:

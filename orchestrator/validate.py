@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
+from msgen.orchestrator.plugins_in_use import plugins_of
+from msgen.orchestrator.run_directory import provenance
+from msgen.orchestrator.run_directory.inputs import changed, inputs_of
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
 from msgen.orchestrator.schema.problems import MISSING, dotted
 from msgen.orchestrator.schema.rules import cv_bounds
@@ -49,6 +52,8 @@ class Checked:
         Where it will write.
     overrides : tuple of str
         What ``--set`` changed, so that the command can be said again.
+    inputs : mapping
+        Digests of the files that decide its samples, see `run_directory.inputs`.
     """
 
     campaign: Campaign
@@ -57,6 +62,7 @@ class Checked:
     cvs: CVSet
     run_dir: Path | None
     overrides: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
 
 def load(
@@ -146,7 +152,8 @@ def check(
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
     source = source or Source(campaign.name, {})
-    problems = [] if run_dir is None else directory_problems(campaign, run_dir, resume)
+    inputs = inputs_of(campaign.to_dict(), base_dir, [p.module for p in plugins_of(campaign)])
+    problems = [] if run_dir is None else directory_problems(campaign, run_dir, resume, inputs)
     try:
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
@@ -156,7 +163,7 @@ def check(
         raise CampaignError(source.name, problems, source.lines) from error
     if problems:
         raise CampaignError(source.name, problems, source.lines)
-    return Checked(campaign, base_dir, system, cvs, run_dir)
+    return Checked(campaign, base_dir, system, cvs, run_dir, inputs=inputs)
 
 
 def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:
@@ -189,7 +196,9 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
     return problems
 
 
-def directory_problems(campaign: Campaign, run_dir: Path, resume: Resume = "auto") -> list[Problem]:
+def directory_problems(
+    campaign: Campaign, run_dir: Path, resume: Resume, inputs: Mapping[str, str]
+) -> list[Problem]:
     """Why `run_dir` cannot be written to, holds something else, or does not suit `resume`."""
 
     def problem(what: str, remedy: str = "Give another directory with --output-dir") -> Problem:
@@ -215,13 +224,16 @@ def directory_problems(campaign: Campaign, run_dir: Path, resume: Resume = "auto
         old = read_file(resolved).tree
     except CampaignError as error:
         return [problem(f"its {RESOLVED} cannot be read: {error.problems[0].problem}")]
-    changed = differences(old, campaign.to_dict())
-    if not changed:
+    different = differences(old, campaign.to_dict())
+    known = provenance.read(run_dir).get("inputs")
+    if known is not None:
+        different += changed(known, inputs)
+    if not different:
         return []
-    what = "holds another campaign: " + "; ".join(changed[:8])
-    if len(changed) > 8:
-        what += f"; and {len(changed) - 8} more"
-    remedy = "Take another name (--set name=…) or --output-dir, or change these values back"
+    what = "holds another campaign: " + "; ".join(different[:8])
+    if len(different) > 8:
+        what += f"; and {len(different) - 8} more"
+    remedy = "Take another name (--set name=…) or --output-dir, or change these back"
     return [problem(what, remedy)]
 
 

@@ -58,6 +58,7 @@ def write(
     platform: str | None,
     deterministic: bool,
     rules: int = 0,
+    inputs: Mapping[str, str] | None = None,
     plugins: Sequence[Plugin] = (),
 ) -> dict[str, Any]:
     """Write ``provenance.json``; versions of earlier starts that differed are kept in it.
@@ -73,6 +74,8 @@ def write(
         Of the system on that platform.
     rules : int
         How many mends of the sampling (`sampling_rules`) the run is known by.
+    inputs : mapping, optional
+        Digests of the files that decide the samples.
     plugins : sequence of Plugin
         Whose code the campaign runs; a file without any is as it always was.
 
@@ -106,6 +109,8 @@ def write(
         "earlier_versions": earlier,
         "machine": {"system": machine.platform(), "processor": machine.machine()},
     }
+    if inputs is not None:
+        record["inputs"] = dict(inputs)
     if plugins:
         record["plugins"] = [
             {key: getattr(plugin, key) for key in ("group", "name", "distribution", "version")}
