@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.version import __version__
 
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         ("status", "print how far a run is"),
         ("report", "write a run's report.html"),
         ("export", "write a run's tables and trajectories for other programs"),
+        ("verify", "read all that a run has committed, and name what is damaged"),
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
@@ -119,6 +121,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CampaignError as error:
         print(error, file=sys.stderr)
         return 2
+    except RunDirectoryError as error:
+        print(error, file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 1
@@ -135,7 +140,6 @@ def main_run(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from msgen.orchestrator.library import campaigns
     from msgen.orchestrator.library.errors import RunError
-    from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 
     where = {"output_dir": args.output_dir, "resume": args.resume}
     if args.dry_run:
@@ -150,7 +154,7 @@ def _run(args: argparse.Namespace) -> int:
             address=args.address,
             **where,
         )
-    except (RunDirectoryError, RunError) as error:
+    except RunError as error:
         print(error, file=sys.stderr)
         return 1
     return EXIT[result.status]
@@ -169,6 +173,20 @@ def _status(args: argparse.Namespace) -> int:
     from msgen.orchestrator.reporting.status import status
 
     print(status(run_directory(args.directory)))
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.library.result import run_directory
+    from msgen.orchestrator.run_directory.whole import verify
+
+    run_dir = run_directory(args.directory)
+    found = verify(run_dir)
+    if found.damaged:
+        print("\n".join(found.damaged), file=sys.stderr)
+        return 1
+    rounds = "1 round" if found.rounds == 1 else f"{found.rounds} rounds"
+    print(f"{run_dir}: whole: {rounds} in {found.arrays} arrays, as they were committed")
     return 0
 
 
@@ -226,6 +244,7 @@ _COMMANDS = {
     "status": _status,
     "report": _report,
     "export": _export,
+    "verify": _verify,
     "cv": _cv,
     "schema": _schema,
     "init": _init,

@@ -29,6 +29,7 @@ from msgen.orchestrator.run_directory import provenance, sampling_rules
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
+from msgen.orchestrator.run_directory.whole import refuse_damaged
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, Checked
@@ -76,6 +77,8 @@ def run_campaign(
         If another process works in `run_dir`.
     FileExistsError, FileNotFoundError
         If `resume` does not allow what is there.
+    RunDirectoryError
+        If samples that were committed are damaged or missing.
     OtherRulesError
         If how its samples are drawn was mended since the run began.
     """
@@ -88,6 +91,7 @@ def run_campaign(
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
         platform = _platform(checked, run_dir)
         if begun:
+            refuse_damaged(run_dir)
             sampling_rules.admit(provenance.read(run_dir), campaign, platform, run_dir)
         plugins = plugins_of(campaign)
         _tell_changes(run_dir, plugins, quiet=quiet)

@@ -13,6 +13,7 @@ from msgen.orchestrator.reporting.progress import count, duration, overhead, res
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
+from msgen.orchestrator.run_directory.whole import warning as damage_warning
 from msgen.orchestrator.schema.problems import CampaignError
 
 
@@ -59,6 +60,8 @@ def status(run_dir: Path) -> str:
     )
     lines += [f"  unmet: {what}" for what in estimate.unmet]
     lines += [f"  warning: {what}" for what in warnings_of(result, events)]
+    damaged = damage_warning(run_dir)
+    lines += [] if damaged is None else [f"  DAMAGED: {damaged}"]
     if not alive and result.status in ("running", "failed"):
         lines.append("  to go on: the same msgen-run command again")
     return "\n".join(lines)

@@ -109,6 +109,8 @@ class Checkpoints:
         raise CheckpointError(
             f"{self.folder}: no whole checkpoint up to round {at_most}"
             + "".join(f"; {line}" for line in damaged)
+            + ". Restore the folder from a copy of the run, or begin anew under another "
+            "--output-dir; results and samples can still be read"
         )
 
     def _load(self, rnd: int) -> Tree:

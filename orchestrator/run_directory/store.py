@@ -5,7 +5,8 @@ Layout::
     store.zarr/<kind>/<name>     samples, grown along axis 0, replicas in key order within a round
     store.zarr/index             int64 (n, 5): round, array, replica, start, stop; `array` counts in
                                  the attribute 'arrays' of this array
-    commits.jsonl                one line a round: lengths of all arrays, and a running digest
+    commits.jsonl                one line a round: lengths of all arrays, digests of what each
+                                 gained, and a running digest of all samples
 
 A round exists once its line in ``commits.jsonl`` does. Arrays are written (and flushed) before, so
 a reader who goes by the last line never sees half a round, and what lies beyond it is cut off by
@@ -42,6 +43,14 @@ from msgen.orchestrator.run_directory.sample_arrays import (
     joined,
     new_array,
 )
+from msgen.orchestrator.run_directory.store_check import (
+    DIGESTS,
+    Damage,
+    damaged_text,
+    read_rounds,
+    rows_digest,
+    verify,
+)
 from msgen.orchestrator.run_directory.tree_file import update_hash
 
 SCHEMA_VERSION = 1
@@ -72,6 +81,8 @@ class Store:
             commits = self._checked_commits()
             with writing(path):
                 path.mkdir(parents=True, exist_ok=True)
+            # a chunk of zeros that was left out would look like one that was lost
+            zarr.config.set({"array.write_empty_chunks": True})
             self._root = zarr.open_group(store=DurableStore(path), mode="a", zarr_format=3)
             self.truncate(int(commits[-1]["round"]) if commits else -1)
         else:
@@ -117,14 +128,22 @@ class Store:
         ------
         KeyError
             If no array has this 'kind/name'.
+        StoreError
+            If they are not what was committed.
         """
         commits = self.commits()
         if not commits or name not in commits[-1]["lengths"]:
             raise KeyError(f"{name!r}: the store holds {', '.join(self.names()) or 'nothing yet'}")
-        ends = [int(c["lengths"].get(name, 0)) for c in commits]
-        last = len(ends) - 1 if last is None else min(last, len(ends) - 1)
-        start = ends[first - 1] if first > 0 else 0
-        return np.asarray(self._array(name)[start : ends[last]])
+        last = len(commits) - 1 if last is None else min(last, len(commits) - 1)
+        folder = self.path / name
+        rows, damaged = read_rounds(self._array(name), name, commits, first, last, folder)
+        if damaged:
+            raise StoreError(damaged_text(self.path, damaged))
+        return rows
+
+    def verify(self) -> list[Damage]:
+        """Read all that was committed; what is not as it was."""
+        return verify(self._root, self.path, self.commits())
 
     def index(self) -> NDArray[np.int64]:
         """Rows (round, array, replica, start, stop), shape (n, 5); `array` counts in `names()`."""
@@ -200,6 +219,7 @@ class Store:
             "lengths": lengths,
             "index": int(known["index"]) + len(rows),
             "digest": digest.hexdigest(),
+            DIGESTS: {name: rows_digest(data) for name, data, _ in writes},
         }
         return added
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ import zarr
 from msgen.actors.base import Segment
 from msgen.orchestrator.run_directory.sample_arrays import StoreError
 from msgen.orchestrator.run_directory.store import Store
+from msgen.orchestrator.run_directory.store_check import DIGESTS
+from msgen.orchestrator.run_directory.store_files import complete
 
 
 def segments(rnd: int, n: int = 5) -> list[Segment]:
@@ -157,3 +160,63 @@ def test_the_number_of_files_does_not_grow_with_rounds_and_replicas(tmp_path: Pa
     filled(tmp_path / "b", 20)
     counts = [sum(len(f) for _, _, f in os.walk(tmp_path / d)) for d in "ab"]
     assert counts[0] == counts[1]
+
+
+def whole_run(path: Path) -> Path:
+    filled(path, 6)
+    return path / "store.zarr"
+
+
+def rows_of(store: Path, name: str) -> Path:
+    return next(p for p in sorted((store / name).iterdir()) if p.name.startswith("c."))
+
+
+def lose(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-9])
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
+@pytest.mark.parametrize("harm", [lose, cut, flip])
+@pytest.mark.parametrize("name", ["sample/cvs", "sample/accepted", "steer/work", "index"])
+def test_what_is_lost_or_cut_is_named_and_never_read(harm: Any, name: str, tmp_path: Path) -> None:
+    path = whole_run(tmp_path)
+    assert Store(path).verify() == []
+    harm(rows_of(path, name))
+    (damage,) = Store(path).verify()
+    assert damage.array == name
+    assert bool(damage.files) == (harm is lose)
+    if name != "index":
+        with pytest.raises(StoreError, match=name):
+            Store(path).read(name)
+    other = "steer/work" if name == "sample/cvs" else "sample/cvs"
+    assert Store(path).read(other).any()
+
+
+def test_a_run_without_digests_of_arrays_is_checked_by_its_running_digest(tmp_path: Path) -> None:
+    path = whole_run(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "commits.jsonl").read_text().splitlines()]
+    old = [{k: v for k, v in line.items() if k != DIGESTS} for line in lines]
+    (tmp_path / "commits.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+    assert Store(path).verify() == []
+    rows_of(path, "sample/cvs").unlink()
+    (damage,) = Store(path).verify()
+    assert (damage.array, damage.first) == ("sample/cvs", 0)
+    assert not Store(path).read("sample/cvs").any()  # as zarr reads it
+
+
+def test_chunks_of_zeros_have_files(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.zarr", "w")
+    store.append(0, [Segment((0, "sample", 0), {"accepted": np.zeros(9)})])
+    store.commit()
+    assert complete(tmp_path / "store.zarr", store.commits())
+    rows_of(tmp_path / "store.zarr", "sample/accepted").unlink()
+    assert not complete(tmp_path / "store.zarr", store.commits())
