@@ -7,7 +7,7 @@ plain dicts in internal units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -198,6 +198,11 @@ class Campaign(Section):
     def spec_model(self) -> dict[str, Json]:
         """The generative model, every setting of it."""
         return self.model.spec()
+
+    @staticmethod
+    def strategy_sections() -> Mapping[str, type[StrategySection]]:
+        """The sections of our own strategies by kind, for remedies that name one."""
+        return {name: kind.section for name, kind in KINDS.own.items()}
 
     def spec_strategy(self) -> dict[str, Any]:
         """The strategy, floats in internal units.

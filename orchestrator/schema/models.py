@@ -199,7 +199,7 @@ class EquivariantFlow(_Fitted):
             return
         if use.variables in ("cvs", "conditional"):
             what = f"takes its variables for particles, and {campaign.strategy.kind} may model CVs"
-            remedy = f"Take strategy: {{kind: {_of_configurations()}}}"
+            remedy = f"Take strategy: {{kind: {_of_configurations(campaign)}}}"
             yield Problem(where, self.kind, what, remedy)
         elif not isinstance(system, DW4 | LJ13) and system.kind != "python":
             what = f"is for identical particles, which {system.kind} has not"
@@ -266,12 +266,10 @@ class Score(_Fitted):
             yield Problem(("model", "unconditional"), self.unconditional, what, "Leave it out")
 
 
-def _of_configurations() -> str:
+def _of_configurations(campaign: Campaign) -> str:
     """The first strategy whose model has whole configurations."""
-    from msgen.orchestrator.strategies.registry import KINDS as STRATEGIES  # it needs the sections
-
-    own = STRATEGIES.own.items()
-    return next(name for name, kind in own if kind.section.models_configurations)
+    own = campaign.strategy_sections().items()
+    return next(name for name, section in own if section.models_configurations)
 
 
 SECTIONS: Mapping[str, type[ModelSection]] = {

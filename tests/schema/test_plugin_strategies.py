@@ -170,10 +170,9 @@ def test_provenance_knows_whose_code_ran(tmp_path: Path) -> None:
 
 def test_remedies_name_a_strategy_by_what_its_section_says(monkeypatch: pytest.MonkeyPatch) -> None:
     def remedies() -> list[str]:
-        searchless = next(explore_problems(ExploreSpec(pushes=0), chain=False))
-        model = EquivariantFlow(kind="equivariant_flow")
-        content = yaml.safe_load((CONFIGS / "double_well.yaml").read_text())
-        of_cvs = next(model.problems(Campaign.parse(content), ModelUse("cvs")))
+        campaign = Campaign.parse(yaml.safe_load((CONFIGS / "double_well.yaml").read_text()))
+        searchless = next(explore_problems(campaign, ExploreSpec(pushes=0), chain=False))
+        of_cvs = next(EquivariantFlow(kind="equivariant_flow").problems(campaign, ModelUse("cvs")))
         return [searchless.remedy, of_cvs.remedy]
 
     first = ["{kind: steered, stratify: off}", "{kind: flow_mcmc}"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import Section
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
 
 Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 """Share ε of broad proposals in q = (1−ε)·model + ε·broad; it bounds the weights."""
@@ -28,17 +31,15 @@ class ExploreSpec(Section):
     """Whether seeds with a flipped peptide bond or chiral centre count as states."""
 
 
-def explore_problems(explore: ExploreSpec, chain: bool) -> Iterator[Problem]:
+def explore_problems(campaign: Campaign, explore: ExploreSpec, chain: bool) -> Iterator[Problem]:
     """Without pushes only a chain finds other states than the one it starts in."""
     if explore.pushes == 0 and not chain:
         what = "leaves every replica in the state of the start structure"
-        remedy = f"Give 64, or take strategy: {_finding_states()}: its moves find states"
+        remedy = f"Give 64, or take strategy: {_finding_states(campaign)}: its moves find states"
         yield Problem(("strategy", "explore", "pushes"), 0, what, remedy)
 
 
-def _finding_states() -> str:
+def _finding_states(campaign: Campaign) -> str:
     """What to write for strategies that need no search."""
-    from msgen.orchestrator.strategies.registry import KINDS  # it needs the sections
-
-    written = (kind.section.finds_states_as for kind in KINDS.own.values())
+    written = (section.finds_states_as for section in campaign.strategy_sections().values())
     return " or ".join(text for text in written if text is not None)

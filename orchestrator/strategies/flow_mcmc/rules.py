@@ -25,7 +25,7 @@ _OWN = ("torsions", "distances")
 
 def flow_problems(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
     """Everything about its search and its variables, in the order in which they are told."""
-    yield from explore_problems(strategy.explore, chain=False)
+    yield from explore_problems(campaign, strategy.explore, chain=False)
     yield from _solute(campaign, strategy)
     if strategy.solute is None:
         yield from coordinate_problems(campaign, strategy.coordinates)

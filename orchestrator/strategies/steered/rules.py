@@ -31,7 +31,7 @@ def steered_problems(campaign: Campaign, strategy: Steered) -> Iterator[Problem]
         if campaign.first_replicas < n:
             what = f"too few for {n} states (the rest is one) with strategy.stratify on"
             yield Problem(("replicas",), campaign.first_replicas, what, f"Take at least {n}")
-    yield from explore_problems(strategy.explore, not strategy.stratify)
+    yield from explore_problems(campaign, strategy.explore, not strategy.stratify)
 
 
 def label_problems(campaign: Campaign, strategy: Steered) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ _FLOWS = f"{', '.join(_BIJECTIVE[:-1])} or {_BIJECTIVE[-1]}"
 
 def targeted_problems(campaign: Campaign, strategy: Targeted) -> Iterator[Problem]:
     """Its search, its states, its estimator and its models, in the order in which they are told."""
-    yield from explore_problems(strategy.explore, chain=False)
+    yield from explore_problems(campaign, strategy.explore, chain=False)
     model = campaign.model.kind
     if strategy.map == "models" and not campaign.model.bijective:
         what = f"needs bijections, and {model} is none"
