@@ -136,9 +136,22 @@ class CV(Protocol):
         ...
 
 
+@runtime_checkable
+class Linear(Protocol):
+    """A CV whose gradient is the same everywhere, and need not be derived."""
+
+    def gradient(self, n_dof: int) -> Array:
+        """∂ξ/∂x, shape (n_dof,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class CVSet:
-    """The ordered CVs of a campaign: ξ(x) ∈ R^C."""
+    """The ordered CVs of a campaign: ξ(x) ∈ R^C.
+
+    Whoever wants ξ has it from here, as each CV itself spells it: an angle has one value, in
+    [−π, π), however often its coordinate has gone round.
+    """
 
     cvs: tuple[CV, ...]
 
@@ -164,7 +177,12 @@ class CVSet:
             return np.asarray(self.torch(x).numpy(), dtype=np.float64)
 
     def value_and_gradient(self, positions: Array) -> tuple[Array, Array]:
-        """ξ, shape (n, C), and ∂ξ/∂x, shape (n, C, D)."""
+        """ξ, shape (n, C), and ∂ξ/∂x, shape (n, C, D); linear CVs are not differentiated."""
+        linear = [cv for cv in self.cvs if isinstance(cv, Linear)]
+        if len(linear) == len(self.cvs):
+            n, n_dof = positions.shape
+            rows = np.array([cv.gradient(n_dof) for cv in linear])
+            return self(positions), np.repeat(rows[None], n, axis=0)
         x = torch.tensor(np.array(positions, dtype=np.float64), requires_grad=True)
         values = self.torch(x)
         grads = [

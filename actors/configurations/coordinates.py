@@ -5,24 +5,42 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
 from msgen.systems.base import Array, System, Walkers
 from msgen.systems.coordinates.representation import Exact, Representation, build_representation
 from msgen.systems.errors import SpecError
 
+Bools = NDArray[np.bool_]
+
 
 def coordinates(context: WorkerContext) -> Representation:
     """What the campaign asks for, made once per worker."""
     if "coordinates" not in context.cache:
         kind = context.setup["strategy"].get("coordinates", "auto")
-        context.cache["coordinates"] = coordinates_of(kind, context.system)
+        context.cache["coordinates"] = coordinates_of(kind, context.system, _angles(context))
     found: Representation = context.cache["coordinates"]
     return found
 
 
-def coordinates_of(kind: str, system: System) -> Representation:
+def _angles(context: WorkerContext) -> Bools:
+    """Coordinates that the campaign's CVs know as angles."""
+    # here: orders without CVs of torch need none
+    from msgen.systems.cvs.torch_cvs import coordinate_angles
+
+    return coordinate_angles(context.cvs, context.system.n_dof)
+
+
+def coordinates_of(kind: str, system: System, angles: Bools | None = None) -> Representation:
     """The representation of this kind of a system's configurations.
+
+    Parameters
+    ----------
+    kind : str
+    system : System
+    angles : bool array, shape (D,), or None
+        Which coordinates of an analytic system are angles.
 
     Raises
     ------
@@ -31,12 +49,12 @@ def coordinates_of(kind: str, system: System) -> Representation:
     """
     topology = system.topology
     if topology is None:
-        return build_representation(kind, system.n_dof)
+        return build_representation(kind, system.n_dof, angles=angles)
     start = system.initial().positions[0]
     return build_representation(kind, system.n_dof, topology, start, system.constraints)
 
 
-def exact_coordinates(kind: str, system: System) -> Exact:
+def exact_coordinates(kind: str, system: System, angles: Bools | None = None) -> Exact:
     """As `coordinates_of`, for those whose density follows from the energy.
 
     Raises
@@ -44,7 +62,7 @@ def exact_coordinates(kind: str, system: System) -> Exact:
     SpecError
         For others, and for a molecule whose energy depends on how it lies: one in a box.
     """
-    made = coordinates_of(kind, system)
+    made = coordinates_of(kind, system, angles)
     if not isinstance(made, Exact):
         raise SpecError(
             ("strategy", "coordinates"),
@@ -66,7 +84,8 @@ def exact(context: WorkerContext) -> Exact:
     """What `exact_coordinates` makes of the campaign, once per worker."""
     if "exact_coordinates" not in context.cache:
         kind = context.setup["strategy"].get("coordinates", "auto")
-        context.cache["exact_coordinates"] = exact_coordinates(kind, context.system)
+        made = exact_coordinates(kind, context.system, _angles(context))
+        context.cache["exact_coordinates"] = made
     found: Exact = context.cache["exact_coordinates"]
     return found
 

@@ -35,6 +35,10 @@ class Conditional:
     kappa: Array
     periodic: NDArray[np.bool_]
 
+    def spelled(self, xi: Array) -> Array:
+        """ξ of any turn as the CVs spell it: angles in [−π, π); shape (…, C)."""
+        return np.where(self.periodic, wrap(xi), xi)
+
     def displacement(self, a: Array, b: Array) -> Array:
         """a − b, the short way round for periodic CVs; shape (…, C)."""
         d = a - b

@@ -22,16 +22,6 @@ STEADY = 1.2
 """Frequency of a steered coordinate's restraint times the time step; velocity Verlet bears 2."""
 
 
-def cv_gradients(cvs: CVSet, x: Array) -> tuple[Array, Array]:
-    """ξ, shape (n, C), and ∂ξ/∂x, shape (n, C, D); plain coordinates skip automatic derivatives."""
-    if all(isinstance(cv, Coordinate) for cv in cvs.cvs):
-        index = [cv.index for cv in cvs.cvs if isinstance(cv, Coordinate)]
-        gradient = np.zeros((len(x), len(index), x.shape[1]))
-        gradient[:, np.arange(len(index)), index] = 1.0
-        return x[:, index], gradient
-    return cvs.value_and_gradient(x)
-
-
 @dataclass(frozen=True)
 class RestraintTarget:
     """ln g(λ|ξ(x)) as a density of x, for the walkers that are restrained.
@@ -52,7 +42,7 @@ class RestraintTarget:
 
     def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """−restraint energy and its gradient."""
-        xi, dxi = cv_gradients(self.cvs, x)
+        xi, dxi = self.cvs.value_and_gradient(x)
         slope = np.where(self.on[:, None], self.g.slope(self.lam, xi), 0.0)
         value = np.where(self.on, -self.g.energy(self.lam, xi), 0.0)
         return value, -np.einsum("nc,ncd->nd", slope, dxi)
@@ -134,7 +124,7 @@ class ArrayEngine:
         """Total energy in kT, total force, and ξ, under U − kT ln g(λ|ξ) up to its constant."""
         kT = self.system.kT
         energy, force = self.system.energy_and_force(Walkers(x))
-        xi, dxi = cv_gradients(self.cvs, x)
+        xi, dxi = self.cvs.value_and_gradient(x)
         pull = np.einsum("nc,ncd->nd", g.slope(lam, xi), dxi)
         return energy / kT + g.energy(lam, xi), force - kT * pull, xi
 

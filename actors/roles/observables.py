@@ -4,6 +4,8 @@ walkers of one window for ever.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,11 +19,25 @@ MOST_COORDINATES = 16
 
 
 def watched_names(context: WorkerContext) -> tuple[str, ...]:
-    """Names of the columns of `watch`; a torsion has two, its cos and its sin."""
+    """Names of the columns of `watch`; an angle has two, its cos and its sin."""
     if context.system.topology is None:
-        return tuple(f"x{d}" for d in range(min(context.system.n_dof, MOST_COORDINATES)))
+        angles = _angles(context)
+        plain = [f"x{d}" for d in np.flatnonzero(~angles)]
+        return (*plain, *_turns([f"x{d}" for d in np.flatnonzero(angles)]))
     names, _, _, centres = _molecule(context)
-    return (*(f"{part} {n}" for n in names for part in ("cos", "sin")), *centres)
+    return (*_turns(names), *centres)
+
+
+def _turns(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{part} {n}" for n in names for part in ("cos", "sin"))
+
+
+def _angles(context: WorkerContext) -> NDArray[np.bool_]:
+    """Which of the coordinates that are watched are angles."""
+    # here: torch comes with it
+    from msgen.systems.cvs.torch_cvs import coordinate_angles
+
+    return coordinate_angles(context.cvs, context.system.n_dof)[:MOST_COORDINATES]
 
 
 def watch(context: WorkerContext, positions: Array) -> Array:
@@ -36,14 +52,19 @@ def watch(context: WorkerContext, positions: Array) -> Array:
     Array, shape (n, H)
     """
     if context.system.topology is None:
-        return positions[:, :MOST_COORDINATES]
+        angles, x = _angles(context), positions[:, :MOST_COORDINATES]
+        return x if not angles.any() else np.hstack([x[:, ~angles], _turned(x[:, angles])])
     # here: an analytic system needs no topology
     from msgen.systems.topology.rotatable_torsions import handedness, torsion_angles
 
     _, torsions, corners, _ = _molecule(context)
     angle = torsion_angles(positions, torsions)
-    turn = np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(positions), -1)
-    return np.concatenate([turn, handedness(positions, corners)], axis=1)
+    return np.concatenate([_turned(angle), handedness(positions, corners)], axis=1)
+
+
+def _turned(angle: Array) -> Array:
+    """Cos and sin of each angle, shape (n, A) → (n, 2A)."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=2).reshape(len(angle), -1)
 
 
 def _molecule(context: WorkerContext) -> _Watched:

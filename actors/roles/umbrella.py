@@ -122,9 +122,8 @@ class _Run:
     def move_inside(self, moves: WindowMoves, version: int, blocks: int) -> None:
         """The moves of so many blocks, by version `version` of the model at each walker's own λ."""
         model, steps = self.context.models[version], moves.global_steps * blocks
-        broad = Broad(
-            [False] * self.context.system.n_dof, mean=moves.broad.mean, std=moves.broad.std
-        )
+        seen = coordinates(self.context)
+        broad = Broad(seen.periodic, mean=moves.broad.mean, std=moves.broad.std)
         defended = Defended(model, broad, moves.epsilon)
         proposal = AtWindow(defended, self.p.lam[:, moves.label])
         target = SumTarget(
@@ -133,10 +132,12 @@ class _Run:
                 RestraintTarget(self.context.cvs, self.g, self.p.lam, self.restrained),
             )
         )
-        done = Independence(proposal)(target, self.walkers, self.rng, n_steps=steps)
+        before = Walkers(seen.encode(self.walkers.positions))
+        done = Independence(proposal)(target, before, self.rng, n_steps=steps)
         # what was accepted has no velocity yet; the engines draw where there is none
-        moved = (done.walkers.positions != self.walkers.positions).any(axis=1)
-        self.walkers = Walkers(done.walkers.positions, None, self.walkers.box)
+        moved = (done.walkers.positions != before.positions).any(axis=1)
+        x = np.where(moved[:, None], done.walkers.positions, self.walkers.positions)
+        self.walkers = Walkers(x, None, self.walkers.box)
         self.xi = np.where(moved[:, None], self.context.cvs(self.walkers.positions), self.xi)
         self.engine.tally.evaluations += done.evaluations
         self.engine.tally.nonfinite += done.nonfinite

@@ -42,6 +42,7 @@ def problem_of(
     from msgen.orchestrator.estimators.histogram import Grid
     from msgen.orchestrator.schema.rules import cv_bounds
     from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.systems.cvs.torch_cvs import coordinate_angles
     from msgen.systems.errors import SpecError
 
     ranges, bins = [], []
@@ -75,6 +76,7 @@ def problem_of(
         slopes=gradient**2,
         masses=system.masses,
         coordinates=all(spec.kind == "coordinate" for spec in campaign.cvs.values()),
+        angles=coordinate_angles(cvs, system.n_dof),
         stride=campaign.stride,
         shelf=None if walkers is None else Shelf(walkers),
     )

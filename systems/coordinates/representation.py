@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
@@ -62,18 +63,25 @@ class Cartesian:
     Attributes
     ----------
     dim : int
+    angles : tuple of bool, length `dim`
+        Coordinates that are angles; empty where none is. On the line such a density has no norm:
+        a configuration has one y, however often it has gone round.
     """
 
     dim: int
+    angles: tuple[bool, ...] = ()
 
     @property
     def periodic(self) -> tuple[bool, ...]:
-        """None is."""
-        return (False,) * self.dim
+        """The angles."""
+        return self.angles or (False,) * self.dim
 
     def encode(self, positions: Array) -> Array:
-        """As it is."""
-        return positions
+        """As it is, angles in [−π, π)."""
+        if not any(self.angles):
+            return positions
+        turn = 2 * np.pi * np.floor((positions + np.pi) / (2 * np.pi))
+        return np.where(self.angles, positions - turn, positions)
 
     def decode(self, y: Array, rng: np.random.Generator) -> Array:
         """As it is."""
@@ -90,6 +98,7 @@ def build_representation(
     topology: Any = None,
     reference: Array | None = None,
     rigid: RigidBonds | None = None,
+    angles: NDArray[np.bool_] | None = None,
 ) -> Representation:
     """The representation a campaign asks for.
 
@@ -104,6 +113,8 @@ def build_representation(
         A structure to lay others on, and to take hydrogens' places and stiff torsions from.
     rigid : RigidBonds, or None
         Constraints of the molecule: internal coordinates leave them out.
+    angles : bool array, shape (n_dof,), or None
+        Cartesian coordinates that are angles.
 
     Raises
     ------
@@ -114,7 +125,7 @@ def build_representation(
     if kind not in ("auto", *KINDS):
         raise SpecError(field, kind, "are no coordinates", f"Use one of auto, {', '.join(KINDS)}")
     if kind == "cartesian" or (kind == "auto" and topology is None):
-        return Cartesian(n_dof)
+        return Cartesian(n_dof, () if angles is None else tuple(angles.tolist()))
     if topology is None or reference is None:
         raise SpecError(field, kind, "are those of a molecule", "Use cartesian")
     # here: an analytic system needs neither

@@ -11,9 +11,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from msgen.systems.base import CV, Array
+from msgen.systems.base import CV, Array, CVSet
 
 TWO_PI = 2.0 * math.pi
 
@@ -218,6 +220,20 @@ class Coordinate:
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
         return wrap(x[:, self.index]) if self.periodic else x[:, self.index]
+
+    def gradient(self, n_dof: int) -> Array:
+        """∂ξ/∂x, shape (n_dof,), the same everywhere."""
+        out = np.zeros(n_dof)
+        out[self.index] = 1.0
+        return out
+
+
+def coordinate_angles(cvs: CVSet, n_dof: int) -> NDArray[np.bool_]:
+    """Which coordinates of a configuration the CVs know as angles, shape (n_dof,)."""
+    parts = [p for cv in cvs.cvs for p in getattr(cv, "components", (cv,))]
+    out = np.zeros(n_dof, dtype=bool)
+    out[[p.index for p in parts if isinstance(p, Coordinate) and p.periodic]] = True
+    return out
 
 
 @dataclass(frozen=True, eq=False)

@@ -97,7 +97,7 @@ class Flight:
         self.v = levels.tangent(self.x, rng.standard_normal(self.x.shape) * self._spread)
         self.u, self.f = self.evaluate(self.x, everyone)
         self.seen = Waypoints(self.last, schedule.readings, self._start.shape[1])
-        self.seen.note(everyone, np.zeros(n), self._start, np.zeros(n))
+        self.seen.note(everyone, np.zeros(n), schedule.g.spelled(self._start), np.zeros(n))
 
     # pieces
 
@@ -147,7 +147,9 @@ class Flight:
             work = self.work[rows] + self._bulk(rows)
             if energy:
                 work += self.u[rows] + self.kinetic(self.v[rows])
-        self.seen.note(rows, here[: len(rows)], self.levels.value(self.x[rows]), work)
+        # levels are counted on through the turns of an angle; ξ is told as the CV spells it
+        xi = self.schedule.g.spelled(self.levels.value(self.x[rows]))
+        self.seen.note(rows, here[: len(rows)], xi, work)
 
     def _bulk(self, rows: Rows) -> Array:
         """What the measure of δ(ξ − λ) dx adds to the work so far, (n,); `Flight` is on areas."""

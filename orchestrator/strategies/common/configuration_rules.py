@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from msgen.orchestrator.schema.cvs import Coordinate, LinearCombination
 from msgen.orchestrator.schema.problems import Path, Problem
 
 if TYPE_CHECKING:
@@ -24,9 +25,19 @@ def coordinate_problems(campaign: Campaign, coordinates: str) -> Iterator[Proble
     if coordinates == "internal" and not campaign.has_atoms:
         what = f"are those of a molecule, and {campaign.system.kind} has no atoms"
         yield Problem(where, "internal", what, "Write auto")
-    if campaign.has_atoms and not campaign.model.angles:
-        what = "cannot model torsions, which are periodic"
+    angle = "torsions" if campaign.has_atoms else angular_coordinate(campaign)
+    if angle is not None and not campaign.model.angles:
+        what = f"cannot model {angle}, which {'are' if campaign.has_atoms else 'is'} periodic"
         yield Problem(("model", "kind"), campaign.model.kind, what, "Take spline_flow")
+
+
+def angular_coordinate(campaign: Campaign) -> str | None:
+    """A CV that knows a coordinate of the configuration as an angle; None where there is none."""
+    for name, cv in campaign.cvs.items():
+        parts = [t.cv for t in cv.terms] if isinstance(cv, LinearCombination) else [cv]
+        if any(isinstance(p, Coordinate) and p.periodic for p in parts):
+            return name
+    return None
 
 
 def too_large(system: System) -> bool:

@@ -56,6 +56,8 @@ class Problem:
         The system's own.
     coordinates : bool
         Whether every CV is a coordinate of the configuration itself.
+    angles : bool array, shape (D,)
+        Coordinates that the CVs know as angles.
     stride : int
         Local steps between two readings of the CVs.
     shelf : Shelf or None
@@ -77,6 +79,7 @@ class Problem:
     slopes: Array
     masses: Array
     coordinates: bool
+    angles: NDArray[np.bool_]
     stride: int
     shelf: Shelf | None = None
 

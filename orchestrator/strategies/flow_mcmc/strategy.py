@@ -66,7 +66,8 @@ class FlowMcmc(FreeReplicas[FlowState]):
         if self._solute:
             self._coordinates = SoluteCoordinates.of(self.spec, system)
         else:
-            self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
+            kind = self.spec.get("coordinates", "auto")
+            self._coordinates = exact_coordinates(kind, system, problem.angles)
         self._keep, self._recent = KEEP, RECENT
         self._enough, self._record = 1, problem.stride
         if problem.has_atoms:

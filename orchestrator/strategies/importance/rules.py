@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema.problems import Path, Problem
-from msgen.orchestrator.strategies.common.configuration_rules import coordinate_problems
+from msgen.orchestrator.strategies.common.configuration_rules import (
+    angular_coordinate,
+    coordinate_problems,
+)
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -20,6 +23,10 @@ def importance_problems(campaign: Campaign, strategy: Importance) -> Iterator[Pr
         what = "needs forces in the model's coordinates, so far of analytic systems only"
         here: Path = ("strategy", "training", "kind")
         yield Problem(here, "reverse_kl", what, "Take adaptive, or data")
+    if strategy.training.kind == "reverse_kl" and (angle := angular_coordinate(campaign)):
+        what = f"places no model on angles so far, and {angle} is one"
+        where: Path = ("strategy", "training", "kind")
+        yield Problem(where, "reverse_kl", what, "Take adaptive, or data")
     if strategy.training.kind == "reverse_kl" and not campaign.model.on_energy:
         what = "cannot be trained on an energy"
         remedy = "Take realnvp or spline_flow, or training: {kind: adaptive}"

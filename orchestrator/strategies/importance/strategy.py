@@ -62,7 +62,8 @@ class Importance:
         self.problem = problem
         self.spec = problem.strategy
         self._training = self.spec["training"]["kind"]
-        self._coordinates = exact_coordinates(self.spec.get("coordinates", "auto"), system)
+        kind = self.spec.get("coordinates", "auto")
+        self._coordinates = exact_coordinates(kind, system, problem.angles)
         self._recent = recent_of(problem, self._coordinates.dim)
 
     def start(self) -> ImportanceState:

@@ -20,7 +20,7 @@ def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any
 
     section = campaign.strategy
     assert isinstance(section, Targeted)
-    variables = exact_coordinates(section.coordinates, system)
+    variables = exact_coordinates(section.coordinates, system, problem.angles)
     return strategy.Targeted(problem, variables.periodic, section.mapped(campaign.model))
 
 

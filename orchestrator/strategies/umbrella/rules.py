@@ -10,7 +10,10 @@ from msgen.orchestrator.schema.dimensions import plain, width_problems, wrong_di
 from msgen.orchestrator.schema.models import Score
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.units import Quantity
-from msgen.orchestrator.strategies.common.configuration_rules import too_large
+from msgen.orchestrator.strategies.common.configuration_rules import (
+    angular_coordinate,
+    too_large,
+)
 
 if TYPE_CHECKING:
     import pathlib
@@ -94,9 +97,11 @@ def _moves(campaign: Campaign, strategy: Umbrella, here: Path) -> Iterator[Probl
 def noise_problems(campaign: Campaign, strategy: Umbrella) -> Iterator[Problem]:
     """Whether a score model can noise what it sees of a molecule."""
     model = campaign.model
-    torsions = campaign.has_atoms and strategy.coordinates in ("auto", "internal")
-    if isinstance(model, Score) and model.noise == "vp" and torsions:
-        what = "cannot noise torsions, which are periodic"
+    angle = angular_coordinate(campaign)
+    if campaign.has_atoms:
+        angle = "torsions" if strategy.coordinates in ("auto", "internal") else None
+    if isinstance(model, Score) and model.noise == "vp" and angle:
+        what = f"cannot noise {angle}, which {'are' if campaign.has_atoms else 'is'} periodic"
         yield Problem(("model", "noise"), "vp", what, "Take edm or ve")
 
 
