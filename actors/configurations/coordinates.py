@@ -11,6 +11,7 @@ from msgen.actors.context import WorkerContext
 from msgen.systems.base import Array, System, Walkers
 from msgen.systems.coordinates.representation import Exact, Representation, build_representation
 from msgen.systems.errors import SpecError
+from msgen.systems.external_field import field_felt
 
 Bools = NDArray[np.bool_]
 
@@ -78,6 +79,30 @@ def exact_coordinates(kind: str, system: System, angles: Bools | None = None) ->
             "Strip the solvent and use an implicit one",
         )
     return made
+
+
+def check_alone(kind: str, system: System) -> None:
+    """Whether a model of whole configurations has all that the energy depends on.
+
+    Raises
+    ------
+    SpecError
+        As `exact_coordinates`, and for a molecule in an external field: its internal coordinates
+        leave open where it is and how it lies, and ρ* of them is not known then.
+    """
+    exact_coordinates(kind, system)
+    if system.topology is None:
+        return
+    felt = field_felt(system)
+    if felt:
+        raise SpecError(
+            ("strategy", "coordinates"),
+            kind,
+            "leave open where the molecule is and how it lies, and its energy depends on that: "
+            f"moved as a whole it changes by {felt:.3g} kT",
+            "Take the external field or the tether out of the system, or take kind: steered, whose "
+            "model lives on the CVs",
+        )
 
 
 def exact(context: WorkerContext) -> Exact:

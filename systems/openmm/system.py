@@ -11,6 +11,7 @@ import openmm as mm
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs.openmm_forces import add_restraints, can_express
 from msgen.systems.errors import SpecError
+from msgen.systems.external_field import field_felt
 from msgen.systems.openmm.constraints import RigidBonds
 from msgen.systems.openmm.context import OpenMMContext
 from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, ghmc, middle
@@ -78,10 +79,6 @@ class OpenMMSystem:
         particles = range(molecule.system.getNumParticles())
         self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
         self._contexts: dict[tuple[Any, ...], OpenMMContext] = {}
-        forces = molecule.system.getForces()
-        self._movable = not any(
-            type(f).__name__ in ("CustomExternalForce", "PythonForce") for f in forces
-        )
         self._given, self._minimize = molecule.positions, minimize
         self.platform_choice: PlatformChoice | None = None
         if platform == "auto":
@@ -96,6 +93,8 @@ class OpenMMSystem:
             self.openmm_system, mm.VerletIntegrator(self.timestep), self.platform_name
         )
         self._start = self._prepare(self._given, self._minimize)
+        # without a box a molecule that drifts away is brought back, where that changes nothing
+        self._movable = self._box is None and not field_felt(self, turned=False)
 
     def on(self, platform: str) -> OpenMMSystem:
         """This system on another platform; the molecule is not built again.

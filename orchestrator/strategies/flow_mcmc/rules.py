@@ -74,7 +74,7 @@ def variable_problems(campaign: Campaign, strategy: FlowMCMC, system: System) ->
         For a molecule or a solute that these coordinates do not suit.
     """
     # torch comes with it
-    from msgen.actors.configurations.coordinates import exact_coordinates
+    from msgen.actors.configurations.coordinates import check_alone
 
     if strategy.solute is not None:
         _check_solute(campaign, system)
@@ -83,7 +83,7 @@ def variable_problems(campaign: Campaign, strategy: FlowMCMC, system: System) ->
         what = f"proposes whole configurations, and {system.n_dof:,} coordinates are too many"
         remedy = "Take kind: steered, whose model lives on the CVs"
         return [Problem(("strategy", "kind"), strategy.kind, what, remedy)]
-    exact_coordinates(strategy.coordinates, system)
+    check_alone(strategy.coordinates, system)
     return []
 
 

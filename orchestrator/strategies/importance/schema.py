@@ -15,7 +15,10 @@ from msgen.orchestrator.strategies.common.local_schema import HMC, LocalSpec
 from msgen.orchestrator.strategies.importance import rules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.systems.base import CVSet, System
 
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
@@ -106,6 +109,15 @@ class Importance(StrategySection):
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         return rules.importance_problems(campaign, self)
+
+    def checks(
+        self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
+    ) -> list[Problem]:
+        # torch comes with it
+        from msgen.actors.configurations.coordinates import check_alone
+
+        check_alone(self.coordinates, system)
+        return []
 
     def round_in_words(self, campaign: Campaign) -> str:
         each = super().round_in_words(campaign)

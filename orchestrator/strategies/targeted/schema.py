@@ -13,8 +13,11 @@ from msgen.orchestrator.strategies.common.exploration_schema import ExploreSpec
 from msgen.orchestrator.strategies.targeted import rules
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.schema.models import ModelSection
+    from msgen.systems.base import CVSet, System
 
 
 class Targeted(StrategySection):
@@ -52,6 +55,15 @@ class Targeted(StrategySection):
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         return rules.targeted_problems(campaign, self)
+
+    def checks(
+        self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
+    ) -> list[Problem]:
+        # torch comes with it
+        from msgen.actors.configurations.coordinates import check_alone
+
+        check_alone(self.coordinates, system)
+        return []
 
     def round_in_words(self, campaign: Campaign) -> str:
         draws = 10 * campaign.first_replicas * self.draws
