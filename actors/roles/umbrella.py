@@ -102,6 +102,8 @@ class _Run:
     def local(self) -> None:
         """The local kernel; walkers with equally many chunks go together."""
         parts, index = [], []
+        # another array: blocks before this one keep the old as the labels of their frames
+        now = np.empty_like(self.xi)
         for m in np.unique(self.p.chunks).tolist():
             at = np.flatnonzero(self.p.chunks == m)
             xi = self.engine.load(self.walkers.take(at))
@@ -114,10 +116,11 @@ class _Run:
                 xi = np.where(broken[:, None], xi, new)
                 for row, value in zip(at.tolist(), xi, strict=True):
                     self.records[row].append(value)
-            self.xi[at] = xi
+            now[at] = xi
             parts.append(self.engine.walkers())
             index.append(at)
         self.walkers = concatenate(parts, moving=True).take(np.argsort(np.concatenate(index)))
+        self.xi = now
 
     def move_inside(self, moves: WindowMoves, version: int, blocks: int) -> None:
         """The moves of so many blocks, by version `version` of the model at each walker's own λ."""

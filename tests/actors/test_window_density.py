@@ -245,6 +245,41 @@ def test_twin_exchange_always_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.abs(off).max() > 2 * SIGMAS
 
 
+class InPlace(umbrella._Run):
+    """Wrong twin: every block writes its CVs into those of the block before."""
+
+    def local(self) -> None:
+        before = self.xi
+        super().local()
+        before[:] = self.xi
+        self.xi = before
+
+
+def mislabelled(exchange: bool) -> int:
+    """Configurations handed to the next fit whose label is not ξ of them; 15 a block, 8 blocks."""
+    low = {**SETUP, "system": {"kind": "evolving_double_well", "a3": 1.5, "slow_mass": 1.0}}
+    given = order(CENTRES, 3, exchange=exchange).read(UmbrellaPayload)
+    # stretches of two lengths, as production has them
+    given = replace(given, blocks=8, recent=8, chunks=1 + np.arange(15) % 2)
+    context = WorkerContext(low)
+    done = sample_windows(context, WorkOrder.of(0, given), np.random.default_rng(4))
+    recent = done.read(UmbrellaRecord).recent
+    assert recent is not None
+    assert len(recent.y) == 120
+    return int((recent.xi != context.cvs(recent.y)).any(axis=1).sum())
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_labels_for_the_next_fit_are_those_of_their_rows(exchange: bool) -> None:
+    assert mislabelled(exchange) == 0
+
+
+def test_twin_whose_blocks_share_one_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most labels are then those of a later block."""
+    monkeypatch.setattr(umbrella, "_Run", InPlace)
+    assert mislabelled(False) > 90
+
+
 def test_a_swap_swaps_who_stands_where() -> None:
     low = {**SETUP, "system": {"kind": "evolving_double_well", "a3": 1.5, "slow_mass": 1.0}}
     done = sample_windows(
