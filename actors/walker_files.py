@@ -39,7 +39,7 @@ KINDS = (
 START = np.array([[-1, 0, 0, 0, 0]], dtype=np.int64)
 """The campaign's one structure, which every worker has."""
 START_WITHOUT_BOX = np.array([[-1, 0, 1, 0, 0]], dtype=np.int64)
-"""The same, its box left out."""
+"""The same, its box left out: tables of older runs hold it."""
 _START = int(START[0, 1])
 
 

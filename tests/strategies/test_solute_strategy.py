@@ -162,3 +162,22 @@ def test_a_molecules_solute_moves_and_the_order_repeats() -> None:
     # no path: two energies each
     still = walked(steps=0)
     assert still.counts["global_evaluations"] == 2 * (12 - still.counts["refused"])
+
+
+def test_walkers_in_a_box_keep_it() -> None:
+    """From the exploration on: without it they were moved as a whole where they drifted away."""
+    drive = Drive.of(
+        "papers/steered_polymer_flow",
+        "replicas=4",
+        "system={kind: polymer, solvent: 8, box: 5.2, k: 0.5, kT: 1.3, timestep: 0.005 ps, "
+        "friction: 1 /ps, start: compact, platform: Reference}",
+        "strategy.local={kind: langevin, steps: 20}",
+        "strategy.path={steps: 40, timestep: 0.0125 ps, friction: 0.3 /ps}",
+        "strategy.explore={pushes: 8, push_steps: 50, relax_steps: 20}",
+        "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 2}",
+    )
+    box = drive.system.initial().box
+    assert box is not None
+    assert drive.state.pool.walkers.box is not None
+    drive.until("adapt").step()
+    assert np.array_equal(drive.state.walkers.box, np.repeat(box, 4, axis=0))

@@ -13,7 +13,7 @@ from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.proposals import BroadRange
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.actors.walker_files import START, START_WITHOUT_BOX, Shelf
+from msgen.actors.walker_files import START, Shelf
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.systems.base import Array, Walkers
@@ -142,11 +142,11 @@ class Problem:
         """The broad proposal over λ."""
         return BroadRange(self.periodic, self.lower, self.upper)
 
-    def first_walkers(self, *, boxed: bool = True) -> WalkerRows:
-        """The one structure, without velocities; without its box, unless `boxed`."""
+    def first_walkers(self) -> WalkerRows:
+        """The one structure, without velocities."""
         if self.shelf is not None:
-            return WalkerRows(shelf=(START if boxed else START_WITHOUT_BOX).copy())
-        return WalkerRows(self.start.positions, box=self.start.box if boxed else None)
+            return WalkerRows(shelf=START.copy())
+        return WalkerRows(self.start.positions, box=self.start.box)
 
     def positions(self, walkers: WalkerRows) -> Array:
         """Coordinates, shape (n, D), read where they lie in files: for who looks inside.

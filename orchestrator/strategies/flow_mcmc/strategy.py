@@ -80,15 +80,13 @@ class FlowMcmc(FreeReplicas[FlowState]):
     def start(self) -> FlowState:
         """See `Strategy`."""
         problem = self.problem
-        # a walker without its box is brought back where it drifts away, which its bits hang on
-        seeds = Seeds(problem.first_walkers(boxed=False), problem.start_xi[None])
         return FlowState(
             round=0,
             phase="explore",
             walkers=self.first_walkers(),
             trail=np.repeat(problem.start_xi[None], problem.replicas, axis=0),
             moves=LocalMoves.first(problem),
-            pool=seeds,
+            pool=Seeds.first(problem),
         )
 
     def decide(self, state: FlowState) -> StepPlan:
