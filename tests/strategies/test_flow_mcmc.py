@@ -109,11 +109,13 @@ def test_weights_stay_bounded_and_survive_the_disk() -> None:
             "walker_replica": np.repeat(np.arange(10.0), 10),
         }
         counted = np.arange(10) != 3
+        ancestor = np.where(np.arange(10) == 9, 2, np.arange(10))
         segment = Segment((rnd, "walk", 0), samples=samples)
-        weights = weights.with_round([segment], counted, whole)
+        weights = weights.with_round([segment], counted, whole, ancestor)
     assert len(weights.proposals) == len(weights.states) <= MOST
     assert weights.stride > 1
     assert 3 not in weights.replica
+    assert 9 not in weights.replica  # a copy of 2
     back = decode(Weights, copy_tree(encode(weights)))
     np.testing.assert_array_equal(back.proposals, weights.proposals)
     assert back.stride == weights.stride

@@ -125,7 +125,8 @@ class FreeReplicas(ABC, Generic[S]):
     def counted(self, state: S, segments: Sequence[Segment]) -> S:
         """After a round of production."""
         stratum, states = self.stratum(state), self.states(state)
-        production = self.production(state).grown(stratum)
+        ancestor = state.roster.ancestors(len(stratum))
+        production = self.production(state).grown(stratum, ancestor)
         here = state.roster.counted(len(stratum))
         return replace(
             state,
@@ -198,7 +199,9 @@ class FreeReplicas(ABC, Generic[S]):
         """What was gathered, nothing yet in the first round of production."""
         if state.produced is not None:
             return state.produced
-        return Production.start(self.problem, self.stratum(state), len(self.states(state)))
+        stratum, states = self.stratum(state), self.states(state)
+        ancestor = state.roster.ancestors(len(stratum))
+        return Production.start(self.problem, stratum, len(states), ancestor)
 
     def blocks(self, state: S) -> int:
         """Stretches of moves in an order."""

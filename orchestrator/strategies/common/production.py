@@ -71,20 +71,31 @@ class Production:
     stride: int = 1
 
     @classmethod
-    def start(cls, problem: Problem, stratum: NDArray[np.int64], n_states: int) -> Production:
-        """Nothing gathered yet."""
+    def start(
+        cls,
+        problem: Problem,
+        stratum: NDArray[np.int64],
+        n_states: int,
+        ancestor: NDArray[np.int64] | None = None,
+    ) -> Production:
+        """Nothing gathered yet; `ancestor` as in `grown`."""
         none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
         bins, states = (np.zeros((0, w)) for w in width)
         series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
         made = cls(none, none, bins, states, series, labels, Works.empty())
-        return made.grown(stratum)
+        return made.grown(stratum, ancestor)
 
-    def grown(self, stratum: NDArray[np.int64]) -> Production:
-        """With room for replicas that came since; `stratum` is of all, the new ones last."""
+    def grown(
+        self, stratum: NDArray[np.int64], ancestor: NDArray[np.int64] | None = None
+    ) -> Production:
+        """With room for replicas that came since; `stratum` is of all, the new ones last.
+
+        `ancestor`, shape (R,): whose copy each is, itself for none; see `ReplicaPool`.
+        """
         more = len(stratum) - len(self.stratum)
         if not more:
             return self
-        block = blocks_of(stratum, self.block)
+        block = blocks_of(stratum, self.block, ancestor)
         blocks = int(block.max()) + 1 - len(self.bins)
         bins, states = (
             np.concatenate([a, np.zeros((blocks, a.shape[1]))]) for a in (self.bins, self.states)
@@ -239,19 +250,27 @@ class Production:
         return out
 
 
-def blocks_of(stratum: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.int64]:
+def blocks_of(
+    stratum: NDArray[np.int64],
+    known: NDArray[np.int64],
+    ancestor: NDArray[np.int64] | None = None,
+) -> NDArray[np.int64]:
     """Block of every replica, shape (R,); those of the first ones are `known` and stay.
 
-    A new replica is a block of its own until its stratum has `MOST_BLOCKS`; then they go round.
+    A new replica is a block of its own until its stratum has `MOST_BLOCKS`; then they go round. A
+    copy is of its ancestor's block.
     """
+    first = list(range(len(stratum))) if ancestor is None else ancestor.tolist()
     block, number = known.tolist(), int(known.max(initial=-1)) + 1
     mine: dict[int, list[int]] = {}
     members: dict[int, int] = {}
     for i, k in enumerate(stratum.tolist()):
         held = mine.setdefault(k, [])
         if i < len(known):
-            if len(held) < MOST_BLOCKS:
+            if len(held) < MOST_BLOCKS and block[i] not in held:
                 held.append(block[i])
+        elif first[i] != i:
+            block.append(block[first[i]])
         elif len(held) < MOST_BLOCKS:
             held.append(number)
             block.append(number)

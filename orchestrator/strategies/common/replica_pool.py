@@ -25,10 +25,15 @@ class ReplicaPool:
         None: nobody does.
     settling : Ints, shape (R,), or None
         Rounds after which what a replica samples counts; None: all of them count.
+    ancestor : Ints, shape (R,), or None
+        The replica from whose walker each descends, itself for one that began with the campaign;
+        None: nobody is a copy. In what is slow a copy stays what it was for any number of rounds:
+        it is more of its ancestor, and no evidence of its own.
     """
 
     resting: Mask | None = None
     settling: Ints | None = None
+    ancestor: Ints | None = None
 
     def at_work(self, total: int) -> Ints:
         """Ids of the replicas that sample in this round, of `total`; all unless some rest."""
@@ -42,11 +47,16 @@ class ReplicaPool:
             return np.ones(total, dtype=bool)
         return np.asarray(self.settling == 0, dtype=bool)
 
+    def ancestors(self, total: int) -> Ints:
+        """The replica that each descends from, shape (total,)."""
+        return np.arange(total) if self.ancestor is None else self.ancestor
+
     def after_round(self) -> ReplicaPool:
         """The pool when a round of the new replicas is over."""
         if self.settling is None or self.resting is None:
             return self
-        return ReplicaPool(self.resting, np.maximum(self.settling - ~self.resting, 0))
+        settling = np.maximum(self.settling - ~self.resting, 0)
+        return ReplicaPool(self.resting, settling, self.ancestor)
 
     def resized(self, stratum: Ints, replicas: int, seed: int, rnd: int) -> Resized:
         """With `replicas` at work.
@@ -89,11 +99,14 @@ class ReplicaPool:
             number[k] -= 1
         parents = np.append(np.arange(len(stratum)), [int(rng.choice(busy[k])) for k in born])
         fresh = np.full(len(born), SETTLE_ROUNDS, dtype=np.int64)
+        ancestors = self.ancestors(len(stratum))[parents] if born else self.ancestor
         return Resized(
             parents.astype(np.int64),
             np.append(stratum, np.array(born, dtype=np.int64)),
             ReplicaPool(
-                np.append(resting, np.zeros(len(born), dtype=bool)), np.append(settling, fresh)
+                np.append(resting, np.zeros(len(born), dtype=bool)),
+                np.append(settling, fresh),
+                ancestors,
             ),
         )
 

@@ -175,9 +175,10 @@ class FlowMcmc(FreeReplicas[FlowState]):
 
     def counted(self, state: FlowState, segments: Sequence[Segment]) -> FlowState:
         """After a round of production."""
-        here = state.roster.counted(len(state.walkers))
+        total = len(state.walkers)
+        here, ancestor = state.roster.counted(total), state.roster.ancestors(total)
         weights = state.weights or Weights()
-        weights = weights.with_round(segments, here, self.states(state))
+        weights = weights.with_round(segments, here, self.states(state), ancestor)
         return super().counted(replace(state, weights=weights), segments)
 
     def _with_fits(self, state: FlowState, fits: Sequence[Segment]) -> FlowState:

@@ -40,7 +40,7 @@ class Weights:
     states : int array, shape (n,)
         The state of each proposal; −1 where it is no configuration.
     walkers, replica : Array, shape (m,)
-        Those of one replica may be correlated.
+        Those of one replica, and of its copies, which bear its number, may be correlated.
     stride : int
         Only every `stride`-th of either kind is kept.
     """
@@ -52,9 +52,16 @@ class Weights:
     stride: int = 1
 
     def with_round(
-        self, segments: Sequence[Segment], counted: NDArray[np.bool_], states: Partition
+        self,
+        segments: Sequence[Segment],
+        counted: NDArray[np.bool_],
+        states: Partition,
+        ancestor: Ints,
     ) -> Weights:
-        """And a round's; of the replicas that are `counted`, shape (R,)."""
+        """And a round's; of the replicas that are `counted`, shape (R,).
+
+        `ancestor`, shape (R,): whose copy each is, see `ReplicaPool`.
+        """
         parts: dict[str, list[Array]] = {"proposal": [], "walker": [], "replica": []}
         labels = [self.states]
         for samples in (s.samples for s in segments if "walker_log_weight" in s.samples):
@@ -68,7 +75,8 @@ class Weights:
                         np.where(known, states.assign(np.where(known[:, None], xi, 0)), -1)
                     )
                 else:
-                    parts["replica"].append(samples["walker_replica"][keep][:: self.stride])
+                    own = ancestor[samples["walker_replica"].astype(np.int64)]
+                    parts["replica"].append(own[keep][:: self.stride].astype(np.float64))
         proposals = np.concatenate([self.proposals, *parts["proposal"]])
         walkers = np.concatenate([self.walkers, *parts["walker"]])
         replica = np.concatenate([self.replica, *parts["replica"]])

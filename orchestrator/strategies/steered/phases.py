@@ -8,6 +8,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.expanded_ensemble import Ladder
 from msgen.orchestrator.strategies.common.allocation import allocate
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.steered.adaptation import areas
 from msgen.orchestrator.strategies.steered.cold_start import first_settling, unvisited
 from msgen.orchestrator.strategies.steered.profile import Profiling
@@ -52,10 +53,12 @@ def begin_produce(problem: Problem, state: AdaptState) -> ProduceState:
     """Freeze everything; replicas go where the surface is widest."""
     stratify, flatten = bool(problem.strategy["stratify"]), float(problem.strategy["flatten"])
     stratum, seed = allocate(problem, state.stratum, areas(state, flatten))
-    walkers = state.walkers.take(seed)
+    walkers, pool = state.walkers.take(seed), ReplicaPool()
     if len(np.unique(seed)) < len(seed):
-        # copies of one walker part ways from different velocities
+        # copies of one walker part ways from different velocities, and count as one
         walkers = walkers.without_velocities()
+        first = {int(walker): i for i, walker in reversed(list(enumerate(seed)))}
+        pool = ReplicaPool(ancestor=np.array([first[int(walker)] for walker in seed]))
     profile = None
     if points(problem):
         profile = Profiling.start(
@@ -70,6 +73,8 @@ def begin_produce(problem: Problem, state: AdaptState) -> ProduceState:
         **shared(state),
         "stratum": stratum,
         "walkers": walkers,
+        "replica_pool": pool,
+        "xi": None if state.xi is None else state.xi[seed],
         "missing": state.missing if stratify else unvisited(state),
         "flatteners": {},
         "fit_data": {},

@@ -166,6 +166,11 @@ class SamplingState(CommonState):
         """Whether what a replica samples in this round counts, shape (R,)."""
         return self.replica_pool.counted(len(self.stratum))
 
+    @property
+    def ancestors(self) -> NDArray[np.int64]:
+        """Whose copy each replica is, itself for none, shape (R,)."""
+        return self.replica_pool.ancestors(len(self.stratum))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptState(SamplingState):

@@ -229,8 +229,8 @@ class Steered:
         problem, states, counted = self.problem, state.states, state.counted
         production = state.produced
         if production is None:
-            production = Production.start(problem, state.stratum, len(states))
-        production = production.grown(state.stratum)
+            production = Production.start(problem, state.stratum, len(states), state.ancestors)
+        production = production.grown(state.stratum, state.ancestors)
         profile = with_readings(state.profile, problem, segments, production, counted)
         production = production.with_round(problem, states, segments, counted)
         state = replace(

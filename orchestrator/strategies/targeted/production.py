@@ -42,9 +42,9 @@ class Gathered:
     frames: Array
 
     @classmethod
-    def start(cls, problem: Problem, stratum: Ints, n_states: int) -> Gathered:
-        """Nothing yet."""
-        made = Production.start(problem, stratum, n_states)
+    def start(cls, problem: Problem, stratum: Ints, n_states: int, ancestor: Ints) -> Gathered:
+        """Nothing yet; `ancestor` as in `with_round`."""
+        made = Production.start(problem, stratum, n_states, ancestor)
         return cls(made, np.zeros((0, 2)), np.zeros((0, 3)))
 
     def with_round(
@@ -54,15 +54,19 @@ class Gathered:
         stratum: Ints,
         segments: Sequence[Segment],
         counted: NDArray[np.bool_],
+        ancestor: Ints,
     ) -> Gathered:
-        """And a round's segments: of replicas that are `counted`, shape (R,), and all draws."""
+        """And a round's segments: of replicas that are `counted`, shape (R,), and all draws.
+
+        `ancestor`, shape (R,): whose copy each replica is, see `ReplicaPool`.
+        """
         draws, frames = [self.draws], [self.frames]
         for s in segments:
             held = np.stack([s.samples[c] for c in _FRAME], axis=1)
             frames.append(held[counted[held[:, 2].astype(np.int64)]])
             draws.append(np.stack([s.samples[c] for c in _DRAW], axis=1))
         return Gathered(
-            self.production.grown(stratum).with_round(problem, states, segments, counted),
+            self.production.grown(stratum, ancestor).with_round(problem, states, segments, counted),
             np.concatenate(draws),
             np.concatenate(frames),
         )

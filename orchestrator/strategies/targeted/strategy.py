@@ -213,13 +213,13 @@ class Targeted:
 
     def _produced(self, state: StatesState, segments: Sequence[Segment]) -> StatesState:
         stratum, states = state.stratum, state.states
-        gathered = state.gathered
+        gathered, ancestor = state.gathered, state.pool.ancestors(len(stratum))
         if gathered is None:
-            gathered = Gathered.start(self.problem, stratum, len(states))
+            gathered = Gathered.start(self.problem, stratum, len(states), ancestor)
         here = state.pool.counted(len(stratum))
         return replace(
             state,
-            gathered=gathered.with_round(self.problem, states, stratum, segments, here),
+            gathered=gathered.with_round(self.problem, states, stratum, segments, here, ancestor),
             pool=state.pool.after_round(),
             totals=with_counts(state.totals, segments),
         )
