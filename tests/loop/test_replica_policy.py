@@ -15,6 +15,7 @@ from places import CONFIGS
 from toy_campaign import Recorder, ToyStrategy, setup
 
 from msgen.actors.base import Tree, encode
+from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.estimators.histogram import log_populations
@@ -24,9 +25,12 @@ from msgen.orchestrator.loop.controller import Controller
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.store import Store
-from msgen.orchestrator.strategies.common import production
+from msgen.orchestrator.strategies.common import inputs, production
 from msgen.orchestrator.strategies.common.production import blocks_of
 from msgen.orchestrator.strategies.common.replica_pool import SETTLE_ROUNDS, ReplicaPool
+from msgen.orchestrator.strategies.steered.cold_start import found_late
+from msgen.orchestrator.strategies.steered.phases import begin_produce
+from msgen.orchestrator.strategies.steered.state import AdaptState
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,45 @@ def test_a_strategy_takes_on_replicas_and_lets_some_rest(case: str) -> None:
     assert same(after["produced"]["bins"][alone], before["produced"]["bins"][alone])
     estimate = drive.strategy.estimate(drive.state)
     assert all(v.f_kT is not None for v in estimate.states.values()) or case == "local"
+
+
+@pytest.mark.parametrize("replicas", [14, 5])
+def test_a_chain_that_goes_back_leaves_who_rests(
+    replicas: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From production to adaptation and to production again, after more and after fewer replicas.
+
+    In orders of three, so that a group too many is one too many: it was taken for a segment's.
+    """
+    monkeypatch.setattr(inputs, "BATCH", 3)
+    cold = ("strategy.stratify=off", "strategy.explore={pushes: 0}", "model={kind: kde}")
+    drive = Drive.of("double_well", "replicas=8", "strategy.local.steps=5", *cold)
+    drive.step()
+
+    def produce() -> None:
+        # as if every state were known: what is new would send the chain back by itself
+        frozen = replace(begin_produce(drive.problem, drive.state), missing=())
+        drive.state = drive.stored(frozen)
+        assert drive.strategy.replicas(drive.state) == 8
+        for _ in range(3):
+            ids = np.concatenate([s.samples["replica"] for s in drive.step().segments])
+            assert sorted(set(ids.astype(int))) == list(range(8))
+
+    produce()
+    for n in (11, replicas):
+        drive.state = drive.strategy.resize(drive.state, n)
+        drive.step()
+    back = found_late(drive.problem, drive.state, drive.state.states, 1)
+    assert isinstance(back, AdaptState)
+    drive.state = drive.stored(back)
+    step = drive.step()
+    assert sum(len(s.read(SampleRecord).walkers.positions) for s in step.segments) == replicas
+    assert len(drive.state.walkers.positions) == replicas
+    produce()
+    assert np.ptp(drive.state.produced.bins.sum(axis=0)) > 0
+    drive.state = drive.strategy.resize(drive.state, 9)
+    drive.step()
+    assert len(drive.state.walkers.positions) == 9
 
 
 SLOW = 20.0

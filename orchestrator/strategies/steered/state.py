@@ -208,9 +208,20 @@ class ProduceState(SamplingState):
     profile: Profiling | None = None
 
     def adapting_again(self, adapted: int) -> AdaptState:
-        """Back after `adapted` rounds of the adaptation; nothing counted so far is kept."""
+        """Back after `adapted` rounds of the adaptation; nothing counted so far is kept.
+
+        With whoever is at work: those who rest leave, and nobody rests while nothing counts.
+        """
+        here = self.at_work
         return replace(
-            AdaptState(**shared(self)), adapt=adapted, relooks=self.relooks + 1, missing=()
+            AdaptState(**shared(self)),
+            adapt=adapted,
+            relooks=self.relooks + 1,
+            missing=(),
+            stratum=self.stratum[here],
+            walkers=self.walkers.take(here),
+            xi=None if self.xi is None else self.xi[here],
+            replica_pool=ReplicaPool(),
         )
 
 
