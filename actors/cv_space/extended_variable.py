@@ -10,10 +10,41 @@ from scipy import special, stats
 
 from msgen.systems.base import Array
 
+NARROW = 50.0
+"""κ from which scipy approximates the distribution function."""
+TERMS = 12
+"""Of the expansion: the next one is below 1e-14 at κ = `NARROW`."""
+
 
 def wrap(angle: Array) -> Array:
     """Into [−π, π), in the floor form that holds for any angle."""
     return angle - 2.0 * np.pi * np.floor((angle + np.pi) / (2.0 * np.pi))
+
+
+def von_mises_cdf(angle: Array, kappa: float) -> Array:
+    """Distribution function of the von Mises density about 0, going on from turn to turn.
+
+    From κ = `NARROW` on scipy takes a normal approximation, which is off by up to 3e-6, and by 1e-3
+    of the function itself in its tail. There with s = 2√κ sin(θ/2) the density is
+
+    .. math:: \\frac{e^{-s^2/2}\\,ds}{2π \\sqrt{κ}\\, e^{-κ} I_0(κ) \\sqrt{1 - s^2/4κ}}
+
+    whose root is expanded in powers of s²/4κ, each an incomplete Gaussian moment; `TERMS` of them
+    are exact to rounding.
+    """
+    if kappa < NARROW:
+        return np.asarray(stats.vonmises.cdf(angle, kappa), dtype=np.float64)
+    turns = np.round(angle / (2.0 * np.pi))
+    s = 2.0 * np.sqrt(kappa) * np.sin(0.5 * (angle - 2.0 * np.pi * turns))
+    bell, power = np.exp(-0.5 * s * s), s
+    moment = np.sqrt(0.5 * np.pi) * special.erf(s / np.sqrt(2.0))
+    total, factor = moment, 1.0
+    for k in range(1, TERMS):
+        moment = (2 * k - 1) * moment - power * bell
+        power = power * s * s
+        factor *= (2 * k - 1) / (8.0 * k * kappa)
+        total = total + factor * moment
+    return np.asarray(turns + 0.5 + total / (2.0 * np.pi * np.sqrt(kappa) * special.i0e(kappa)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +114,7 @@ class Conditional:
         """Mass of g between consecutive `edges` of CV c, shape (n,) → (n, len(edges) − 1)."""
         d = edges[None, :] - xi[:, None]
         if self.periodic[c]:
-            cdf = stats.vonmises.cdf(d, self.kappa[c])
+            cdf = von_mises_cdf(d, float(self.kappa[c]))
         else:
             cdf = stats.norm.cdf(d * np.sqrt(self.kappa[c]))
         return np.asarray(np.diff(cdf, axis=1))

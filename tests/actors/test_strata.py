@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special, stats
 
 from msgen.actors.base import decode, encode
-from msgen.actors.cv_space.extended_variable import Conditional, wrap
+from msgen.actors.cv_space.extended_variable import Conditional, von_mises_cdf, wrap
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.switching.steered import draw_start
 from msgen.systems.base import Array
@@ -184,3 +185,32 @@ def test_grids_and_trees() -> None:
 
 
 L1 = np.array([False])
+
+
+KAPPAS = (1.0, 30.0, 49.9, 50.0, 51.0, 131.0, 1050.0, 2e4)
+
+
+def cdf_error(kappa: float, found: Array, angle: Array) -> float:
+    """Largest error of ln F where F is above 1e-4, against Gauss–Legendre of the density itself."""
+    node, weight = np.polynomial.legendre.leggauss(400)
+    # beyond 12 σ there is nothing
+    end = np.sign(angle) * np.minimum(np.abs(angle), min(12.0 / np.sqrt(kappa), np.pi))
+    t = 0.5 * end[:, None] * (node + 1.0)
+    bell = np.exp(-2.0 * kappa * np.sin(0.5 * t) ** 2) @ weight
+    exact = 0.5 + 0.5 * end * bell / (2.0 * np.pi * special.i0e(kappa))
+    tail = exact > 1e-4
+    return float(np.abs(np.log(found[tail] / exact[tail])).max())
+
+
+@pytest.mark.parametrize("kappa", KAPPAS)
+def test_the_mass_of_a_narrow_g_is_exact(kappa: float) -> None:
+    """ln c is part of the work of every path of an angle: 1e-9 kT."""
+    angle = np.linspace(-1.0, 1.0, 41) * min(5.0 / np.sqrt(kappa), 3.1)
+    assert cdf_error(kappa, von_mises_cdf(angle, kappa), angle) < 1e-9
+    turns = von_mises_cdf(angle + 6.0 * np.pi, kappa) - von_mises_cdf(angle, kappa)
+    assert np.allclose(turns, 3.0, atol=1e-9)
+
+
+def test_twin_that_takes_scipys_normal_approximation() -> None:
+    angle = np.linspace(-1.0, 1.0, 41) * 5.0 / np.sqrt(50.0)
+    assert cdf_error(50.0, stats.vonmises.cdf(angle, 50.0), angle) > 1e-4
