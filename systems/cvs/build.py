@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from msgen.systems.base import Array
 from msgen.systems.build import build_cv
 from msgen.systems.cvs.collective import MeanCoordinate, PairDistances, PotentialEnergy, Statistic
 from msgen.systems.cvs.torch_cvs import (
@@ -107,10 +110,27 @@ def rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMS
     return RMSD(name, chosen, read_reference(reference, site.base_dir, _topology(site), where))
 
 
+REPARTITIONED = 0.5
+"""g/mol that an atom is off its element from which masses count as shared out otherwise."""
+
+
+def _own_masses(site: CVSite) -> Array:
+    """Mass of each atom, shape (N,): the system's, or the elements' where it has shared them out.
+
+    Hydrogens are made heavy at the cost of their neighbours so that steps may be longer; what is
+    measured must not depend on that. It shows by a total that is that of the elements.
+    """
+    given = site.system.masses.reshape(-1, 3)[:, 0]
+    atoms = list(_topology(site).atoms)
+    own = np.array([0.0 if a.element is None else float(a.element.mass) for a in atoms])
+    shared = abs(given.sum() - own.sum()) < 1e-3 * own.sum()
+    return own if shared and np.abs(given - own).max() > REPARTITIONED else given
+
+
 def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyration:
     """The mass-weighted radius of gyration."""
     chosen = _many_atoms(site, atoms, 2)
-    masses = site.system.masses.reshape(-1, 3)[list(chosen), 0]
+    masses = _own_masses(site)[list(chosen)]
     return RadiusOfGyration(name, chosen, tuple(float(m) for m in masses))
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import openmm as mm
 import pytest
+import torch
 from alanine_molecule import AMBER99SB, molecule
 from openmm_runs import Restraint
 from places import CONFIGS
@@ -14,9 +15,10 @@ from sections import build_cvs, refused
 
 from msgen.orchestrator.schema.problems import dotted
 from msgen.systems import CVSet, SpecError
+from msgen.systems.base import Array, System
 from msgen.systems.cvs.openmm_forces import can_express, cv_terms, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
-from msgen.systems.cvs.torch_cvs import Coordinate
+from msgen.systems.cvs.torch_cvs import Coordinate, RadiusOfGyration
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
@@ -220,3 +222,26 @@ def test_wrong_atoms(system: OpenMMSystem, spec: object, problem: str, remedy: s
 )
 def test_wrong_cvs(spec: dict[str, object], path: str) -> None:
     assert dotted(refused(AMBER99SB, CONFIGS, spec).path) == path
+
+
+def heavy_hydrogens(mass: float | None) -> tuple[System, Array]:
+    """Alanine dipeptide with hydrogens of this mass, and its radius of gyration's weights."""
+    system, _ = molecule(**({} if mass is None else {"hydrogen_mass": mass}))
+    (cv,) = build_cvs({"rg": {"kind": "radius_of_gyration"}}, system, CONFIGS).cvs
+    assert isinstance(cv, RadiusOfGyration)
+    return system, np.array(cv.masses)
+
+
+def test_a_radius_of_gyration_does_not_depend_on_how_masses_are_shared_out() -> None:
+    """Twin: weights by the masses that the dynamics has, 1 % off."""
+    plain, own = heavy_hydrogens(None)
+    system, weights = heavy_hydrogens(4.0)
+    assert np.allclose(weights, own, atol=0.02)
+    x = torch.as_tensor(system.initial().positions)
+    atoms = tuple(range(22))
+    shared = system.masses.reshape(-1, 3)[:, 0]
+    right, wrong = (float(RadiusOfGyration("rg", atoms, tuple(m))(x)[0]) for m in (weights, shared))
+    before = float(RadiusOfGyration("rg", atoms, tuple(own))(x)[0])
+    assert right == pytest.approx(before, rel=1e-4)
+    assert abs(wrong / before - 1.0) > 5e-3
+    assert np.array_equal(own, plain.masses.reshape(-1, 3)[:, 0])  # those of the force field
