@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,14 @@ def exact(context: WorkerContext) -> Exact:
     return found
 
 
+class IsomerWatch(Protocol):
+    """Which configurations have become another molecule."""
+
+    def __call__(self, positions: Array) -> Bools:
+        """Shape (n, D) → (n,)."""
+        ...
+
+
 @dataclass(frozen=True)
 class InCoordinates:
     """ln ρ*(y) = −U(x(y))/kT + ln|∂x/∂y| of a system in a representation; a `Target` of moves.
@@ -124,10 +133,13 @@ class InCoordinates:
     system : System
         Of a molecule alone in space: its energy does not depend on how it lies.
     coordinates : Exact
+    isomers : IsomerWatch or None
+        What has no density, since it is another molecule.
     """
 
     system: System
     coordinates: Exact
+    isomers: IsomerWatch | None = None
 
     def log_density(self, y: Array) -> Array:
         """ln ρ*(y), shape (n,); −inf where it cannot be evaluated."""
@@ -139,6 +151,8 @@ class InCoordinates:
             with np.errstate(all="ignore"):
                 x = self.placed(y[possible])
                 energy = self.system.energy(Walkers(x)) / self.system.kT
+            if self.isomers is not None:
+                energy = np.where(self.isomers(x), np.inf, energy)
             value[possible] = np.where(np.isfinite(energy), volume[possible] - energy, -np.inf)
         return value
 

@@ -12,24 +12,15 @@ between the samples of the first state and those of another will do as well.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
+from msgen.actors.configurations.coordinates import IsomerWatch
 from msgen.actors.cv_space.strata import Labels, Partition
-from msgen.actors.kernels.base import Mask
 from msgen.models.base import Bijective, GenerativeModel
 from msgen.models.continuous.transport import Transport
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.coordinates.representation import Exact
-
-
-class Watch(Protocol):
-    """Which configurations have become another molecule."""
-
-    def __call__(self, positions: Array) -> Mask:
-        """Shape (n, D) → (n,)."""
-        ...
 
 
 class StateModels:
@@ -40,7 +31,7 @@ class StateModels:
     system, cvs, coordinates, partition
     models : Mapping of state to GenerativeModel
         In the variables of `coordinates`.
-    watch : Watch, optional
+    watch : IsomerWatch, optional
         Isomers, which belong to no state.
     transports : Mapping of state to Transport, optional
         From state 0 to each, instead of the maps through latent variables.
@@ -60,7 +51,7 @@ class StateModels:
         coordinates: Exact,
         partition: Partition,
         models: Mapping[int, GenerativeModel],
-        watch: Watch | None = None,
+        watch: IsomerWatch | None = None,
         transports: Mapping[int, Transport] | None = None,
     ) -> None:
         self.system, self.cvs, self.coordinates = system, cvs, coordinates

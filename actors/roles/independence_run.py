@@ -18,6 +18,7 @@ from msgen.actors.kernels.base import BoltzmannTarget, Kernel
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walk import WalkPayload, WalkRecord, WatchPayload
+from msgen.actors.roles.state_explorer import Isomers, isomers
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
@@ -182,19 +183,29 @@ class WholeRun(Run):
         """All of a configuration but how it lies."""
         return exact(context)
 
-    def _target(self) -> InCoordinates:
-        return InCoordinates(self.context.system, exact(self.context))
+    def _target(self, other: Isomers | None = None) -> InCoordinates:
+        return InCoordinates(self.context.system, exact(self.context), other)
+
+    def _isomers_too(self) -> bool:
+        """Whether the campaign takes every isomer for the molecule that it is about."""
+        search = self.context.setup["strategy"].get("explore", {})
+        return bool(search.get("isomers") == "include")
 
     def propose(self) -> None:
         """Independence moves in the model's coordinates; what was not accepted stays untouched."""
         if self.q is None:
             return
         steps = self.payload.global_steps
-        target = self._target()
+        other = None if self._isomers_too() else isomers(self.context)
+        target = self._target(other)
         before = self.coordinates.encode(self.walkers.positions)
         kernel = Independence(self.q)
         done = kernel(target, Walkers(before), self.rng, n_steps=steps, record_every=1)
-        self.tell("global", steps, float(done.accepted.sum()), done.nonfinite)
+        refused = 0
+        if other is not None:
+            refused = other.seen
+            self.counts["isomers"] = self.counts.get("isomers", 0.0) + refused
+        self.tell("global", steps, float(done.accepted.sum()), max(0, done.nonfinite - refused))
         self.evaluations += done.evaluations
         self.draws.append(done.draws)
         self.proposed.append(done.proposed)

@@ -9,6 +9,7 @@ import numpy as np
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.registry import build_engine, engine_kind
+from msgen.actors.kernels.base import Mask
 from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.systems.base import Array, Walkers
@@ -81,6 +82,30 @@ def flips(context: WorkerContext, positions: Array) -> list[list[str]]:
     if context.system.topology is None:
         return [[] for _ in positions]
     return stereo_watch(context).names_flipped(positions)
+
+
+class Isomers:
+    """Configurations of another isomer than the start.
+
+    Attributes
+    ----------
+    seen : int
+        How many it has found.
+    """
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context, self.seen = context, 0
+
+    def __call__(self, positions: Array) -> Mask:
+        """Shape (n, D) → (n,)."""
+        found = np.array([bool(f) for f in flips(self._context, positions)], dtype=bool)
+        self.seen += int(found.sum())
+        return found
+
+
+def isomers(context: WorkerContext) -> Isomers | None:
+    """What tells isomers; None for a system without atoms."""
+    return None if context.system.topology is None else Isomers(context)
 
 
 def stereo_watch(context: WorkerContext) -> StereoWatch:

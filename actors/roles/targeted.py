@@ -13,7 +13,7 @@ from msgen.actors.engines.registry import build_engine
 from msgen.actors.kernels.expanded_ensemble import Tempered
 from msgen.actors.orders.target import BridgeSpec, TargetPayload, TargetRecord
 from msgen.actors.roles.sampler import samples_of
-from msgen.actors.roles.state_explorer import flips
+from msgen.actors.roles.state_explorer import isomers
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models.continuous.transport import Transport
 from msgen.systems.base import Array
@@ -89,7 +89,7 @@ def _bridges(
         variables,
         partition,
         {int(k): context.models[int(spec.versions[k])] for k in known},
-        _isomers(context),
+        isomers(context),
         _transports(context, spec.transports) if spec.maps == "interpolant" else None,
     )
     y = variables.encode(held)
@@ -126,17 +126,3 @@ def _transports(context: WorkerContext, of_state: Labels) -> dict[int, Transport
         if version not in built:
             built[version] = Transport.from_state(context.models.state(version))
     return {k: built[v] for k, v in versions.items()}
-
-
-class _Isomers:
-    """Configurations of another isomer than the start."""
-
-    def __init__(self, context: WorkerContext) -> None:
-        self._context = context
-
-    def __call__(self, positions: Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        return np.array([bool(f) for f in flips(self._context, positions)], dtype=bool)
-
-
-def _isomers(context: WorkerContext) -> _Isomers | None:
-    return None if context.system.topology is None else _Isomers(context)

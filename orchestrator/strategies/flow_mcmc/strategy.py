@@ -202,6 +202,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
         where = ", in internal coordinates" if self.problem.has_atoms else ""
         about = {
             **found.diagnostics,
+            **({"isomers_refused": state.totals["isomers"]} if "isomers" in state.totals else {}),
             "model": weights.diagnostics(difference),
             "reweighted": weights.reweighted(list(found.states)),
             "warnings": weights.warnings(difference),
