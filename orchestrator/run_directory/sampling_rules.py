@@ -13,6 +13,7 @@ from typing import Any
 
 from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.strategies.common.configuration_rules import angular_coordinate
 
 
 class OtherRulesError(RunDirectoryError):
@@ -40,11 +41,34 @@ def _umbrella(campaign: Campaign, platform: str | None) -> bool:
     return campaign.strategy.kind == "umbrella"
 
 
+def _on_angles(campaign: Campaign, platform: str | None) -> bool:
+    return angular_coordinate(campaign) is not None
+
+
+def _solute(campaign: Campaign, platform: str | None) -> bool:
+    solute = getattr(campaign.strategy, "solute", None) is not None
+    return campaign.strategy.kind == "flow_mcmc" and solute and campaign.has_atoms
+
+
+def _steered_angles(campaign: Campaign, platform: str | None) -> bool:
+    angles = any(cv.is_periodic for cv in campaign.cvs.values())
+    return campaign.strategy.kind == "steered" and angles
+
+
+def _molecular_flow(campaign: Campaign, platform: str | None) -> bool:
+    whole = getattr(campaign.strategy, "solute", None) is None
+    return campaign.strategy.kind == "flow_mcmc" and whole and campaign.has_atoms
+
+
 MENDS: tuple[Mend, ...] = (
     Mend(
         "a window's conditional model was fitted on CVs of a later block of its walkers",
         _umbrella,
     ),
+    Mend("a coordinate that is an angle was handed on raw, in whichever turn it stood", _on_angles),
+    Mend("walkers of a solute were begun without the box of their system", _solute),
+    Mend("the mass of a narrow restraint on an angle was approximated", _steered_angles),
+    Mend("independence moves of a molecule reached other isomers of it", _molecular_flow),
 )
 """In the order in which they were made: a run records how many of them it was begun with."""
 
