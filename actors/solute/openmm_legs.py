@@ -82,7 +82,7 @@ class MoleculeDriver:
             before = path.potential_energy()
             new = x.copy()
             new[atoms] = stop
-            path.context.setPositions(new)
+            path.place(new)
             return (path.potential_energy() - before) / self.system.kT
         stops = self.route.stops(x[atoms], stop)
         speeds = np.diff(stops, axis=0) / (REFRESH * self.route.dt)

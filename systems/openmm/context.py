@@ -79,6 +79,7 @@ class OpenMMContext:
         bonds = [system.getConstraintParameters(k) for k in range(system.getNumConstraints())]
         self._pairs = np.array([b[:2] for b in bonds], dtype=np.intp).reshape(-1, 2)
         self._lengths = np.array([b[2]._value for b in bonds], dtype=np.float64)
+        self._sites = any(system.isVirtualSite(k) for k in range(n))
         self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
         self._lambda = np.zeros(len(cvs))
         self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
@@ -111,12 +112,18 @@ class OpenMMContext:
         self._has_box = walkers.box is not None
         if walkers.box is not None:
             self.context.setPeriodicBoxVectors(*walkers.box[i].tolist())
-        self.context.setPositions(x)
+        self.place(x)
         if walkers.velocities is not None:
             v = walkers.velocities[i].reshape(-1, 3)
             self.failed = not bool(np.isfinite(v).all())
             if not self.failed:
                 self.context.setVelocities(np.ascontiguousarray(v, dtype=np.float64))
+
+    def place(self, x: Array) -> None:
+        """Put positions (N, 3) in, and virtual sites, which OpenMM takes as they are, in place."""
+        self.context.setPositions(x)
+        if self._sites:
+            self.context.computeVirtualSites()
 
     def positions(self) -> Array:
         """Positions as they stand, shape (N, 3); NaN after a failure."""
@@ -214,7 +221,7 @@ class OpenMMContext:
         # NaN in any number is NaN in the sum of squares, at a tenth of the price
         if not math.isfinite(np.vdot(x, x)):
             return math.nan
-        self.context.setPositions(x)
+        self.place(x)
         try:
             state = mm.Context.getState(self.context, forces=True, energy=energy)
         except mm.OpenMMException:
@@ -281,10 +288,7 @@ class OpenMMContext:
         return (float(state.getPotentialEnergy()._value) if energy else 0.0), out
 
     def metropolis_counts(self) -> dict[str, int]:
-        """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite.
-
-        The last counts energies that are not finite and constraints that did not converge.
-        """
+        """Of a GHMC engine, since the last call: n_tried, n_accepted, n_nonfinite; see `Ghmc`."""
         counts = {}
         for name in ("n_tried", "n_accepted", "n_nonfinite"):
             counts[name] = round(self.integrator.getGlobalVariableByName(name))

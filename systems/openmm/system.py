@@ -54,6 +54,8 @@ class OpenMMSystem:
     temperature, timestep, friction : float
     free : bool array, shape (N, 3), or None
         Degrees of freedom that ever move; None for all.
+    has_sites : bool
+        Whether some particles are virtual sites, which stand where the others put them.
     platform_name : str
     platform_choice : PlatformChoice or None
         What was measured, where it was.
@@ -78,6 +80,7 @@ class OpenMMSystem:
         self._box = molecule.box
         particles = range(molecule.system.getNumParticles())
         self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
+        self.has_sites = any(molecule.system.isVirtualSite(i) for i in particles)
         self._contexts: dict[tuple[Any, ...], OpenMMContext] = {}
         self._given, self._minimize = molecule.positions, minimize
         self.platform_choice: PlatformChoice | None = None
@@ -177,6 +180,8 @@ class OpenMMSystem:
             if walkers.box is not None:
                 self._plain.setPeriodicBoxVectors(*walkers.box[i].tolist())
             self._plain.setPositions(x)
+            if self.has_sites:
+                self._plain.computeVirtualSites()
             try:
                 state = self._plain.getState(energy=True, forces=forces)
             except mm.OpenMMException:

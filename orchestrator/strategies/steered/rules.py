@@ -81,7 +81,7 @@ def exact_path_problems(
             what = f"does not go with the {rigid} rigid bonds of this molecule"
             remedy = "Write system.constraints: None with a shorter timestep, or scheme: extended"
             return [Problem(_SCHEME, scheme, what, remedy)]
-        if any(made.isVirtualSite(i) for i in range(made.getNumParticles())):
+        if system.has_sites:
             what = "does not go with virtual sites"
             return [Problem(_SCHEME, scheme, what, "Take scheme: extended")]
     levels = level_sets(cvs, system.masses)
