@@ -14,7 +14,8 @@ from msgen.systems.errors import SpecError
 from msgen.systems.external_field import field_felt
 from msgen.systems.openmm.constraints import RigidBonds
 from msgen.systems.openmm.context import OpenMMContext
-from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, ghmc, middle
+from msgen.systems.openmm.ghmc import Ghmc
+from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, middle
 from msgen.systems.openmm.platforms import (
     PlatformChoice,
     check_platform,
@@ -260,7 +261,7 @@ class OpenMMSystem:
         """An integrator that samples at the system's temperature; see `context`."""
         if kind == "ghmc":
             constrained = self.openmm_system.getNumConstraints() > 0
-            return ghmc(self.kT, friction, dt, constrained, self.free)
+            return Ghmc(self.kT, friction, dt, constrained, self.has_sites, self.free)
         if self.free is not None:
             return middle(self.kT, friction, dt, self.free)
         return mm.LangevinMiddleIntegrator(self.temperature, friction, dt)
