@@ -53,8 +53,11 @@ class ZMatrix:
         Raises
         ------
         SpecError
-            Unless the bonds make one molecule of at least three atoms of it.
+            Unless the bonds make one molecule of at least three atoms of it, or where some are
+            virtual sites.
         """
+        if any(a.element is None or a.element.number == 0 for a in topology.atoms):
+            raise _refusal("some of its atoms are virtual sites, which are no variables")
         heavy = [a.element is not None and a.element.number > 1 for a in topology.atoms]
         near: list[list[int]] = [[] for _ in heavy]
         for a, b in topology.bonds:

@@ -212,23 +212,31 @@ def _from_xml(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, 
     return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
 
 
-def _refuse(system: Any, source: object) -> None:
-    """Refuse a barostat or thermostat in a System; drop the removal of centre-of-mass motion."""
+def _refuse(system: Any, source: MoleculeSource) -> None:
+    """Refuse what our integrators do not sample; drop the removal of centre-of-mass motion."""
     for k in reversed(range(system.getNumForces())):
         name = type(system.getForce(k)).__name__
         if "Barostat" in name:
             raise SpecError(
                 ("system", "system_xml"),
-                source,
+                source.system_xml,
                 f"holds a {name}; constant pressure is not supported yet",
                 "Remove it from the System: campaigns run at constant volume",
             )
         if name == "AndersenThermostat":
             raise SpecError(
                 ("system", "system_xml"),
-                source,
+                source.system_xml,
                 f"holds an {name}",
                 "Remove it: the temperature is set by `temperature:`",
+            )
+        if name == "DrudeForce":
+            key = "system_xml" if source.system_xml else "topology" if source.topology else ""
+            raise SpecError(
+                ("system", key or "forcefield"),
+                getattr(source, key) if key else list(source.forcefield),
+                "has Drude particles, which need an integrator that keeps them cold",
+                "Take a force field of fixed charges",
             )
         if name == "CMMotionRemover":
             # it changes momenta behind the back of a Metropolis test
@@ -257,7 +265,7 @@ def read_molecule(source: MoleculeSource, base_dir: Path) -> Molecule:
     elif source.system_xml:
         read = _from_xml
     topology, system, positions, box = read(source, base_dir)
-    _refuse(system, source.system_xml)
+    _refuse(system, source)
     if system.getNumParticles() != len(positions):
         key = "coordinates" if source.topology else "structure"
         raise SpecError(

@@ -140,6 +140,9 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "ala.xml").write_text(mm.XmlSerializer.serialize(system))
     system.addForce(mm.MonteCarloBarostat(1.0, 300.0))
     (tmp_path / "barostat.xml").write_text(mm.XmlSerializer.serialize(system))
+    system.removeForce(system.getNumForces() - 1)
+    system.addForce(mm.DrudeForce())
+    (tmp_path / "drude.xml").write_text(mm.XmlSerializer.serialize(system))
     (tmp_path / "no_system.xml").write_text(mm.XmlSerializer.serialize(mm.VerletIntegrator(0.001)))
     (tmp_path / "ala.pdb").write_text((CONFIGS / AMBER99SB["structure"]).read_text())
     (tmp_path / "bad.pdb").write_text("nothing here\n")
@@ -338,6 +341,7 @@ def test_the_platform_is_measured_or_given() -> None:
         ({"pressure": 1.0}, "system.pressure", "at the volume"),
         ({"system_xml": "ala.xml"}, "system.system_xml", "one of"),
         ({"forcefield": None, "system_xml": "barostat.xml"}, "system.system_xml", "volume"),
+        ({"forcefield": None, "system_xml": "drude.xml"}, "system.system_xml", "fixed charges"),
         ({"forcefield": None, "system_xml": "no_system.xml"}, "system.system_xml", "Serialise"),
         ({"forcefield": None, "system_xml": "bad.xml"}, "system.system_xml", "Check"),
         ({"implicit_solvent": "OBC2"}, "system.implicit_solvent", "implicit/obc2.xml"),

@@ -217,6 +217,12 @@ def test_what_is_not_one_molecule_is_refused(molecule: Any, start: Array) -> Non
     topology.add_bond(atoms[2], atoms[3])
     with pytest.raises(SpecError, match="one molecule"):
         ZMatrix.of(topology)
+    site = topology.add_atom("M", mdtraj.element.virtual, residue)
+    for atom in (atoms[1], atoms[2]):
+        topology.add_bond(atom, atoms[0])
+    topology.add_bond(atoms[0], site)
+    with pytest.raises(SpecError, match="virtual sites"):
+        ZMatrix.of(topology)
     with pytest.raises(SpecError, match="no coordinates"):
         build_representation("polar", start.size, molecule.topology, start)
     with pytest.raises(SpecError, match="of a molecule"):
