@@ -60,6 +60,11 @@ def _molecular_flow(campaign: Campaign, platform: str | None) -> bool:
     return campaign.strategy.kind == "flow_mcmc" and whole and campaign.has_atoms
 
 
+def _rigid_ghmc(campaign: Campaign, platform: str | None) -> bool:
+    # rigid bonds and sites come from files, which are not read here
+    return campaign.system.kind == "openmm" and campaign.strategy.local.kind == "ghmc"
+
+
 MENDS: tuple[Mend, ...] = (
     Mend(
         "a window's conditional model was fitted on CVs of a later block of its walkers",
@@ -69,6 +74,9 @@ MENDS: tuple[Mend, ...] = (
     Mend("walkers of a solute were begun without the box of their system", _solute),
     Mend("the mass of a narrow restraint on an angle was approximated", _steered_angles),
     Mend("independence moves of a molecule reached other isomers of it", _molecular_flow),
+    Mend(
+        "GHMC of rigid bonds was too cold, and of virtual sites tested a wrong energy", _rigid_ghmc
+    ),
 )
 """In the order in which they were made: a run records how many of them it was begun with."""
 

@@ -51,3 +51,24 @@ def test_a_run_is_known_by_the_rules_it_was_begun_with(tmp_path: Path) -> None:
     given = {"campaign": "a", "seed": 1, "platform": None, "deterministic": True}
     provenance.write(tmp_path, **given, rules=len(sampling_rules.MENDS))
     assert provenance.read(tmp_path)["rules"] == len(sampling_rules.MENDS)
+
+
+@pytest.mark.parametrize(("local", "touched"), [("ghmc", True), ("langevin", False)])
+def test_ghmc_of_a_molecule_is_not_what_it_was(local: str, touched: bool) -> None:
+    campaign = Campaign.parse(
+        {
+            "system": {
+                "kind": "openmm",
+                "structure": "water.pdb",
+                "forcefield": ["tip3p.xml"],
+                "temperature": "300 K",
+            },
+            "cvs": {"d": {"kind": "distance", "atoms": [0, 3], "range": ["0 nm", "1 nm"]}},
+            "strategy": {"kind": "local", "local": {"kind": local}},
+        }
+    )
+    found = sampling_rules.touching({"rules": 1}, campaign, "Reference", sampling_rules.MENDS[:2])
+    assert bool(found) == touched
+    polymer = campaign.system.model_copy(update={"kind": "polymer"})
+    other = campaign.model_copy(update={"system": polymer})
+    assert not sampling_rules.touching({"rules": 1}, other, None, sampling_rules.MENDS[:2])
