@@ -82,7 +82,7 @@ class ArrayEngine:
         self.system, self.cvs, self.kernel = system, cvs, kernel
         self.masses = system.masses if masses is None else masses
         self._target = BoltzmannTarget(system)
-        self._rng = np.random.default_rng(0)
+        self._rng: np.random.Generator  # of the order in hand: none before `begin`
         self._x = self._before = np.zeros((0, system.n_dof))
         self.tally = Tally()
 

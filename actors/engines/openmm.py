@@ -25,9 +25,9 @@ from msgen.systems.openmm.system import OpenMMSystem
 class MoleculeEngine:
     """Langevin (LFMiddle) or GHMC locally; driven velocity Verlet (RATTLE) on switching paths.
 
-    Meets `msgen.actors.engines.base.Engine`. On a deterministic platform an order's result is a
-    function of its random stream only, whatever the worker did before; on others the Contexts go on
-    with streams of their own, independent but not reproducible.
+    Meets `msgen.actors.engines.base.Engine`. On every platform an order's noise is a function of
+    its random stream only, whatever the worker did before; so is its result where the platform
+    repeats its arithmetic to the last bit.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class MoleculeEngine:
         self._inverse = np.divide(
             1.0, self._mass, out=np.zeros_like(self._mass), where=self._mass > 0
         )
-        self._rng = np.random.default_rng(0)
+        self._rng: np.random.Generator  # of the order in hand: none before `begin`
         self._now: list[Point] = []
         self._before: list[Point] = []
         self._active: OpenMMContext | None = None

@@ -21,8 +21,7 @@ class Starter:
     context : WorkerContext
         Of a campaign with langevin or ghmc.
     stepper : OpenMMContext
-        What it says of randomness holds here: on a deterministic platform an order's result is a
-        function of `rng` only.
+        Its stream is begun anew, from `rng`.
     rng : Generator
 
     Attributes

@@ -17,7 +17,7 @@ Ints = NDArray[np.int64]
 
 
 class HeatedMolecule:
-    """Meets `Heated` with OpenMM; on a deterministic platform a function of `rng` only.
+    """Meets `Heated` with OpenMM; all its noise is a function of `rng`.
 
     Velocities travel with the walkers and are rescaled by √(τ_new/τ_old) at an exchange (Sugita and
     Okamoto, Chem. Phys. Lett. 314, 141, 1999).

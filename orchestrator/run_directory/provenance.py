@@ -50,6 +50,26 @@ def read(run_dir: Path) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
+def determinism(platform: str | None, deterministic: bool) -> str:
+    """What of a run repeats itself, in a sentence; the parameters are those of `write`."""
+    if deterministic:
+        return "the same seed, versions and kind of processor give the same samples bit for bit"
+    if platform is None:
+        return (
+            "the system does not repeat itself bit for bit: "
+            "a resumed run samples the same ensemble, with other numbers"
+        )
+    fixed, sums = "seed, round, kind and replica", "by the device's threads as they come"
+    if platform == "CPU":
+        fixed += " and by the threads of a worker (OPENMM_CPU_THREADS)"
+        sums = "in single precision, in an order that depends on what a worker did before"
+    return (
+        f"platform {platform}: the noise of every order is fixed by {fixed}, whoever does it; "
+        f"forces are summed {sums}, so that last digits may differ: "
+        "a resumed run samples the same ensemble, in time with other numbers"
+    )
+
+
 def write(
     run_dir: Path,
     *,
@@ -99,12 +119,7 @@ def write(
         "platform": platform,
         "deterministic": deterministic,
         "rules": rules,
-        "determinism": (
-            "the same seed, versions and kind of processor give the same samples bit for bit"
-            if deterministic
-            else f"platform {platform or 'of the system'} does not repeat itself bit for bit: "
-            "a resumed run samples the same ensemble, with other numbers"
-        ),
+        "determinism": determinism(platform, deterministic),
         "versions": now,
         "earlier_versions": earlier,
         "machine": {"system": machine.platform(), "processor": machine.machine()},

@@ -18,7 +18,6 @@ from msgen.systems.base import CV, Array, CVSet
 from msgen.systems.cvs.openmm_forces import can_express, cv_terms, value_force
 from msgen.systems.errors import SpecError
 from msgen.systems.openmm.bias_grid import BiasAxis
-from msgen.systems.openmm.seeds import openmm_seed
 from msgen.systems.openmm.system import OpenMMSystem
 
 
@@ -71,9 +70,7 @@ class Biased:
         self._axes, self._height, self._frequency = axes, height, frequency
         self._decay = (bias_factor - 1.0) * system.kT
         integrator = system.thermostat(kind, friction, timestep)
-        integrator.setRandomNumberSeed(openmm_seed(1))
         self.engine = system.context_of(copy, integrator, cvs)
-        self.engine.stream.verify()
         self._group = {self._hills._force.getForceGroup()}
         self._since = 0
         self.heights: list[float] = []

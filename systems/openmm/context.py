@@ -39,8 +39,6 @@ class OpenMMContext:
     masses : Array, shape (N,)
     restrained : bool
         Whether the System has the restraint forces of `cvs`.
-    deterministic : bool
-        Whether the platform repeats itself bit for bit for a seed.
     recentre : bool
         Whether nothing changes if the system is moved as a whole.
     free : bool array, shape (N, 3), optional
@@ -55,7 +53,6 @@ class OpenMMContext:
         kT: float,
         masses: Array,
         restrained: bool,
-        deterministic: bool,
         recentre: bool,
         free: NDArray[np.bool_] | None = None,
     ) -> None:
@@ -83,18 +80,11 @@ class OpenMMContext:
         self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
         self._lambda = np.zeros(len(cvs))
         self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
-        self._kappa = np.zeros(len(cvs))
-        self.stream = RandomStream(context, integrator, deterministic, self._restore)
+        self.stream = RandomStream(context, integrator)
 
     def reseed(self, seed: int) -> None:
         """Start the random stream anew, see `RandomStream`; before `load`."""
         self.stream.begin(seed)
-
-    def _restore(self) -> None:
-        """Put in the parameters that a Context made anew has lost."""
-        if self.restrained:
-            self.set_kappa(self._kappa)
-            self.set_lambda(self._lambda)
 
     def _read(self, what: int, out: Array | None = None) -> Array:
         state = mm.Context.getState(self.context, **{_KEYS[what]: True})
@@ -164,8 +154,7 @@ class OpenMMContext:
 
     def set_kappa(self, kappa: Array) -> None:
         """The restraints' stiffness κ, shape (C,), in 1/unit²."""
-        self._kappa = np.array(kappa, dtype=np.float64)
-        for k, value in enumerate(self._kappa.tolist()):
+        for k, value in enumerate(np.asarray(kappa, dtype=np.float64).tolist()):
             self.context.setParameter(f"kappa_{k}", value)
 
     def set_lambda(self, lam: Array) -> None:
@@ -175,9 +164,17 @@ class OpenMMContext:
             self.context.setParameter(name, value)
 
     def step(self, n: int) -> None:
-        """Take n steps; a failure of the integrator marks the engine `failed`."""
+        """Take n steps; a failure of the integrator marks the engine `failed`.
+
+        Raises
+        ------
+        RuntimeError
+            If there is noise, and `reseed` was never called.
+        """
         if self.failed or n <= 0:
             return
+        if self.stream.waiting:
+            self.stream.renew()
         try:
             self.integrator.step(n)
         except mm.OpenMMException:

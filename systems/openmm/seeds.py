@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ def openmm_seed(seed: int) -> int:
 
 
 class FastSeed:
-    """Reseeds the Reference platform's random stream in 40 µs instead of 300.
+    """Seeds OpenMM's generator of the whole process in 40 µs, where a Context takes milliseconds.
 
-    That platform has one stream for the whole process, which any new Context seeds; so a Context
-    of a single particle does. `RandomStream.verify` sees whether it works.
+    Any new Context with a stochastic integrator on the Reference platform seeds it; so one of a
+    single particle does. `RandomStream.verify` sees whether it works.
     """
 
     def __init__(self) -> None:
@@ -35,65 +34,85 @@ class FastSeed:
 
 
 class RandomStream:
-    """The random stream of one Context, to be begun anew.
+    """The random stream of one Context, to be begun anew for every work order.
+
+    OpenMM seeds when a Context is made, and seldom after: `setRandomNumberSeed` of an integrator
+    that has one is not looked at before its Context is initialised again, and with
+    ``preserveState=True`` that brings the old stream back. Where the numbers come from depends on
+    the platform: on Reference, and for a CustomIntegrator on CPU too, from one generator of the
+    whole process, which is cheap to seed (`FastSeed`); elsewhere from generators of the Context,
+    which is then initialised again, and only if it takes a step.
 
     Parameters
     ----------
     context, integrator : openmm objects
-    deterministic : bool
-        Whether the platform repeats itself bit for bit for a seed.
-    restore : callable
-        Puts in the parameters that a Context made anew has lost.
 
     Attributes
     ----------
     fast : FastSeed or None
-        None where the platform has no such way.
+        None where the numbers are not those of the process.
+    waiting : bool
+        Whether `renew` is due before the next step.
     """
 
-    def __init__(
-        self, context: Any, integrator: Any, deterministic: bool, restore: Callable[[], None]
-    ) -> None:
-        self._context, self._integrator, self._restore = context, integrator, restore
-        self._deterministic = deterministic
-        self.fast = FastSeed() if deterministic else None
+    def __init__(self, context: Any, integrator: Any) -> None:
+        self._context, self._integrator = context, integrator
+        self._seed: int | None = None
+        # Verlet draws nothing
+        self.waiting = self._noisy = hasattr(integrator, "setRandomNumberSeed")
+        platform = context.getPlatform().getName()
+        custom = isinstance(integrator, mm.CustomIntegrator)
+        of_process = platform == "Reference" or (platform == "CPU" and custom)
+        self.fast = FastSeed() if self._noisy and of_process else None
 
     def begin(self, seed: int) -> None:
-        """Start it anew.
+        """Start it anew: what is drawn from here on is a function of `seed` only.
 
-        On the deterministic platform what follows is then a function of `seed`, the loaded walker
-        and the parameters only, provided that no other Context is made in between. The
-        configuration may be lost.
-
-        Other platforms seed once, when their Context is made: there this does nothing, because
-        rebuilding the Context would cost seconds and buy no reproducibility.
+        Provided, where `fast` seeds, that no other Context is made in between.
         """
+        if not self._noisy:
+            return
+        self._seed = openmm_seed(seed)
+        self.waiting = self.fast is None
         if self.fast is not None:
-            self.fast(openmm_seed(seed))
-        elif self._deterministic:
-            self.begin_slowly(seed)
+            self.fast(self._seed)
 
-    def begin_slowly(self, seed: int) -> None:
-        """The documented way."""
-        self._integrator.setRandomNumberSeed(openmm_seed(seed))
+    def renew(self) -> None:
+        """What `begin` has put off, at the first step that needs it; the walker stays loaded.
+
+        Raises
+        ------
+        RuntimeError
+            If the stream was never begun: its numbers would be nobody's.
+        """
+        if self._seed is None:
+            raise RuntimeError("this Context has noise, and its random stream was never begun")
+        saved = self._saved()
+        self._integrator.setRandomNumberSeed(self._seed)
         # a preserved state would include the old random stream
         self._context.reinitialize(preserveState=False)
-        self._restore()
+        self._context.setState(saved)
+        self.waiting = False
 
     def verify(self) -> None:
         """Hold the fast way against the documented one; drop it if they differ."""
         if self.fast is None:
             return
-        saved = self._context.getState(positions=True, velocities=True, parameters=True)
+        saved = self._saved()
         ends = []
-        for way in (self.begin_slowly, self.begin):
-            way(12345)
+        for again in (self.renew, lambda: None):
+            self.begin(12345)
+            again()
             self._context.setState(saved)
             self._integrator.step(5)
             ends.append(self._positions())
         self._context.setState(saved)
+        self._seed, self.waiting = None, True
         if not np.array_equal(ends[0], ends[1]):
             self.fast = None
+
+    def _saved(self) -> Any:
+        return self._context.getState(positions=True, velocities=True, parameters=True)
 
     def _positions(self) -> Array:
         return np.array(self._context.getState(positions=True).getPositions(asNumpy=True)._value)

@@ -22,7 +22,6 @@ from msgen.systems.openmm.platforms import (
     choose_platform,
     make_context,
 )
-from msgen.systems.openmm.seeds import openmm_seed
 from msgen.systems.openmm.structure import Molecule
 
 BOLTZMANN = 8.31446261815324e-3
@@ -154,7 +153,10 @@ class OpenMMSystem:
 
     @property
     def deterministic(self) -> bool:
-        """Only OpenMM's Reference platform repeats itself bit for bit."""
+        """Only OpenMM's Reference platform repeats its arithmetic bit for bit.
+
+        Noise follows from the order on all of them, see `RandomStream`.
+        """
         return bool(self.platform_name == "Reference")
 
     @property
@@ -249,12 +251,7 @@ class OpenMMSystem:
             integrator.setConstraintTolerance(CONSTRAINT_TOLERANCE)
         else:
             integrator = self.thermostat(purpose, gamma, dt)
-        if purpose != "leapfrog":
-            integrator.setRandomNumberSeed(openmm_seed(1))
-        made = self.context_of(system, integrator, cvs, restrained)
-        if purpose != "leapfrog":
-            made.stream.verify()
-        self._contexts[key] = made
+        made = self._contexts[key] = self.context_of(system, integrator, cvs, restrained)
         return made
 
     def thermostat(self, kind: Literal["langevin", "ghmc"], friction: float, dt: float) -> Any:
@@ -277,9 +274,9 @@ class OpenMMSystem:
             self.kT,
             self._atom_masses,
             restrained,
-            self.deterministic,
             self._movable,
             self.free,
         )
         made.load(self._start)
+        made.stream.verify()
         return made

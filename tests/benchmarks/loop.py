@@ -59,6 +59,7 @@ def stepping() -> list[Row]:
     leap = system.context(True, cvs, purpose="leapfrog")
 
     def bare_of(stepper: OpenMMContext, n: int) -> float:
+        stepper.reseed(1)
         stepper.load(start)
         stepper.step(n)
         return float(n)

@@ -29,7 +29,7 @@ def exact_upper() -> float:
     return float(np.log(up / down))
 
 
-def write(folder: Path, strategy: str, *lines: str) -> str:
+def write(folder: Path, strategy: str, *lines: str, platform: str = "Reference") -> str:
     """The campaign file, and what it needs beside it."""
     system = mm.System()
     for _ in range(4):
@@ -59,7 +59,7 @@ name: chain
 seed: 3
 executor: inline
 system: {{kind: openmm, structure: {folder}/chain.pdb, system_xml: {folder}/chain.xml,
-         temperature: 300 K, timestep: 2 fs, friction: 5 /ps, platform: Reference}}
+         temperature: 300 K, timestep: 2 fs, friction: 5 /ps, platform: {platform}}}
 cvs:
   phi: {{kind: dihedral, atoms: [0, 1, 2, 3]}}
 states:

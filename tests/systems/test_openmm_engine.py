@@ -59,8 +59,9 @@ def test_both_ways_of_seeding_agree(pair: tuple[OpenMMSystem, CVSet]) -> None:
     assert engine.stream.fast is not None
     Restraint(np.array([1.0, 0.5]), np.array([20.0, 30.0])).put_on(engine)
     ends = []
-    for reseed in (engine.reseed, engine.stream.begin_slowly):
-        reseed(99)
+    for again in (lambda: None, engine.stream.renew):
+        engine.reseed(99)
+        again()
         engine.load(system.initial())
         engine.draw_velocities(np.random.default_rng(0))
         engine.step(10)

@@ -46,6 +46,7 @@ def _schedule(cvs: CVSet, scheme: str) -> Schedule:
 def _bare(system: OpenMMSystem, cvs: CVSet, purpose: Any) -> Callable[[], int]:
     """`STEPS` steps for each walker, nothing read."""
     stepper = system.context(False, cvs, purpose=purpose, friction=FRICTION)
+    stepper.reseed(1)
     stepper.load(system.initial())
     stepper.draw_velocities(np.random.default_rng(0))
 
