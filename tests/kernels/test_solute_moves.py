@@ -179,7 +179,7 @@ def test_draws_that_cannot_be_placed_and_broken_paths_are_rejections() -> None:
     assert done.evaluations == (200 - done.refused.sum()) * ROUTE.forces
 
 
-def molecule(constrained: bool = False) -> OpenMMSystem:
+def molecule(constrained: bool = False, platform: str = "Reference") -> OpenMMSystem:
     """The springs of `Springs` without the barrier, as an OpenMM system."""
     system, topology = mm.System(), app.Topology()
     chain = topology.addChain()
@@ -196,7 +196,7 @@ def molecule(constrained: bool = False) -> OpenMMSystem:
         system.addConstraint(0, 1, 1.0)
     system.addForce(bonds)
     made = Molecule(mdtraj.Topology.from_openmm(topology), topology, system, x, None)
-    return OpenMMSystem(made, 1.0 / 8.31446261815324e-3, 0.05, 1.0, "Reference")
+    return OpenMMSystem(made, 1.0 / 8.31446261815324e-3, 0.05, 1.0, platform)
 
 
 class Plain(Springs):
@@ -261,8 +261,9 @@ def test_the_solute_alone_has_the_energy_of_a_solute_without_solvent() -> None:
     assert np.isnan(SoluteAlone(full.openmm_system, beads, 1.0)(np.full((1, 9, 3), np.nan)))
 
 
-def test_openmm_goes_the_same_way_as_the_array() -> None:
-    system = molecule()
+@pytest.mark.parametrize("platform", ["Reference", "CPU"])
+def test_openmm_goes_the_same_way_as_the_array(platform: str) -> None:
+    system = molecule(platform=platform)
     cvs = CVSet((Distance("d", (0, 3)),))
     rng = np.random.default_rng(4)
     p = start()[:3].reshape(3, 8, 3)

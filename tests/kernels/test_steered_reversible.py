@@ -87,9 +87,9 @@ def test_an_analytic_path_is_reversible(levels: int, stride: int) -> None:
 # molecules
 
 
-@pytest.fixture(scope="module")
-def constrained() -> MoleculeEngine:
-    return MoleculeEngine(*molecule())
+@pytest.fixture(scope="module", params=["Reference", "CPU"])
+def constrained(request: pytest.FixtureRequest) -> MoleculeEngine:
+    return MoleculeEngine(*molecule(platform=request.param))
 
 
 def molecule_trip(engine: MoleculeEngine) -> Trip:

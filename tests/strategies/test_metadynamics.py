@@ -28,6 +28,7 @@ META = (
     "local: {kind: langevin, steps: 200}}"
 )
 QUICK = ("replicas: 8",)
+BY_PLATFORM = ["Reference", pytest.param("CPU", marks=pytest.mark.slow)]
 
 
 def built(folder: Path) -> tuple[OpenMMSystem, CVSet]:
@@ -124,8 +125,10 @@ def test_beyond_the_range_of_a_cv_there_are_no_hills_and_no_step(tmp_path: Path)
     assert back == here
 
 
-def test_a_known_torsion_and_what_is_frozen(tmp_path: Path) -> None:
-    drive = Drive.of(torsion_molecule.write(tmp_path, META, *QUICK)).until("produce", most=200)
+@pytest.mark.parametrize("platform", BY_PLATFORM)
+def test_a_known_torsion_and_what_is_frozen(tmp_path: Path, platform: str) -> None:
+    config = torsion_molecule.write(tmp_path, META, *QUICK, platform=platform)
+    drive = Drive.of(config).until("produce", most=200)
     settled = [s for s in drive.steps if not s.before.growing]
     assert len(settled) == SETTLE
     bias = np.array(drive.state.bias)

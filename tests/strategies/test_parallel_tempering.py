@@ -201,9 +201,10 @@ def test_states_are_found_where_none_are_named() -> None:
     assert len(drive.strategy.estimate(drive.state).states) == 2
 
 
-def test_a_molecule(tmp_path: Path) -> None:
+@pytest.mark.parametrize("platform", ["Reference", pytest.param("CPU", marks=pytest.mark.slow)])
+def test_a_molecule(tmp_path: Path, platform: str) -> None:
     """The known torsion; temperatures in K, velocities of their own, one Context."""
-    config = torsion_molecule.write(tmp_path, PT, "replicas: 4")
+    config = torsion_molecule.write(tmp_path, PT, "replicas: 4", platform=platform)
     drive = Drive.of(config).produce(3)
     found = drive.strategy.estimate(drive.state)
     value = found.states["rest"]
