@@ -65,6 +65,10 @@ def _rigid_ghmc(campaign: Campaign, platform: str | None) -> bool:
     return campaign.system.kind == "openmm" and campaign.strategy.local.kind == "ghmc"
 
 
+def _off_reference(campaign: Campaign, platform: str | None) -> bool:
+    return platform not in (None, "Reference")
+
+
 MENDS: tuple[Mend, ...] = (
     Mend(
         "a window's conditional model was fitted on CVs of a later block of its walkers",
@@ -76,6 +80,10 @@ MENDS: tuple[Mend, ...] = (
     Mend("independence moves of a molecule reached other isomers of it", _molecular_flow),
     Mend(
         "GHMC of rigid bonds was too cold, and of virtual sites tested a wrong energy", _rigid_ghmc
+    ),
+    Mend(
+        "every order drew the same noise from OpenMM, except on its Reference platform",
+        _off_reference,
     ),
 )
 """In the order in which they were made: a run records how many of them it was begun with."""

@@ -67,8 +67,20 @@ def test_ghmc_of_a_molecule_is_not_what_it_was(local: str, touched: bool) -> Non
             "strategy": {"kind": "local", "local": {"kind": local}},
         }
     )
-    found = sampling_rules.touching({"rules": 1}, campaign, "Reference", sampling_rules.MENDS[:2])
+    found = sampling_rules.touching({"rules": 5}, campaign, "Reference", sampling_rules.MENDS[:6])
     assert bool(found) == touched
     polymer = campaign.system.model_copy(update={"kind": "polymer"})
     other = campaign.model_copy(update={"system": polymer})
-    assert not sampling_rules.touching({"rules": 1}, other, None, sampling_rules.MENDS[:2])
+    assert not sampling_rules.touching({"rules": 5}, other, None, sampling_rules.MENDS[:6])
+
+
+@pytest.mark.parametrize("platform", [None, "Reference", "CPU", "OpenCL", "CUDA", "HIP"])
+def test_runs_whose_orders_shared_their_noise_are_refused(
+    tmp_path: Path, platform: str | None
+) -> None:
+    recorded = {"rules": 1}
+    if platform in (None, "Reference"):
+        sampling_rules.admit(recorded, ANALYTIC, platform, tmp_path)
+        return
+    with pytest.raises(OtherRulesError, match="drew the same noise"):
+        sampling_rules.admit(recorded, ANALYTIC, platform, tmp_path)
