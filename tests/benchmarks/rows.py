@@ -24,13 +24,19 @@ class Row:
 
 def publish(name: str, rows: Sequence[Row]) -> Path:
     """Print the table and write the file."""
-    width = max(len(r.what) for r in rows)
+    width = max((len(r.what) for r in rows), default=0)
     for r in rows:
         verdict = "" if r.holds is None else ("holds" if r.holds else "DOES NOT HOLD")
         figure = f"{r.value:>10.4g} {r.unit:<8}"
         print(f"{r.what:<{width}}  {figure} {r.reference:<20} {r.bound:<10} {verdict}")
+    path = write(name, rows)
+    print(f"written: {path.relative_to(ROOT)}")
+    return path
+
+
+def write(name: str, rows: Sequence[Row]) -> Path:
+    """The file alone, for a benchmark that goes on."""
     path = ROOT / "runs" / "benchmarks" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([asdict(r) for r in rows], indent=1) + "\n")
-    print(f"written: {path.relative_to(ROOT)}")
     return path
