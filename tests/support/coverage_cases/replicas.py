@@ -13,12 +13,12 @@ from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.strategies.common.production import Production
 
-TAU, MEAN, READINGS = 20.0, 0.3, 100
-FIXED = 40
+TAU, MEAN, READINGS = 10.0, 0.3, 60
+FIXED = 24
 """Rounds of campaigns of fixed length."""
 MOST = 400
 """Rounds after which a campaign that does not converge is given up."""
-ASKED = Criteria(state_error=0.15, surface_error=None)
+ASKED = Criteria(state_error=0.1, surface_error=None)
 
 
 def segments(xi: Array) -> list[Segment]:
