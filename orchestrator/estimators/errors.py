@@ -88,7 +88,13 @@ def inflation(dof: float) -> float:
     the two that mend one each, t₆₈/1 and t₉₅/1.96. With 8 replicas it is 1.14, and the two
     intervals cover 71 and 94 % (uninflated: 65 and 91 %); with 32, 1.03. NaN below one.
     """
-    if not dof >= 1.0:
-        return float("nan")
-    factors = [t.ppf(norm.cdf(z), dof) / z for z in (1.0, 1.959964)]
-    return float(np.sqrt(factors[0] * factors[1]))
+    return float(inflations(np.array([dof]))[0])
+
+
+def inflations(dof: Array) -> Array:
+    """`inflation` of each of several degrees of freedom, which need not be whole numbers."""
+    known, where = np.unique(np.where(dof >= 1.0, dof, np.nan), return_inverse=True)
+    factors = [t.ppf(norm.cdf(z), known) / z for z in (1.0, 1.959964)]
+    # of infinitely many: a normal distribution
+    factor = np.where(np.isinf(known), 1.0, np.sqrt(factors[0] * factors[1]))
+    return np.asarray(factor[where].reshape(np.shape(dof)))

@@ -11,10 +11,11 @@ from scipy.stats import norm
 
 from msgen.actors.base import decode, encode
 from msgen.orchestrator.estimators.histogram import Grid
+from msgen.orchestrator.estimators.units import Units
 from msgen.orchestrator.estimators.windows.cells import solve_cells
 from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.windows.mbar import solve_mbar
-from msgen.orchestrator.estimators.windows.pooling import Pooled, pool, standard_error
+from msgen.orchestrator.estimators.windows.pooling import Pooled, pool
 from msgen.orchestrator.estimators.windows.window_cells import WindowCells
 
 Array = np.ndarray
@@ -66,11 +67,18 @@ def filled(
 ONES = (GRID, energies, np.ones(K))
 
 
+def ladders(pooled: Pooled) -> Units:
+    """Each unit an independent ladder."""
+    return Units.whole(np.zeros(len(pooled.units), dtype=np.int64))
+
+
 def difference(pooled: Pooled) -> tuple[float, float]:
     """F(right) − F(left) and its standard error."""
     side = (pooled.points[:, 0] > 0).astype(np.int64)
     log_p, push = pooled.log_probability(side, 2), pooled.influence(side, 2)
-    return float(log_p[0] - log_p[1]), float(standard_error(push[:, 1] - push[:, 0]))
+    return float(log_p[0] - log_p[1]), float(
+        ladders(pooled).standard_error(push[:, 1] - push[:, 0])
+    )
 
 
 def test_the_grid_says_what_the_samples_say() -> None:
@@ -241,7 +249,7 @@ def test_two_dimensions_and_a_ring() -> None:
     pooled = pool(record, grid, restraint, np.ones(12))
     label = grid.index(pooled.points)
     f = -pooled.log_probability(label, 72).reshape(12, 6)
-    error = standard_error(pooled.influence(label, 72)).reshape(12, 6)
+    error = ladders(pooled).standard_error(pooled.influence(label, 72)).reshape(12, 6)
     share = np.diff(norm.cdf(grid.edges[1]))
     ring = np.array(
         [np.exp(-np.cos(phi[i * 2000 // 12 : (i + 1) * 2000 // 12])).sum() for i in range(12)]

@@ -22,10 +22,8 @@ MOST_ROWS = 512
 """Readings of a walker that are kept; beyond, every second one is dropped."""
 LEAST_ROWS = 8
 """Readings of a walker without which nothing is said."""
-LEAST_EFFECTIVE = 5.0
-"""Effective samples in a half-chain without which R̂ is told as it is."""
 CHANCE = 0.01
-"""Chance that any of all walkers that mix well is called stuck."""
+"""Chance that any of all walkers that mix well is said to differ from the others."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +33,12 @@ class Verdict:
     Attributes
     ----------
     r_hat : float
-        Worst R̂ between walkers that is more than noise; 1 where all is noise, NaN where unknown.
+        Worst R̂ between walkers; 1 where nothing varies, NaN where unknown.
     ess : float
         Fewest effective samples of any window, by its slowest observable.
     stuck : tuple of str
-        Windows and observables whose R̂ is above what is asked, in words, the worst first.
+        Windows and observables whose R̂ is above what is asked, in words, the worst first; and that
+        nothing is known.
     """
 
     r_hat: float
@@ -99,22 +98,6 @@ class Mixing:
         """Effective samples of each window by its slowest observable, shape (K,)."""
         return self._effective(self._columns()[0])
 
-    def equilibrated(self, starts: Sequence[int]) -> int:
-        """Which of `starts` (readings to leave out) leaves the most effective samples.
-
-        What a run brings along from its beginning is a drift, which costs more by its memory than
-        leaving it out (Chodera, J. Chem. Theory Comput. 12, 1799, 2016). Of all windows together:
-        Σ ln of their effective samples.
-        """
-        x, _ = self._columns()
-        best, most = 0, -np.inf
-        for i, begin in enumerate(starts):
-            left = self._effective(x[:, :, -(-begin // self.stride) :])
-            worth = float(np.log(left).sum()) if np.isfinite(left).all() else -np.inf
-            if worth > most:
-                best, most = i, worth
-        return best
-
     def since(self, readings: int) -> Mixing:
         """Without the first `readings` of every walker."""
         rest = self.series[:, :, -(-readings // self.stride) :]
@@ -133,9 +116,10 @@ class Mixing:
         """Hold the walkers of every window against one another.
 
         Split R̂ (Vehtari et al., Bayesian Anal. 16, 667, 2021: rank-normalised, over halves of all
-        walkers). With many windows and observables some R̂ are large by chance: one counts only
-        if the spread of the halves' means is beyond that of their own noise,
+        walkers). With many windows and observables some are large by chance: walkers are said to
+        differ only if the spread of the halves' means is beyond that of their own noise,
         V_b n/(W g) > χ²_{1−α}(2L − 1)/(2L − 1), g being the halves' own statistical inefficiency.
+        What is above `asked` without is said to be of too few samples: it holds no more than they.
 
         Parameters
         ----------
@@ -147,7 +131,8 @@ class Mixing:
         x, names = self._columns()
         k, ladders, t, h = x.shape
         if t < LEAST_ROWS:
-            return Verdict(float("nan"), float("nan"), ())
+            unknown = ("too few readings to hold walkers against one another",)
+            return Verdict(float("nan"), float("nan"), unknown if np.isfinite(asked) else ())
         flat = rankdata(x.swapaxes(1, 3).reshape(k, h, -1), axis=2)
         z = ndtri((flat - 0.375) / (flat.shape[2] + 0.25))
         z = z.reshape(k, h, t, ladders).transpose(0, 3, 2, 1)
@@ -168,15 +153,16 @@ class Mixing:
         dof = 2 * ladders - 1
         real = varies & (noise > chi2.ppf(1.0 - CHANCE / (k * h), dof) / dof)
         real |= varies & (within <= 1e-20)
-        bad = real & ~(r_hat <= asked)
+        bad = varies & ~(r_hat <= asked)
         worst = sorted(zip(*np.nonzero(bad), strict=True), key=lambda at: -r_hat[at])
         stuck = tuple(
             f"window {labels[i]}: {names[j]} differs between walkers, R̂ {r_hat[i, j]:.2f}"
+            if real[i, j]
+            else f"window {labels[i]}: too few samples of {names[j]} to say that walkers agree, "
+            f"R̂ {r_hat[i, j]:.3f}, asked {asked:g}"
             for i, j in worst
         )
-        # with so few effective samples noise and drift look alike: nothing is ruled out
-        real |= varies & (ladders * t / g < LEAST_EFFECTIVE * 2 * ladders)
-        top = float(np.max(r_hat[real], initial=1.0)) if real.any() else 1.0
+        top = float(np.max(r_hat[varies], initial=1.0))
         return Verdict(top, float(np.nanmin(self.effective())), stuck)
 
 

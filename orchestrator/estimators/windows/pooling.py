@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.special import logsumexp
 
-from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.windows.cells import solve_cells
 from msgen.orchestrator.estimators.windows.window_cells import WindowCells
@@ -54,9 +53,9 @@ class Pooled:
     _rows: Ints
 
     @property
-    def units(self) -> int:
-        """Independent units that gave samples."""
-        return len(np.unique(self._rows[0]))
+    def units(self) -> Ints:
+        """Numbers of the units that gave samples, those of the rows of `influence`; shape (U,)."""
+        return np.unique(self._rows[0])
 
     def log_probability(self, label: Ints, n: int) -> Array:
         """ln P of n sets of cells, shape (n,); −inf where empty. `label` is −1 for no set."""
@@ -65,7 +64,7 @@ class Pooled:
             return np.log(np.bincount(label[inside], self.p[inside], minlength=n))
 
     def influence(self, label: Ints, n: int, *, windows: bool = False) -> Array:
-        """First-order effect of each unit's samples on ln P of n sets of cells.
+        """First-order effect of each unit's samples on ln P of n sets of cells; see `units`.
 
         The infinitesimal jackknife (Efron, Biometrika 68, 589, 1981): the effects of all units sum
         to 0, and their squares to the variance. Samples act through the cell that they are in and
@@ -111,16 +110,6 @@ class Pooled:
         effect -= everywhere[:, None]
         out: Array = effect.reshape(len(kinds), k, n) if windows else effect
         return out
-
-
-def standard_error(influence: Array) -> Array:
-    """Of a quantity from its influences (U, …) over units; inflated for few units."""
-    u = len(influence)
-    if u < 2:
-        return np.full(influence.shape[1:], np.nan)
-    centred = influence - influence.mean(axis=0)
-    out: Array = np.sqrt(u / (u - 1) * (centred**2).sum(axis=0)) * inflation(u - 1)
-    return out
 
 
 def pool(record: WindowCells, grid: Grid, energies: Energies, inefficiency: Array) -> Pooled:

@@ -65,18 +65,15 @@ class HeatedCells:
         """What units from `unit` on have counted."""
         return replace(self, seen=self.seen.since(unit))
 
-    def pooled(self, tau: Array, units: int) -> tuple[Pooled, Ints]:
+    def pooled(self, tau: Array) -> tuple[Pooled, Ints]:
         """All temperatures joined, and the cells (M′, 3) that have samples.
 
         Parameters
         ----------
         tau : Array, shape (K,)
             Temperatures in units of the one that is asked for.
-        units : int
-            Units equal modulo this count as one: stretches of time of one ladder.
         """
         seen, there = self.seen.visited()
-        rows = np.stack([seen.rows[0] % units, seen.rows[1], seen.rows[2]])
         energy = self.sums[there, 1] / self.sums[there, 0]
         u = (1.0 / tau - 1.0)[:, None] * energy[None, :]
-        return pool_cells(energy[:, None], u, rows, seen.counts), seen.cells
+        return pool_cells(energy[:, None], u, seen.rows, seen.counts), seen.cells

@@ -14,7 +14,8 @@ from msgen.orchestrator.convergence.base import Criterion
 from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
 from msgen.orchestrator.convergence.judge import judge
 from msgen.orchestrator.estimators.stratified import Populations
-from msgen.orchestrator.estimators.windows.pooling import Pooled, standard_error
+from msgen.orchestrator.estimators.units import Units
+from msgen.orchestrator.estimators.windows.pooling import Pooled
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
@@ -51,12 +52,19 @@ class FreeEnergies:
 
     @classmethod
     def of_pooled(
-        cls, problem: Problem, pooled: Pooled, bins: Ints, members: Ints, names: Sequence[str]
+        cls,
+        problem: Problem,
+        pooled: Pooled,
+        units: Units,
+        bins: Ints,
+        members: Ints,
+        names: Sequence[str],
     ) -> FreeEnergies:
         """From cells joined by MBAR; `bins` and `members`, shape (M,), say where each one lies."""
         grid, values = problem.grid, {}
+        units = units.take(pooled.units)
         log_p = pooled.log_probability(bins, grid.size)
-        error = standard_error(pooled.influence(bins, grid.size))
+        error = units.standard_error(pooled.influence(bins, grid.size))
         seen = np.isfinite(log_p)
         f = np.where(seen, np.max(log_p[seen], initial=-np.inf) - log_p, np.nan)
         error = np.where(seen, error, np.nan)
@@ -64,7 +72,7 @@ class FreeEnergies:
         push = pooled.influence(members, len(names))
         for i, name in enumerate(names):
             value = float(log_s[0] - log_s[i])
-            stderr = float(standard_error(push[:, i] - push[:, 0])) if i else 0.0
+            stderr = float(units.standard_error(push[:, i] - push[:, 0])) if i else 0.0
             values[name] = _state(value, stderr, known=bool(np.isfinite(value)))
         return cls(f.reshape(grid.shape), error.reshape(grid.shape), values)
 

@@ -1,4 +1,4 @@
-"""Production cut into stretches of time, so that its beginning can be left out."""
+"""Production cut into stretches of time: its beginning is left out, and they may be units."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.orchestrator.estimators.units import Units, stretches
+
 Ints = NDArray[np.int64]
+
+LEAST_STRETCHES = 4
+"""With fewer, none is left out."""
+LEFT_OUT = 0.25
+"""Share of production that is left out at its beginning, as the ladders' way into equilibrium."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,35 @@ class Stretches:
     def readings_before(self, stretch: int) -> int:
         """Readings of each walker before that stretch began."""
         return int(self.readings[self.stretches < stretch].sum())
+
+    @property
+    def beginning(self) -> int:
+        """Stretches that are left out as the walkers' way into equilibrium.
+
+        A share of the time, whatever was seen in it: a rule that looks for the most effective
+        samples leaves out rare visits.
+        """
+        if self.number < LEAST_STRETCHES:
+            return 0
+        most = LEFT_OUT * self.readings.sum()
+        return sum(self.readings_before(d + 1) <= most for d in range(self.number))
+
+    def units(self, ladders: int, effective: float) -> tuple[Units, Ints]:
+        """What errors rest on without the beginning, and the new number of each unit.
+
+        Parameters
+        ----------
+        ladders : int
+        effective : float
+            Samples of all of them since then; see `estimators.units.stretches`.
+        """
+        begin = self.beginning
+        each = np.bincount(self.stretches, self.readings).astype(np.int64)[begin:]
+        joined, shares = stretches(ladders, effective, each)
+        old = np.arange(ladders * self.number)
+        # those of the beginning are gone from the counts
+        new = old % ladders + ladders * joined[np.maximum(old // ladders - begin, 0)]
+        return Units.stretched(ladders, shares, effective), new
 
     def rounds_before(self, stretch: int) -> int:
         """Rounds before that stretch began."""

@@ -28,10 +28,6 @@ from msgen.systems.base import Array
 
 MOST_STRETCHES = 16
 """Stretches of time that a run is cut into."""
-LEAST_STRETCHES = 4
-"""With fewer, none is left out."""
-LEFT_OUT = 0.25
-"""Share of production that is left out at its beginning, as the ladders' way into equilibrium."""
 
 Ints = NDArray[np.int64]
 
@@ -138,14 +134,9 @@ class LadderProduction:
     def settled(self) -> tuple[LadderProduction, int]:
         """What is left without the beginning, and how many rounds that was.
 
-        All walkers descend from one start. What is left out is a share of the time, whatever was
-        seen in it: a rule that looks for the most effective samples leaves out rare visits.
+        All walkers descend from one start.
         """
-        number, time = self.time.number, self.time
-        if number < LEAST_STRETCHES:
-            return self, 0
-        most = LEFT_OUT * time.readings.sum()
-        d = sum(time.readings_before(stretch + 1) <= most for stretch in range(number))
+        d, time = self.time.beginning, self.time
         if not d:
             return self, 0
         cells = self.cells.since(d * self.ladders)
@@ -154,7 +145,7 @@ class LadderProduction:
 
     def density(self, problem: Problem) -> Array:
         """Probability of every bin at the lowest temperature, grid shape."""
-        (pooled, cells), grid = self.cells.pooled(self.tau, self.ladders), problem.grid
+        (pooled, cells), grid = self.cells.pooled(self.tau), problem.grid
         return np.exp(pooled.log_probability(cells[:, 0], grid.size)).reshape(grid.shape)
 
     @property
@@ -187,15 +178,18 @@ class LadderProduction:
             Of the moves, and what else there is to say.
         """
         settled, left_out = self.settled()
-        pooled, cells = settled.cells.pooled(self.tau, self.ladders)
-        found = FreeEnergies.of_pooled(problem, pooled, cells[:, 0], cells[:, 1], states.names)
+        ess = float(settled.mixing.effective()[0])
+        units, numbers = self.time.units(self.ladders, ess)
+        pooled, cells = settled.cells.with_units(numbers).pooled(self.tau)
+        found = FreeEnergies.of_pooled(
+            problem, pooled, units, cells[:, 0], cells[:, 1], states.names
+        )
         chains = list(settled.mixing.series[:, 0])
         circular = settled.mixing.circular.tolist()
         r_hat = {
             name: split_r_hat([one[:, c] for one in chains], periodic=circular[c])
             for c, name in enumerate(settled.mixing.names)
         }
-        ess = float(settled.mixing.effective()[0])
         pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
         gaps = {f"{a}–{b}": value for (a, b), value in pairs}
         diagnostics: dict[str, Any] = {

@@ -30,9 +30,7 @@ from msgen.orchestrator.strategies.umbrella.windows import Windows
 from msgen.systems.base import Array
 
 MOST_STRETCHES = 8
-"""Stretches of time that a ladder is cut into; its units."""
-LEAST_STRETCHES = 4
-"""With fewer, none is left out as the walkers' way into equilibrium."""
+"""Stretches of time that a ladder is cut into."""
 SHARES = (1.0, 4.0)
 """Shortest and longest stretch of a window between two exchanges, in units of the campaign's."""
 TARGETS = 200
@@ -102,29 +100,23 @@ class WindowProduction:
         )
 
     def settled(self) -> tuple[WindowProduction, int]:
-        """What is left when the stretches that walkers still drifted in are left out; how many
-        rounds these are. At most half of them."""
-        number, time = self.time.number, self.time
-        if number < LEAST_STRETCHES:
-            return self, 0
-        first = [time.readings_before(d) for d in range(number // 2 + 1)]
-        d = self.mixing.equilibrated(first)
+        """What is left without the beginning, and how many rounds that was."""
+        d, time = self.time.beginning, self.time
         if not d:
             return self, 0
-        rest = replace(
-            self, record=self.record.since(d * self.ladders), mixing=self.mixing.since(first[d])
+        mixing = self.mixing.since(time.readings_before(d))
+        return replace(self, record=self.record.since(d * self.ladders), mixing=mixing), (
+            time.rounds_before(d)
         )
-        return rest, time.rounds_before(d)
 
-    def pooled(self, problem: Problem) -> Pooled:
-        """The windows joined."""
+    def pooled(self, problem: Problem, units: Ints | None = None) -> Pooled:
+        """The windows joined; `units`: new numbers of the units."""
         number = self.samples
         effective = np.nan_to_num(self.mixing.effective(), nan=np.inf)
         # a window that has lost all its samples has no inefficiency
         some = np.maximum(np.minimum(effective, number), 1e-9)
-        return pool(
-            self.record, problem.grid, self.windows.energies, np.maximum(1.0, number / some)
-        )
+        record = self.record if units is None else self.record.with_units(units)
+        return pool(record, problem.grid, self.windows.energies, np.maximum(1.0, number / some))
 
     @property
     def samples(self) -> Array:
@@ -174,17 +166,19 @@ class WindowProduction:
     ) -> Estimate:
         """Free energies with their errors, and the verdict on convergence."""
         settled, left_out = self.settled()
-        pooled = settled.pooled(problem)
+        labels = self.windows.labels
+        mixing = settled.mixing.judge(labels, problem.criteria.r_hat or np.inf)
+        units, numbers = self.time.units(self.ladders, mixing.ess)
+        pooled = settled.pooled(problem, numbers)
         found = FreeEnergies.of_pooled(
             problem,
             pooled,
+            units,
             problem.grid.index(pooled.points),
             states.assign(pooled.points),
             states.names,
         )
         overlaps = self.overlaps(problem)
-        labels = self.windows.labels
-        mixing = settled.mixing.judge(labels, problem.criteria.r_hat or np.inf)
         exchanged = self.trips.number if problem.strategy["exchange"] else None
         diagnostics: dict[str, Any] = {
             "ess": mixing.ess,
