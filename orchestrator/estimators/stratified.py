@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Surface
+from msgen.orchestrator.estimators.units import NO_GROUP, Units
 from msgen.orchestrator.estimators.works.network import NetworkResult
 
 Array = NDArray[np.float64]
@@ -25,25 +25,31 @@ class Populations:
     influence : Array, shape (B, L)
         First-order change of ln P due to each block.
     scale : float
-        Factor on errors for the small number of blocks; NaN for fewer than two in a state.
+        Factor on errors for the small number of blocks that are all alike; NaN for fewer than two.
+    units : Units or None
+        What the blocks are where they are not; `scale` does not count then.
     """
 
     f: Array
     influence: Array
-    scale: float
+    scale: float = float("nan")
+    units: Units | None = None
 
     @property
     def stderr(self) -> Array:
         """Standard error of `f`, shape (L,)."""
-        error = self.scale * np.sqrt(np.sum(self.influence**2, axis=0))
-        return np.where(np.isfinite(self.f), error, np.nan)
+        return np.where(np.isfinite(self.f), self._error(self.influence), np.nan)
 
     def difference(self, i: int, j: int) -> tuple[float, float]:
         """F_j − F_i and its standard error."""
-        spread = self.influence[:, j] - self.influence[:, i]
         value = float(self.f[j] - self.f[i])
-        error = self.scale * float(np.sqrt(np.sum(spread**2)))
+        error = float(self._error(self.influence[:, j] - self.influence[:, i]))
         return value, error if np.isfinite(value) else float("nan")
+
+    def _error(self, influence: Array) -> Array:
+        if self.units is not None:
+            return self.units.standard_error(influence)
+        return np.asarray(self.scale * np.sqrt(np.sum(influence**2, axis=0)))
 
     def surface(self, shape: tuple[int, ...]) -> Surface:
         """As a surface, labels being the bins of a grid in C-order."""
@@ -51,7 +57,7 @@ class Populations:
         return Surface((self.f - offset).reshape(shape), self.stderr.reshape(shape), offset)
 
 
-def combine(conditional: Array, network: NetworkResult) -> Populations:
+def combine(conditional: Array, network: NetworkResult, units: Units | None = None) -> Populations:
     """Populations p_l = Σ_s P_s q_{l|s}: P_s from works between states, q from inside each.
 
     To first order, with block sums S_{sbl}, T_{sb} = Σ_l S_{sbl}, T_s = Σ_b T_{sb} and
@@ -61,7 +67,8 @@ def combine(conditional: Array, network: NetworkResult) -> Populations:
               + \\frac{S_{sbl} - q_{l|s} T_{sb}}{T_s} \\Big]
 
     so a block that gives samples and starts paths (in any number of states) counts once, with all
-    that it did. Errors are inflated for few blocks (`errors.inflation`).
+    that it did. Errors are those of each state's blocks together, see `Units.standard_error`; NaN
+    where a state has one block, or one block sent all paths in one direction.
 
     States not joined to state 0 by works are left out, and what only they visit is NaN.
 
@@ -72,6 +79,8 @@ def combine(conditional: Array, network: NetworkResult) -> Populations:
         Labels that stand for states to report may be unions of the S states or cut across them.
     network : NetworkResult
         Free energies of the S states, solved with blocks numbered 0 … B − 1.
+    units : Units, optional
+        What the blocks are, where they are not each a replica of its own.
 
     Raises
     ------
@@ -92,7 +101,6 @@ def combine(conditional: Array, network: NetworkResult) -> Populations:
     d_f[network.blocks] = network.influence
     d_log_p = -d_f + (d_f @ p_state)[:, None]
     p, influence = np.zeros(n_labels), np.zeros((n_blocks, n_labels))
-    counts = [network.n_clusters] if network.n_clusters else []
     for s in np.flatnonzero(joined):
         totals = conditional[s].sum(axis=1)
         if not totals.sum() > 0:
@@ -101,10 +109,26 @@ def combine(conditional: Array, network: NetworkResult) -> Populations:
         p += p_state[s] * q
         inside = (conditional[s] - totals[:, None] * q) / totals.sum()
         influence += p_state[s] * (d_log_p[:, s, None] * q + inside)
-        counts.append(int(np.count_nonzero(totals)))
     with np.errstate(divide="ignore", invalid="ignore"):
         f = np.where(p > 0, -np.log(p), np.nan)
         influence = np.where(p > 0, influence / p, np.nan)
-    b = min(counts, default=0)
-    scale = float(np.sqrt(b / (b - 1)) * inflation(b - 1)) if b > 1 else float("nan")
-    return Populations(f, influence, scale)
+    if network.n_clusters == 1:
+        # all works one way come from one block: nothing says how much they vary
+        return Populations(f, influence)
+    if units is None:
+        units = _of_states(conditional.sum(axis=2), network)
+    return Populations(f, influence, units=units)
+
+
+def _of_states(totals: Array, network: NetworkResult) -> Units:
+    """Blocks (S, B) by the state that they sample; those that only join states by themselves.
+
+    Of blocks that do neither nothing follows: they are in no group.
+    """
+    n_states, n_blocks = totals.shape
+    group = np.full(n_blocks, NO_GROUP)
+    group[network.blocks[np.any(network.influence != 0.0, axis=1)]] = n_states
+    sampled = totals > 0
+    has = sampled.any(axis=0)
+    group[has] = np.argmax(sampled[:, has], axis=0)
+    return Units.whole(group)

@@ -250,3 +250,42 @@ def test_a_state_never_left_is_never_converged_whatever_the_budget_of_errors() -
     assert not stuck
     assert unmet == ("left: never left", "rest: never left")
     assert judged(moves=True) == (True, ())
+
+
+def test_few_free_replicas_are_counted_by_stretches_of_time() -> None:
+    """Their sums are those of the blocks; many replicas and strata have none."""
+    problem, rng = double_well(), np.random.default_rng(8)
+    made = Production.start(problem, np.zeros(2, dtype=np.int64), 2)
+    for rnd in range(40):
+        xs = rng.choice([-1.01, 1.01], (2, 20 + rnd))
+        made = made.with_round(problem, HALVES, [readings(x, i) for i, x in enumerate(xs)])
+        made = decode(Production, encode(made))
+    assert made.apart is not None
+    assert 8 <= len(made.apart.sums) < 16
+    both = np.hstack([made.bins, made.states])
+    assert np.allclose(made.apart.sums.sum(axis=0), both)
+    units, sums = made.apart.units(1e6)
+    assert 2 * 5 <= len(sums) == len(units.group) <= 2 * len(made.apart.sums)
+    assert np.allclose(units.share.reshape(-1, 2).sum(axis=0), 1.0)
+    # nine degrees of freedom and more in place of one: at most 1.11 against 3.45
+    told = made.estimate(problem, HALVES, False, {}, {}).states["rest"].stderr_kT
+    assert told == pytest.approx(2.0 / np.sqrt(both[:, -2:].sum()), rel=0.5)
+    more = made.grown(np.zeros(5, dtype=np.int64))
+    assert more.apart is not None
+    assert more.apart.sums.shape[1] == 5
+    again = more.estimate(problem, HALVES, False, {}, {}).states["rest"].stderr_kT
+    assert again == pytest.approx(told)
+    assert made.grown(np.zeros(17, dtype=np.int64)).apart is None
+    assert Production.start(problem, np.array([0, 1]), 2).apart is None
+
+
+def test_a_production_begun_without_stretches_goes_on_without() -> None:
+    problem, rng = double_well(), np.random.default_rng(9)
+    made = Production.start(problem, np.zeros(2, dtype=np.int64), 2)
+    tree = encode(made)
+    del tree["apart"]
+    made = decode(Production, tree)
+    xs = rng.choice([-1.01, 1.01], (2, 50))
+    made = made.with_round(problem, HALVES, [readings(x, i) for i, x in enumerate(xs)])
+    assert made.apart is None
+    assert made.estimate(problem, HALVES, False, {}, {}).states["rest"].stderr_kT is not None

@@ -28,6 +28,7 @@ from msgen.orchestrator.estimators.stratified import combine
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.systems.base import Array
 
@@ -35,6 +36,8 @@ RECORDS = 25
 """Readings of the CVs that R̂ and the effective sample size keep, per replica and round."""
 MOST_RECORDS, ALL_RECORDS = 2000, 200_000
 """When a replica, or all of them, have more, every second one is dropped."""
+Ints = NDArray[np.int64]
+
 MOST_BLOCKS = 256
 """Of a stratum: errors are as good from so many independent blocks as from more, and a block weighs
 8 bytes a bin in every checkpoint."""
@@ -58,6 +61,8 @@ class Production:
     rounds : int
     stride : int
         Only every `stride`-th reading goes into the series.
+    apart : ReplicaStretches or None
+        The sums by stretch of time, where blocks are few and of one stratum.
     """
 
     stratum: NDArray[np.int64]
@@ -69,6 +74,7 @@ class Production:
     works: Works
     rounds: int = 0
     stride: int = 1
+    apart: ReplicaStretches | None = None
 
     @classmethod
     def start(
@@ -82,7 +88,8 @@ class Production:
         none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
         bins, states = (np.zeros((0, w)) for w in width)
         series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
-        made = cls(none, none, bins, states, series, labels, Works.empty())
+        apart = None if np.any(stratum) else ReplicaStretches.empty(0, sum(width))
+        made = cls(none, none, bins, states, series, labels, Works.empty(), apart=apart)
         return made.grown(stratum, ancestor)
 
     def grown(
@@ -103,7 +110,16 @@ class Production:
         missed = np.full((more, *self.series.shape[1:]), np.nan)
         series = np.concatenate([self.series, missed])
         stratum = np.array(stratum)
-        return replace(self, stratum=stratum, block=block, bins=bins, states=states, series=series)
+        apart = None if self.apart is None or np.any(stratum) else self.apart.grown(len(bins))
+        return replace(
+            self,
+            stratum=stratum,
+            block=block,
+            bins=bins,
+            states=states,
+            series=series,
+            apart=apart,
+        )
 
     def with_round(
         self,
@@ -126,8 +142,8 @@ class Production:
             weight = np.exp(-np.concatenate([c["log_bias"] for c in columns])[keep])
         block, b = self.block[replica], len(self.bins)
         grid = problem.grid
-        bins = self.bins + block_sums(grid.index(xi), grid.size, block, b, weight)
-        in_states = self.states + block_sums(states.assign(xi), len(states), block, b, weight)
+        at_bins = block_sums(grid.index(xi), grid.size, block, b, weight)
+        at_states = block_sums(states.assign(xi), len(states), block, b, weight)
         ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
         length = min(RECORDS, int(number.min())) if len(ids) else 0
         fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
@@ -141,14 +157,21 @@ class Production:
         works = Works.of(segments)
         return replace(
             self,
-            bins=bins,
-            states=in_states,
+            bins=self.bins + at_bins,
+            states=self.states + at_states,
             series=series,
+            apart=self._apart_with(np.hstack([at_bins, at_states]), number),
             labels=flat.reshape(series.shape[:2]),
             works=self.works.and_(works.of_replicas(counted)),
             rounds=self.rounds + 1,
             stride=stride,
         )
+
+    def _apart_with(self, added: Array, readings: Ints) -> ReplicaStretches | None:
+        """With a round's sums, and the readings of each replica that counted."""
+        if self.apart is None:
+            return None
+        return self.apart.with_round(added, int(readings.min()) if len(readings) else 0)
 
     @property
     def network(self) -> NetworkResult:
@@ -182,15 +205,19 @@ class Production:
         else:
             network = solve_network(1, [])
         names = states.names
-        found = FreeEnergies.of_populations(
-            problem,
-            combine(self._by_stratum(self.bins, n_strata, network), network),
-            combine(self._by_stratum(self.states, n_strata, network), network),
-            names,
-        )
         chains = [self._chains(s) for s in np.unique(self.stratum)]
         r_hat = self._r_hat(problem, chains)
         ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
+        units, sums = None, self._by_stratum(np.hstack([self.bins, self.states]), n_strata, network)
+        if self.apart is not None and n_strata == 1 and not len(network.blocks):
+            units, apart = self.apart.units(ess)
+            sums = apart[None]
+        found = FreeEnergies.of_populations(
+            problem,
+            combine(sums[:, :, : problem.grid.size], network, units),
+            combine(sums[:, :, problem.grid.size :], network, units),
+            names,
+        )
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
         joined: Criterion = Transitions(

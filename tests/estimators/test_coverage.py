@@ -1,0 +1,134 @@
+"""The benchmark of coverage, in small: its rows hold, and the rules from before fail it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import coverage
+import numpy as np
+import pytest
+from coverage_cases import paths, replicas, umbrella
+from coverage_cases.base import Case, Outcomes
+from coverage_cases.registry import all_cases
+
+from msgen.orchestrator.estimators import stratified, units
+from msgen.orchestrator.estimators.units import Units
+from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
+
+SEED = 20
+CASES = {case.name: case for case in (*paths.CASES, *replicas.CASES, *umbrella.CASES)}
+
+
+def holds(name: str, repeats: int) -> bool:
+    case = CASES[name]
+    found = coverage.rows_of(case, case.run(case.stream(SEED), repeats))
+    return all(row.holds is not False for row in found)
+
+
+def outcomes(z: np.ndarray, stop: bool = True) -> Outcomes:
+    """Errors of 1 about a truth of 0."""
+    return Outcomes(z, np.ones(len(z)), 0.0, np.full(len(z), stop))
+
+
+def test_errors_too_small_too_large_or_never_told_are_caught() -> None:
+    rng = np.random.default_rng(1)
+    case = Case("some: thing", 4, lambda rng, n: outcomes(rng.standard_normal(n)))
+
+    def verdicts(z: np.ndarray) -> set[bool | None]:
+        return {row.holds for row in coverage.rows_of(case, outcomes(z))}
+
+    z = rng.standard_normal(300)
+    assert False not in verdicts(z)
+    for twin in (1.5 * z, 0.3 * z):
+        assert False in verdicts(twin)
+    never = coverage.rows_of(case, outcomes(z, stop=False))
+    assert [row.holds for row in never] == [False, False, None]
+    # of two units the narrow interval is not asked for
+    case = replace(case, units=2)
+    assert False not in verdicts(0.6 * z)
+    assert False in verdicts(2.0 * z)
+
+
+def test_rows_that_are_there_are_kept_and_named_ones_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made: list[str] = []
+
+    def case(name: str) -> Case:
+        def run(rng: np.random.Generator, n: int) -> Outcomes:
+            made.append(name)
+            return outcomes(rng.standard_normal(n))
+
+        return Case(name, 4, run)
+
+    monkeypatch.setattr("rows.ROOT", tmp_path)
+    monkeypatch.setattr(coverage, "ROOT", tmp_path)
+    monkeypatch.setattr(coverage, "all_cases", lambda: (case("a: b"), case("c: d, e")))
+    coverage.main(["repeats=50"])
+    coverage.main(["repeats=50"])
+    assert made == ["a: b", "c: d, e"]
+    coverage.main(["repeats=50", "d, e"])
+    assert made[2:] == ["c: d, e"]
+    coverage.main(["repeats=60"])
+    assert len(made) == 5
+    assert len(coverage.kept(60)) == 2
+
+
+def test_every_case_has_a_name_and_a_stream_of_its_own() -> None:
+    cases = all_cases()
+    assert len(cases) > 20
+    draws = {float(case.stream(0).random()) for case in cases}
+    assert len(draws) == len(cases)
+    assert not math.isclose(cases[0].stream(0).random(), cases[0].stream(1).random())
+
+
+def whole_replicas(state: ReplicaStretches, effective: float) -> tuple[Units, np.ndarray]:
+    """The rule from before: a replica is a unit, however few there are."""
+    blocks = state.sums.shape[1]
+    return Units.whole(np.zeros(blocks, dtype=np.int64)), state.sums.sum(axis=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [2, 3, 4, 8])
+def test_free_replicas_cover_at_their_stop(number: int) -> None:
+    assert holds(f"free replicas: {number}, at the stop", 150)
+
+
+@pytest.mark.slow
+def test_twin_whole_replicas_stop_at_lucky_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ReplicaStretches, "units", whole_replicas)
+    assert not holds("free replicas: 2, at the stop", 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ladders", [4, 16])
+def test_umbrella_covers_at_its_stop(ladders: int) -> None:
+    assert holds(f"umbrella: {ladders} ladders, at the stop", 100)
+
+
+@pytest.mark.slow
+def test_twin_short_stretches_of_ladders_are_no_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert holds("umbrella: 64 ladders, fixed length", 100)
+    monkeypatch.setattr(units, "ENOUGH", 10_000)
+    monkeypatch.setattr(units, "LEAST_EFFECTIVE", 0.01)
+    monkeypatch.setattr(units, "CHANCE", 0.0)
+    assert not holds("umbrella: 64 ladders, fixed length", 100)
+
+
+@pytest.mark.parametrize("replicas_of", ["2 + 2", "14 + 2"])
+def test_two_replicas_of_paths_cover_and_are_not_drowned(
+    replicas_of: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twin: the state with fewest replicas decides for all, as if they were as few."""
+    name = f"paths: {replicas_of} replicas, free works"
+    assert holds(name, 150)
+
+    def fewest(self: Units, influence: np.ndarray) -> np.ndarray:
+        counts = np.bincount(self.group[self.group >= 0])
+        few = np.sqrt(2.0) * units.inflations(np.array([counts[counts > 0].min() - 1.0]))[0]
+        return np.asarray(few * np.sqrt(np.sum(influence**2, axis=0)))
+
+    monkeypatch.setattr(stratified.Units, "standard_error", fewest)
+    assert not holds(name, 150)
