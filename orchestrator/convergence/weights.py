@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from msgen.orchestrator.convergence.base import Criteria, shown
 from msgen.orchestrator.estimators.pareto import USABLE
+from msgen.orchestrator.estimators.tail_index import BOUND
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,24 @@ class MissedStates:
 
 @dataclass(frozen=True)
 class WeightTail:
-    """k̂, the Pareto exponent of the largest weights; above 0.7 they have no believable error."""
+    """The Pareto exponents of the largest weights: what is above 0.7 may be led by undrawn ones.
 
-    pareto_k: float
+    Attributes
+    ----------
+    exponents : Mapping of str to (float, float)
+        k̂ of all draws and of those in each state, and its error; NaN where it is not known.
+    """
+
+    exponents: Mapping[str, tuple[float, float]]
 
     def unmet(self, asked: Criteria) -> list[str]:
-        """A tail that is too heavy."""
-        if self.pareto_k <= USABLE:
-            return []
-        what = f"tail of the weights: k̂ {shown(self.pareto_k)}, asked at most {USABLE:g}"
-        return [f"{what}; what was never drawn may decide"]
+        """Tails that are too heavy, or not known well enough to tell."""
+        out = []
+        for where, (k, error) in self.exponents.items():
+            if not np.isfinite(k):
+                out.append(f"tail of the weights, {where}: too few draws to tell how heavy it is")
+            elif not k + BOUND * error <= USABLE:
+                what = f"tail of the weights, {where}: k̂ {shown(k)} ± {shown(error)}"
+                limit = f"asked that k̂ + {BOUND:g} σ be at most {USABLE:g}"
+                out.append(f"{what}, {limit}; what was never drawn may decide")
+        return out

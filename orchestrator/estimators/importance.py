@@ -152,15 +152,48 @@ def shares(log_w: Array, member: Array | Ints, unit: Ints | None = None, n: int 
         inside = m >= 0
         index = units.of[inside] * n + m[inside].astype(np.int64)
         sums = np.bincount(index, weights=p[inside], minlength=len(units) * n)
-        by_unit = sums.reshape(len(units), n)
+        by_unit = sums.reshape(len(units), n).astype(np.float64)
     else:
         columns = m.T.astype(np.float64)
         by_unit = np.array([units.sums(p * c) for c in columns]).T.reshape(len(units), len(columns))
-    share = by_unit.sum(axis=0)
+    return summed_shares(by_unit, total)
+
+
+def summed_shares(sums: Array, total: Array) -> Populations:
+    """As `shares`, of weights summed over G units: those in each region (G, K), and all (G,)."""
+    share = sums.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        f = np.where(share > 0, -np.log(share), np.nan)
-        influence = np.where(share > 0, by_unit / share - total[:, None], np.nan)
-    return Populations(f, influence, few(len(units)))
+        f = np.where(share > 0, -np.log(share / total.sum()), np.nan)
+        influence = np.where(share > 0, sums / share - (total / total.sum())[:, None], np.nan)
+    return Populations(f, influence, few(len(total)))
+
+
+def spread_of_mean(sums: Array, counts: Array) -> float:
+    """The error of `log_mean`, of weights and draws summed over units, both shape (G,)."""
+    influence = sums / sums.sum() - counts / counts.sum()
+    return few(len(sums)) * float(np.sqrt(np.sum(influence**2)))
+
+
+def with_unseen(populations: Populations, unseen: Array) -> Populations:
+    """With what each region's weights hold beyond the largest drawn, as units more.
+
+    Parameters
+    ----------
+    populations : Populations
+        Of K regions that do not overlap and hold all the weight.
+    unseen : Array, shape (K,)
+        See `tail_index.TailIndex.unseen`. A share t more of the weight in region s changes ln p_k
+        by t (δ_sk − p_s); where t is not known, neither is the error of that region.
+    """
+    p = np.nan_to_num(np.exp(-populations.f))
+    # a region without any draw has no population to be wrong about
+    t = np.where(p > 0, unseen, 0.0)[:, None]
+    own = np.eye(len(p), dtype=bool)
+    # the others lose no more than all that the region has
+    change = np.where(own, t * (1.0 - p), -np.nan_to_num(t, nan=1.0) * p[:, None])
+    return Populations(
+        populations.f, np.concatenate([populations.influence, change]), populations.scale
+    )
 
 
 def check_log_weights(log_w: Array) -> Array:

@@ -5,7 +5,8 @@
 that hash, is none. The newest two are kept, so that one damaged file costs one round.
 
 Layouts of COMPLETE and of the state: 1 had no 'msgen' and 'check' in COMPLETE, and no 'orders' in
-the state's record of the last round; 2 is today's.
+the state's record of the last round; 2 had k̂ of the last rounds where importance now has the tails
+of all its rounds by state, and proposals of flow_mcmc without the replica; 3 is today's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from msgen.actors.base import Tree
 from msgen.orchestrator.run_directory.atomic_files import (
     RunDirectoryError,
@@ -28,7 +31,7 @@ from msgen.orchestrator.run_directory.atomic_files import (
 from msgen.orchestrator.run_directory.layout_versions import admit, this_msgen, upgraded
 from msgen.orchestrator.run_directory.tree_file import TreeError, load_tree, save_tree, tree_hash
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _KEEP = 2
 
 
@@ -42,7 +45,23 @@ def _count_orders(state: Tree) -> Tree:
     return {**state, "last": {"orders": last["replicas"], **last}}
 
 
-_STEPS = {1: _count_orders}
+def _weights_by_unit(state: Tree) -> Tree:
+    """2 → 3. Tails of weights were of all draws together, proposals of no replica.
+
+    Neither follows from what was kept: tails, and ln Z of flow_mcmc, begin with the next round.
+    """
+    strategy = dict(state["strategy"])
+    produced, weights = strategy.get("produced") or {}, strategy.get("weights") or {}
+    if "tails" in produced:
+        rest = {name: value for name, value in produced.items() if name != "tails"}
+        fits = np.zeros((0, 1 + produced["states"].shape[1], 5))
+        strategy["produced"] = {**rest, "fits": fits}
+    if "proposals" in weights:
+        strategy["weights"] = {}
+    return {**state, "strategy": strategy}
+
+
+_STEPS = {1: _count_orders, 2: _weights_by_unit}
 
 
 class Checkpoints:

@@ -187,17 +187,18 @@ TEMPERATURES = [
         ("2 round trips of walkers between the lowest and highest temperature, asked 10",),
     ),
 ]
+HEAVY = "asked that k̂ + 1.64 σ be at most 0.7; what was never drawn may decide"
 DRAWS = [
     (MissedStates(["mode collapse suspected in a"]), ("mode collapse suspected in a",)),
     (NeverFound(["a", "b"]), ("a: never found", "b: never found")),
-    (WeightTail(0.7), ()),
+    (WeightTail({"all draws": (0.5, 0.1), "a": (-0.3, 0.4)}), ()),
     (
-        WeightTail(0.71),
-        ("tail of the weights: k̂ 0.71, asked at most 0.7; what was never drawn may decide",),
+        WeightTail({"all draws": (0.4, 0.05), "a": (0.6, 0.1)}),
+        (f"tail of the weights, a: k̂ 0.60 ± 0.10, {HEAVY}",),
     ),
     (
-        WeightTail(NAN),
-        ("tail of the weights: k̂ unknown, asked at most 0.7; what was never drawn may decide",),
+        WeightTail({"a": (NAN, NAN)}),
+        ("tail of the weights, a: too few draws to tell how heavy it is",),
     ),
     (EffectiveSamples(3.0, "effective draws"), ("effective draws 3, asked 100",)),
 ]
@@ -209,6 +210,6 @@ def test_each_criterion_in_its_words(criterion: Criterion, reasons: tuple[str, .
 
 
 def test_reasons_are_told_in_the_order_of_the_list() -> None:
-    gap, tail = WindowGaps(["a gap"]), WeightTail(2.0)
+    gap, tail = WindowGaps(["a gap"]), WeightTail({"a": (2.0, 0.1)})
     assert [r[:5] for r in judge(Criteria(), [gap, tail])[1]] == ["a gap", "tail "]
     assert [r[:5] for r in judge(Criteria(), [tail, gap])[1]] == ["tail ", "a gap"]

@@ -20,7 +20,13 @@ from msgen.actors.orders.walk import WalkRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models import Broad, Defended, load
 from msgen.orchestrator.cli import main
-from msgen.orchestrator.estimators.importance import effective_size, log_mean, shares
+from msgen.orchestrator.estimators.importance import (
+    effective_size,
+    log_mean,
+    shares,
+    summed_shares,
+    with_unseen,
+)
 from msgen.orchestrator.estimators.pareto import pareto_k, smoothed
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.importance.orders import _samples
@@ -64,7 +70,7 @@ def test_sums_are_the_estimators_over_all_draws(problem: Any) -> None:
     states: Partition = problem.states()
     rng = np.random.default_rng(0)
     n, rounds = 3000, 3
-    log_w = rng.standard_t(4, (rounds, n)) + np.array([0.0, 40.0, -3.0])[:, None]
+    log_w = rng.normal(0.0, 0.7, (rounds, n)) + np.array([0.0, 40.0, -3.0])[:, None]
     log_w[0, :5] = -np.inf
     xi = rng.uniform(-4.2, 4.2, (rounds, n, 1))
     got = Weighted.start(problem, len(states))
@@ -75,16 +81,20 @@ def test_sums_are_the_estimators_over_all_draws(problem: Any) -> None:
     unit = np.arange(len(flat)) % 256
     found = got.estimate(problem, states, (), {}, False)
     value, error = log_mean(flat, unit)
+    unseen = got.unseen(got.sums)
+    error = np.hypot(error, unseen[0])
     assert found.log_z is not None
     assert (found.log_z.value, found.log_z.stderr) == pytest.approx((value, error), rel=1e-9)
-    of_states = shares(flat, states.assign(x), unit, len(states))
+    of_states = with_unseen(shares(flat, states.assign(x), unit, len(states)), unseen[1:])
     f, sigma = of_states.difference(0, 1)
     told = found.states["rest"]
     assert (told.f_kT, told.stderr_kT) == pytest.approx((f, sigma), rel=1e-9)
     # in bins F is against all weight, outside of the grid as well
     bins = shares(flat, problem.grid.index(x), unit, problem.grid.size)
     assert found.f_kT == pytest.approx(bins.f - np.nanmin(bins.f), nan_ok=True)
-    assert found.stderr_kT == pytest.approx(bins.stderr, nan_ok=True)
+    wider = found.stderr_kT / bins.stderr
+    assert np.nanmin(wider) >= 1.0
+    assert len(np.unique(np.round(wider[np.isfinite(wider)], 9))) == len(states)
     assert found.diagnostics["ess"] == pytest.approx(effective_size(flat))
     assert found.diagnostics["pareto_k"] == pytest.approx(pareto_k(flat))
     smooth = got.estimate(problem, states, (), {}, True)
@@ -114,21 +124,39 @@ def test_walkers_that_outweigh_all_draws_are_a_missed_state(problem: Any) -> Non
 
 
 def test_a_lucky_tail_does_not_end_a_campaign(problem: Any) -> None:
-    """k̂ is judged by the worst of the last rounds."""
+    """k̂ of one round below what is asked is not known well enough; that of many rounds is."""
     states: Partition = problem.states()
     rng = np.random.default_rng(2)
-    x = rng.choice([-1.0, 1.0], (4000, 1))
-    heavy = -np.log(rng.uniform(size=4000)) * 1.2  # weights u^{−1.2}: k = 1.2
-    got = Weighted.start(problem, len(states)).with_round(problem, states, [drawn(heavy, x, 0)])
-    assert any("k̂" in u for u in got.estimate(problem, states, (), {}, False).unmet)
-    even = drawn(np.full(4000, 12.0), x, 4000)
-    better = got.with_round(problem, states, [even])
-    found = better.estimate(problem, states, (), {}, False)
-    assert found.diagnostics["pareto_k"] < 0.7
-    assert any("k̂" in u for u in found.unmet)
-    for _ in range(3):
-        better = better.with_round(problem, states, [even])
-    assert not any("k̂" in u for u in better.estimate(problem, states, (), {}, False).unmet)
+    lucky, done = 0, []
+    for _ in range(20):
+        got = Weighted.start(problem, len(states))
+        for r in range(12):
+            x = rng.choice([-1.0, 1.0], (4096, 1))
+            heavy = -0.8 * np.log(rng.uniform(size=4096))  # weights u^{−0.8}: k = 0.8
+            got = got.with_round(problem, states, [drawn(heavy, x, 4096 * r)])
+            found = got.estimate(problem, states, (), {}, False)
+            lucky += found.diagnostics["pareto_k"] < 0.7
+            done.append(not any("tail" in u for u in found.unmet))
+    # one of five rounds would have passed by k̂ alone
+    assert lucky > 20
+    assert sum(done) <= 3
+
+
+def test_a_heavy_state_is_told_by_name_and_by_its_error(problem: Any) -> None:
+    """All draws together look light; one state's weights are not."""
+    states: Partition = problem.states()
+    rng = np.random.default_rng(3)
+    got = Weighted.start(problem, len(states))
+    for r in range(4):
+        x = rng.choice([-1.0, 1.0], (4096, 1))
+        log_w = np.where(x[:, 0] > 0, -0.75 * np.log(rng.uniform(size=4096)), 0.0)
+        got = got.with_round(problem, states, [drawn(log_w, x, 4096 * r)])
+    found = got.estimate(problem, states, (), {}, False)
+    assert any(u.startswith("tail of the weights, rest: k̂ 0.") for u in found.unmet)
+    assert not any(u.startswith("tail of the weights, low") for u in found.unmet)
+    plain = summed_shares(got.sums.states, got.sums.total).difference(0, 1)[1]
+    told = found.states["rest"].stderr_kT
+    assert told is None or told > 1.3 * plain
 
 
 def test_what_the_adaptive_fit_learns_from() -> None:

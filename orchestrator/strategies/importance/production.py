@@ -17,17 +17,22 @@ from msgen.orchestrator.base import Estimate, LogZ
 from msgen.orchestrator.convergence.sampling import EffectiveSamples
 from msgen.orchestrator.convergence.states import NeverFound, TwoStates
 from msgen.orchestrator.convergence.weights import MissedStates, WeightTail
-from msgen.orchestrator.estimators.importance import BLOCKS, few
+from msgen.orchestrator.estimators.importance import (
+    BLOCKS,
+    spread_of_mean,
+    summed_shares,
+    with_unseen,
+)
 from msgen.orchestrator.estimators.pareto import smoothed, tail_length
-from msgen.orchestrator.estimators.stratified import Populations
+from msgen.orchestrator.estimators.tail_index import TailIndex
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
 
-TAILS = 4
-"""Rounds of which the worst k̂ is judged: it scatters, and none shall stop at a lucky one."""
+WHOLE = "all draws"
+"""The group of draws beside those in each state."""
 MOST_HELD = 4096
 """Configurations of held-out walkers that are compared with the draws, the last ones."""
 OUTWEIGHED = 0.1
@@ -84,8 +89,8 @@ class Weighted:
         Of the largest weights: ln w, block, bin and state.
     held : Array, shape (H, 2)
         ln w and state of the walkers' configurations.
-    tails : Array, shape (up to `TAILS`,)
-        k̂ after each of the last rounds.
+    tails : TailIndex
+        Tails of the weights in each round, of all draws and of those in each state.
     rounds : int
     """
 
@@ -94,15 +99,15 @@ class Weighted:
     counts: Array
     tail: Array
     held: Array
-    tails: Array
+    tails: Annotated[TailIndex, FLAT]
     rounds: int = 0
 
     @classmethod
     def start(cls, problem: Problem, n_states: int) -> Weighted:
         """Nothing drawn yet."""
-        none = np.zeros(BLOCKS)
+        none, tails = np.zeros(BLOCKS), TailIndex.empty(1 + n_states)
         sums = Sums(none, np.zeros((BLOCKS, problem.grid.size)), np.zeros((BLOCKS, n_states)), 0.0)
-        return cls(-np.inf, sums, none, np.zeros((0, 4)), np.zeros((0, 2)), np.zeros(0))
+        return cls(-np.inf, sums, none, np.zeros((0, 4)), np.zeros((0, 2)), tails)
 
     @property
     def draws(self) -> int:
@@ -137,9 +142,9 @@ class Weighted:
             # twice the tail: its length grows with the draws to come
             length = 2 * tail_length(int(counts.sum()))
             tail = tail[np.sort(np.argsort(-tail[:, 0], kind="stable")[:length])]
-        made = Weighted(reference, sums, counts, tail, kept, self.tails, self.rounds + 1)
-        tails = np.append(self.tails, made.smoothed(False)[1])[-TAILS:]
-        return replace(made, tails=tails)
+        groups = [label >= -1, *(label == k for k in range(len(states)))]
+        tails = self.tails.with_batch(log_w, groups)
+        return Weighted(reference, sums, counts, tail, kept, tails, self.rounds + 1)
 
     def smoothed(self, exchange: bool) -> tuple[Sums, float]:
         """The sums, with the largest weights as their Pareto tail has them if asked, and k̂."""
@@ -155,13 +160,37 @@ class Weighted:
         return Sums(sums.total, sums.bins, sums.states, squares), k
 
     def log_z(self, sums: Sums) -> tuple[float, float]:
-        """ln of the mean weight and its error; see `estimators.importance.log_mean`."""
+        """ln of the mean weight and its error; see `estimators.importance.log_mean`.
+
+        With what the tail holds beyond the largest weight drawn; NaN where that is not known.
+        """
         n, total = self.draws, float(sums.total.sum())
         if not total > 0:
             return float("-inf"), float("nan")
-        influence = sums.total / total - self.counts / n
-        error = few(BLOCKS) * float(np.sqrt(np.sum(influence**2)))
+        error = float(np.hypot(spread_of_mean(sums.total, self.counts), self.unseen(sums)[0]))
         return self.reference + float(np.log(total / n)), error
+
+    def unseen(self, sums: Sums) -> Array:
+        """Weight expected beyond the largest drawn, over the weight drawn; shape (1 + K,).
+
+        Of all draws and of those in each state; see `TailIndex.unseen`.
+        """
+        weight = np.append(sums.total.sum(), sums.states.sum(axis=0))
+        with np.errstate(divide="ignore"):
+            log_total = self.reference + np.log(weight)
+        # of a state whose share is the same in all rounds, as that of a frozen model is
+        seen = self.tails.fits[..., 2].sum(axis=0)
+        return self.tails.unseen(log_total, self.draws * seen / max(float(seen[0]), 1.0))
+
+    def _widening(self, problem: Problem, states: Partition, sums: Sums) -> Array:
+        """Factor on the errors of bins, shape (grid size,): that of the weight of their state."""
+        unseen, factor = self.unseen(sums)[1:], np.ones(len(states))
+        for k in np.flatnonzero(sums.states.sum(axis=0) > 0):
+            spread = spread_of_mean(sums.states[:, k], self.counts)
+            factor[k] = np.hypot(1.0, unseen[k] / spread) if spread > 0 else 1.0
+        axes = np.meshgrid(*problem.grid.centres, indexing="ij")
+        centres = np.stack([a.ravel() for a in axes], axis=1)
+        return np.asarray(factor[states.assign(centres)])
 
     def missed(self, names: Sequence[str], sums: Sums) -> dict[str, float]:
         """By state, ln of the median weight at held-out walkers over the mean weight of all draws.
@@ -187,10 +216,12 @@ class Weighted:
     ) -> Estimate:
         """Free energies with their errors, ln Z, and the verdict on convergence."""
         sums, k_hat = self.smoothed(smooth)
+        bins = summed_shares(sums.bins, sums.total)
+        wider = bins.influence * self._widening(problem, states, sums)
         found = FreeEnergies.of_populations(
             problem,
-            _populations(sums.bins, sums.total),
-            _populations(sums.states, sums.total),
+            replace(bins, influence=wider),
+            with_unseen(summed_shares(sums.states, sums.total), self.unseen(sums)[1:]),
             states.names,
         )
         total = float(sums.total.sum())
@@ -201,12 +232,15 @@ class Weighted:
             for name, value in excess.items()
             if value > np.log(OUTWEIGHED * self.draws)
         ]
+        told = zip(self.tails.exponent.tolist(), self.tails.stderr.tolist(), strict=True)
+        tails = dict(zip((WHOLE, *states.names), told, strict=True))
         diagnostics: dict[str, Any] = {
             "ess": ess,
             "draws": self.draws,
             "ess_per_draw": ess / max(1, self.draws),
             "largest_weight": 1.0 / total if total > 0 else float("nan"),
             "pareto_k": k_hat,
+            "tails": {name: {"pareto_k": k, "stderr": error} for name, (k, error) in tails.items()},
             "held_out_log_weight": excess,
             "warnings": collapsed,
             **about,
@@ -218,23 +252,10 @@ class Weighted:
             problem,
             diagnostics,
             # errors mean nothing where a state is missing: this is told first
-            first=(
-                NeverFound(missing),
-                MissedStates(collapsed),
-                WeightTail(float(self.tails.max(initial=k_hat))),
-            ),
+            first=(NeverFound(missing), MissedStates(collapsed), WeightTail(tails)),
             then=(EffectiveSamples(ess, "effective draws"), TwoStates(len(states))),
         )
         return replace(estimate, log_z=log_z)
-
-
-def _populations(sums: Array, total: Array) -> Populations:
-    """p_k = Σ_g S_gk / Σ_g S_g with its influences; see `estimators.importance.shares`."""
-    share = sums.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        f = np.where(share > 0, -np.log(share / total.sum()), np.nan)
-        influence = np.where(share > 0, sums / share - (total / total.sum())[:, None], np.nan)
-    return Populations(f, influence, few(len(total)))
 
 
 def _collapsed(name: str, excess: float, draws: int) -> str:
