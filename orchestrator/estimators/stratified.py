@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msgen.orchestrator.estimators.histogram import Surface
+from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
 from msgen.orchestrator.estimators.units import NO_GROUP, Units
 from msgen.orchestrator.estimators.works.network import NetworkResult
 
@@ -107,7 +108,7 @@ def combine(conditional: Array, network: NetworkResult, units: Units | None = No
             continue
         q = conditional[s].sum(axis=0) / totals.sum()
         p += p_state[s] * q
-        inside = (conditional[s] - totals[:, None] * q) / totals.sum()
+        inside = (conditional[s] - totals[:, None] * q) / totals.sum() * correction(totals)[:, None]
         influence += p_state[s] * (d_log_p[:, s, None] * q + inside)
     with np.errstate(divide="ignore", invalid="ignore"):
         f = np.where(p > 0, -np.log(p), np.nan)
@@ -123,12 +124,17 @@ def combine(conditional: Array, network: NetworkResult, units: Units | None = No
 def _of_states(totals: Array, network: NetworkResult) -> Units:
     """Blocks (S, B) by the state that they sample; those that only join states by themselves.
 
-    Of blocks that do neither nothing follows: they are in no group.
+    Of blocks that do neither nothing follows: they are in no group. Where blocks hold unequal
+    shares of a state's samples, or of the works out of it, these are fewer degrees of freedom.
     """
     n_states, n_blocks = totals.shape
     group = np.full(n_blocks, NO_GROUP)
-    group[network.blocks[np.any(network.influence != 0.0, axis=1)]] = n_states
+    dof = np.full(n_blocks, np.inf)
+    joining = network.blocks[np.any(network.influence != 0.0, axis=1)]
+    group[joining], dof[joining] = n_states, network.dof
     sampled = totals > 0
     has = sampled.any(axis=0)
     group[has] = np.argmax(sampled[:, has], axis=0)
-    return Units.whole(group)
+    for s in range(n_states):
+        dof[group == s] = min(degrees_of_freedom(totals[s]), network.dof_from[s])
+    return replace(Units.whole(group), dof=dof)

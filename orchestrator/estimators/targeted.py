@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.importance import Units, log_mean_influence
+from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
 from msgen.orchestrator.estimators.works.bar import check_works, fermi, solve_bennett
 
 Array = NDArray[np.float64]
@@ -105,8 +106,7 @@ def two_sided(
     Any constant in Bennett's Fermi functions is consistent; the best has the ratio of effective,
     not of actual, numbers of works. They are estimated from how much the units' sums vary beyond
     what independent works would, so that a few correlated samples do not spoil many independent
-    draws. The error is that of `bar.bar` with blocks; with each side's own number of units the
-    degrees of freedom are Welch's, for `errors.inflation`.
+    draws. The error is that of `bar.bar` with blocks, inflated for its degrees of freedom.
 
     Parameters
     ----------
@@ -201,22 +201,42 @@ def _centred(score: Array, units: Units) -> Array:
 def _with_error(
     value: float, parts: list[tuple[Units, Ints | None, Array]], overlap: float
 ) -> Difference:
-    """The difference whose negative has these influences, with Welch's degrees of freedom."""
-    influence, labels = _joined(parts)
-    counts = [len(units) for units, _, _ in parts]
-    if min(counts) < 2:
+    """The difference whose negative has these influences, one part for each direction.
+
+    Units in both directions are one sample of sums, those of one direction another: each has its
+    own share of the variance, and the degrees of freedom are Welch's.
+    """
+    sizes = [units.sums(np.ones(len(units.of))) for units, _, _ in parts]
+    parts = [
+        (units, unit, influence * correction(size))
+        for (units, unit, influence), size in zip(parts, sizes, strict=True)
+    ]
+    influence, held, labels = _joined(parts, sizes)
+    if min(len(units) for units, _, _ in parts) < 2:
         why = "fewer than two units"
         return Difference(value, float("nan"), -influence, labels, overlap, why)
-    apart = [float(np.sum(s**2)) for _, _, s in parts]
-    few_units = [a / (c - 1) for a, c in zip(apart, counts, strict=True)]
-    error = float(np.sqrt(np.sum(influence**2) + sum(few_units)))
-    weight = sum(a * b for a, b in zip(apart, few_units, strict=True))
-    dof = sum(apart) ** 2 / weight if weight > 0 else float(min(counts) - 1)
-    return Difference(value, error * inflation(max(dof, 1.0)), -influence, labels, overlap)
+    variance, weight = 0.0, 0.0
+    where = (held > 0) @ (1 << np.arange(len(parts)))
+    for kind in np.unique(where):
+        mine = where == kind
+        r, squares = int(mine.sum()), float(np.sum(influence[mine] ** 2))
+        sides = [held[mine, j] for j in range(len(parts)) if (held[mine, j] > 0).any()]
+        dof = max(1.0, min(map(degrees_of_freedom, sides)))
+        # of a single unit nothing else is known than what it did
+        alone = r / (r - 1) * squares if r > 1 else squares
+        variance, weight = variance + alone, weight + alone**2 / dof
+    dof = variance**2 / weight if weight > 0 else float(np.count_nonzero(influence) - 1)
+    error = float(np.sqrt(variance)) * inflation(max(dof, 1.0))
+    return Difference(value, error, -influence, labels, overlap)
 
 
-def _joined(parts: list[tuple[Units, Ints | None, Array]]) -> tuple[Array, Ints]:
-    """Influences of both directions on common units; those not numbered come after the others."""
+def _joined(
+    parts: list[tuple[Units, Ints | None, Array]], sizes: list[Array]
+) -> tuple[Array, Array, Ints]:
+    """Influences of all directions on common units, and their data in each direction (G, parts).
+
+    Those that are not numbered come after the others.
+    """
     given = [u.labels for u, unit, _ in parts if unit is not None]
     labels = np.unique(np.concatenate(given)) if given else np.zeros(0, dtype=np.int64)
     after = int(labels.max()) + 1 if len(labels) else 0
@@ -228,10 +248,11 @@ def _joined(parts: list[tuple[Units, Ints | None, Array]]) -> tuple[Array, Ints]
             after += len(units)
         else:
             index.append(np.searchsorted(labels, units.labels))
-    total = np.zeros(len(labels))
-    for where, (_, _, values) in zip(index, parts, strict=True):
+    total, held = np.zeros(len(labels)), np.zeros((len(labels), len(parts)))
+    for j, (where, (_, _, values), size) in enumerate(zip(index, parts, sizes, strict=True)):
         np.add.at(total, where, values)
-    return total, labels.astype(np.int64)
+        np.add.at(held[:, j], where, size)
+    return total, held, labels.astype(np.int64)
 
 
 def _none(reason: str) -> Difference:

@@ -43,18 +43,22 @@ class Units:
         Of the member's time that a unit holds; 1 where it is the whole member.
     effective : Array, shape (U,)
         Effective samples in the unit, as the slowest observable has them; +inf for whole members.
+    dof : Array, shape (U,)
+        Degrees of freedom that whole members of the unit's group have at most, as some hold more of
+        the data than others (`leverage.degrees_of_freedom`); +inf: nothing is known of that.
     """
 
     group: Ints
     member: Ints
     share: Array
     effective: Array
+    dof: Array
 
     @classmethod
     def whole(cls, group: Ints) -> Units:
         """Each unit a member of its own."""
         ones = np.ones(len(group))
-        return cls(group, np.arange(len(group)), ones, np.inf * ones)
+        return cls(group, np.arange(len(group)), ones, np.inf * ones, np.inf * ones)
 
     @classmethod
     def stretched(cls, members: int, shares: Array, effective: float) -> Units:
@@ -71,11 +75,13 @@ class Units:
         n = members * len(shares)
         share = np.repeat(shares, members)
         each = effective / members * share if len(shares) > 1 else np.full(n, np.inf)
-        return cls(np.zeros(n, dtype=np.int64), np.arange(n) % members, share, each)
+        free = np.full(n, np.inf)
+        return cls(np.zeros(n, dtype=np.int64), np.arange(n) % members, share, each, free)
 
     def take(self, rows: Ints) -> Units:
         """Some of them."""
-        return Units(self.group[rows], self.member[rows], self.share[rows], self.effective[rows])
+        parts = (self.group, self.member, self.share, self.effective, self.dof)
+        return Units(*(part[rows] for part in parts))
 
     def standard_error(self, influence: Array) -> Array:
         """Of quantities from their influences (U, …), shape (…).
@@ -109,7 +115,7 @@ class Units:
         np.add.at(whole, member, x)
         apart = r / (r - 1) * np.sum((whole - whole.mean(axis=0)) ** 2, axis=0)
         if len(x) == r:
-            return apart, np.full(x.shape[1], r - 1.0)
+            return apart, np.full(x.shape[1], max(min(r - 1.0, float(self.dof.min())), 1.0))
         # equal members, each of them in stretches of any length
         number = r**2 / float(np.sum(self.share**2))
         centred = x - self.share[:, None] * whole.mean(axis=0)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from alanine_molecule import AMBER99SB
 from built_models import build
+from coverage_cases.base import share
+from coverage_cases.model_weights import gathered
 from driving import Drive
 from places import CONFIGS
 from scipy.integrate import dblquad
@@ -112,13 +114,33 @@ def test_weights_stay_bounded_and_survive_the_disk() -> None:
         ancestor = np.where(np.arange(10) == 9, 2, np.arange(10))
         segment = Segment((rnd, "walk", 0), samples=samples)
         weights = weights.with_round([segment], counted, whole, ancestor)
-    assert len(weights.proposals) == len(weights.states) <= MOST
+    assert len(weights.proposals) == len(weights.states) == len(weights.proposer) <= MOST
     assert weights.stride > 1
-    assert 3 not in weights.replica
-    assert 9 not in weights.replica  # a copy of 2
+    for owner in (weights.replica, weights.proposer):
+        assert 3 not in owner
+        assert 9 not in owner  # a copy of 2
     back = decode(Weights, copy_tree(encode(weights)))
     np.testing.assert_array_equal(back.proposals, weights.proposals)
     assert back.stride == weights.stride
+
+
+def test_ln_z_covers_where_walkers_stand_on_heavy_proposals() -> None:
+    """Of a model too narrow; with proposals taken for independent of the walkers it does not.
+
+    ⟨z²⟩ of 300 campaigns of 16 replicas is known to 8 %.
+    """
+    rng, right, wrong = np.random.default_rng(17), [], []
+    for _ in range(300):
+        weights = gathered(rng, 16, width=0.8, rounds=3)
+        found = weights.difference()
+        assert found is not None
+        right.append(found.value / found.stderr)
+        apart = deep_bar(weights.proposals, weights.walkers, None, weights.replica.astype(int))
+        wrong.append(apart.value / apart.stderr)
+    assert np.mean(np.square(right)) < 1.25
+    assert np.mean(np.square(wrong)) > 1.25
+    for z, holds in ((right, True), (wrong, False)):
+        assert (share(np.array(z), 1.0) > 0.683 - 0.054) == holds
 
 
 def test_a_model_that_misses_the_walkers_is_told() -> None:
@@ -128,6 +150,7 @@ def test_a_model_that_misses_the_walkers_is_told() -> None:
         states=np.zeros(500, dtype=np.int64),
         walkers=40 + rng.standard_normal(200),
         replica=np.repeat(np.arange(10.0), 20),
+        proposer=np.repeat(np.arange(10.0), 50),
     )
     found = weights.difference()
     assert "hardly reaches" in weights.warnings(found)[0]

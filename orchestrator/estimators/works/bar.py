@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from msgen.orchestrator.estimators.leverage import correction
+
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -57,7 +59,7 @@ def bar(
     which holds for any generalised work with Crooks' symmetry p_F(w) e^{−w} = p_R(−w) e^{−∆F}. An
     infinite work is a path that has no reverse (it failed, or ended outside its state): it counts
     in n and adds nothing to the sums. The error is Bennett's where all works are independent, and
-    the clustered sandwich (infinitesimal jackknife) of the same sums where blocks are given.
+    the clustered sandwich (jackknife over blocks) of the same sums where blocks are given.
 
     Parameters
     ----------
@@ -84,8 +86,8 @@ def bar(
     f_f, f_r = fermi(m + w_f - delta), fermi(-m + w_r + delta)
     overlap = float(np.mean(fermi(w_f - delta)) + np.mean(fermi(w_r + delta)))
     n_eff = min(float(s.sum() ** 2 / np.sum(s**2)) for s in (f_f, f_r))
-    score, group, side_counts = cluster_scores([(f_f, forward_blocks), (-f_r, reverse_blocks)])
-    clusters = min(side_counts)
+    score, group, sizes = cluster_scores([(f_f, forward_blocks), (-f_r, reverse_blocks)])
+    clusters = min(map(len, sizes))
     if clusters < 2:
         return BarResult(delta, np.nan, overlap, n_eff, clusters, "fewer than two blocks")
     summed = np.bincount(group, weights=score)
@@ -111,24 +113,29 @@ def check_works(works: Array) -> Array:
 
 def cluster_scores(
     sides: list[tuple[Array, Ints | None]],
-) -> tuple[Array, Ints, list[int]]:
+) -> tuple[Array, Ints, list[Array]]:
     """Scores centred within each side (its n is given, not drawn), with a cluster number each.
 
-    Returns scores (N,), cluster numbers (N,) from 0, and the number of clusters in each side. Works
-    without blocks each become a cluster of their own. A side with a single cluster stays uncentred:
-    that books its whole sum, about 1 kT, as error, rather than none.
+    Returns scores (N,), cluster numbers (N,) from 0, and the number of works in each cluster of
+    each side. Works without blocks each become a cluster of their own. Where clusters hold unequal
+    shares, scores are corrected for it (`leverage.correction`). A side with a single cluster stays
+    uncentred: that books its whole sum, about 1 kT, as error, rather than none.
     """
     n = sum(len(s) for s, _ in sides)
     labels = [np.asarray(b, dtype=np.int64) for _, b in sides if b is not None]
     if not labels:
-        group, counts = np.arange(n), [len(s) for s, _ in sides]
-    else:
-        if any(len(s) != len(b) for (s, _), b in zip(sides, labels, strict=True)):
-            raise ValueError("one block number is needed for every work")
-        _, group = np.unique(np.concatenate(labels), return_inverse=True)
-        counts = [len(np.unique(b)) for b in labels]
-    scores = [s - s.mean() if c > 1 else s for (s, _), c in zip(sides, counts, strict=True)]
-    return np.concatenate(scores), group.astype(np.int64), counts
+        scores = [s - s.mean() if len(s) > 1 else s for s, _ in sides]
+        return np.concatenate(scores), np.arange(n), [np.ones(len(s)) for s, _ in sides]
+    if any(len(s) != len(b) for (s, _), b in zip(sides, labels, strict=True)):
+        raise ValueError("one block number is needed for every work")
+    _, group = np.unique(np.concatenate(labels), return_inverse=True)
+    scores, sizes = [], []
+    for (s, _), b in zip(sides, labels, strict=True):
+        _, mine, count = np.unique(b, return_inverse=True, return_counts=True)
+        size = count.astype(np.float64)
+        sizes.append(size)
+        scores.append((s - s.mean()) * correction(size)[mine] if len(size) > 1 else s)
+    return np.concatenate(scores), group.astype(np.int64), sizes
 
 
 def _none(reason: str) -> BarResult:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.orchestrator.estimators.errors import inflation
+from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
 from msgen.orchestrator.estimators.stratified import Populations
 from msgen.orchestrator.estimators.works.network import NetworkResult
 
@@ -125,7 +126,8 @@ def profile(sums: Array, paths: Array, network: NetworkResult) -> Populations:
     for s in used:
         mean = sums[s].sum(axis=0) / number[s]
         p += weight[s] * mean
-        influence += weight[s] * (sums[s] - paths[s][:, None] * mean) / number[s]
+        alone = (sums[s] - paths[s][:, None] * mean) * correction(paths[s])[:, None]
+        influence += weight[s] * alone / number[s]
         influence -= weight[s] * d_f[:, s, None] * mean
     total = float(p.sum())
     if not (np.isfinite(total) and total > 0.0):
@@ -134,8 +136,10 @@ def profile(sums: Array, paths: Array, network: NetworkResult) -> Populations:
         f = np.where(p > 0, -np.log(p / total), np.nan)
         change = influence / p - influence.sum(axis=1)[:, None] / total
     counts = [int(np.count_nonzero(paths[s])) for s in used]
+    dof = [degrees_of_freedom(paths[s]) for s in used]
     if network.n_clusters:
         counts.append(network.n_clusters)
+        dof.append(network.dof)
     b = min(counts)
-    scale = float(np.sqrt(b / (b - 1)) * inflation(b - 1)) if b > 1 else float("nan")
+    scale = float(np.sqrt(b / (b - 1)) * inflation(min(dof))) if b > 1 else float("nan")
     return Populations(f, np.where(p > 0, change, np.nan), scale)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from msgen.orchestrator.estimators.leverage import degrees_of_freedom
 from msgen.orchestrator.estimators.works.bar import bar, check_works, cluster_scores, fermi
 
 Array = NDArray[np.float64]
@@ -53,12 +54,18 @@ class NetworkResult:
         Numbers of the independent blocks the works came from; empty where none were given.
     influence : Array, shape (G, K)
         First-order change of `f` due to each block's deviation from the mean; with `blocks`, the
-        covariance is these products summed over blocks, times n_clusters/(n_clusters − 1).
+        covariance is these products summed over blocks, times n_clusters/(n_clusters − 1). What
+        blocks of unequal shares of the works deviate by is corrected (`leverage.correction`).
     n_clusters : int
         Independent blocks in the direction of a pair that has fewest; 0 without usable pairs. The
         covariance is not inflated for their being few (`errors.inflation`).
     unused : tuple of (int, int, str)
         Pairs that say nothing, and why.
+    dof : float
+        Degrees of freedom of the covariance, fewest of all directions: n_clusters − 1 for blocks of
+        one size, less where one has most of the works.
+    dof_from : Array, shape (K,)
+        The same over the directions out of each state; +inf where no works begin in it.
     """
 
     f: Array
@@ -68,6 +75,7 @@ class NetworkResult:
     influence: Array
     n_clusters: int
     unused: tuple[tuple[int, int, str], ...]
+    dof: float = 0.0
 
     @property
     def connected(self) -> bool:
@@ -128,19 +136,26 @@ def solve_network(n_states: int, pairs: Sequence[PairWorks]) -> NetworkResult:
         if component[p.i] != component[p.j]
     ]
     f, covariance = np.zeros(n_states), np.zeros((n_states, n_states))
-    blocks, influence, clusters = np.zeros(0, dtype=np.int64), np.zeros((0, n_states)), 0
+    blocks, influence = np.zeros(0, dtype=np.int64), np.zeros((0, n_states))
+    clusters, dof = 0, 0.0
+    dof_from = np.full(n_states, np.inf)
     anchors = np.sort(first)
     free = np.setdiff1d(np.arange(n_states), anchors)
     if len(free):
         f = _newton(_guess(n_states, inner, free), inner, free)
-        blocks, influence, clusters = _influence(f, inner, free)
+        blocks, influence, sizes = _influence(f, inner, free)
+        clusters, free_of = min(map(len, sizes)), [degrees_of_freedom(size) for size in sizes]
+        dof = min(free_of)
+        np.minimum.at(dof_from, [s for p in inner for s in (p.i, p.j)], free_of)
         covariance = influence.T @ influence
         if len(blocks):
             g = max(2, clusters)
             covariance *= g / (g - 1)
         else:
             influence = np.zeros((0, n_states))
-    return NetworkResult(f, covariance, component, blocks, influence, clusters, tuple(unused))
+    return NetworkResult(
+        f, covariance, component, blocks, influence, clusters, tuple(unused), dof, dof_from
+    )
 
 
 def _usable(
@@ -219,8 +234,11 @@ def _newton(f: Array, pairs: Sequence[PairWorks], free: Ints) -> Array:
     return f
 
 
-def _influence(f: Array, pairs: Sequence[PairWorks], free: Ints) -> tuple[Ints, Array, int]:
-    """H⁻¹ times the summed scores of every block; without blocks, of every work."""
+def _influence(f: Array, pairs: Sequence[PairWorks], free: Ints) -> tuple[Ints, Array, list[Array]]:
+    """H⁻¹ times the summed scores of every block; without blocks, of every work.
+
+    And the number of works of each block in every direction of a pair.
+    """
     information = np.zeros((len(f), len(f)))
     sides: list[tuple[Array, Ints | None]] = []
     edge: list[Ints] = []
@@ -229,7 +247,7 @@ def _influence(f: Array, pairs: Sequence[PairWorks], free: Ints) -> tuple[Ints, 
         _add_edge(information, p, 0.5 * float(a.sum() + b.sum()))
         sides += [(-a, p.forward_blocks), (b, p.reverse_blocks)]
         edge += [np.full(len(a), k), np.full(len(b), k)]
-    score, group, counts = cluster_scores(sides)
+    score, group, sizes = cluster_scores(sides)
     pair = np.concatenate(edge)
     # Sum scores by (block, pair) first: a state's score is a signed sum over its pairs.
     by_pair = np.zeros((int(group.max()) + 1, len(pairs)))
@@ -241,7 +259,7 @@ def _influence(f: Array, pairs: Sequence[PairWorks], free: Ints) -> tuple[Ints, 
     out[:, free] = by_pair @ incidence[:, free] @ np.linalg.pinv(information[np.ix_(free, free)])
     given = [b for _, b in sides if b is not None]
     blocks = np.unique(np.concatenate(given)) if given else np.zeros(0)
-    return blocks.astype(np.int64), out, min(counts)
+    return blocks.astype(np.int64), out, sizes
 
 
 def _add_edge(matrix: Array, p: PairWorks, h: float) -> None:

@@ -35,8 +35,9 @@ class Weights:
 
     Attributes
     ----------
-    proposals : Array, shape (n,)
-        Independent of each other.
+    proposals, proposer : Array, shape (n,)
+        Independent of each other, and the replica that each was made for: what it accepts it is
+        next, so that a heavy proposal counts among its walkers too.
     states : int array, shape (n,)
         The state of each proposal; −1 where it is no configuration.
     walkers, replica : Array, shape (m,)
@@ -50,6 +51,7 @@ class Weights:
     walkers: Array = field(default_factory=_none)
     replica: Array = field(default_factory=_none)
     stride: int = 1
+    proposer: Array = field(default_factory=_none)
 
     def with_round(
         self,
@@ -62,28 +64,39 @@ class Weights:
 
         `ancestor`, shape (R,): whose copy each is, see `ReplicaPool`.
         """
-        parts: dict[str, list[Array]] = {"proposal": [], "walker": [], "replica": []}
+        parts: dict[str, list[Array]] = {"proposal": [], "walker": []}
+        owner: dict[str, list[Array]] = {"proposal": [], "walker": []}
         labels = [self.states]
         for samples in (s.samples for s in segments if "walker_log_weight" in s.samples):
             for kind in ("proposal", "walker"):
                 keep = counted[samples[f"{kind}_replica"].astype(np.int64)]
                 parts[kind].append(samples[f"{kind}_log_weight"][keep][:: self.stride])
+                owns = ancestor[samples[f"{kind}_replica"].astype(np.int64)]
+                owner[kind].append(owns[keep][:: self.stride].astype(np.float64))
                 if kind == "proposal":
                     xi = samples["proposal_cvs"][keep][:: self.stride]
                     known = np.isfinite(xi).all(axis=1)
                     labels.append(
                         np.where(known, states.assign(np.where(known[:, None], xi, 0)), -1)
                     )
-                else:
-                    own = ancestor[samples["walker_replica"].astype(np.int64)]
-                    parts["replica"].append(own[keep][:: self.stride].astype(np.float64))
         proposals = np.concatenate([self.proposals, *parts["proposal"]])
         walkers = np.concatenate([self.walkers, *parts["walker"]])
-        replica = np.concatenate([self.replica, *parts["replica"]])
+        proposer = np.concatenate([self.proposer, *owner["proposal"]])
+        replica = np.concatenate([self.replica, *owner["walker"]])
         label = np.concatenate(labels).astype(np.int64)
-        if max(len(proposals), len(walkers)) <= MOST:
-            return Weights(proposals, label, walkers, replica, self.stride)
-        return Weights(proposals[::2], label[::2], walkers[::2], replica[::2], 2 * self.stride)
+        made = Weights(proposals, label, walkers, replica, self.stride, proposer)
+        return made if max(len(proposals), len(walkers)) <= MOST else made.halved()
+
+    def halved(self) -> Weights:
+        """Every second of either kind."""
+        return Weights(
+            self.proposals[::2],
+            self.states[::2],
+            self.walkers[::2],
+            self.replica[::2],
+            2 * self.stride,
+            self.proposer[::2],
+        )
 
     def difference(self) -> Difference | None:
         """ln Z by Bennett's estimator; None while there are no weights."""
@@ -91,7 +104,8 @@ class Weights:
             return None
         if not np.isfinite(self.proposals).any():
             return None
-        return deep_bar(self.proposals, self.walkers, None, self.replica.astype(np.int64))
+        units = (self.proposer.astype(np.int64), self.replica.astype(np.int64))
+        return deep_bar(self.proposals, self.walkers, *units)
 
     def log_z(self, found: Difference | None, where: str = "") -> LogZ | None:
         """As a campaign reports it."""
