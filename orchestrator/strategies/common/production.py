@@ -32,11 +32,14 @@ from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretc
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.systems.base import Array
 
+Ints = NDArray[np.int64]
+
 RECORDS = 25
-"""Readings of the CVs that R̂ and the effective sample size keep, per replica and round."""
+"""Readings of the CVs that R̂ and the effective sample size keep, per replica and first round; of
+longer rounds more, so that all are as far apart."""
 MOST_RECORDS, ALL_RECORDS = 2000, 200_000
 """When a replica, or all of them, have more, every second one is dropped."""
-Ints = NDArray[np.int64]
+
 
 MOST_BLOCKS = 256
 """Of a stratum: errors are as good from so many independent blocks as from more, and a block weighs
@@ -63,6 +66,8 @@ class Production:
         Only every `stride`-th reading goes into the series.
     apart : ReplicaStretches or None
         The sums by stretch of time, where blocks are few and of one stratum.
+    spacing : int
+        Samples from one reading to the next; 0 before the first.
     """
 
     stratum: NDArray[np.int64]
@@ -75,6 +80,7 @@ class Production:
     rounds: int = 0
     stride: int = 1
     apart: ReplicaStretches | None = None
+    spacing: int = 0
 
     @classmethod
     def start(
@@ -145,11 +151,12 @@ class Production:
         at_bins = block_sums(grid.index(xi), grid.size, block, b, weight)
         at_states = block_sums(states.assign(xi), len(states), block, b, weight)
         ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
-        length = min(RECORDS, int(number.min())) if len(ids) else 0
-        fresh = np.full((r, len(range(0, length, self.stride)), problem.dim), np.nan)
-        for i, first, n in zip(ids, begin, number, strict=True):
-            at = first + np.linspace(0, n - 1, min(RECORDS, n)).astype(int)
-            fresh[i] = xi[at[: length : self.stride]]
+        least = int(number.min()) if len(ids) else 0
+        spacing = self.spacing or max(1, least // RECORDS)
+        at = np.arange(spacing - 1, least, spacing * self.stride)
+        fresh = np.full((r, len(at), problem.dim), np.nan)
+        for i, first in zip(ids, begin, strict=True):
+            fresh[i] = xi[first + at]
         series, stride = np.concatenate([self.series, fresh], axis=1), self.stride
         if series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
             series, stride = series[:, ::2], stride * 2
@@ -165,6 +172,7 @@ class Production:
             works=self.works.and_(works.of_replicas(counted)),
             rounds=self.rounds + 1,
             stride=stride,
+            spacing=spacing if least else self.spacing,
         )
 
     def _apart_with(self, added: Array, readings: Ints) -> ReplicaStretches | None:
