@@ -52,7 +52,8 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
             kind=kind,
             xi=xi,
             rounds=rounds,
-            produced=tuple(p.round for p in read_history(run_dir) if p.phase == "produce"),
+            replicas=replicas,
+            produced=_last_production(run_dir),
             names=tuple(cv.name for cv in cvs),
             periodic=np.array([cv.periodic for cv in cvs]),
             regions=result.header.regions,
@@ -84,7 +85,7 @@ def export(run_dir: Path) -> list[Path]:
 
     - ``results/fes.csv`` and ``results/fes.dat``, the surface with its error;
     - ``results/samples.npz`` and ``results/samples.csv``, the local samples: round, replica,
-      equilibrium weight (0 before the produce phase) and CVs in internal units;
+      equilibrium weight (0 where a sample is not in the estimates) and CVs in internal units;
     - ``trajectories/frames.dcd``, for molecules whose coordinates were stored, and beside it
       ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` for particles.
 
@@ -116,6 +117,16 @@ def export(run_dir: Path) -> list[Path]:
         written += write_frames(folder, samples.frames, system)
         written.append(_write_csv(folder / "frames.csv", result, shown))
     return written
+
+
+def _last_production(run_dir: Path) -> tuple[int, ...]:
+    """Rounds of the produce phase since it began for the last time; none while it has not."""
+    out: tuple[int, ...] = ()
+    for point in read_history(run_dir):
+        begins = bool(out) and point.round > out[-1] + 1
+        if point.phase == "produce":
+            out = (point.round,) if begins else (*out, point.round)
+    return out
 
 
 def _campaign(run_dir: Path) -> Campaign | None:

@@ -18,7 +18,8 @@ class Samples:
     round, replica : int array, shape (n,)
         Where each sample comes from.
     weight : Array, shape (n,)
-        Equilibrium weights, which sum to 1; 0 before the produce phase.
+        Equilibrium weights, which sum to 1; 0 of what is not in the estimates: before production,
+        its burn-in, what a strategy threw back, copies of replicas that have not parted yet.
     cvs : Array, shape (n, C)
         Collective variables in internal units (rad, nm).
     frames : Array, shape (m, D), or None

@@ -27,10 +27,11 @@ class StoredSamples:
         Of the orders that drew them.
     xi : Array, shape (n, C)
         CVs in internal units.
-    rounds : int array, shape (n,)
-        In which round each was drawn.
+    rounds, replicas : int array, shape (n,)
+        In which round and by whom each was drawn.
     produced : tuple of int
-        The rounds of the produce phase, in order.
+        The rounds of the produce phase since it began for the last time, in order: where a strategy
+        goes back, it throws away what it had.
     names : tuple of str
         The CVs.
     periodic : bool array, shape (C,)
@@ -47,6 +48,7 @@ class StoredSamples:
     kind: str
     xi: Array
     rounds: Ints
+    replicas: Ints
     produced: tuple[int, ...]
     names: tuple[str, ...]
     periodic: Bools
@@ -59,15 +61,35 @@ class StoredSamples:
         """Which samples are of the produce phase, `left_out` rounds after its begin."""
         return np.isin(self.rounds, self.produced[left_out:])
 
+    def parted(self) -> Bools:
+        """Which samples are of replicas that have parted from whom they are a copy of.
 
-def by_cells(samples: StoredSamples) -> Array:
-    """Weights of samples drawn inside states (or bins), each under the bias stored with it."""
+        A replica that was not there from the beginning is one, see `replica_pool.ReplicaPool`.
+        """
+        from msgen.orchestrator.strategies.common.replica_pool import SETTLE_ROUNDS  # has torch
+
+        out = np.ones(len(self.rounds), dtype=bool)
+        first = self.rounds.min(initial=0)
+        for replica in np.unique(self.replicas):
+            mine = self.replicas == replica
+            here = np.unique(self.rounds[mine])
+            if here[0] > first:
+                out[mine] = ~np.isin(self.rounds[mine], here[:SETTLE_ROUNDS])
+        return out
+
+
+def by_cells(samples: StoredSamples, left_out: int = 0) -> Array:
+    """Weights of samples drawn inside states (or bins), each under the bias stored with it.
+
+    Without the first `left_out` rounds of production.
+    """
     bias = np.zeros(len(samples.xi))
     if "log_bias" in samples.columns:
         bias = samples.read("log_bias")
     f_kT, cells = _cells(samples)
     # +∞: another isomer of the molecule
-    return sample_weights(f_kT, np.where(samples.counted() & np.isfinite(bias), cells, -1), bias)
+    counted = samples.counted(left_out) & samples.parted() & np.isfinite(bias)
+    return sample_weights(f_kT, np.where(counted, cells, -1), bias)
 
 
 def of_one_density(samples: StoredSamples, log_bias: Array, counted: Bools) -> Array:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from msgen.orchestrator.base import Strategy
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.orchestrator.strategies.common.reweighting import Array, StoredSamples
     from msgen.orchestrator.strategies.steered.state import SteeredState
     from msgen.systems.base import System
 
@@ -21,4 +22,10 @@ def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Ste
     return strategy.Steered(problem)
 
 
-KIND = StrategyKind("steered", Steered, _build)
+def _reweight(samples: StoredSamples) -> Array:
+    from msgen.orchestrator.strategies.steered.reweighting import after_burn_in
+
+    return after_burn_in(samples)
+
+
+KIND = StrategyKind("steered", Steered, _build, reweight=_reweight)

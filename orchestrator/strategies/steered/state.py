@@ -23,6 +23,7 @@ from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.fit_data import FitData
 from msgen.orchestrator.strategies.steered.flattening import Flattener
 from msgen.orchestrator.strategies.steered.profile import Profiling
+from msgen.orchestrator.strategies.steered.reweighting import BURN_IN
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from msgen.orchestrator.strategies.steered.traffic import Traffic
 from msgen.systems.base import Array
@@ -200,7 +201,7 @@ class ProduceState(SamplingState):
     """
 
     phase: Literal["produce"] = "produce"
-    burn_in: int = 1
+    burn_in: int = BURN_IN
     produced: Production | None = None
     produced_rounds: int = 0
     local_share: float = 1.0
