@@ -75,7 +75,7 @@ class NetworkResult:
     influence: Array
     n_clusters: int
     unused: tuple[tuple[int, int, str], ...]
-    dof: float = 0.0
+    dof: float
 
     @property
     def connected(self) -> bool:

@@ -245,10 +245,11 @@ def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> N
     turned = np.where(known, influence - influence[:, :1], 0.0)
     scale = clusters / (clusters - 1) if clusters > 1 else float("nan")
     covariance = scale * turned.T @ turned
-    return NetworkResult(f, covariance, component, blocks, turned, clusters, ())
+    dof = float(max(clusters - 1, 0))
+    return NetworkResult(f, covariance, component, blocks, turned, clusters, (), dof)
 
 
 def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, list[float]]:
     found = {name: network.difference(0, k) for k, name in enumerate(names) if k}
-    scale = inflation(network.n_clusters - 1)
+    scale = inflation(network.dof)
     return {name: [value, scale * error] for name, (value, error) in found.items()}
