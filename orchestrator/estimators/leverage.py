@@ -29,7 +29,7 @@ def correction(size: Array) -> Array:
     """
     size = np.asarray(size, dtype=np.float64)
     used = int(np.count_nonzero(size))
-    if used < 2:
+    if used < 2 or np.ptp(size[size > 0]) == 0.0:
         return np.ones(len(size))
     h = size / size.sum()
     return np.where(size > 0, (1.0 - 1.0 / used) / (1.0 - h), 1.0)
@@ -49,8 +49,8 @@ def degrees_of_freedom(size: Array) -> float:
     """
     size = np.asarray(size, dtype=np.float64)
     h = size[size > 0] / max(float(size.sum()), 1e-300)
-    if len(h) < 2:
-        return 0.0
+    if len(h) < 2 or np.ptp(h) == 0.0:
+        return float(max(len(h) - 1, 0))
     # the form Σ a_b (y_b − Σ_c h_c y_c)² in independent y, by the traces of its matrix
     a, square = (h / (1.0 - h)) ** 2, float(np.sum(h**2))
     s0, s1, s2 = (float(np.sum(a * h**k)) for k in range(3))
