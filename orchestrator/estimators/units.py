@@ -80,8 +80,13 @@ class Units:
 
     def take(self, rows: Ints) -> Units:
         """Some of them."""
-        parts = (self.group, self.member, self.share, self.effective, self.dof)
-        return Units(*(part[rows] for part in parts))
+        return Units(
+            self.group[rows],
+            self.member[rows],
+            self.share[rows],
+            self.effective[rows],
+            self.dof[rows],
+        )
 
     def standard_error(self, influence: Array) -> Array:
         """Of quantities from their influences (U, …), shape (…).

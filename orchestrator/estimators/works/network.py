@@ -76,6 +76,7 @@ class NetworkResult:
     n_clusters: int
     unused: tuple[tuple[int, int, str], ...]
     dof: float
+    dof_from: Array
 
     @property
     def connected(self) -> bool:

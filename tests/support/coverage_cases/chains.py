@@ -76,5 +76,6 @@ def problem(criteria: Criteria, replicas: int, **strategy: object) -> Problem:
         slopes=np.ones((1, 1)),
         masses=np.ones(1),
         coordinates=True,
+        angles=np.zeros(1, dtype=bool),
         stride=1,
     )
