@@ -25,8 +25,8 @@ from msgen.orchestrator.loop.controller import Controller
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.store import Store
-from msgen.orchestrator.strategies.common import inputs, production
-from msgen.orchestrator.strategies.common.production import blocks_of
+from msgen.orchestrator.strategies.common import blocks, inputs
+from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.replica_pool import SETTLE_ROUNDS, ReplicaPool
 from msgen.orchestrator.strategies.steered.cold_start import found_late
 from msgen.orchestrator.strategies.steered.phases import begin_produce
@@ -232,7 +232,7 @@ def test_the_free_energy_is_right_while_replicas_come_and_go() -> None:
 def test_many_replicas_share_blocks_of_their_stratum(monkeypatch: pytest.MonkeyPatch) -> None:
     """The free energies are the same, the errors those of fewer blocks."""
     alone = producing("strata")
-    monkeypatch.setattr(production, "MOST_BLOCKS", 3)
+    monkeypatch.setattr(blocks, "MOST_BLOCKS", 3)
     few = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1]), np.zeros(0, dtype=np.int64))
     assert few.tolist() == [0, 1, 2, 0, 3, 1, 4]
     more = blocks_of(np.array([0, 0, 0, 0, 1, 0, 1, 1, 1, 0]), few)

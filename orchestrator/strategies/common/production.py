@@ -26,6 +26,7 @@ from msgen.orchestrator.estimators.diagnostics import (
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.estimators.stratified import combine
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
+from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
@@ -39,11 +40,6 @@ RECORDS = 25
 longer rounds more, so that all are as far apart."""
 MOST_RECORDS, ALL_RECORDS = 2000, 200_000
 """When a replica, or all of them, have more, every second one is dropped."""
-
-
-MOST_BLOCKS = 256
-"""Of a stratum: errors are as good from so many independent blocks as from more, and a block weighs
-8 bytes a bin in every checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -283,34 +279,3 @@ class Production:
                 float(np.nanmax(worst)) if worst and not np.isnan(worst).all() else float("nan")
             )
         return out
-
-
-def blocks_of(
-    stratum: NDArray[np.int64],
-    known: NDArray[np.int64],
-    ancestor: NDArray[np.int64] | None = None,
-) -> NDArray[np.int64]:
-    """Block of every replica, shape (R,); those of the first ones are `known` and stay.
-
-    A new replica is a block of its own until its stratum has `MOST_BLOCKS`; then they go round. A
-    copy is of its ancestor's block.
-    """
-    first = list(range(len(stratum))) if ancestor is None else ancestor.tolist()
-    block, number = known.tolist(), int(known.max(initial=-1)) + 1
-    mine: dict[int, list[int]] = {}
-    members: dict[int, int] = {}
-    for i, k in enumerate(stratum.tolist()):
-        held = mine.setdefault(k, [])
-        if i < len(known):
-            if len(held) < MOST_BLOCKS and block[i] not in held:
-                held.append(block[i])
-        elif first[i] != i:
-            block.append(block[first[i]])
-        elif len(held) < MOST_BLOCKS:
-            held.append(number)
-            block.append(number)
-            number += 1
-        else:
-            block.append(held[members[k] % MOST_BLOCKS])
-        members[k] = members.get(k, 0) + 1
-    return np.array(block, dtype=np.int64)
