@@ -1,11 +1,14 @@
 """Campaigns of known answer, run to their own end, many seeds of each; finished ones are kept.
 
-What a campaign gave lies in runs/benchmarks/NAME/TRIAL-SEED.json and is not run again, so that a
-benchmark of hundreds can be made piece by piece; remove the folder for a fresh one.
+What a campaign gave lies in runs/benchmarks/NAME/TRIAL-SEED.json and is not run again unless what
+was asked of it has changed, so that a benchmark of hundreds can be made piece by piece; remove the
+folder for a fresh one. TRIALS_WORKERS=… of the environment is how many run at a time, one a core
+where it is not set; with TRIALS_KEPT=only nothing is run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -39,12 +42,22 @@ class Trial:
         F of states against the first, kT.
     settings : tuple of str
         KEY=VALUE, as the command line has them.
+    truth_error : float
+        Of `truth`, kT, where it is another simulation's.
     """
 
     name: str
     campaign: Path | Mapping[str, Any]
     truth: Mapping[str, float]
     settings: tuple[str, ...] = ()
+    truth_error: float = 0.0
+
+    @property
+    def asked(self) -> str:
+        """A digest of the campaign and its settings."""
+        known = isinstance(self.campaign, Mapping)
+        text = json.dumps(self.campaign) if known else Path(self.campaign).read_text()
+        return hashlib.sha256("\n".join([text, *self.settings]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -58,8 +71,12 @@ class Ended:
     states : mapping
         [F, σ] of each state, kT; null where not known.
     unmet : tuple of str
+    told : tuple of str
+        Warnings, and isomers that were left out.
     evaluations, rounds : int
     cpu_s : float
+    asked : str
+        `Trial.asked`; '' in files that are older than it.
     """
 
     trial: str
@@ -68,27 +85,29 @@ class Ended:
     reason: str
     states: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     unmet: Sequence[str] = ()
+    told: Sequence[str] = ()
     evaluations: int = 0
     rounds: int = 0
     cpu_s: float = 0.0
+    asked: str = ""
 
     @property
     def converged(self) -> bool:
         return self.status == "converged"
 
-    def z(self, truth: Mapping[str, float]) -> list[float]:
+    def z(self, truth: Mapping[str, float], truth_error: float = 0.0) -> list[float]:
         """(F − exact)/σ of the states with an exact answer; inf where an error is missing."""
         found = []
         for state, exact in truth.items():
             f, error = self.states.get(state, (None, None))
             known = f is not None and error is not None and error > 0
-            found.append((f - exact) / error if known else np.inf)
+            found.append(float((f - exact) / np.hypot(error, truth_error)) if known else np.inf)
         return found
 
 
 def run(trial: Trial, seed: int) -> Ended:
     """One campaign, in this process."""
-    base: dict[str, Any] = {"trial": trial.name, "seed": seed}
+    base: dict[str, Any] = {"trial": trial.name, "seed": seed, "asked": trial.asked}
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         settings = (*trial.settings, "output.tensorboard=false", f"seed={seed}")
@@ -98,6 +117,8 @@ def run(trial: Trial, seed: int) -> Ended:
             )
             states = {name: (one.f_kT, one.stderr_kT) for name, one in result.free_energies.items()}
             cost, unmet = result.cost, tuple(result.unmet)
+            warned = result.diagnostics.get("warnings") or ()
+            isomers = result.diagnostics.get("isomers_left_out") or {}
         except Exception as error:  # a campaign that fails is a row of the table, not its end
             return Ended(**base, status="error", reason=f"{type(error).__name__}: {error}")
         return Ended(
@@ -106,6 +127,7 @@ def run(trial: Trial, seed: int) -> Ended:
             reason=result.reason,
             states=states,
             unmet=unmet,
+            told=(*map(str, warned), *map(str, isomers)),
             evaluations=cost.energy_evaluations,
             rounds=cost.rounds,
             cpu_s=round(time.process_time() - begun, 1),
@@ -115,7 +137,7 @@ def run(trial: Trial, seed: int) -> Ended:
 def run_all(
     benchmark: str, trials: Iterable[Trial], seeds: Mapping[str, Sequence[int]]
 ) -> Iterator[Ended]:
-    """Every trial with each of its seeds, one process a core; finished ones from the disk.
+    """Every trial with each of its seeds, several at a time; finished ones from the disk.
 
     Parameters
     ----------
@@ -128,17 +150,23 @@ def run_all(
     folder = KEPT / benchmark
     folder.mkdir(parents=True, exist_ok=True)
     asked = [(trial, seed) for trial in trials for seed in seeds[trial.name]]
+    # the first seed of all before the second of any: a part of a long benchmark tells the most
+    asked.sort(key=lambda one: seeds[one[0].name].index(one[1]))
     missing = []
     for trial, seed in asked:
         path = folder / f"{trial.name}-{seed}.json"
-        if path.exists():
-            yield Ended(**json.loads(path.read_text()))
+        kept = Ended(**json.loads(path.read_text())) if path.exists() else None
+        if kept is not None and kept.asked in ("", trial.asked):
+            yield kept
         else:
             missing.append((trial, seed))
+    if os.environ.get("TRIALS_KEPT") == "only":
+        return
     spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
-    cores = len(os.sched_getaffinity(0))
+    cores = int(os.environ.get("TRIALS_WORKERS") or len(os.sched_getaffinity(0)))
     with ProcessPoolExecutor(cores, mp_context=spawn, max_tasks_per_child=8) as pool:
-        waited = {pool.submit(run, trial, seed) for trial, seed in missing}
+        # in the order in which they were asked for
+        waited = [pool.submit(run, trial, seed) for trial, seed in missing]
         for done in as_completed(waited):
             ended = done.result()
             path = folder / f"{ended.trial}-{ended.seed}.json"
