@@ -31,13 +31,16 @@ def chosen(asked: list[str]) -> list[tuple[Trap, Trial, range]]:
     """What the arguments name, with its seeds; all where there are none."""
     seeds = {name: int(n) for name, _, n in (a.partition(":") for a in asked) if n}
     names = {a.partition(":")[0] for a in asked}
-    found, known = [], {"issue"}
     issue = {trap.name for family in ISSUE for trap in family.issue_rows()}
+    known, found = {"issue"}, []
     for trap in traps():
-        known.add(trap.name)
+        groups = {trap.name, *(["issue"] if trap.name in issue else [])}
+        of_trials = {trap.named(strategy) for strategy in trap.strategies}
+        known |= groups | of_trials
+        if names and not names & (groups | of_trials):
+            continue  # its truth may be a quadrature
         for name, trial in trap.trials().items():
-            known.add(name)
-            mine = names & {name, trap.name, *(["issue"] if trap.name in issue else [])}
+            mine = sorted(names & {name, *groups}, key=len, reverse=True)
             if mine or not names:
                 given = [seeds[m] for m in mine if m in seeds]
                 found.append((trap, trial, range(1, 1 + (given[0] if given else trap.seeds))))

@@ -198,3 +198,13 @@ def test_a_campaign_asked_otherwise_is_another() -> None:
     same, other = Trial("a", {"x": 1}, {}), Trial("a", {"x": 2}, {})
     assert same.asked == Trial("b", {"x": 1}, {"rest": 1.0}).asked
     assert len({same.asked, other.asked, Trial("a", {"x": 1}, {}, ("y=1",)).asked}) == 3
+
+
+def test_arguments_choose_trials_and_seeds() -> None:
+    found = traps.chosen(["deep_12:2", "deep_12-local:5", "narrow_third-importance"])
+    counts = {trial.name: len(seeds) for _, trial, seeds in found}
+    assert (counts["deep_12-local"], counts["deep_12-steered"]) == (5, 2)
+    assert counts["narrow_third-importance"] == 10
+    assert len(counts) == 8
+    with pytest.raises(SystemExit, match="no such trial: deep_13"):
+        traps.chosen(["deep_13"])

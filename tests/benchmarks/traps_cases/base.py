@@ -110,12 +110,15 @@ class Trap:
             out[key] = {**out[key], **value} if merges else value
         return out
 
+    def named(self, strategy: str) -> str:
+        """The name of a trial."""
+        return f"{self.name}-{strategy}"
+
     def trials(self) -> dict[str, Trial]:
         """One of each strategy, by name."""
-        truth = self.truth()
-        found = {}
+        truth, found = self.truth(), {}
         for strategy in self.strategies:
-            name = f"{self.name}-{strategy}"
+            name = self.named(strategy)
             campaign = self.file or self.campaign(strategy)
             found[name] = Trial(name, campaign, truth, truth_error=self.truth_error)
         return found
