@@ -12,17 +12,16 @@ from trials import Ended, Trial
 Section = dict[str, Any]
 Truth = Mapping[str, float]
 
-LOCAL: Section = {"kind": "hmc", "steps": 10}
-FLOW: Section = {"kind": "spline_flow", "transforms": 1, "hidden": [16], "epochs": 8}
-REALNVP: Section = {"kind": "realnvp", "transforms": 3, "hidden": [16], "epochs": 20}
+LOCAL: Section = {"kind": "hmc", "steps": 5}
+FLOW: Section = {"kind": "spline_flow", "transforms": 1, "hidden": [16], "epochs": 4}
 STRATEGIES: dict[str, tuple[Section, Section | None]] = {
-    "steered": ({"kind": "steered"}, FLOW),
+    "steered": ({"kind": "steered", "local": LOCAL}, FLOW),
     "umbrella": ({"kind": "umbrella", "seeds": "neighbour", "relax": 200, "local": LOCAL}, None),
-    "flow_mcmc": ({"kind": "flow_mcmc", "local": LOCAL}, {**FLOW, "transforms": 2}),
-    "importance": ({"kind": "importance"}, REALNVP),
-    "targeted": ({"kind": "targeted", "local": LOCAL}, {**FLOW, "transforms": 2}),
+    "flow_mcmc": ({"kind": "flow_mcmc", "local": LOCAL}, FLOW),
+    "importance": ({"kind": "importance", "local": LOCAL}, FLOW),
+    "targeted": ({"kind": "targeted", "local": LOCAL}, FLOW),
     "parallel_tempering": ({"kind": "parallel_tempering", "local": LOCAL}, None),
-    "local": ({"kind": "local"}, None),
+    "local": ({"kind": "local", "local": LOCAL}, None),
     "metadynamics": ({"kind": "metadynamics"}, None),
 }
 """Strategy and a small model of each; what is not said is the default."""

@@ -12,6 +12,11 @@ X = {"x": coordinate(0, -2.0, 2.0)}
 LEFT = {"left": {"x": [-2, 0]}}
 HALF = {"left": [(-9.0, 0.0)]}
 BOX = [(-3.0, 3.0), (-3.0, 3.0)]
+GIVEN: dict[str, Any] = {
+    "strategy": {"path": {"steps": 60, "friction": 0.3, "timestep": 0.05, "width": 0.25,
+                          "profile": "off"}},
+}  # fmt: skip
+"""A path that needs no tuning, so that few evaluations reach production."""
 LOOSE = {"state_error": "0.5 kT", "surface_error": "2 kT", "below": "2 kT", "r_hat": 1.2,
          "round_trips": 2, "ess": 20}  # fmt: skip
 
@@ -37,7 +42,9 @@ def issue_rows() -> list[Trap]:
     """The hidden double well by the two strategies that were seen to be wrong, ten seeds."""
     return [
         _double("hidden_y", "a double well of 10 kT in y, which no CV sees",
-                strategies=("importance", "steered"), seeds=10, evaluations=6e6),
+                strategies=("importance", "steered"), seeds=10, evaluations=5e6),
+        _double("hidden_y_given", "the same, and a path that is given", strategies=("steered",),
+                seeds=10, sections=GIVEN),
     ]  # fmt: skip
 
 

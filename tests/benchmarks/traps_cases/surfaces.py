@@ -12,7 +12,8 @@ from sections import build_cvs, build_system
 from traps_cases.base import Trap, coordinate, python
 from traps_cases.quadrature import quadrature
 
-DEFAULTS: dict[str, Any] = {"model": {"kind": "spline_flow"}}
+OWN: dict[str, Any] = {"local": {"kind": "hmc"}}
+DEFAULTS: dict[str, Any] = {"model": {"kind": "spline_flow"}, "strategy": OWN}
 
 
 def built_in(kind: str, cv: dict[str, Any], low: float, high: float, n: int = 1500) -> float:

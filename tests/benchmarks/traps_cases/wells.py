@@ -89,7 +89,8 @@ def issue_rows() -> list[Trap]:
     """Nine wells without names, ten seeds."""
     return [
         Trap("nine_unnamed", "nine wells, and the states left out", python("nine_wells"), XY,
-             nine, None, strategies=("steered",), seeds=10, judge=nine_found, evaluations=4e6),
+             nine, None, strategies=("importance", "flow_mcmc", "local", "steered"), seeds=10,
+             judge=nine_found),
     ]  # fmt: skip
 
 
