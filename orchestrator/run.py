@@ -103,7 +103,7 @@ def run_campaign(
             seed=campaign.seed,
             platform=platform,
             deterministic=platform == "Reference" if platform else checked.system.deterministic,
-            rules=len(sampling_rules.MENDS),
+            rules=sampling_rules.known(campaign),
             inputs=checked.inputs,
             plugins=plugins,
         )

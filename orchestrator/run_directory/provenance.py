@@ -77,7 +77,7 @@ def write(
     seed: int,
     platform: str | None,
     deterministic: bool,
-    rules: int = 0,
+    rules: Sequence[str] = (),
     inputs: Mapping[str, str] | None = None,
     plugins: Sequence[Plugin] = (),
 ) -> dict[str, Any]:
@@ -92,8 +92,8 @@ def write(
         OpenMM platform chosen for this run, None for an analytic system.
     deterministic : bool
         Of the system on that platform.
-    rules : int
-        How many mends of the sampling (`sampling_rules`) the run is known by.
+    rules : sequence of str
+        Keys of the mends of the sampling (`sampling_rules`) that the run is known by.
     inputs : mapping, optional
         Digests of the files that decide the samples.
     plugins : sequence of Plugin
@@ -118,7 +118,7 @@ def write(
         "seed": seed,
         "platform": platform,
         "deterministic": deterministic,
-        "rules": rules,
+        "rules": list(rules),
         "determinism": determinism(platform, deterministic),
         "versions": now,
         "earlier_versions": earlier,

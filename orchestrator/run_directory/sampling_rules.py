@@ -6,58 +6,23 @@ one that none touches goes on, and is from then on known by the rules of today.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.strategies.base import Mend
 from msgen.orchestrator.strategies.common.configuration_rules import angular_coordinate
+from msgen.orchestrator.strategies.registry import KINDS
 
 
 class OtherRulesError(RunDirectoryError):
     """Begun by a msgen that samples this campaign otherwise."""
 
 
-@dataclass(frozen=True)
-class Mend:
-    """One change of what a campaign samples.
-
-    Attributes
-    ----------
-    about : str
-        What was wrong, to complete "begun before it was mended that …".
-    touches : callable
-        From the campaign and the OpenMM platform that it runs on (None: no platform) to whether
-        its samples are others since.
-    """
-
-    about: str
-    touches: Callable[[Campaign, str | None], bool]
-
-
-def _umbrella(campaign: Campaign, platform: str | None) -> bool:
-    return campaign.strategy.kind == "umbrella"
-
-
 def _on_angles(campaign: Campaign, platform: str | None) -> bool:
     return angular_coordinate(campaign) is not None
-
-
-def _solute(campaign: Campaign, platform: str | None) -> bool:
-    solute = getattr(campaign.strategy, "solute", None) is not None
-    return campaign.strategy.kind == "flow_mcmc" and solute and campaign.has_atoms
-
-
-def _steered_angles(campaign: Campaign, platform: str | None) -> bool:
-    angles = any(cv.is_periodic for cv in campaign.cvs.values())
-    return campaign.strategy.kind == "steered" and angles
-
-
-def _molecular_flow(campaign: Campaign, platform: str | None) -> bool:
-    whole = getattr(campaign.strategy, "solute", None) is None
-    return campaign.strategy.kind == "flow_mcmc" and whole and campaign.has_atoms
 
 
 def _rigid_ghmc(campaign: Campaign, platform: str | None) -> bool:
@@ -69,32 +34,34 @@ def _off_reference(campaign: Campaign, platform: str | None) -> bool:
     return platform not in (None, "Reference")
 
 
-MENDS: tuple[Mend, ...] = (
+COMMON: tuple[Mend, ...] = (
     Mend(
-        "a window's conditional model was fitted on CVs of a later block of its walkers",
-        _umbrella,
-    ),
-    Mend("a coordinate that is an angle was handed on raw, in whichever turn it stood", _on_angles),
-    Mend("walkers of a solute were begun without the box of their system", _solute),
-    Mend("the mass of a narrow restraint on an angle was approximated", _steered_angles),
-    Mend("independence moves of a molecule reached other isomers of it", _molecular_flow),
-    Mend(
-        "GHMC of rigid bonds was too cold, and of virtual sites tested a wrong energy", _rigid_ghmc
+        "angles",
+        "a coordinate that is an angle was handed on raw, in whichever turn it stood",
+        _on_angles,
     ),
     Mend(
+        "rigid-ghmc",
+        "GHMC of rigid bonds was too cold, and of virtual sites tested a wrong energy",
+        _rigid_ghmc,
+    ),
+    Mend(
+        "noise",
         "every order drew the same noise from OpenMM, except on its Reference platform",
         _off_reference,
     ),
 )
-"""In the order in which they were made: a run records how many of them it was begun with."""
+"""Those that do not belong to one strategy."""
 
 
-def touching(
-    recorded: Mapping[str, Any],
-    campaign: Campaign,
-    platform: str | None,
-    mends: Sequence[Mend],
-) -> list[Mend]:
+def known(campaign: Campaign) -> list[str]:
+    """Keys of the mends that a run of this campaign is known by from now on."""
+    of_strategies = [mend for kind in KINDS.own.values() for mend in kind.mends]
+    own = KINDS[campaign.strategy.kind].mends
+    return list(dict.fromkeys(mend.key for mend in (*COMMON, *of_strategies, *own)))
+
+
+def touching(recorded: Mapping[str, Any], campaign: Campaign, platform: str | None) -> list[Mend]:
     """The mends that came after the run with these records, and that touch it.
 
     Parameters
@@ -103,10 +70,10 @@ def touching(
         What ``provenance.json`` holds; without 'rules' the run was begun before any mend.
     campaign : Campaign
     platform : str or None
-    mends : sequence of Mend
     """
-    begun_with = int(recorded.get("rules", 0))
-    return [mend for mend in mends[begun_with:] if mend.touches(campaign, platform)]
+    before = recorded.get("rules", ())
+    mends = (*COMMON, *KINDS[campaign.strategy.kind].mends)
+    return [m for m in mends if m.key not in before and m.touches(campaign, platform)]
 
 
 def admit(
@@ -120,12 +87,12 @@ def admit(
         If a mend touches it, or it knows mends that this msgen does not.
     """
     writer = recorded.get("versions", {}).get("msgen", "unknown")
-    if int(recorded.get("rules", 0)) > len(MENDS):
+    if set(recorded.get("rules", ())) - set(known(campaign)):
         raise OtherRulesError(
             f"{run_dir}: begun by a later msgen ({writer}), which samples by rules that this one "
             "does not have. Go on with that version. Nothing was changed"
         )
-    found = touching(recorded, campaign, platform, MENDS)
+    found = touching(recorded, campaign, platform)
     if not found:
         return
     what = "; ".join(mend.about for mend in found)

@@ -122,6 +122,30 @@ def _by_cells(samples: StoredSamples) -> Array:
     return by_cells(samples)
 
 
+def _always(campaign: Campaign, platform: str | None) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A change of what campaigns sample, by which runs begun before it are told.
+
+    Attributes
+    ----------
+    key : str
+        What provenance knows it by.
+    about : str
+        What was wrong, to complete "begun before it was mended that …".
+    touches : callable
+        From the campaign and the OpenMM platform that it runs on (None: no platform) to whether
+        its samples are others since; by default those of every campaign are.
+    """
+
+    key: str
+    about: str
+    touches: Callable[[Campaign, str | None], bool] = _always
+
+
 @dataclass(frozen=True)
 class StrategyKind:
     """One kind of strategy; a plug-in names one as its entry point.
@@ -147,6 +171,8 @@ class StrategyKind:
         ``fit_`` run where fits do.
     overlap : str
         What ``overlap`` in its diagnostics is of, as the progress block calls it.
+    mends : tuple of Mend
+        Of its own sampling; see `run_directory.sampling_rules` for those of several kinds.
     """
 
     name: str
@@ -156,6 +182,7 @@ class StrategyKind:
     reweight: Callable[[StoredSamples], Array] = _by_cells
     roles: Mapping[str, str] = field(default_factory=dict)
     overlap: str = "worst overlap of works"
+    mends: tuple[Mend, ...] = ()
 
 
 def or_own(value: float | str, own: float) -> float:

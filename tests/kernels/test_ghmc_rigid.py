@@ -286,6 +286,7 @@ def test_a_bias_that_grows_is_in_what_is_tested(monkeypatch: pytest.MonkeyPatch)
         )
         engine, outside, worst = biased.engine, Outside(system), 0.0
         biased.put(empty_bias(axes))
+        engine.reseed(42)
         engine.load(system.initial())
         engine.draw_velocities(np.random.default_rng(42))
         for _ in range(30):

@@ -40,7 +40,7 @@ def arithmetic() -> str:
 NAMES = sorted(p.stem for p in RUNS.glob("*.json"))
 MENDED = {
     "umbrella": "conditional model was fitted",
-    "steered_walker_files": "narrow restraint on an angle",
+    "steered_walker_files": "a narrow restraint on an angle",
 }
 """Those that are refused, as their sampling was mended since, and what names the mend."""
 

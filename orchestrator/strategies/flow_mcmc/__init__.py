@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.base import Mend, StrategyKind
 from msgen.orchestrator.strategies.flow_mcmc.schema import FlowMCMC
 
 if TYPE_CHECKING:
@@ -20,4 +20,26 @@ def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any
     return strategy.FlowMcmc(problem, system)
 
 
-KIND = StrategyKind("flow_mcmc", FlowMCMC, _build, samples=("walk",))
+def _solute(campaign: Campaign, platform: str | None) -> bool:
+    strategy = campaign.strategy
+    return campaign.has_atoms and isinstance(strategy, FlowMCMC) and strategy.solute is not None
+
+
+def _whole_molecule(campaign: Campaign, platform: str | None) -> bool:
+    return campaign.has_atoms and not _solute(campaign, platform)
+
+
+KIND = StrategyKind(
+    "flow_mcmc",
+    FlowMCMC,
+    _build,
+    samples=("walk",),
+    mends=(
+        Mend("box", "walkers of a solute were begun without the box of their system", _solute),
+        Mend(
+            "isomers",
+            "independence moves of a molecule reached other isomers of it",
+            _whole_molecule,
+        ),
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.base import Mend, StrategyKind
 from msgen.orchestrator.strategies.steered.schema import Steered
 
 if TYPE_CHECKING:
@@ -28,4 +28,14 @@ def _reweight(samples: StoredSamples) -> Array:
     return after_burn_in(samples)
 
 
-KIND = StrategyKind("steered", Steered, _build, reweight=_reweight)
+def _angles(campaign: Campaign, platform: str | None) -> bool:
+    return any(cv.is_periodic for cv in campaign.cvs.values())
+
+
+KIND = StrategyKind(
+    "steered",
+    Steered,
+    _build,
+    reweight=_reweight,
+    mends=(Mend("narrow-angles", "the mass of a narrow restraint on an angle was off", _angles),),
+)

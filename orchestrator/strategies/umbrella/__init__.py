@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.base import Mend, StrategyKind
 from msgen.orchestrator.strategies.umbrella.schema import Umbrella
 
 if TYPE_CHECKING:
@@ -34,4 +34,10 @@ KIND = StrategyKind(
     samples=("umbrella",),
     reweight=_reweight,
     overlap="worst overlap of windows",
+    mends=(
+        Mend(
+            "labels", "a window's conditional model was fitted on CVs of a later block of walkers"
+        ),
+        Mend("burn-in", "how much of a window's start is left out was chosen by its data"),
+    ),
 )

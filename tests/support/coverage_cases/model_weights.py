@@ -54,7 +54,7 @@ def gathered(
             "walker_replica": np.repeat(number, len(started)),
         }
         segment = Segment((rnd, "walk", 0), samples=samples)
-        weights = weights.with_round([segment], counted, HALVES)
+        weights = weights.with_round([segment], counted, HALVES, np.arange(replicas))
     return weights
 
 
