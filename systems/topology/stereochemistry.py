@@ -114,6 +114,16 @@ class StereoWatch:
         return len(self._omega) + len(self._centre)
 
     @property
+    def omega(self) -> NDArray[np.intp]:
+        """Atoms of ω of the peptide bonds, shape (P, 4)."""
+        return self._omega
+
+    @property
+    def omega_names(self) -> tuple[str, ...]:
+        """As «omega ALA2-NME3»."""
+        return tuple(self._omega_names)
+
+    @property
     def centres(self) -> NDArray[np.intp]:
         """(centre, first, second, third substituent) of the chiral centres, shape (M, 4)."""
         return self._centre

@@ -1,0 +1,118 @@
+"""What no bias touches: scalars that tell whether something slow stays hidden beside the CVs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.systems.base import Array, CVSet, System, Walkers
+from msgen.systems.cvs.torch_cvs import Coordinate, Dihedral
+from msgen.systems.potentials.clusters import Particles
+from msgen.systems.topology.rotatable_torsions import free_torsions, handedness, torsion_angles
+from msgen.systems.topology.stereochemistry import StereoWatch
+
+MOST_COORDINATES = 64
+"""Coordinates of a potential that are watched one by one; of more, means of so many groups."""
+MOST_DISTANCES = 16
+"""Of the sorted pair distances of a cluster."""
+ENERGY = "energy"
+
+Read = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Scalars of a configuration that are looked at and never pushed.
+
+    Of a potential, every coordinate that is no CV itself: up to `MOST_COORDINATES` one by one,
+    otherwise the means of as many groups of neighbouring ones, in which a slow one still holds the
+    share 1/(its group's size) of the variance. Of identical particles, sorted pair distances: no
+    rotation or exchange of particles changes them. Of a molecule, ω of the peptide bonds, the
+    torsions about bonds that are free to turn (but for those that are a CV), and the handedness of
+    its stereocentres. Always the energy, which has a part in whatever else there is.
+
+    Attributes
+    ----------
+    names : tuple of str, length k
+    periodic : bool array, shape (k,)
+        Angles in [−π, π]; they count through cos and sin.
+    system : System
+    geometry : callable
+        (n, D) → (n, k − 1): all but the energy.
+    """
+
+    names: tuple[str, ...]
+    periodic: NDArray[np.bool_]
+    system: System
+    geometry: Read
+
+    def __call__(self, walkers: Walkers) -> Array:
+        """Values, shape (n, k); the last column is U/kT, one evaluation a configuration."""
+        energy = self.system.energy(walkers) / self.system.kT
+        return np.column_stack([self.geometry(walkers.positions), energy])
+
+
+def watched(system: System, cvs: CVSet) -> Watched:
+    """What is watched of a system beside these CVs."""
+    if system.topology is not None:
+        names, turning, geometry = _molecule(system, cvs)
+    elif isinstance(system, Particles):
+        names, geometry = _cluster(system)
+        turning = 0
+    else:
+        names, geometry = _coordinates(system, cvs)
+        turning = 0
+    periodic = np.arange(len(names) + 1) < turning
+    return Watched((*names, ENERGY), periodic, system, geometry)
+
+
+def _coordinates(system: System, cvs: CVSet) -> tuple[tuple[str, ...], Read]:
+    """The coordinates that are no CV: one by one, or in groups."""
+    biased = {cv.index for cv in cvs.cvs if isinstance(cv, Coordinate)}
+    left = np.array([d for d in range(system.n_dof) if d not in biased], dtype=np.intp)
+    titles = ("x", "y", "z") if system.n_dof <= 3 else tuple(f"x{d}" for d in range(system.n_dof))
+    if len(left) <= MOST_COORDINATES:
+        return tuple(titles[d] for d in left), lambda x: x[:, left]
+    parts = np.array_split(left, MOST_COORDINATES)
+    mean = np.zeros((system.n_dof, len(parts)))
+    for k, part in enumerate(parts):
+        mean[part, k] = 1.0 / len(part)
+    return tuple(f"mean of {titles[p[0]]} to {titles[p[-1]]}" for p in parts), lambda x: x @ mean
+
+
+def _cluster(system: Particles) -> tuple[tuple[str, ...], Read]:
+    """Pair distances by rank, evenly spread over all ranks."""
+    n = system.n_particles
+    i, j = np.triu_indices(n, k=1)
+    rank = np.unique(np.linspace(0, len(i) - 1, min(MOST_DISTANCES, len(i))).astype(np.intp))
+
+    def distances(x: Array) -> Array:
+        p = x.reshape(len(x), n, system.spatial_dim)
+        return np.sort(np.linalg.norm(p[:, i] - p[:, j], axis=2), axis=1)[:, rank]
+
+    return tuple(f"pair distance {r + 1} of {len(i)}" for r in rank), distances
+
+
+def _molecule(system: System, cvs: CVSet) -> tuple[tuple[str, ...], int, Read]:
+    """ω, torsions and handedness; how many of them are angles."""
+    stereo = StereoWatch(system.topology, system.initial().positions)
+    names, atoms = free_torsions(system.topology)
+    peptide = {_bond(a): name for a, name in zip(stereo.omega, stereo.omega_names, strict=True)}
+    biased = {_bond(np.array(cv.atoms)) for cv in cvs.cvs if isinstance(cv, Dihedral)}
+    keep = [k for k, a in enumerate(atoms) if _bond(a) not in biased]
+    angles, centres = atoms[keep], stereo.centres
+    titles = [peptide.get(_bond(atoms[k]), names[k]) for k in keep]
+
+    def geometry(x: Array) -> Array:
+        return np.hstack([torsion_angles(x, angles), handedness(x, centres)])
+
+    return (*titles, *stereo.centre_names), len(titles), geometry
+
+
+def _bond(atoms: NDArray[np.intp]) -> tuple[int, int]:
+    """The two middle atoms of a torsion, in either order."""
+    a, b = sorted((int(atoms[1]), int(atoms[2])))
+    return a, b
