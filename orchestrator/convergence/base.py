@@ -31,6 +31,8 @@ class Criteria:
         Least number of round trips between every two states, where replicas are free to move.
     overlap : float
         Least overlap of forward and reverse work for every pair used, where they are stratified.
+    hidden : float or None
+        Largest share of the variance of anything watched that may lie between replicas of a state.
     """
 
     state_error: float = 0.1
@@ -40,6 +42,7 @@ class Criteria:
     ess: float | None = 100.0
     round_trips: int = 10
     overlap: float = 0.03
+    hidden: float | None = 0.2
 
 
 class Criterion(Protocol):

@@ -1,0 +1,1 @@
+"""Whether something slow stays hidden: differences between replicas that no CV shows."""
