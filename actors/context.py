@@ -13,6 +13,7 @@ from msgen.models.base import GenerativeModel, ModelState
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
+    from msgen.systems.watched import Watched
 
 
 class Models(Mapping[int, GenerativeModel]):
@@ -104,6 +105,13 @@ class WorkerContext:
         return build_system(
             self.setup["system"], self.base_dir, platform=self.setup.get("platform")
         )
+
+    @cached_property
+    def watched(self) -> Watched:
+        """What is looked at beside the CVs, and never pushed."""
+        from msgen.systems.watched import watched
+
+        return watched(self.system, self.cvs)
 
     @cached_property
     def cvs(self) -> CVSet:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.context import WorkerContext
 from msgen.actors.roles.independence_run import Run, WholeRun
+from msgen.actors.roles.watching import Watch
 
 
 def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -20,7 +23,7 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
 
     Samples: 'cvs' with 'replica'; where a model proposed also 'proposal_log_weight' with
     'proposal_cvs' and 'proposal_replica', and 'walker_log_weight' with 'walker_replica', ln ρ* −
-    ln q at proposals and at the walkers after their local steps.
+    ln q at proposals and at the walkers after their local steps; the columns of `Watch`.
     """
     made: type[Run] = WholeRun
     if context.setup["strategy"].get("solute"):
@@ -29,7 +32,14 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
 
         made = SoluteRun
     run = made.begin(context, order, rng)
+    watch = Watch(context, run.payload.blocks)
     for _ in range(run.payload.blocks):
         run.local()
         run.propose()
-    return run.segment()
+        watch.look(run.walkers, context.cvs(run.walkers.positions))
+    done = run.segment()
+    return replace(
+        done,
+        samples={**done.samples, **watch.columns(run.payload.replicas)},
+        evaluations=done.evaluations + watch.evaluations,
+    )

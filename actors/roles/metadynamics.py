@@ -11,6 +11,7 @@ from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.orders.bias import BiasPayload, BiasRecord
 from msgen.actors.roles.state_explorer import flips
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
+from msgen.actors.roles.watching import Watch, joined
 from msgen.systems.base import Array, Walkers
 from msgen.systems.openmm.bias_force import Biased
 
@@ -20,7 +21,7 @@ def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
 
     Payload and record: `BiasPayload`, `BiasRecord`. Samples: 'cvs', 'log_bias' (a constant less
     V/kT, so that e^{−log_bias} is the weight of a sample without the bias; +∞, weight 0, where the
-    molecule had become another isomer) and 'replica'.
+    molecule had become another isomer) and 'replica', and the columns of `Watch`.
     """
     p = order.read(BiasPayload)
     biased = _biased(context, p)
@@ -35,7 +36,9 @@ def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     ends: list[Walkers] = []
     xi: list[Array] = []
     log_bias: list[float] = []
+    watches: list[Watch] = []
     for i in range(len(walkers)):
+        watch = Watch(context, p.blocks)
         biased.put(table)
         one = start.moving(walkers.take([i]))
         engine.load(one)
@@ -56,10 +59,12 @@ def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
                     one = Walkers(x.reshape(1, -1), v.reshape(1, -1), one.box)
                 xi.append(new)
                 log_bias.append((top - biased.bias_energy()) / kT)
+            watch.look(one, context.cvs(one.positions))
             if any(flips(context, one.positions)):
                 counts["isomers"] += len(log_bias) - first
                 log_bias[first:] = [np.inf] * (len(log_bias) - first)
         ends.append(one)
+        watches.append(watch)
         added += biased.added
         counts["hills"] += len(biased.heights)
         counts["hill_heights"] += sum(biased.heights)
@@ -74,11 +79,12 @@ def bias(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
             "cvs": np.array(xi),
             "log_bias": np.array(log_bias),
             "replica": np.repeat(p.replicas.astype(np.float64), len(xi) // len(walkers)),
+            **joined(watches, p.replicas),
             **({"positions": last.positions} if context.setup.get("trajectory") else {}),
         },
         carry=encode(record),
         counts=counts,
-        evaluations=evaluations + start.evaluations,
+        evaluations=evaluations + start.evaluations + sum(w.evaluations for w in watches),
     )
 
 

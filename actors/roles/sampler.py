@@ -18,6 +18,7 @@ from msgen.actors.kernels.switching.steered import Paths, accept, steer
 from msgen.actors.orders.proposals import BroadRange, ProposalSpec
 from msgen.actors.orders.sample import PathSpec, SamplePayload, SampleRecord
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
+from msgen.actors.roles.watching import Watch
 from msgen.models.defensive_mixture import Broad
 from msgen.systems.base import Array, Walkers
 
@@ -83,7 +84,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     """Local sampling under the ladder, each walker in its stratum, and paths between strata.
 
     Payload and record: `SamplePayload`, `SampleRecord`. Samples: 'cvs', 'log_bias' and 'replica',
-    and the columns of `_Works` where there are paths.
+    the columns of `Watch`, and those of `_Works` where there are paths.
     """
     p = order.read(SamplePayload)
     engine = build_engine(context, p.step_size, p.masses)
@@ -96,8 +97,10 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         proposals = proposals_of(context, order.model_version, p.paths.proposals, p.partition)
         mover = _Mover(engine, p.paths, proposals, p.partition, rng)
     visits: list[Visits] = []
+    watch = Watch(context, p.blocks)
     for block in range(p.blocks):
         visits.append(local.run(p.chunks, p.steps))
+        watch.look(engine.walkers(), local.xi)
         if mover is not None:
             mover.after_block(block, local, p.replicas)
     last = engine.walkers()
@@ -118,10 +121,15 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     counts["nonfinite"] = float(engine.tally.nonfinite)
     return Segment(
         order.key,
-        samples={**samples_of(visits, p.replicas), **_frames(context, last), **works},
+        samples={
+            **samples_of(visits, p.replicas),
+            **watch.columns(p.replicas),
+            **_frames(context, last),
+            **works,
+        },
         carry=encode(SampleRecord(rows_of(last, context, order), mean_curvature)),
         counts=counts,
-        evaluations=engine.tally.evaluations,
+        evaluations=engine.tally.evaluations + watch.evaluations,
         model_version=order.model_version,
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import coordinates
@@ -15,6 +18,7 @@ from msgen.actors.orders.target import BridgeSpec, TargetPayload, TargetRecord
 from msgen.actors.roles.sampler import samples_of
 from msgen.actors.roles.state_explorer import isomers
 from msgen.actors.roles.walkers import rows_of, walkers_of
+from msgen.actors.roles.watching import Watch
 from msgen.models.continuous.transport import Transport
 from msgen.systems.base import Array
 from msgen.systems.coordinates.representation import Exact
@@ -23,10 +27,10 @@ from msgen.systems.coordinates.representation import Exact
 def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Local sampling of replicas kept in one state; configurations along it, and draws of a model.
 
-    Payload and record: `TargetPayload`, `TargetRecord`. Samples: 'cvs', 'log_bias' and 'replica'.
-    With a bridge also 'draw_log_weight' and 'draw_state', of the configurations 'frame_log_weight',
-    'frame_state' and 'frame_replica', and the works of the maps under the names of
-    `msgen.orchestrator.strategies.common.works`.
+    Payload and record: `TargetPayload`, `TargetRecord`. Samples: 'cvs', 'log_bias' and 'replica',
+    and the columns of `Watch`. With a bridge also 'draw_log_weight' and 'draw_state', of the
+    configurations 'frame_log_weight', 'frame_state' and 'frame_replica', and the works of the maps
+    under the names of `msgen.orchestrator.strategies.common.works`.
     """
     p = order.read(TargetPayload)
     engine = build_engine(context, p.step_size, p.masses)
@@ -34,10 +38,11 @@ def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     engine.set_local_restraint(p.ladder.g)
     walkers = walkers_of(p.walkers, context)
     local = Tempered(engine, walkers, p.ladder, p.partition, p.stratum, rng)
-    visits, frames = [], []
+    visits, frames, watch = [], [], Watch(context, p.frames)
     for _ in range(p.frames):
         visits.append(local.run(p.chunks, p.steps))
         frames.append(engine.walkers().positions)
+        watch.look(engine.walkers(), local.xi)
     # replica after replica, each in the order of time
     held = np.stack(frames, axis=1).reshape(-1, context.system.n_dof)
     evaluations = engine.tally.evaluations
@@ -48,7 +53,12 @@ def target(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         "reverted": float(sum(v.reverted for v in visits)),
         "nonfinite": float(engine.tally.nonfinite),
     }
-    samples, configurations = samples_of(visits, p.replicas), None
+    samples: dict[str, NDArray[Any]] = {
+        **samples_of(visits, p.replicas),
+        **watch.columns(p.replicas),
+    }
+    configurations = None
+    evaluations += watch.evaluations
     if p.bridge is not None:
         of = np.repeat(p.replicas, p.frames)
         found, models = _bridges(context, p.bridge, p.partition, int(p.stratum[0]), held, of, rng)

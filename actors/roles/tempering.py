@@ -14,6 +14,7 @@ from msgen.actors.kernels.exchange import exchange_temperatures
 from msgen.actors.orders.temper import TemperPayload, TemperRecord
 from msgen.actors.roles.state_explorer import flips
 from msgen.actors.roles.walkers import rows_of, walkers_of
+from msgen.actors.roles.watching import Watch
 from msgen.systems.base import Array
 
 
@@ -22,7 +23,7 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
 
     Payload and record: `TemperPayload`, `TemperRecord`. Samples: 'cvs', 'energy' (U/kT; NaN while a
     molecule is another isomer than at the start) and 'replica' (the slot), slot after slot in the
-    order of time.
+    order of time; the columns of `Watch` at the lowest temperature.
     """
     p = order.read(TemperPayload)
     slots, who, pairs = p.slots, p.who, p.pairs
@@ -31,8 +32,12 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     xi: list[Array] = []
     energy: list[Array] = []
     stood: list[NDArray[np.int64]] = []
+    lowest = np.flatnonzero(p.tau == 1.0)
+    watch = Watch(context, p.blocks if len(lowest) else 0)
     for block in range(p.blocks):
         seen = engine.stretch(p.readings, p.steps)
+        if len(lowest):
+            watch.look(engine.walkers().take(lowest), seen[-1].xi[lowest])
         xi += [reading.xi for reading in seen]
         other = np.array([bool(f) for f in flips(context, engine.walkers().positions)])
         energy += [np.where(other, np.nan, reading.energy) for reading in seen]
@@ -54,6 +59,7 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
             "cvs": np.stack(xi, axis=1).reshape(n * len(xi), -1),
             "energy": np.stack(energy, axis=1).reshape(-1),
             "replica": np.repeat(slots.astype(np.float64), len(xi)),
+            **watch.columns(slots[lowest]),
             **frames,
         },
         carry=encode(
@@ -73,7 +79,7 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
             "exchange_accepted": float(tried[:, 1].sum()),
             "nonfinite": float(engine.nonfinite),
         },
-        evaluations=engine.evaluations,
+        evaluations=engine.evaluations + watch.evaluations,
     )
 
 

@@ -220,8 +220,9 @@ def test_a_molecules_moves_repeat_and_are_of_its_own_coordinates(molecule: dict[
     assert one.samples["walker_log_weight"].shape == (3 * 2,)
     assert one.samples["proposal_log_weight"].shape == (3 * 20,)
     assert one.carry["recent"].shape[1] == molecule["exact"].dim
-    # 2 blocks of 3 walkers: 20 steps and a force for the drawn velocities; 30 proposals and a start
-    assert one.evaluations == 2 * 3 * (20 + 1) + 2 * 3 * 31
+    # 2 blocks of 3 walkers: 20 steps and a force for drawn velocities; 30 proposals and a start;
+    # the energy that is watched
+    assert one.evaluations == 2 * 3 * (20 + 1) + 2 * 3 * 31 + 2 * 3
     assert one.counts["global_proposed"] == 2 * 3 * 30
 
 

@@ -125,6 +125,7 @@ def test_replicas_stay_in_their_states_and_energies_are_counted() -> None:
                     len(s["frame_log_weight"])
                     + np.isfinite(s["draw_log_weight"]).sum()
                     + np.isfinite(s["work"]).sum()
+                    + len(s["watched"])
                 )
                 local = segment.counts["local_evaluations"]
                 assert segment.evaluations == local + energies
