@@ -245,6 +245,8 @@ class Controller:
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
         estimate = self._strategy.estimate(self._state)
         last, cost = self._ledger.last, self._account.cost()
+        hidden = estimate.diagnostics.get("hidden", {})
+        self._events.write_changed("hidden", differ=list(hidden.get("differ", ())))
         cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
         return RoundInfo(
             round=self._ledger.round,

@@ -10,6 +10,7 @@ Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
 - ``deadline`` (order, after_s: its worker is given up), ``spare`` (order: late, given to an idle
   worker as well), ``spare_lost`` (order, kind, cause: another worker has it)
 - ``plugin`` (group, name, was, now: a resume with another version of what brings it)
+- ``hidden`` (differ: what replicas of a state have come to differ in beside the CVs)
 - ``workers`` (now, was, nodes), ``not_started`` (node, cause)
 """
 
@@ -31,6 +32,7 @@ class EventLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._whole = False
+        self._told: dict[str, dict[str, Any]] = {}
 
     def write(self, event: str, **fields: Any) -> None:
         """Append one event; `fields` are JSON scalars or lists of them."""
@@ -40,6 +42,13 @@ class EventLog:
             self._whole = True
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         append_line(self.path, {"time": now, "event": event, **fields}, sync=False)
+
+    def write_changed(self, event: str, **fields: Any) -> None:
+        """Append it unless it says what it said last; lists that are empty at first say nothing."""
+        before = self._told.get(event, {name: [] for name in fields})
+        if fields != before:
+            self.write(event, **fields)
+        self._told[event] = fields
 
     def read(self) -> list[dict[str, Any]]:
         """All events so far."""

@@ -85,6 +85,9 @@ class Converge(Section):
     """Effective sample size at least."""
     overlap: float = Field(default=0.03, gt=0, lt=1)
     """Overlap of forward and reverse work at least, for every pair of states used."""
+    hidden: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = 0.2
+    """Share of the variance of anything watched beside the CVs that may lie between replicas of a
+    state, and works that differ between replicas by `state_error`; null: not looked at."""
 
 
 class Budget(Section):

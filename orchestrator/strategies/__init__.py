@@ -44,6 +44,7 @@ def problem_of(
     from msgen.orchestrator.strategies.common.inputs import Problem
     from msgen.systems.cvs.torch_cvs import coordinate_angles
     from msgen.systems.errors import SpecError
+    from msgen.systems.watched import watched
 
     ranges, bins = [], []
     for name, spec in campaign.cvs.items():
@@ -60,6 +61,7 @@ def problem_of(
     periodic = tuple(bool(p) for p in cvs.periodic)
     start = system.initial()
     gradient = cvs.value_and_gradient(start.positions)[1][0]
+    beside = watched(system, cvs)
     return Problem(
         names=cvs.names,
         grid=Grid.regular(tuple(ranges), tuple(bins), periodic),
@@ -78,6 +80,8 @@ def problem_of(
         coordinates=all(spec.kind == "coordinate" for spec in campaign.cvs.values()),
         angles=coordinate_angles(cvs, system.n_dof),
         stride=campaign.stride,
+        watched_names=beside.names,
+        watched_periodic=beside.periodic,
         shelf=None if walkers is None else Shelf(walkers),
     )
 

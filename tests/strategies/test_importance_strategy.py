@@ -198,8 +198,9 @@ def test_reverse_kl_alone_is_found_out(collapsed: Drive) -> None:
     assert missed[0] in found.unmet[0]
     # the wrong twin: walkers of the found mode only would have said nothing
     blind, states = collapsed.state.produced, collapsed.state.states
-    seen = blind.held[blind.held[:, 1] != states.names.index(missed[0])]
-    said = replace(blind, held=seen).estimate(collapsed.problem, states, (), {}, False)
+    seen = blind.held[:, 1] != states.names.index(missed[0])
+    blind = replace(blind, held=blind.held[seen], held_by=blind.held_by[seen])
+    said = blind.estimate(collapsed.problem, states, (), {}, False)
     assert not any("collapse" in u for u in said.unmet)
 
 

@@ -8,7 +8,7 @@ slow directions, descents, and works of each direction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -298,34 +298,3 @@ def _with_chance(
         tuple(WorkFinding(**{**vars(f), "sure": f.p < level}) for f in works),
         tuple(few),
     )
-
-
-def report(findings: Findings, most: int = 8) -> Mapping[str, object]:
-    """For the diagnostics: the largest shares, with their bounds, and the works."""
-    order = sorted(findings.watched, key=lambda f: (not f.sure, -f.share))[:most]
-    return {
-        "tests": findings.tests,
-        "watched": [
-            {
-                "what": f.what,
-                "state": f.state,
-                "among": f.among,
-                "share": f.share,
-                "bounds": [f.lower, f.upper],
-                "p": f.p,
-                "effective": f.effective,
-            }
-            for f in order
-        ],
-        "works": [
-            {
-                "from": f.source,
-                "to": f.target,
-                "among": f.among,
-                "spread_kT": f.spread,
-                "p": f.p,
-            }
-            for f in findings.works
-        ],
-        "too_few_readings": list(findings.few),
-    }

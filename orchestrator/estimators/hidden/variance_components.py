@@ -37,8 +37,9 @@ class Components:
         σ_b²/(σ_b² + σ_w²), the intraclass correlation, and one-sided bounds of it; NaN for what
         never varies.
     p : Array
-        Chance of such a spread of units that do not differ, by the F test on normal scores of the
-        block means: no tail of a distribution deceives it. 1 for what never varies.
+        Chance of such a spread of units that do not differ: twice the smaller of the F test's on
+        block means, which sees few units far away, and on their normal scores, which no tail of a
+        distribution deceives. 1 for what never varies.
     """
 
     between: Array
@@ -67,14 +68,14 @@ def components(block_means: Array, within: Array) -> Components:
         between = np.maximum(mean_square - residual, 0.0) / blocks
 
         scored = _squares(_normal_scores(block_means))
-        p = fisher.sf(scored[0] / scored[1], top, bottom)
+        p = _either(ratio, scored[0] / scored[1], top, bottom)
     low, high = fisher.ppf(SURE, top, bottom), fisher.ppf(1.0 - SURE, top, bottom)
     return Components(
         between=between,
         share=_share(ratio, blocks, residual, within),
         lower=_share(ratio / low, blocks, residual, within),
         upper=_share(ratio / high, blocks, residual, within),
-        p=np.where(varies & np.isfinite(p), p, 1.0),
+        p=np.where(varies, p, 1.0),
     )
 
 
@@ -109,7 +110,7 @@ def between_groups(unit_means: Array, group: Ints, within: Array) -> Components:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(varies, top / bottom, np.nan)
         scored = squares(_normal_scores(unit_means[:, None])[:, 0])
-        p = fisher.sf(scored[0] / scored[1], groups - 1, units - groups)
+        p = _either(ratio, scored[0] / scored[1], groups - 1, units - groups)
 
     freedom = groups - 1, units - groups
     rest = bottom + within
@@ -118,7 +119,7 @@ def between_groups(unit_means: Array, group: Ints, within: Array) -> Components:
         share=_share(ratio, each, bottom, rest),
         lower=_share(ratio / fisher.ppf(SURE, *freedom), each, bottom, rest),
         upper=_share(ratio / fisher.ppf(1.0 - SURE, *freedom), each, bottom, rest),
-        p=np.where(varies & np.isfinite(p), p, 1.0),
+        p=np.where(varies, p, 1.0),
     )
 
 
@@ -127,6 +128,12 @@ def _share(f: Array, number: float, noise: Array, within: Array) -> Array:
     with np.errstate(divide="ignore", invalid="ignore"):
         between = np.maximum(f - 1.0, 0.0) / number * noise
         return np.where(np.isinf(f), 1.0, between / (between + within))
+
+
+def _either(plain: Array, scored: Array, top: int, bottom: int) -> Array:
+    """Chance that the larger of two F ratios of the same units is by chance; NaN counts as none."""
+    both = np.nan_to_num(fisher.sf(np.stack([plain, scored]), top, bottom), nan=1.0)
+    return np.asarray(np.minimum(1.0, 2.0 * both.min(axis=0)))
 
 
 def _squares(means: Array) -> tuple[Array, Array]:

@@ -57,6 +57,8 @@ class FreeState:
         States that were never found.
     stratum : int array, shape (R,), or None
         One for all; kept once the number of replicas has changed.
+    descent : int array, shape (R,), or None
+        The start that each replica comes from; None where it is the same for all.
     roster : ReplicaPool
     """
 
@@ -72,6 +74,7 @@ class FreeState:
     totals: dict[str, float] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
     stratum: NDArray[np.int64] | None = None
+    descent: NDArray[np.int64] | None = None
     roster: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
 
 
@@ -126,7 +129,7 @@ class FreeReplicas(ABC, Generic[S]):
         """After a round of production."""
         stratum, states = self.stratum(state), self.states(state)
         ancestor = state.roster.ancestors(len(stratum))
-        production = self.production(state).grown(stratum, ancestor)
+        production = self.production(state).grown(stratum, ancestor, state.descent)
         here = state.roster.counted(len(stratum))
         return replace(
             state,
@@ -165,7 +168,10 @@ class FreeReplicas(ABC, Generic[S]):
         stratum, seed = self.stratum(state), self.problem.seed
         made = state.roster.resized(stratum, replicas, seed, state.round)
         walkers = state.walkers.take(made.parents)
-        return replace(state, walkers=walkers, stratum=made.stratum, roster=made.pool)
+        descent = None if state.descent is None else state.descent[made.parents]
+        return replace(
+            state, walkers=walkers, stratum=made.stratum, descent=descent, roster=made.pool
+        )
 
     # pieces
 
@@ -201,7 +207,7 @@ class FreeReplicas(ABC, Generic[S]):
             return state.produced
         stratum, states = self.stratum(state), self.states(state)
         ancestor = state.roster.ancestors(len(stratum))
-        return Production.start(self.problem, stratum, len(states), ancestor)
+        return Production.start(self.problem, stratum, len(states), ancestor, state.descent)
 
     def blocks(self, state: S) -> int:
         """Stretches of moves in an order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,10 @@ class Problem:
         Coordinates that the CVs know as angles.
     stride : int
         Local steps between two readings of the CVs.
+    watched_names : tuple of str
+        What is watched beside the CVs, see `msgen.systems.watched`.
+    watched_periodic : bool array
+        Which of it are angles.
     shelf : Shelf or None
         Where walkers lie in files of their own; None where they travel with the orders.
     """
@@ -81,6 +85,8 @@ class Problem:
     coordinates: bool
     angles: NDArray[np.bool_]
     stride: int
+    watched_names: tuple[str, ...] = ()
+    watched_periodic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     shelf: Shelf | None = None
 
     @property

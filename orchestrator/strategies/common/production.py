@@ -30,6 +30,11 @@ from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
+from msgen.orchestrator.strategies.common.watching import (
+    WatchedSeries,
+    hidden_slowness,
+    with_watched,
+)
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.systems.base import Array
 
@@ -64,6 +69,10 @@ class Production:
         The sums by stretch of time, where blocks are few and of one stratum.
     spacing : int
         Samples from one reading to the next; 0 before the first.
+    watched : WatchedSeries or None
+        None before anything was watched, as in a run of a version that did not.
+    descent : int array, shape (R,), or None
+        The start that each replica comes from; None where that is not known, or the same for all.
     """
 
     stratum: NDArray[np.int64]
@@ -77,6 +86,8 @@ class Production:
     stride: int = 1
     apart: ReplicaStretches | None = None
     spacing: int = 0
+    watched: WatchedSeries | None = None
+    descent: NDArray[np.int64] | None = None
 
     @classmethod
     def start(
@@ -85,6 +96,7 @@ class Production:
         stratum: NDArray[np.int64],
         n_states: int,
         ancestor: NDArray[np.int64] | None = None,
+        descent: NDArray[np.int64] | None = None,
     ) -> Production:
         """Nothing gathered yet; `ancestor` as in `grown`."""
         none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
@@ -92,10 +104,13 @@ class Production:
         series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
         apart = None if np.any(stratum) else ReplicaStretches.empty(0, sum(width))
         made = cls(none, none, bins, states, series, labels, Works.empty(), apart=apart)
-        return made.grown(stratum, ancestor)
+        return replace(made.grown(stratum, ancestor), descent=descent)
 
     def grown(
-        self, stratum: NDArray[np.int64], ancestor: NDArray[np.int64] | None = None
+        self,
+        stratum: NDArray[np.int64],
+        ancestor: NDArray[np.int64] | None = None,
+        descent: NDArray[np.int64] | None = None,
     ) -> Production:
         """With room for replicas that came since; `stratum` is of all, the new ones last.
 
@@ -121,6 +136,8 @@ class Production:
             states=states,
             series=series,
             apart=apart,
+            descent=descent,
+            watched=None if self.watched is None else self.watched.grown(len(stratum)),
         )
 
     def with_round(
@@ -169,6 +186,7 @@ class Production:
             rounds=self.rounds + 1,
             stride=stride,
             spacing=spacing if least else self.spacing,
+            watched=with_watched(self.watched, problem, r, states, segments, counted),
         )
 
     def _apart_with(self, added: Array, readings: Ints) -> ReplicaStretches | None:
@@ -236,6 +254,8 @@ class Production:
         if stratified:
             pairs = {(names[a], names[b]): v for (a, b), v in overlaps.items()}
             joined = WorkOverlaps(names, pairs)
+        works = self.works if stratified else None
+        hidden = hidden_slowness(problem, states, self.watched, self.descent, works, network.f)
         diagnostics: dict[str, Any] = {
             "ess": float(ess),
             "r_hat": max(r_hat.values(), default=float("nan")),
@@ -243,12 +263,13 @@ class Production:
             "round_trips": int(sum(trips[a, b] for a in range(len(names)) for b in range(a))),
             "overlap": {f"{names[a]}–{names[b]}": v for (a, b), v in overlaps.items()},
             "paths": len(self.works),
+            "hidden": hidden.diagnostics(problem.criteria),
             **extra,
         }
         return found.judged(
             problem,
             diagnostics,
-            first=(NeverFound(missing),),
+            first=(NeverFound(missing), hidden),
             then=(RHat(r_hat), EffectiveSamples(ess), TwoStates(len(names)), joined),
         )
 

@@ -249,6 +249,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
             phase="adapt",
             missing=missing,
             walkers=state.pool.walkers.without_velocities().take(index),
+            descent=index.astype(np.int64),
             broad=BroadGaussian.about(seen),
         )
 

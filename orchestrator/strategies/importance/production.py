@@ -14,9 +14,11 @@ from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walk import WalkRecord, WatchPayload
 from msgen.orchestrator.base import Estimate, LogZ
+from msgen.orchestrator.convergence.hidden import UndrawnWalkers
 from msgen.orchestrator.convergence.sampling import EffectiveSamples
 from msgen.orchestrator.convergence.states import NeverFound, TwoStates
 from msgen.orchestrator.convergence.weights import MissedStates, WeightTail
+from msgen.orchestrator.estimators.hidden.undrawn import Undrawn, told_apart, undrawn
 from msgen.orchestrator.estimators.importance import (
     BLOCKS,
     spread_of_mean,
@@ -27,6 +29,7 @@ from msgen.orchestrator.estimators.pareto import smoothed, tail_length
 from msgen.orchestrator.estimators.tail_index import TailIndex
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.watching import WatchedSeries, with_watched
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
@@ -92,6 +95,10 @@ class Weighted:
     tails : TailIndex
         Tails of the weights in each round, of all draws and of those in each state.
     rounds : int
+    held_by : Ints, shape (H,), or None
+        The walker of each row of `held`; None in a run that did not keep it.
+    watched : WatchedSeries or None
+        Of the held-out walkers; None before anything was watched.
     """
 
     reference: float
@@ -101,6 +108,8 @@ class Weighted:
     held: Array
     tails: Annotated[TailIndex, FLAT]
     rounds: int = 0
+    held_by: Ints | None = None
+    watched: WatchedSeries | None = None
 
     @classmethod
     def start(cls, problem: Problem, n_states: int) -> Weighted:
@@ -125,13 +134,17 @@ class Weighted:
         block, bins, label = number % BLOCKS, problem.grid.index(xi), states.assign(xi)
         reference = max(self.reference, float(log_w.max(initial=-np.inf)))
         counts = self.counts + np.bincount(block, minlength=BLOCKS)
-        held = [self.held]
+        held, by = [self.held], [np.full(len(self.held), -1)]
+        if self.held_by is not None:
+            by = [self.held_by]
         for segment in (s for s in segments if s.key[1] == WatchPayload.kind):
             record = segment.read(WalkRecord)
             if record.held_cvs is not None and record.held_log_weight is not None:
                 label_of = states.assign(record.held_cvs).astype(float)
                 held.append(np.stack([record.held_log_weight, label_of], axis=1))
+                by.append(record.recent_replica)
         kept = np.concatenate(held)[-MOST_HELD:]
+        walkers = np.concatenate(by).astype(np.int64)[-MOST_HELD:]
         sums, tail = self.sums, self.tail
         if np.isfinite(reference):
             if np.isfinite(self.reference):
@@ -143,8 +156,37 @@ class Weighted:
             length = 2 * tail_length(int(counts.sum()))
             tail = tail[np.sort(np.argsort(-tail[:, 0], kind="stable")[:length])]
         groups = [label >= -1, *(label == k for k in range(len(states)))]
-        tails = self.tails.with_batch(log_w, groups)
-        return Weighted(reference, sums, counts, tail, kept, tails, self.rounds + 1)
+        return Weighted(
+            reference,
+            sums,
+            counts,
+            tail,
+            kept,
+            self.tails.with_batch(log_w, groups),
+            self.rounds + 1,
+            walkers,
+            with_watched(self.watched, problem, problem.replicas, states, segments),
+        )
+
+    def undrawn(self, problem: Problem, names: Sequence[str], sums: Sums) -> list[Undrawn]:
+        """Walkers that stand in parts of states where hardly anything is drawn.
+
+        They do not mix, and need not: draws are independent. What is asked is that each of them
+        stands where the model draws, which the median over a state does not tell.
+        """
+        if self.held_by is None or self.watched is None:
+            return []
+        known = self.held_by >= 0
+        found = undrawn(
+            names,
+            self.held[known, 1].astype(np.int64),
+            self.held_by[known],
+            self.held[known, 0] - self.log_z(sums)[0],
+            float(np.log(OUTWEIGHED * max(1, self.draws))),
+        )
+        chains = {s.state: s.chains for s in self.watched.in_states(names, None)}
+        beside, turning = problem.watched_names, problem.watched_periodic
+        return [told_apart(n, ids, chains.get(n, ()), beside, turning) for n, ids in found.items()]
 
     def smoothed(self, exchange: bool) -> tuple[Sums, float]:
         """The sums, with the largest weights as their Pareto tail has them if asked, and k̂."""
@@ -234,6 +276,7 @@ class Weighted:
         ]
         told = zip(self.tails.exponent.tolist(), self.tails.stderr.tolist(), strict=True)
         tails = dict(zip((WHOLE, *states.names), told, strict=True))
+        hidden = UndrawnWalkers(self.undrawn(problem, states.names, sums))
         diagnostics: dict[str, Any] = {
             "ess": ess,
             "draws": self.draws,
@@ -243,6 +286,10 @@ class Weighted:
             "tails": {name: {"pareto_k": k, "stderr": error} for name, (k, error) in tails.items()},
             "held_out_log_weight": excess,
             "warnings": collapsed,
+            "hidden": {
+                "differ": [f"walkers in {u.state}" for u in hidden.found],
+                "undrawn_walkers": {u.state: vars(u) for u in hidden.found},
+            },
             **about,
         }
         value, error = self.log_z(sums)
@@ -252,7 +299,7 @@ class Weighted:
             problem,
             diagnostics,
             # errors mean nothing where a state is missing: this is told first
-            first=(NeverFound(missing), MissedStates(collapsed), WeightTail(tails)),
+            first=(NeverFound(missing), MissedStates(collapsed), hidden, WeightTail(tails)),
             then=(EffectiveSamples(ess, "effective draws"), TwoStates(len(states))),
         )
         return replace(estimate, log_z=log_z)

@@ -24,6 +24,11 @@ from msgen.orchestrator.estimators.windows.temperature_cells import HeatedCells
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.stretches import Stretches, halved
+from msgen.orchestrator.strategies.common.watching import (
+    WatchedSeries,
+    hidden_slowness,
+    with_watched,
+)
 from msgen.systems.base import Array
 
 MOST_STRETCHES = 16
@@ -54,6 +59,8 @@ class LadderProduction:
         End of the ladder that each walker was at last, −1 for none, and its ways between them.
     isomers : int
         Samples left out because the molecule had become another.
+    watched : WatchedSeries or None
+        At the lowest temperature, of each ladder; None before anything was watched.
     """
 
     tau: Array
@@ -66,6 +73,7 @@ class LadderProduction:
     turns: Ints
     isomers: int = 0
     rounds: int = 0
+    watched: WatchedSeries | None = None
 
     @classmethod
     def start(
@@ -116,6 +124,7 @@ class LadderProduction:
             time=time,
             isomers=self.isomers + int(np.count_nonzero(~same)),
             rounds=self.rounds + 1,
+            watched=with_watched(self.watched, problem, ladders, states, segments, slots=k),
         )
 
     def _with_trips(self, records: Sequence[TemperRecord]) -> LadderProduction:
@@ -192,12 +201,14 @@ class LadderProduction:
         }
         pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
         gaps = {f"{a}–{b}": value for (a, b), value in pairs}
+        hidden = hidden_slowness(problem, states, self.watched)
         diagnostics: dict[str, Any] = {
             "ess": ess,
             "r_hat": float(np.max(list(r_hat.values()))),
             "acceptance": dict(acceptance),
             "round_trips": self.round_trips,
             "overlap": gaps,
+            "hidden": hidden.diagnostics(problem.criteria),
             "tempering": {
                 "temperatures": list(labels),
                 "tau": self.tau.tolist(),
@@ -211,6 +222,7 @@ class LadderProduction:
         return found.judged(
             problem,
             diagnostics,
+            first=(hidden,),
             then=(
                 RHat(r_hat),
                 EffectiveSamples(ess),

@@ -42,6 +42,7 @@ def begin_adapt(
         missing=missing,
         strata=strata,
         stratum=stratum,
+        descent=seed.astype(np.int64),
         walkers=state.pool.walkers.without_velocities().take(seed),
         ladders={k: Ladder.plain(problem.local_g) for k in range(len(strata))},
         settling=first_settling(problem, len(states), where),
@@ -72,6 +73,7 @@ def begin_produce(problem: Problem, state: AdaptState) -> ProduceState:
     kept = {
         **shared(state),
         "stratum": stratum,
+        "descent": None if state.descent is None else state.descent[seed],
         "walkers": walkers,
         "replica_pool": pool,
         "xi": None if state.xi is None else state.xi[seed],

@@ -113,6 +113,8 @@ class SamplingState(CommonState):
         The states, or all of CV space for a chain.
     stratum : int array, shape (R,)
         Where each replica is kept.
+    descent : int array, shape (R,), or None
+        The walker of the exploration that each comes from; None in a run that did not keep it.
     walkers : WalkerRows
         R of them.
     xi : Array, shape (R, C), or None
@@ -143,6 +145,7 @@ class SamplingState(CommonState):
     missing: tuple[str, ...]
     strata: Partition
     stratum: NDArray[np.int64]
+    descent: NDArray[np.int64] | None = None
     walkers: WalkerRows
     xi: Array | None = None
     replica_pool: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)

@@ -136,6 +136,7 @@ class Steered:
         return replace(
             state,
             stratum=made.stratum,
+            descent=None if state.descent is None else state.descent[made.parents],
             walkers=state.walkers.take(made.parents),
             xi=None if state.xi is None else state.xi[made.parents],
             replica_pool=made.pool,
@@ -229,8 +230,10 @@ class Steered:
         problem, states, counted = self.problem, state.states, state.counted
         production = state.produced
         if production is None:
-            production = Production.start(problem, state.stratum, len(states), state.ancestors)
-        production = production.grown(state.stratum, state.ancestors)
+            production = Production.start(
+                problem, state.stratum, len(states), state.ancestors, state.descent
+            )
+        production = production.grown(state.stratum, state.ancestors, state.descent)
         profile = with_readings(state.profile, problem, segments, production, counted)
         production = production.with_round(problem, states, segments, counted)
         state = replace(

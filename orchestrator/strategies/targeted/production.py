@@ -42,9 +42,16 @@ class Gathered:
     frames: Array
 
     @classmethod
-    def start(cls, problem: Problem, stratum: Ints, n_states: int, ancestor: Ints) -> Gathered:
+    def start(
+        cls,
+        problem: Problem,
+        stratum: Ints,
+        n_states: int,
+        ancestor: Ints,
+        descent: Ints | None = None,
+    ) -> Gathered:
         """Nothing yet; `ancestor` as in `with_round`."""
-        made = Production.start(problem, stratum, n_states, ancestor)
+        made = Production.start(problem, stratum, n_states, ancestor, descent)
         return cls(made, np.zeros((0, 2)), np.zeros((0, 3)))
 
     def with_round(
@@ -55,6 +62,7 @@ class Gathered:
         segments: Sequence[Segment],
         counted: NDArray[np.bool_],
         ancestor: Ints,
+        descent: Ints | None = None,
     ) -> Gathered:
         """And a round's segments: of replicas that are `counted`, shape (R,), and all draws.
 
@@ -66,7 +74,9 @@ class Gathered:
             frames.append(held[counted[held[:, 2].astype(np.int64)]])
             draws.append(np.stack([s.samples[c] for c in _DRAW], axis=1))
         return Gathered(
-            self.production.grown(stratum, ancestor).with_round(problem, states, segments, counted),
+            self.production.grown(stratum, ancestor, descent).with_round(
+                problem, states, segments, counted
+            ),
             np.concatenate(draws),
             np.concatenate(frames),
         )

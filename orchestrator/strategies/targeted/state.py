@@ -69,6 +69,8 @@ class StatesState(_Common):
         States that were never found.
     stratum : int array, shape (R,)
         The state of every replica.
+    descent : int array, shape (R,), or None
+        The walker of the exploration that each comes from; None in a run that did not keep it.
     walkers : WalkerRows
         One a replica.
     learning : Learning
@@ -85,6 +87,7 @@ class StatesState(_Common):
     states: Partition
     missing: tuple[str, ...]
     stratum: NDArray[np.int64]
+    descent: NDArray[np.int64] | None = None
     walkers: WalkerRows
     learning: Learning
     models: dict[int, ModelState] = field(default_factory=dict)

@@ -126,7 +126,10 @@ class Targeted:
             return state
         made = state.pool.resized(state.stratum, replicas, self.problem.seed, state.round)
         walkers = state.walkers.take(made.parents)
-        return replace(state, walkers=walkers, stratum=made.stratum, pool=made.pool)
+        descent = None if state.descent is None else state.descent[made.parents]
+        return replace(
+            state, walkers=walkers, stratum=made.stratum, descent=descent, pool=made.pool
+        )
 
     # explore
 
@@ -159,6 +162,7 @@ class Targeted:
             states=states,
             missing=missing,
             stratum=stratum,
+            descent=seed.astype(np.int64),
             walkers=pool.walkers.without_velocities().take(seed),
             learning=Learning.start(stratum, len(states)),
         )
@@ -215,11 +219,14 @@ class Targeted:
         stratum, states = state.stratum, state.states
         gathered, ancestor = state.gathered, state.pool.ancestors(len(stratum))
         if gathered is None:
-            gathered = Gathered.start(self.problem, stratum, len(states), ancestor)
+            descent = state.descent
+            gathered = Gathered.start(self.problem, stratum, len(states), ancestor, descent)
         here = state.pool.counted(len(stratum))
         return replace(
             state,
-            gathered=gathered.with_round(self.problem, states, stratum, segments, here, ancestor),
+            gathered=gathered.with_round(
+                self.problem, states, stratum, segments, here, ancestor, state.descent
+            ),
             pool=state.pool.after_round(),
             totals=with_counts(state.totals, segments),
         )
