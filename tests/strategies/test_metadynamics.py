@@ -167,14 +167,15 @@ def test_without_the_weights_the_answer_is_wrong(
 
 def test_walkers_add_to_what_all_knew(tmp_path: Path) -> None:
     """The bias after a round is that before it and the hills of every walker, whatever the order;
-    and every step is counted, and nothing else but the forces that velocities are drawn with."""
+    and every step is counted, and nothing else but the forces that velocities are drawn with and
+    the energy that is watched."""
     drive = Drive.of(torsion_molecule.write(tmp_path, META, "replicas: 3"))
     step = drive.step()
     added = [s.carry["added"] for s in step.segments]
     assert all(a.any() for a in added)
     assert np.array_equal(step.after.bias, sum(added))
     assert step.after.hills == 12
-    assert [s.evaluations for s in step.segments] == [201] * 3
+    assert [s.evaluations for s in step.segments] == [202] * 3
     again = Drive.of(torsion_molecule.write(tmp_path, META, "replicas: 3"))
     orders = again.strategy.decide(again.state).orders
     backwards = [again.worker.execute(o) for o in reversed(orders)][::-1]
