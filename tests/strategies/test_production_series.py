@@ -10,7 +10,8 @@ from coverage_cases.replicas import segments
 from msgen.actors.base import decode, encode
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.diagnostics import effective_samples, split_r_hat
-from msgen.orchestrator.strategies.common.production import RECORDS, Production
+from msgen.orchestrator.strategies.common.production import Production
+from msgen.orchestrator.strategies.common.readings import RECORDS
 
 REPLICAS, TAU, ROUNDS, FIRST = 4, 20.0, 32, 100
 Array = np.ndarray

@@ -15,7 +15,8 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.run_directory.tree_file import load_tree, save_tree
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
 from msgen.orchestrator.strategies.common.inputs import BATCH, Problem
-from msgen.orchestrator.strategies.common.production import MOST_RECORDS, RECORDS, Production
+from msgen.orchestrator.strategies.common.production import Production
+from msgen.orchestrator.strategies.common.readings import MOST_RECORDS, RECORDS
 from msgen.orchestrator.strategies.common.works import COLUMNS, Works
 
 SIGMAS = 4.5

@@ -29,6 +29,7 @@ from msgen.orchestrator.estimators.works.network import NetworkResult, solve_net
 from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.readings import with_readings
 from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
 from msgen.orchestrator.strategies.common.watching import (
     WatchedSeries,
@@ -39,12 +40,6 @@ from msgen.orchestrator.strategies.common.works import Works
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
-
-RECORDS = 25
-"""Readings of the CVs that R̂ and the effective sample size keep, per replica and first round; of
-longer rounds more, so that all are as far apart."""
-MOST_RECORDS, ALL_RECORDS = 2000, 200_000
-"""When a replica, or all of them, have more, every second one is dropped."""
 
 
 @dataclass(frozen=True)
@@ -163,16 +158,8 @@ class Production:
         grid = problem.grid
         at_bins = block_sums(grid.index(xi), grid.size, block, b, weight)
         at_states = block_sums(states.assign(xi), len(states), block, b, weight)
-        ids, begin, number = np.unique(replica, return_index=True, return_counts=True)
-        least = int(number.min()) if len(ids) else 0
-        spacing = self.spacing or max(1, least // RECORDS)
-        at = np.arange(spacing - 1, least, spacing * self.stride)
-        fresh = np.full((r, len(at), problem.dim), np.nan)
-        for i, first in zip(ids, begin, strict=True):
-            fresh[i] = xi[first + at]
-        series, stride = np.concatenate([self.series, fresh], axis=1), self.stride
-        if series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
-            series, stride = series[:, ::2], stride * 2
+        number = np.unique(replica, return_counts=True)[1]
+        series, spacing, stride = with_readings(self.series, xi, replica, self.spacing, self.stride)
         flat = states.assign(series.reshape(-1, problem.dim))
         works = Works.of(segments)
         return replace(
@@ -185,7 +172,7 @@ class Production:
             works=self.works.and_(works.of_replicas(counted)),
             rounds=self.rounds + 1,
             stride=stride,
-            spacing=spacing if least else self.spacing,
+            spacing=spacing,
             watched=with_watched(self.watched, problem, r, states, segments, counted),
         )
 

@@ -30,6 +30,7 @@ from msgen.orchestrator.estimators.tail_index import TailIndex
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.watching import WatchedSeries, with_watched
+from msgen.orchestrator.strategies.importance.sums import Sums
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
@@ -40,39 +41,6 @@ MOST_HELD = 4096
 """Configurations of held-out walkers that are compared with the draws, the last ones."""
 OUTWEIGHED = 0.1
 """A state is missed where one draw like the walkers there would weigh this share of all draws."""
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Weights in units of e^`reference`, summed over blocks of draws.
-
-    Attributes
-    ----------
-    total : Array, shape (B,)
-    bins, states : Array, shapes (B, grid size) and (B, K)
-    squares : float
-        Σ w².
-    """
-
-    total: Array
-    bins: Array
-    states: Array
-    squares: float
-
-    def scaled(self, factor: float) -> Sums:
-        """In units smaller by `factor`."""
-        return Sums(
-            self.total * factor, self.bins * factor, self.states * factor, self.squares * factor**2
-        )
-
-    def plus(self, w: Array, block: Ints, bins: Ints, states: Ints) -> Sums:
-        """With more weights (n,); negative bins and states are outside."""
-        total, at_bin, at_state = self.total.copy(), self.bins.copy(), self.states.copy()
-        np.add.at(total, block, w)
-        for sums, label in ((at_bin, bins), (at_state, states)):
-            inside = label >= 0
-            np.add.at(sums, (block[inside], label[inside]), w[inside])
-        return Sums(total, at_bin, at_state, self.squares + float(np.sum(w**2)))
 
 
 @dataclass(frozen=True)
