@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.codec import Tree, copy_tree, decode, encode
+from msgen.actors.codec import Shared, Tree, copy_tree, decode, encode
 
 __all__ = [
     "FIT_DEVICE",
@@ -21,6 +21,7 @@ __all__ = [
     "OrderKey",
     "Payload",
     "Segment",
+    "Shared",
     "Tree",
     "WorkOrder",
     "copy_tree",
@@ -92,9 +93,11 @@ class WorkOrder:
         *,
         model_version: int = -1,
         cost_hint: float = 1.0,
+        shared: Shared | None = None,
     ) -> WorkOrder:
-        """The order of round `rnd` that tells its role `payload`."""
-        return cls(rnd, payload.kind, replica, encode(payload), model_version, cost_hint)
+        """The order of round `rnd` that tells its role `payload`; `shared` as in `encode`."""
+        tree = encode(payload, shared)
+        return cls(rnd, payload.kind, replica, tree, model_version, cost_hint)
 
     def read(self, kind: type[T]) -> T:
         """The payload, of type `kind`.

@@ -69,24 +69,47 @@ def copy_tree(tree: Any) -> Any:
     return tree
 
 
-def encode(value: Any) -> Any:
+Shared = dict[int, tuple[object, Tree]]
+"""Dataclasses that many trees hold, by id, with their own tree; they are kept so that the id is."""
+
+
+def encode(value: Any, shared: Shared | None = None) -> Any:
     """A dataclass as a tree; arrays are not copied.
 
     Mappings become dicts with text as keys, sequences become lists; what is a tree already stays as
     it is.
+
+    Parameters
+    ----------
+    value : object
+    shared : dict, optional
+        Handed on from one value to the next, {} at first: a dataclass inside that comes again, the
+        very same object, is not encoded again, and the trees hold one tree of it.
 
     Raises
     ------
     CodecError
         For a dataclass none of whose fields is written: it would be read back as None.
     """
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _encode_fields(value)
+    # a thousand orders a round: the types that are most are asked first, and by identity
+    kind: Any = type(value)
+    if kind in _LEAVES:
+        return value
+    if _is_dataclass(kind):
+        return _encode_fields(value, shared)
     if isinstance(value, Mapping):
-        return {str(name): encode(one) for name, one in value.items()}
+        return {str(name): encode(one, shared) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [encode(one) for one in value]
+        return [one if type(one) in _LEAVES else encode(one, shared) for one in value]
     return value
+
+
+_LEAVES = frozenset({np.ndarray, float, int, bool, str, type(None)})
+
+
+@cache
+def _is_dataclass(kind: Any) -> bool:
+    return dataclasses.is_dataclass(kind)
 
 
 def decode(kind: type[T], tree: Mapping[str, Any]) -> T:
@@ -114,6 +137,8 @@ class _Slot:
     has_default: bool
     prefix: str | None = None
     is_flat: bool = False
+    nests: bool = False
+    """Whether ``{}`` says that there is none."""
 
 
 @cache
@@ -125,10 +150,11 @@ def _slots(kind: Any) -> tuple[_Slot, ...]:
 def _slot(field: dataclasses.Field[Any], hint: Any) -> _Slot:
     default = field.default is not MISSING or field.default_factory is not MISSING
     if get_origin(hint) is not Annotated:
-        return _Slot(field.name, hint, default)
+        return _Slot(field.name, hint, default, nests=_nests(_without_none(hint)))
     kind, *marks = get_args(hint)
     prefix = next((mark.prefix for mark in marks if isinstance(mark, Numbered)), None)
-    return _Slot(field.name, kind, default, prefix, FLAT in marks)
+    nests = _nests(_without_none(kind))
+    return _Slot(field.name, kind, default, prefix, FLAT in marks, nests)
 
 
 @cache
@@ -150,37 +176,53 @@ def _prefixes(kind: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _encode_fields(value: Any) -> Tree:
+def _encode_fields(value: Any, shared: Shared | None) -> Tree:
     kind: Any = type(value)
     out = Tree()
     for slot in _slots(kind):
         inner = getattr(value, slot.name)
         if slot.prefix is not None:
-            out.update({f"{slot.prefix}{i}": encode(one) for i, one in enumerate(inner)})
+            out.update({f"{slot.prefix}{i}": encode(one, shared) for i, one in enumerate(inner)})
         elif slot.is_flat:
-            out.update(_encode_fields(inner))
+            out.update(_encode_fields(inner, shared))
         elif inner is not None:
-            made = encode(inner)
-            if dataclasses.is_dataclass(inner) and not made:
+            if type(inner) in _LEAVES:
+                out[slot.name] = inner
+                continue
+            own: Any = type(inner)
+            nested = _is_dataclass(own)
+            if nested and shared is not None and id(inner) in shared:
+                out[slot.name] = shared[id(inner)][1]
+                continue
+            made = encode(inner, shared)
+            if nested and not made:
                 raise CodecError(f"{kind.__name__}.{slot.name}: would be read back as None")
+            if nested and shared is not None:
+                shared[id(inner)] = (inner, made)
             out[slot.name] = made
-        elif _nests(_without_none(slot.hint)):
+        elif slot.nests:
             out[slot.name] = {}
     return out
+
+
+@cache
+def _about(hint: Any) -> tuple[Any, tuple[Any, ...], bool]:
+    """Origin and arguments of an annotation, and whether it is a dataclass."""
+    return get_origin(hint), get_args(hint), dataclasses.is_dataclass(hint)
 
 
 def _decode(hint: Any, value: Any, where: str) -> Any:
     """A value as its annotation says that it is."""
     if hint is Any or hint is object:
         return value
-    origin, arguments = get_origin(hint), get_args(hint)
+    origin, arguments, is_data = _about(hint)
     if origin in (Union, types.UnionType):
         return _decode_union(arguments, value, where)
     if origin is Literal:
         return _checked(value in arguments, value, where, f"one of {arguments}")
     if origin is np.ndarray:
         return _decode_array(arguments, value, where)
-    if dataclasses.is_dataclass(hint):
+    if is_data:
         return _decode_fields(cast(type, hint), value, where)
     if origin is not None and issubclass(origin, Mapping):
         _checked(isinstance(value, Mapping), value, where, "a mapping")
@@ -233,7 +275,7 @@ def _decode_union(options: tuple[Any, ...], value: Any, where: str) -> Any:
 
 
 def _decode_array(arguments: tuple[Any, ...], value: Any, where: str) -> Any:
-    (dtype,) = get_args(arguments[1]) or (np.generic,)
+    (dtype,) = _about(arguments[1])[1] or (np.generic,)
     try:
         known = isinstance(dtype, type) and issubclass(dtype, np.generic)
         return np.asarray(value, dtype=dtype if known and dtype is not np.generic else None)

@@ -169,3 +169,24 @@ def test_nothing_is_written_that_would_be_read_as_none() -> None:
 
 def test_the_keys_of_a_dataclass_are_those_of_its_tree() -> None:
     assert keys_of(Grid) == {"kappa", "periodic", "names"}  # and what is numbered
+
+
+@dataclass(frozen=True)
+class Part:
+    x: int
+
+
+@dataclass(frozen=True)
+class Holder:
+    part: Part
+    number: int
+
+
+def test_what_many_trees_hold_is_encoded_once() -> None:
+    part, shared = Part(3), {}
+    trees = [encode(Holder(part, k), shared) for k in range(3)]
+    assert [tree["number"] for tree in trees] == [0, 1, 2]
+    assert all(tree["part"] is trees[0]["part"] for tree in trees)
+    assert trees == [encode(Holder(part, k)) for k in range(3)]
+    # an equal one is another
+    assert encode(Holder(Part(3), 0), shared)["part"] is not trees[0]["part"]

@@ -23,7 +23,6 @@ import numpy as np
 from rows import ROOT, Row, publish
 
 from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
-from msgen.actors.orders.sample import SamplePayload
 from msgen.actors.worker import Worker
 from msgen.orchestrator.base import Failure, RoundInfo, Strategy
 from msgen.orchestrator.executors.inline import InlineExecutor
@@ -63,7 +62,8 @@ class StandIn:
 
     def submit(self, orders: Sequence[WorkOrder]) -> None:
         for order in orders:
-            stratum = int(order.read(SamplePayload).stratum[0])
+            # to read an order is the workers' work, and not here
+            stratum = int(order.payload["stratum"][0])
             known = self._templates.setdefault(stratum, [])
             if len(known) < TEMPLATES:
                 known.append(self._worker.execute(order))
@@ -72,7 +72,7 @@ class StandIn:
             self._sent += 1
 
     def _renumbered(self, one: Segment, order: WorkOrder) -> Segment:
-        me = float(order.read(SamplePayload).replicas[0])
+        me = float(order.payload["replicas"][0])
         samples = {name: data.copy() for name, data in one.samples.items()}
         for name in ("replica", "path_replica"):
             if name in samples:

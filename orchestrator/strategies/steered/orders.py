@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import WorkOrder
+from msgen.actors.base import Shared, WorkOrder
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.proposals import ProposalSpec
 from msgen.actors.orders.sample import PathSpec, SamplePayload
@@ -37,6 +37,7 @@ def sampling_orders(problem: Problem, state: AdaptState | ProduceState) -> tuple
     paths = _paths(problem, state) if version >= 0 else None
     blocks, chunks = _length(problem, state, version)
     curvature = isinstance(state, AdaptState) and wants_curvature(problem, state.adapt)
+    shared: Shared = {}  # all orders hold one tree of the strata, the ladders and the paths
     return tuple(
         WorkOrder.of(
             state.round,
@@ -57,6 +58,7 @@ def sampling_orders(problem: Problem, state: AdaptState | ProduceState) -> tuple
             number,
             model_version=version,
             cost_hint=float(blocks * chunks * problem.stride * len(group)),
+            shared=shared,
         )
         for number, group in enumerate(groups(problem, state.stratum, state.at_work))
     )
