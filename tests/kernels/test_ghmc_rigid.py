@@ -331,6 +331,7 @@ def potential_reference() -> tuple[float, float]:
     system.timestep = 0.0005
     context = system.context(False, OXYGENS, friction=5.0)
     walkers, _ = langevin(system, system.initial(), 20_000, 51, cvs=OXYGENS, every=1000)
+    context.reseed(17)
     context.load(walkers)
     u = np.empty(8000)
     for k in range(len(u)):
