@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError, read_lines
 from msgen.orchestrator.run_directory.store_files import complete
+
+MOST_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -16,16 +18,13 @@ class Findings:
     Attributes
     ----------
     rounds, arrays : int
-    checkpoint : int or None
-        The round that the run would go on from.
     damaged : tuple of str
         Empty if all is whole.
     """
 
     rounds: int
     arrays: int
-    checkpoint: int | None
-    damaged: tuple[str, ...]
+    damaged: tuple[str, ...] = ()
 
 
 def verify(run_dir: Path) -> Findings:
@@ -36,42 +35,18 @@ def verify(run_dir: Path) -> Findings:
     FormatError
         If it was written in a layout that this msgen cannot read.
     """
-    # zarr is slow to import, and `status` asks only whether files are missing
-    from msgen.orchestrator.run_directory.checkpoint import CheckpointError, Checkpoints
-    from msgen.orchestrator.run_directory.store import Store
-
-    commits = run_dir / "commits.jsonl"
-    try:
-        rounds = len(read_lines(commits, strict=True))
-    except ValueError as error:
-        return Findings(0, 0, None, (str(error),))
-    if not rounds:
-        return Findings(0, 0, None, ())
-    path = run_dir / "store.zarr"
-    try:
-        store = Store(path)
-    except (OSError, ValueError) as error:
-        return Findings(rounds, 0, None, (f"{path}: cannot be opened ({error})",))
-    damaged = [f"{path}: {what}" for what in store.verify()]
-    checkpoint, states = None, run_dir / "checkpoints"
-    if not states.is_dir():
-        damaged.append(f"{states} is missing: the run cannot go on")
-        return Findings(rounds, len(store.names()), None, tuple(damaged))
-    try:
-        checkpoint, _, passed_over = Checkpoints(states).load(store.last_round)
-        damaged += passed_over
-    except CheckpointError as error:
-        damaged.append(str(error))
-    return Findings(rounds, len(store.names()), checkpoint, tuple(damaged))
+    found = _samples(run_dir)
+    if not found.rounds:
+        return found
+    return replace(found, damaged=(*found.damaged, *_states(run_dir, found.rounds - 1)))
 
 
 def warning(run_dir: Path) -> str | None:
     """What to tell of damaged samples; only where files are missing are they read."""
-    path = run_dir / "store.zarr"
-    if complete(path, read_lines(run_dir / "commits.jsonl")):
+    commits = read_lines(run_dir / "commits.jsonl")
+    if commits and complete(run_dir / "store.zarr", commits):
         return None
-    found = verify(run_dir).damaged
-    return "; ".join(found) if found else None
+    return "; ".join(_samples(run_dir).damaged) or None
 
 
 def refuse_damaged(run_dir: Path) -> None:
@@ -82,17 +57,55 @@ def refuse_damaged(run_dir: Path) -> None:
     RunDirectoryError
         Naming what is damaged or missing, and the remedy.
     """
-    from msgen.orchestrator.run_directory.store import Store
-    from msgen.orchestrator.run_directory.store_check import damaged_text
-
-    path = run_dir / "store.zarr"
-    if not (run_dir / "commits.jsonl").exists():
+    damaged = _samples(run_dir).damaged
+    if not damaged:
         return
+    more = f"; and {len(damaged) - MOST_TOLD} more" if len(damaged) > MOST_TOLD else ""
+    raise RunDirectoryError(
+        f"{'; '.join(damaged[:MOST_TOLD])}{more}. Restore what is damaged from a copy of the run, "
+        "or begin anew under another --output-dir. Nothing was changed"
+    )
+
+
+def _samples(run_dir: Path) -> Findings:
+    """Of the commits and the store."""
+    # zarr is slow to import, and `status` asks only whether files are missing
+    from msgen.orchestrator.run_directory.store import Store
+
+    commits, path = run_dir / "commits.jsonl", run_dir / "store.zarr"
+    try:
+        rounds = len(read_lines(commits, strict=True))
+    except ValueError as error:
+        return Findings(0, 0, (str(error),))
+    if not rounds:
+        if _has_committed(run_dir):
+            return Findings(0, 0, (f"{commits}, which says what was committed, is lost",))
+        return Findings(0, 0)
     if not path.is_dir():
-        raise RunDirectoryError(
-            f"{path} is missing, and {run_dir} has committed rounds. Restore it from a copy of the "
-            "run, or begin anew under another --output-dir. Nothing was changed"
-        )
-    damaged = Store(path).verify()
-    if damaged:
-        raise RunDirectoryError(damaged_text(path, damaged))
+        return Findings(rounds, 0, (f"{path} is missing",))
+    try:
+        store = Store(path)
+    except (OSError, ValueError) as error:
+        return Findings(rounds, 0, (f"{path}: cannot be opened ({error})",))
+    damaged = tuple(f"{path}: {what}" for what in store.verify())
+    return Findings(rounds, len(store.names()), damaged)
+
+
+def _has_committed(run_dir: Path) -> bool:
+    """Whether there must be a commit: the first round's checkpoint alone is older than its own."""
+    states = run_dir / "checkpoints"
+    later = any(p.name.isdigit() and int(p.name) > 0 for p in states.glob("*"))
+    return later or (run_dir / "results" / "free_energy.json").exists()
+
+
+def _states(run_dir: Path, last: int) -> list[str]:
+    """Of the checkpoints, without making their folder where it is lost."""
+    from msgen.orchestrator.run_directory.checkpoint import CheckpointError, Checkpoints
+
+    folder = run_dir / "checkpoints"
+    if not folder.is_dir():
+        return [f"{folder} is missing: the run cannot go on"]
+    try:
+        return Checkpoints(folder).load(last)[2]
+    except CheckpointError as error:
+        return [str(error)]

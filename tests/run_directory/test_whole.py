@@ -70,13 +70,31 @@ def test_a_cut_chunk(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "sample/cvs" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("lost", ["store.zarr", "checkpoints"])
-def test_a_lost_folder(lost: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.rmtree(run / lost)
+@pytest.mark.parametrize(
+    "lost",
+    ["store.zarr", "checkpoints", "commits.jsonl", "store.zarr/zarr.json",
+     "store.zarr/sample/cvs/zarr.json"],
+)  # fmt: skip
+def test_a_lost_file_or_folder(lost: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = run / lost
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    kept = sorted((run / "store.zarr").rglob("*"))
     capsys.readouterr()
     assert main(["verify", str(run)]) == 1
-    assert lost in capsys.readouterr().err
+    name = lost.split("/")[0]
+    assert name in capsys.readouterr().err
     assert start(run.parent, 9) == 1
     told = capsys.readouterr().err
-    assert lost in told
+    assert name in told
     assert "another --output-dir" in told
+    assert "raceback" not in told
+    assert sorted((run / "store.zarr").rglob("*")) == kept
+
+
+def test_a_run_that_was_killed_before_its_first_commit_begins_again(run: Path) -> None:
+    for name in ("commits.jsonl", "store.zarr", "results", "checkpoints"):
+        path = run / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (run / "checkpoints" / "0").mkdir(parents=True)
+    assert start(run.parent, 6) == 3
+    assert main(["verify", str(run)]) == 0
