@@ -25,7 +25,6 @@ Inputs = dict[str, str]
 """By name: 'sha256:…' of a file, or 'NAME VERSION' of an installed distribution."""
 
 SECTIONS = ("system", "cvs", "strategy", "model")
-_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _GROMACS = re.compile(r'^\s*#include\s+["<]([^">]+)[">]', re.MULTILINE)
 _FORCE_FIELD = re.compile(r"<Include\s[^>]*file\s*=\s*[\"']([^\"']+)[\"']")
 _PYTHON_HOME = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib"))
@@ -48,13 +47,11 @@ def inputs_of(campaign: Mapping[str, Any], base_dir: Path, plugins: Sequence[str
     for module in plugins:
         _add_module(module, base_dir, found, by_content=module.split(".")[0])
     for section in SECTIONS:
-        for value in _strings(campaign.get(section)):
-            if _FACTORY.fullmatch(value):
+        for key, value in _strings(campaign.get(section)):
+            if key == "factory":
                 _add_module(value.split(":")[0], base_dir, found)
-            else:
-                path = _file(value, base_dir)
-                if path is not None:
-                    _add_file(value, path, found)
+            elif key != "kind" and (path := _file(value, base_dir)) is not None:
+                _add_file(value, path, found)
     return found
 
 
@@ -80,15 +77,16 @@ def _source(digest: str) -> str:
     return "a file" if digest.startswith("sha256:") else digest
 
 
-def _strings(node: Any) -> Iterator[str]:
+def _strings(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """All text in a section, each with the key that it stands under."""
     if isinstance(node, str):
-        yield node
+        yield key, node
     elif isinstance(node, Mapping):
-        for value in node.values():
-            yield from _strings(value)
+        for name, value in node.items():
+            yield from _strings(value, str(name))
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from _strings(value)
+            yield from _strings(value, key)
 
 
 def _file(name: str, folder: Path) -> Path | None:

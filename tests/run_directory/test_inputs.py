@@ -78,6 +78,12 @@ def test_a_factory_of_an_installed_package_is_known_by_its_version(tmp_path: Pat
     ]
 
 
+def test_an_atom_is_no_factory_and_a_kind_no_file(folder: Path) -> None:
+    (folder / "local").write_text("a file of that name\n")
+    given = campaign(kind="openmm", atoms=["pot:C", "wells:CA"])
+    assert inputs_of(given, folder) == {}
+
+
 def test_includes_are_followed(tmp_path: Path) -> None:
     (tmp_path / "ff").mkdir()
     (tmp_path / "a.top").write_text('; c\n#include "ff/b.itp"\n#include "not_there.itp"\n')
