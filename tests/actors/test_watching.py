@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from driving import Drive, same
 
 from msgen.actors.base import Segment
+from msgen.actors.context import WorkerContext
 from msgen.actors.roles.watching import READINGS, Watch
 from msgen.systems.base import Walkers
 from msgen.systems.watched import watched
@@ -80,7 +81,7 @@ class _Counted:
 
 def test_a_long_order_is_read_no_more_often_than_a_short_one() -> None:
     for blocks in (1, 7, READINGS, READINGS + 1, 1000):
-        watch = Watch(_Counted(), blocks)  # type: ignore[arg-type]
+        watch = Watch(cast(WorkerContext, _Counted()), blocks)
         for i in range(blocks):
             watch.look(Walkers(np.array([[float(i)], [100.0 + i]])), np.zeros((2, 1)))
         columns = watch.columns(np.array([3, 5]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from coverage_cases.base import share
 from coverage_cases.network import DELTA_F, EVEN, HALF, MOST, campaign
 
 from msgen.orchestrator.estimators import stratified
+from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
 from msgen.orchestrator.estimators.works import bar as of_pairs
 from msgen.orchestrator.estimators.works import network
@@ -59,6 +62,37 @@ def test_a_replica_with_most_of_the_paths_leaves_an_honest_error(
     for module in (network, stratified):
         monkeypatch.setattr(module, "degrees_of_freedom", lambda n: np.count_nonzero(n) - 1.0)
     assert share(z_of(forward, reverse), 1.96) < 0.9
+
+
+def test_unequal_blocks_are_fewer_degrees_of_freedom_of_their_own_state() -> None:
+    """The error is inflated for them; the twin counts blocks alike, and so do even ones."""
+    rng = np.random.default_rng(5)
+    uneven, even = np.array([50.0] + [1.0] * 7), np.ones(8)
+    for size in (uneven, even):
+        inside = rng.dirichlet([2.0, 3.0], size=8) * size[:, None]
+        found = stratified.combine(inside[None], network.solve_network(1, []))
+        alike = replace(found, units=replace(found.units, dof=np.full(8, np.inf)))
+        wider = inflation(degrees_of_freedom(size)) / inflation(7.0)
+        np.testing.assert_allclose(found.stderr, wider * alike.stderr, rtol=1e-9)
+        assert (wider > 1.5) == (size is uneven)
+
+
+def test_works_out_of_a_state_have_degrees_of_freedom_of_their_own() -> None:
+    """One replica of state 0 with most of the paths leaves those of state 1 as they are."""
+    rng, most = np.random.default_rng(6), np.repeat(np.arange(8), [50] + [1] * 7)
+    other = 8 + np.repeat(np.arange(8), 7)
+    forward, reverse = rng.normal(1.0, 1.0, len(most)), rng.normal(1.0, 1.0, len(other))
+    solved = network.solve_network(2, [network.PairWorks(0, 1, forward, reverse, most, other)])
+    assert solved.dof_from[0] == pytest.approx(degrees_of_freedom(np.bincount(most)))
+    assert solved.dof_from[1] == pytest.approx(7.0)
+    assert solved.dof == solved.dof_from[0] < 2.0
+    alone = network.solve_network(3, [network.PairWorks(0, 1, forward, reverse, most, other)])
+    assert np.isinf(alone.dof_from[2])
+    inside = np.zeros((2, 16, 2))
+    inside[0, :8, 0] = inside[1, 8:, 1] = 1.0
+    units = stratified.combine(inside, solved).units
+    assert units.dof[:8] == pytest.approx(solved.dof)
+    assert units.dof[8:] == pytest.approx(7.0)
 
 
 def test_even_replicas_cover() -> None:

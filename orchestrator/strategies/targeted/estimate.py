@@ -245,8 +245,8 @@ def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> N
     turned = np.where(known, influence - influence[:, :1], 0.0)
     scale = clusters / (clusters - 1) if clusters > 1 else float("nan")
     covariance = scale * turned.T @ turned
-    dof, any_dof = float(max(clusters - 1, 0)), np.full(len(f), np.inf)
-    return NetworkResult(f, covariance, component, blocks, turned, clusters, (), dof, any_dof)
+    dof, dof_from = float(max(clusters - 1, 0)), np.full(len(f), np.inf)
+    return NetworkResult(f, covariance, component, blocks, turned, clusters, (), dof, dof_from)
 
 
 def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, list[float]]:

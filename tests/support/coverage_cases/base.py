@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.orchestrator.base import Estimate
+
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
@@ -52,6 +54,20 @@ class Outcomes:
         table = np.array([(float(a), float(b)) for a, b, _ in found]).reshape(-1, 2)
         converged = np.array([c for _, _, c in found], dtype=bool)
         return cls(table[:, 0], table[:, 1], truth, converged)
+
+
+def of_campaigns(
+    campaign: Callable[[], Estimate], repeats: int, truth: float, stop: bool
+) -> Outcomes:
+    """F of 'rest' as each campaign reports it; one of fixed length counts whatever it says."""
+    found = []
+    for _ in range(repeats):
+        estimate = campaign()
+        rest = estimate.states["rest"]
+        f = np.nan if rest.f_kT is None else rest.f_kT
+        error = np.nan if rest.stderr_kT is None else rest.stderr_kT
+        found.append((f, error, estimate.converged or not stop))
+    return Outcomes.of(found, truth)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from coverage_cases.base import Array, Case, Outcomes
+from coverage_cases.base import Array, Case, Outcomes, of_campaigns
 from coverage_cases.chains import HALVES, Chains, halves_apart, problem
 from msgen.actors.base import Segment, encode
 from msgen.actors.orders.umbrella import UmbrellaRecord
@@ -78,14 +78,7 @@ def campaign(rng: np.random.Generator, ladders: int, stop: bool) -> Estimate:
 
 
 def run(rng: np.random.Generator, repeats: int, *, ladders: int, stop: bool) -> Outcomes:
-    found = []
-    for _ in range(repeats):
-        estimate = campaign(rng, ladders, stop)
-        rest = estimate.states["rest"]
-        f = np.nan if rest.f_kT is None else rest.f_kT
-        error = np.nan if rest.stderr_kT is None else rest.stderr_kT
-        found.append((f, error, estimate.converged or not stop))
-    return Outcomes.of(found, halves_apart(MEAN))
+    return of_campaigns(lambda: campaign(rng, ladders, stop), repeats, halves_apart(MEAN), stop)
 
 
 CASES = tuple(
