@@ -150,7 +150,8 @@ def test_a_chain_that_goes_back_leaves_who_rests(
 
     def produce() -> None:
         # as if every state were known: what is new would send the chain back by itself
-        frozen = replace(begin_produce(drive.problem, drive.state), missing=())
+        frozen = begin_produce(drive.problem, drive.state)
+        frozen = replace(frozen, missing=(), descent=100 + np.arange(len(frozen.stratum)))
         drive.state = drive.stored(frozen)
         assert drive.strategy.replicas(drive.state) == 8
         for _ in range(3):
@@ -163,6 +164,8 @@ def test_a_chain_that_goes_back_leaves_who_rests(
         drive.step()
     back = found_late(drive.problem, drive.state, drive.state.states, 1)
     assert isinstance(back, AdaptState)
+    assert back.descent is not None
+    np.testing.assert_array_equal(back.descent, drive.state.descent[drive.state.at_work])
     drive.state = drive.stored(back)
     step = drive.step()
     assert sum(len(s.read(SampleRecord).walkers.positions) for s in step.segments) == replicas

@@ -225,6 +225,7 @@ class ProduceState(SamplingState):
             stratum=self.stratum[here],
             walkers=self.walkers.take(here),
             xi=None if self.xi is None else self.xi[here],
+            descent=None if self.descent is None else self.descent[here],
             replica_pool=ReplicaPool(),
         )
 
