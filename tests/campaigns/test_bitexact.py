@@ -26,6 +26,9 @@ from small_campaigns import (
 
 from msgen.orchestrator.run_directory.events import EventLog
 
+FEW = ("replicas=6", "strategy.local.steps=2")
+"""For the tests that everybody runs: the same code at less work."""
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("campaign", SMALL)
@@ -39,11 +42,11 @@ def test_inline_and_ray_with_one_and_two_workers(campaign: str, tmp_path: Path) 
 
 
 def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path) -> None:
-    rounds = "budget.rounds=8"
-    alone = whole("double_well", tmp_path / "inline", "executor=inline", rounds)
-    ray = ("executor=ray", "resources.workers=2", rounds)
+    short = ("budget.rounds=8", *FEW)
+    alone = whole("double_well", tmp_path / "inline", "executor=inline", *short)
+    ray = ("executor=ray", "resources.workers=2", *short)
     assert whole("double_well", tmp_path / "ray", *ray) == alone
-    other = whole("double_well", tmp_path / "other", "executor=inline", rounds, "seed=2")
+    other = whole("double_well", tmp_path / "other", "executor=inline", *short, "seed=2")
     assert other["digest"] != alone["digest"]
     assert other["states"] != alone["states"]
 
@@ -51,7 +54,7 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
 @pytest.mark.parametrize(
     ("campaign", "kills", "rounds", "seed"),
     [
-        ("double_well", 2, 20, 1),
+        ("double_well", 2, 14, 1),
         pytest.param("double_well", 20, 90, 2, marks=pytest.mark.slow),
         pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
         pytest.param(DRAWS, 3, 60, 4, marks=pytest.mark.slow),
@@ -70,7 +73,7 @@ def test_killed_at_random_moments(
     rng = np.random.default_rng(seed)
     where = tmp_path / "killed"
     events = EventLog(where / run_name(campaign) / "events.jsonl")
-    sets = ("executor=inline", f"budget.rounds={rounds}")
+    sets = ("executor=inline", f"budget.rounds={rounds}", *(FEW if kills == 2 else ()))
     died, phases = 0, list[str]()
     for _ in range(kills):
         begun = len(_events(events, "start", "resume"))
