@@ -34,12 +34,14 @@ def reporter_of(checked: Checked, run_dir: Path, command: str | None) -> Reporte
     from msgen.orchestrator.reporting.results import CVInfo, RunHeader
 
     campaign = checked.campaign
+    sampled = tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs)
     header = RunHeader(
         campaign=campaign.name,
         temperature_K=campaign.temperature_K,
         kT_kJ_per_mol=checked.system.kT if campaign.has_units else None,
-        cvs=tuple(CVInfo(cv.name, cv.periodic, cv.unit) for cv in checked.cvs.cvs),
+        cvs=tuple(c for c in sampled if campaign.cvs[c.name].reported),
         regions=campaign.spec_states() or {},
+        sampled=sampled,
     )
     first = _first_reported(run_dir)
     target = campaign.converge.state_error

@@ -18,8 +18,10 @@ from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
 from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
 from msgen.orchestrator.campaign_reporter import command_of, reporter_of
+from msgen.orchestrator.extended_campaign import along_more, candidates, readings
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Outcome
+from msgen.orchestrator.loop.extension import Extension
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.stop import StopFlag
@@ -29,6 +31,7 @@ from msgen.orchestrator.run_directory import provenance, sampling_rules
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
+from msgen.orchestrator.run_directory.set_aside import set_aside
 from msgen.orchestrator.run_directory.whole import refuse_damaged
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.registry import KINDS
@@ -91,6 +94,7 @@ def run_campaign(
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
         platform = _platform(checked, run_dir)
         if begun:
+            set_aside(run_dir, len(Extension.read(run_dir)))
             refuse_damaged(run_dir)
             sampling_rules.admit(provenance.read(run_dir), campaign, platform, run_dir)
         plugins = plugins_of(campaign)
@@ -111,10 +115,22 @@ def run_campaign(
         given = resolved if source is None else source.read_text(encoding="utf-8")
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
-        job = _job(checked, run_dir, platform)
         command = None if quiet else command_of(checked, run_dir, source)
-        reporter = reporter_of(checked, run_dir, command)
-        return run_job(job, reporter, executor=campaign.executor, address=address).status
+        while True:
+            came = Extension.read(run_dir)
+            set_aside(run_dir, len(came))
+            now = along_more(checked, came)
+            job = _job(now, run_dir, platform, came)
+            reporter = reporter_of(now, run_dir, command)
+            ended = run_job(job, reporter, executor=campaign.executor, address=address)
+            if ended.extend is None:
+                return ended.status
+            seen = readings(run_dir, now, ended.extend)
+            section = job.candidates[ended.extend]
+            one = Extension.of(ended.extend, section, seen, ended.cost)
+            one.write(EventLog(run_dir / "events.jsonl"))
+            if not quiet:
+                sys.stderr.write(f"{one.in_words}\n")
 
 
 def _tell_changes(run_dir: Path, plugins: Sequence[Plugin], *, quiet: bool) -> None:
@@ -193,7 +209,7 @@ def _molecule(checked: Checked) -> OpenMMSystem:
     return checked.system
 
 
-def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
+def _job(checked: Checked, run_dir: Path, platform: str | None, came: Sequence[Extension]) -> Job:
     campaign = checked.campaign
     asked = campaign.resources
     shelved = campaign.shelved(checked.system.n_dof)
@@ -237,6 +253,8 @@ def _job(checked: Checked, run_dir: Path, platform: str | None) -> Job:
             gpu_workers=platform in _GPU_PLATFORMS,
             deadline_s=asked.deadline if asked.deadline != "auto" else None,
         ),
+        spent=came[-1].cost if came else Cost(),
+        candidates=candidates(checked),
     )
 
 

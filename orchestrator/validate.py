@@ -221,7 +221,7 @@ def directory_problems(
         remedy = "Take --resume auto to go on with it, or another name (--set name=…)"
         return [problem("holds a run already", remedy)]
     try:
-        old = read_file(resolved).tree
+        old = _filled_in(read_file(resolved).tree)
     except CampaignError as error:
         return [problem(f"its {RESOLVED} cannot be read: {error.problems[0].problem}")]
     different = differences(old, campaign.to_dict())
@@ -237,6 +237,14 @@ def directory_problems(
     return [problem(what, remedy)]
 
 
+def _filled_in(tree: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults of keys that came since it was written; as it is if it is no campaign."""
+    try:
+        return Campaign.parse(tree).to_dict()
+    except ValidationError:
+        return tree
+
+
 def _first(replicas: object) -> object:
     # how many more there may be is for the cluster to decide
     return replicas.get("min") if isinstance(replicas, Mapping) else replicas
@@ -248,7 +256,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     old, new : Mapping
-        As `Campaign.to_dict` gives them. `MAY_DIFFER` lists the sections that are left out.
+        As `Campaign.to_dict` gives them. `MAY_DIFFER` lists the sections that are left out; with
+        `cvs.extend` a campaign may begin anew later, but for that it changes nothing.
 
     Returns
     -------
@@ -259,6 +268,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     a, b = (
         {
             **{k: v for k, v in tree.items() if k not in ignored},
+            "cvs": {k: v for k, v in (tree.get("cvs") or {}).items() if k != "extend"},
             "output": {key: (tree.get("output") or {}).get(key, "auto") for key in _OUTPUT},
             "replicas": _first(tree.get("replicas")),
         }

@@ -12,7 +12,7 @@ from msgen.systems.base import CV, CVSet, System
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import CV_KINDS, SYSTEM_KINDS, CVSite, SystemSite
 
-_OF_THE_SURFACE = ("kind", "range", "bins")
+_OF_THE_SURFACE = ("kind", "range", "bins", "reported")
 """Keys of a CV's section that its builder has no use for."""
 
 

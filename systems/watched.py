@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ MOST_DISTANCES = 16
 ENERGY = "energy"
 
 Read = Callable[[Array], Array]
+Section = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,16 @@ class Watched:
     system : System
     geometry : callable
         (n, D) → (n, k − 1): all but the energy.
+    as_cv : Mapping of str to Mapping
+        By name, the `cvs:` section of those that can be a CV: a coordinate, or a torsion. ω and
+        handedness are not among them: other isomers are other molecules, see `StereoWatch`.
     """
 
     names: tuple[str, ...]
     periodic: NDArray[np.bool_]
     system: System
     geometry: Read
+    as_cv: Mapping[str, Section]
 
     def __call__(self, walkers: Walkers) -> Array:
         """Values, shape (n, k); the last column is U/kT, one evaluation a configuration."""
@@ -57,30 +63,32 @@ class Watched:
 
 def watched(system: System, cvs: CVSet) -> Watched:
     """What is watched of a system beside these CVs."""
+    as_cv: Mapping[str, Section] = {}
+    turning = 0
     if system.topology is not None:
-        names, turning, geometry = _molecule(system, cvs)
+        names, turning, geometry, as_cv = _molecule(system, cvs)
     elif isinstance(system, Particles):
         names, geometry = _cluster(system)
-        turning = 0
     else:
-        names, geometry = _coordinates(system, cvs)
-        turning = 0
+        names, geometry, as_cv = _coordinates(system, cvs)
     periodic = np.arange(len(names) + 1) < turning
-    return Watched((*names, ENERGY), periodic, system, geometry)
+    return Watched((*names, ENERGY), periodic, system, geometry, as_cv)
 
 
-def _coordinates(system: System, cvs: CVSet) -> tuple[tuple[str, ...], Read]:
+def _coordinates(system: System, cvs: CVSet) -> tuple[tuple[str, ...], Read, Mapping[str, Section]]:
     """The coordinates that are no CV: one by one, or in groups."""
     biased = {cv.index for cv in cvs.cvs if isinstance(cv, Coordinate)}
     left = np.array([d for d in range(system.n_dof) if d not in biased], dtype=np.intp)
     titles = ("x", "y", "z") if system.n_dof <= 3 else tuple(f"x{d}" for d in range(system.n_dof))
     if len(left) <= MOST_COORDINATES:
-        return tuple(titles[d] for d in left), lambda x: x[:, left]
+        as_cv = {titles[d]: {"kind": "coordinate", "index": int(d)} for d in left}
+        return tuple(as_cv), lambda x: x[:, left], as_cv
     parts = np.array_split(left, MOST_COORDINATES)
     mean = np.zeros((system.n_dof, len(parts)))
     for k, part in enumerate(parts):
         mean[part, k] = 1.0 / len(part)
-    return tuple(f"mean of {titles[p[0]]} to {titles[p[-1]]}" for p in parts), lambda x: x @ mean
+    groups = tuple(f"mean of {titles[p[0]]} to {titles[p[-1]]}" for p in parts)
+    return groups, lambda x: x @ mean, {}
 
 
 def _cluster(system: Particles) -> tuple[tuple[str, ...], Read]:
@@ -96,7 +104,9 @@ def _cluster(system: Particles) -> tuple[tuple[str, ...], Read]:
     return tuple(f"pair distance {r + 1} of {len(i)}" for r in rank), distances
 
 
-def _molecule(system: System, cvs: CVSet) -> tuple[tuple[str, ...], int, Read]:
+def _molecule(
+    system: System, cvs: CVSet
+) -> tuple[tuple[str, ...], int, Read, Mapping[str, Section]]:
     """ω, torsions and handedness; how many of them are angles."""
     stereo = StereoWatch(system.topology, system.initial().positions)
     names, atoms = free_torsions(system.topology)
@@ -109,7 +119,12 @@ def _molecule(system: System, cvs: CVSet) -> tuple[tuple[str, ...], int, Read]:
     def geometry(x: Array) -> Array:
         return np.hstack([torsion_angles(x, angles), handedness(x, centres)])
 
-    return (*titles, *stereo.centre_names), len(titles), geometry
+    as_cv: dict[str, Section] = {
+        title: {"kind": "dihedral", "atoms": [int(a) for a in atoms[k]]}
+        for k, title in zip(keep, titles, strict=True)
+        if _bond(atoms[k]) not in peptide
+    }
+    return (*titles, *stereo.centre_names), len(titles), geometry, as_cv
 
 
 def _bond(atoms: NDArray[np.intp]) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.orchestrator.schema.cvs import AXIS
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem, choose
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def _of_campaign(settings: Settings, campaign: Campaign, xi: Array) -> FeatureTa
         remedy = f"Add some with --set cvs.NAME=…: {', '.join(FEATURE_KINDS)}"
         raise wrong("--features", MISSING, "no CV of the campaign can be a feature", remedy)
     known = dict(zip(specs, xi.T, strict=True))
-    plain = [{k: v for k, v in specs[n].items() if k not in ("range", "bins")} for n in wanted]
+    plain = [{k: v for k, v in specs[n].items() if k not in AXIS} for n in wanted]
     return FeatureTable(
         wanted,
         tuple(plain),

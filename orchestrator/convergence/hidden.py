@@ -23,9 +23,12 @@ class HiddenSlowness:
     ----------
     findings : Findings or None
         None where nothing was watched, as by a role that does not.
+    may_be_cvs : set of str
+        What of it could be a CV.
     """
 
     findings: Findings | None
+    may_be_cvs: frozenset[str] = frozenset()
 
     def unmet(self, asked: Criteria) -> list[str]:
         """What differs, and what may still differ by more than is asked.
@@ -38,6 +41,14 @@ class HiddenSlowness:
         differ = _differ(self.findings, asked.hidden, asked.state_error)
         return _told(list((differ or _unknown(self.findings, asked.hidden)).values()))
 
+    def coordinates(self, asked: Criteria) -> tuple[str, ...]:
+        """What differs between replicas of a state and could be a CV, the largest share first."""
+        if asked.hidden is None or self.findings is None:
+            return ()
+        sure = [f for f in self.findings.watched if f.sure and f.share > asked.hidden]
+        found = dict.fromkeys(f.what for f in sorted(sure, key=lambda f: -f.share))
+        return tuple(what for what in found if what in self.may_be_cvs)
+
     def diagnostics(self, asked: Criteria) -> dict[str, Any]:
         """What differs, by name; the largest shares with their bounds, and the works."""
         if asked.hidden is None or self.findings is None:
@@ -45,6 +56,7 @@ class HiddenSlowness:
         order = sorted(self.findings.watched, key=lambda f: (not f.sure, -f.share))
         return {
             "differ": sorted(_differ(self.findings, asked.hidden, asked.state_error)),
+            "coordinates": list(self.coordinates(asked)),
             "tests": self.findings.tests,
             "watched": {
                 f"{f.what}, {APART[f.among].format(f.state)}": {

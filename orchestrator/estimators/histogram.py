@@ -20,6 +20,9 @@ class Grid:
     edges : tuple of Array, one per CV, shape (b_c + 1,)
         Rising bin edges. A periodic CV's period is the range they cover.
     periodic : tuple of bool, one per CV
+    reported : tuple of bool, one per CV, optional
+        CVs that the surface spans, all by default. The outermost bins of another hold whatever lies
+        beyond them, so that a sum over it leaves nothing out.
 
     Raises
     ------
@@ -29,10 +32,15 @@ class Grid:
 
     edges: tuple[Array, ...]
     periodic: tuple[bool, ...]
+    reported: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.edges or len(self.edges) != len(self.periodic):
             raise ValueError(f"{len(self.edges)} edges and {len(self.periodic)} periodic flags")
+        if not self.reported:
+            object.__setattr__(self, "reported", (True,) * len(self.edges))
+        if len(self.reported) != len(self.edges):
+            raise ValueError(f"{len(self.edges)} edges and {len(self.reported)} reported flags")
         for e in self.edges:
             if e.ndim != 1 or len(e) < 2 or not np.all(np.diff(e) > 0):
                 raise ValueError("bin edges must rise and hold at least one bin")
@@ -43,12 +51,28 @@ class Grid:
         ranges: tuple[tuple[float, float], ...],
         bins: tuple[int, ...],
         periodic: tuple[bool, ...],
+        reported: tuple[bool, ...] = (),
     ) -> Grid:
         """Equal bins over each CV's (low, high)."""
         return cls(
             tuple(np.linspace(lo, hi, n + 1) for (lo, hi), n in zip(ranges, bins, strict=True)),
             periodic,
+            reported,
         )
+
+    @property
+    def surface(self) -> Grid:
+        """The grid of the surface: the axes that are reported."""
+        kept = [c for c, told in enumerate(self.reported) if told]
+        return Grid(tuple(self.edges[c] for c in kept), tuple(bool(self.periodic[c]) for c in kept))
+
+    @property
+    def surface_bins(self) -> Ints:
+        """The bin of `surface` that each bin is a part of, shape (size,), both in C-order."""
+        kept = self.surface.shape
+        shown = [n if told else 1 for n, told in zip(self.shape, self.reported, strict=True)]
+        one = np.arange(int(np.prod(kept)), dtype=np.int64).reshape(shown)
+        return np.broadcast_to(one, self.shape).ravel()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -89,6 +113,8 @@ class Grid:
             k = np.searchsorted(e, values[:, c], side="right") - 1
             if not self.periodic[c]:
                 k = np.where(values[:, c] == e[-1], len(e) - 2, k)
+            if not self.reported[c] and not self.periodic[c]:
+                k = np.clip(k, 0, len(e) - 2)
             inside &= (k >= 0) & (k < len(e) - 1)
             flat = flat * (len(e) - 1) + k
         return np.where(inside, flat, -1)

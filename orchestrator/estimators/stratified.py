@@ -13,6 +13,7 @@ from msgen.orchestrator.estimators.units import NO_GROUP, Units
 from msgen.orchestrator.estimators.works.network import NetworkResult
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,21 @@ class Populations:
     def stderr(self) -> Array:
         """Standard error of `f`, shape (L,)."""
         return np.where(np.isfinite(self.f), self._error(self.influence), np.nan)
+
+    def merged(self, parts: Ints, n: int) -> Populations:
+        """Those of `n` unions of labels; `parts`, shape (L,), says which each label is a part of.
+
+        δ ln P of a union is the mean of that of its parts, weighed by their populations.
+        """
+        seen = np.isfinite(self.f)
+        p = np.where(seen, np.exp(-self.f), 0.0)
+        total = np.bincount(parts, p, minlength=n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            f = np.where(total > 0, -np.log(total), np.nan)
+            share = np.where(seen, p / total[parts], 0.0)
+        influence = np.zeros((len(self.influence), n))
+        np.add.at(influence.T, parts[seen], (self.influence[:, seen] * share[seen]).T)
+        return replace(self, f=f, influence=np.where(total > 0, influence, np.nan))
 
     def difference(self, i: int, j: int) -> tuple[float, float]:
         """F_j − F_i and its standard error."""

@@ -130,7 +130,9 @@ class Result:
         from msgen.orchestrator.reporting.export import read_samples
         from msgen.orchestrator.reporting.samples import Samples
 
-        return read_samples(self.run_dir, self._content) or Samples.empty(len(self.cvs))
+        return read_samples(self.run_dir, self._content) or Samples.empty(
+            len(self._content.header.sampled)
+        )
 
     def to_xarray(self) -> xarray.Dataset:
         """Surface and states as a Dataset over the CVs and ``state``.

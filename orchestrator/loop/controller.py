@@ -29,6 +29,7 @@ from msgen.orchestrator.base import (
 from msgen.orchestrator.loop.archive import Absorbed, Archive
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.cost_account import Account
+from msgen.orchestrator.loop.extension import Section, wanted
 from msgen.orchestrator.loop.ledger import Ledger
 from msgen.orchestrator.loop.order_tracker import (
     CampaignFailedError,
@@ -49,6 +50,8 @@ class Outcome:
     status: Status
     reason: str
     cost: Cost
+    extend: str | None = None
+    """What it is to begin anew with, see `loop.extension`."""
 
 
 class Controller:
@@ -72,6 +75,10 @@ class Controller:
     stop : StopFlag, optional
     beside : bool
         Whether the executor's workers sample beside the loop rather than in this process.
+    spent : Cost, optional
+        Before the campaign began anew.
+    candidates : Mapping, optional
+        What it may begin anew with, where replicas disagree in it.
     """
 
     def __init__(
@@ -86,6 +93,8 @@ class Controller:
         lag: int = 1,
         stop: StopFlag | None = None,
         beside: bool = False,
+        spent: Cost | None = None,
+        candidates: Mapping[str, Section] | None = None,
     ) -> None:
         if lag < 0:
             raise ValueError(f"lag is {lag}; a fit cannot be absorbed before it begins")
@@ -96,6 +105,8 @@ class Controller:
         self._lag = lag
         self._stop = stop or StopFlag()
         self._run_dir = run_dir
+        self._spent_before = spent or Cost()
+        self._candidates = candidates or {}
         self._events = EventLog(run_dir / "events.jsonl")
         self._archive = Archive(run_dir, self._events)
         self._state: Any = None
@@ -154,6 +165,9 @@ class Controller:
                 self._reporter.round(info)
                 if self._resizer is not None:
                     self._resizer.round(info)
+                if (what := wanted(info, self._candidates)) is not None:
+                    reason = f"replicas disagree in {what}: begins anew with it among the CVs"
+                    return Outcome("interrupted", reason, self._account.cost(), extend=what)
                 if info.estimate.converged:
                     return Outcome(
                         "converged", "every criterion of converge: holds", self._account.cost()
@@ -176,7 +190,7 @@ class Controller:
         return self._strategy.decide(self._state)
 
     def _restore(self) -> None:
-        started = Ledger(copy_tree(encode(self._strategy.start())))
+        started = Ledger(copy_tree(encode(self._strategy.start())), cost=self._spent_before)
         self._ledger = self._archive.restore(started)
         self._state = self._strategy.read(self._ledger.strategy)
         self._archive.prune(self._ledger.round)

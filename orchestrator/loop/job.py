@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
-from msgen.orchestrator.base import Executor, Reporter, Strategy
+from msgen.orchestrator.base import Cost, Executor, Reporter, Strategy
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Controller, Outcome
+from msgen.orchestrator.loop.extension import Section
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.stop import StopFlag
 from msgen.orchestrator.run_directory.lock import RunLock
@@ -65,6 +66,8 @@ class Job:
     resources : Resources
     context : WorkerContext or None
         Where this process has one of `setup` already; only `run_inline` looks at it.
+    spent, candidates
+        See `Controller`.
     """
 
     run_dir: Path
@@ -75,6 +78,8 @@ class Job:
     lag: int = 1
     resources: Resources = field(default_factory=Resources)
     context: WorkerContext | None = None
+    spent: Cost = field(default_factory=Cost)
+    candidates: Mapping[str, Section] = field(default_factory=dict)
 
     def run_with(
         self, executor: Executor, reporter: Reporter, stop: StopFlag, *, beside: bool = False
@@ -97,6 +102,8 @@ class Job:
                 lag=self.lag,
                 stop=stop,
                 beside=beside,
+                spent=self.spent,
+                candidates=self.candidates,
             )
             return controller.run()
 

@@ -32,7 +32,7 @@ class Resizer:
     def __init__(self, elastic: Elastic, executor: Executor, run_dir: Path) -> None:
         self._elastic, self._executor = elastic, executor
         self._events = EventLog(run_dir / "events.jsonl")
-        found = self._events.read()
+        found = self._events.since_begun()
         self._decided = {e["round"]: int(e["replicas"]) for e in found if e["event"] == "resize"}
         self._been = max((e["round"] for e in found if e["event"] == "round"), default=-1)
         self._history = read_history(run_dir)

@@ -46,7 +46,7 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
             pictures[rnd, replica] = stop - start
     if f"{kind}/replica" in names:  # one order may serve several
         replicas = np.asarray(store.read(f"{kind}/replica")).astype(np.int64)
-    cvs = result.header.cvs
+    cvs = result.header.sampled
     weights = (by_cells if strategy is None else strategy.reweight)(
         StoredSamples(
             kind=kind,
@@ -135,7 +135,7 @@ def _campaign(run_dir: Path) -> Campaign | None:
 
 
 def _write_csv(path: Path, result: Result, columns: dict[str, Any]) -> Path:
-    names = [c.column for c in result.header.cvs]
+    names = [c.column for c in result.header.sampled]
     rows = [",".join(["round", "replica", "weight", *names])]
     for rnd, replica, weight, xi in zip(
         columns["round"], columns["replica"], columns["weight"], columns["cvs"], strict=True

@@ -65,7 +65,7 @@ class Monitor:
         self._board: TensorBoardLog | None = None
         if tensorboard:
             self._board = TensorBoardLog(
-                self._run_dir / "tensorboard", tuple(c.name for c in header.cvs), next_round
+                self._run_dir / "tensorboard", tuple(c.name for c in header.sampled), next_round
             )
         self._begun = time.monotonic()
         self._drawing_s = 0.0

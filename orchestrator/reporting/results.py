@@ -55,6 +55,8 @@ class RunHeader:
         None for an analytic system, whose energies carry no unit.
     cvs : tuple of CVInfo
         In the order of the surface's axes.
+    sampled : tuple of CVInfo
+        All that samples tell, in the order of their columns: those, and CVs that are not reported.
     regions : Mapping of state name to Region
         The states the campaign file defines, for marking them in plots; may be empty.
     """
@@ -64,6 +66,11 @@ class RunHeader:
     kT_kJ_per_mol: float | None
     cvs: tuple[CVInfo, ...]
     regions: Mapping[str, Region] = field(default_factory=dict)
+    sampled: tuple[CVInfo, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.sampled:
+            object.__setattr__(self, "sampled", self.cvs)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,10 @@ def to_json(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "temperature_K": header.temperature_K,
         "kT_kJ_per_mol": header.kT_kJ_per_mol,
-        "cvs": [{"name": c.name, "periodic": c.periodic, "unit": c.unit} for c in header.cvs],
+        "cvs": [asdict(c) for c in header.cvs],
+        **(
+            {} if header.sampled == header.cvs else {"sampled": [asdict(c) for c in header.sampled]}
+        ),
         "surface": {
             "axes": estimate.axes,
             "f_kT": estimate.f_kT,
@@ -192,8 +202,9 @@ def read_result(run_dir: Path) -> Result:
             content["campaign"],
             content["temperature_K"],
             content["kT_kJ_per_mol"],
-            tuple(CVInfo(c["name"], c["periodic"], c["unit"]) for c in content["cvs"]),
+            tuple(CVInfo(**c) for c in content["cvs"]),
             regions,
+            tuple(CVInfo(**c) for c in content.get("sampled", ())),
         ),
         content["status"],
         content["reason"],

@@ -72,6 +72,11 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
     found = [str(w) for w in result.estimate.diagnostics.get("warnings", ())]
     for name, times in dict(result.estimate.diagnostics.get("isomers_left_out") or {}).items():
         found.append(f"not the same molecule, left out ({times} times): {name}")
+    hidden = result.estimate.diagnostics.get("hidden") or {}
+    for what in hidden.get("coordinates", ()):
+        remedy = "make it one, or write cvs: {extend: auto}"
+        found.append(f"replicas disagree in {what}, which is no CV: {remedy}")
+    found += [_came(e) for e in events if e["event"] == "extend"]
     found += [other_plugin(e) for e in events if e["event"] == "plugin"]
     lost = [e for e in events if e["event"] == "failure"]
     if lost:
@@ -82,6 +87,12 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
             "the budget was spent before every criterion held: the errors may not cover yet"
         )
     return found
+
+
+def _came(told: Mapping[str, Any]) -> str:
+    """An ``extend`` event, in words."""
+    since = f"sampled along {told['what']} too since round {told['cost']['rounds']}"
+    return f"replicas disagreed in {told['what']}: {since}; what was sampled before lies in before/"
 
 
 def other_plugin(told: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
   worker as well), ``spare_lost`` (order, kind, cause: another worker has it)
 - ``plugin`` (group, name, was, now: a resume with another version of what brings it)
 - ``hidden`` (differ: what replicas of a state have come to differ in beside the CVs)
+- ``extend`` (what, name, section: begins anew with this CV beside those given; cost: until then)
 - ``workers`` (now, was, nodes), ``not_started`` (node, cause)
 """
 
@@ -53,3 +54,9 @@ class EventLog:
     def read(self) -> list[dict[str, Any]]:
         """All events so far."""
         return read_lines(self.path)
+
+    def since_begun(self) -> list[dict[str, Any]]:
+        """Those since the campaign began, or began anew: rounds before have the same numbers."""
+        found = self.read()
+        anew = [i for i, e in enumerate(found) if e["event"] == "extend"]
+        return found[anew[-1] + 1 :] if anew else found

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from msgen.orchestrator.schema.cvs import CVSpec
@@ -19,6 +19,7 @@ from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
 from msgen.orchestrator.schema.quantities import (
     Interval,
     Section,
+    problem,
 )
 from msgen.orchestrator.schema.run_sections import Budget, Converge, Output, Replicas, Resources
 from msgen.orchestrator.schema.systems import SystemSpec, kT_of
@@ -46,8 +47,15 @@ StrategySpec = Annotated[
 ]
 
 
+def _extend_among_cvs(schema: dict[str, Any]) -> None:
+    """`extend` where a file has it."""
+    schema["properties"]["cvs"]["properties"] = {"extend": schema["properties"].pop("extend")}
+
+
 class Campaign(Section):
     """One campaign file."""
+
+    model_config = ConfigDict(json_schema_extra=_extend_among_cvs)
 
     name: str = Field(default="campaign", pattern=_NAME)
     """Name of the run directory; by default that of the campaign file."""
@@ -57,6 +65,10 @@ class Campaign(Section):
     """ray: workers on this machine or a cluster; inline: one process, the same samples."""
     system: SystemSpec
     cvs: dict[str, CVSpec]
+    extend: Literal["off", "auto"] = Field(default="off", exclude=True)
+    """`cvs: {extend: auto}`: where replicas of a state disagree in a coordinate or a torsion that
+    is no CV, the campaign begins anew and moves along that too; surfaces and states stay those of
+    the CVs given."""
     states: dict[str, dict[str, Interval]] | None = None
     """Regions of CV space; the rest is one more state. Left out: basins are found."""
     strategy: StrategySpec
@@ -79,6 +91,7 @@ class Campaign(Section):
         """
         if not isinstance(data, dict):
             return data
+        data = _with_extend(data)
         system, strategy = data.get("system"), data.get("strategy")
         if not isinstance(system, dict) or not isinstance(strategy, dict):
             return data
@@ -176,7 +189,17 @@ class Campaign(Section):
 
     def to_dict(self) -> dict[str, Any]:
         """Every field, with units, as `campaign.resolved.yaml` holds them."""
-        return self.model_dump(mode="json", context={"units": True})
+        tree = self.model_dump(mode="json", context={"units": True})
+        if self.extend != "off":
+            tree["cvs"] = {**tree["cvs"], "extend": self.extend}
+        return tree
+
+    def along_more(self, name: str, section: Mapping[str, Any], seed: int) -> Campaign:
+        """The campaign that moves along one more CV, with another seed."""
+        tree = self.to_dict()
+        cvs = {k: v for k, v in tree["cvs"].items() if k != "extend"}
+        tree["cvs"] = {**cvs, name: dict(section), "extend": self.extend}
+        return Campaign.parse({**tree, "strategy": self.strategy.along_more(name), "seed": seed})
 
     def spec_system(self) -> dict[str, Any]:
         """The system, floats in internal units; what is not given is not there."""
@@ -214,6 +237,23 @@ class Campaign(Section):
         throughout.
         """
         return self.strategy.spec(self)
+
+
+def _with_extend(data: dict[str, Any]) -> dict[str, Any]:
+    """`cvs.extend`, which is no CV, as the field it is."""
+    if "extend" in data:
+        remedy = "Write it in the cvs section, as cvs: {extend: auto}"
+        raise problem("belongs to cvs", remedy, at=("extend",), value=data["extend"])
+    cvs = data.get("cvs")
+    if not isinstance(cvs, dict) or isinstance(cvs.get("extend"), dict):
+        return data
+    given = cvs.get("extend", "off")
+    given = "off" if given is False else given  # YAML makes a boolean of `off`
+    if given not in ("off", "auto"):
+        what = "is neither off nor auto, and no CV"
+        remedy = "Write auto, off, or a CV, as extend: {kind: …}"
+        raise problem(what, remedy, at=("cvs", "extend"), value=given)
+    return {**data, "cvs": {k: v for k, v in cvs.items() if k != "extend"}, "extend": given}
 
 
 def _known(registry: Registry[K], name: object, ask: Callable[[K], T]) -> T | None:

@@ -26,6 +26,9 @@ class CVSection(Section):
     """[low, high] of the surface; needed where a CV is not periodic (for an angle 0 to 180°)."""
     bins: int = Field(default=36, ge=4, le=1000)
     """Bins of the surface along this CV."""
+    reported: bool = True
+    """false: the campaign moves along it as along the others, and surfaces and states are those of
+    the other CVs, whatever this one does."""
 
     @property
     def dimension(self) -> Dimension:

@@ -27,6 +27,8 @@ Atoms = Annotated[list[Atom], Field(min_length=1)] | StrictStr
 """A list of atoms, or one mdtraj selection for all of them."""
 
 
+AXIS = ("range", "bins", "reported")
+"""What is said of a CV as an axis of the surface."""
 _DIMENSIONS: dict[str, Dimension] = {"rad": "angle", "nm": "length", "1": "number"}
 
 
@@ -210,7 +212,7 @@ class Term(Section):
     @field_validator("cv")
     @classmethod
     def _no_axis(cls, cv: CVSection) -> CVSection:
-        for key in ("range", "bins"):
+        for key in AXIS:
             if key in cv.model_fields_set:
                 raise problem(
                     "a term is no axis of the surface",
@@ -224,7 +226,7 @@ class Term(Section):
     def _without_axis(
         self, cv: CVSection, handler: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
-        return {k: v for k, v in handler(cv).items() if k not in ("range", "bins")}
+        return {k: v for k, v in handler(cv).items() if k not in AXIS}
 
 
 class LinearCombination(CVSection):

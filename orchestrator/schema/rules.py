@@ -40,6 +40,13 @@ def cross_problems(campaign: Campaign) -> list[Problem]:
 def _cvs(campaign: Campaign) -> Iterator[Problem]:
     if not campaign.cvs:
         yield Problem(("cvs",), {}, "no CV is given", "Name one: phi: {kind: dihedral, …}")
+    elif not any(cv.reported for cv in campaign.cvs.values()):
+        first = next(iter(campaign.cvs))
+        what = "no CV is reported, so there is no surface"
+        yield Problem(("cvs", first, "reported"), False, what, "Leave out reported: false of one")
+    if campaign.extend == "auto" and (why := campaign.strategy.extends) is not None:
+        what = f"is no use with strategy.kind: {campaign.strategy.kind}: {why}"
+        yield Problem(("cvs", "extend"), "auto", what, "Write extend: off, or take steered")
     for name, cv in campaign.cvs.items():
         here: Path = ("cvs", name)
         if not _WORD.match(name):

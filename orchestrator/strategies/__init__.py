@@ -64,7 +64,9 @@ def problem_of(
     beside = watched(system, cvs)
     return Problem(
         names=cvs.names,
-        grid=Grid.regular(tuple(ranges), tuple(bins), periodic),
+        grid=Grid.regular(
+            tuple(ranges), tuple(bins), periodic, tuple(c.reported for c in campaign.cvs.values())
+        ),
         boxes=campaign.spec_states(),
         strategy=campaign.spec_strategy(),
         criteria=Criteria(**campaign.converge.model_dump()),
@@ -82,6 +84,7 @@ def problem_of(
         stride=campaign.stride,
         watched_names=beside.names,
         watched_periodic=beside.periodic,
+        watched_as_cv=tuple(beside.as_cv),
         shelf=None if walkers is None else Shelf(walkers),
     )
 

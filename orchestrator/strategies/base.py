@@ -57,6 +57,9 @@ class StrategySection(Section):
     finds_states_as: ClassVar[str | None] = None
     """What to write where its own moves shall find the states; None: they do not."""
 
+    extends: ClassVar[str | None] = "it does not move along the CVs"
+    """Why more CVs are no remedy for what is hidden from those given; None: they are one."""
+
     kind: str
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """By default langevin for molecules, hmc for analytic systems."""
@@ -104,6 +107,10 @@ class StrategySection(Section):
             local["timestep"] = or_own(local["timestep"], timestep)
             local["friction"] = or_own(local["friction"], friction)
         return spec
+
+    def along_more(self, name: str) -> dict[str, Any]:
+        """The section where the CV `name` comes beside those given; see `extends`."""
+        return self.model_dump(mode="json", context={"units": True})
 
     def replicas_in_words(self, campaign: Campaign) -> str:
         """The replicas, as ``--dry-run`` tells them."""

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from msgen.orchestrator.cli import json_schema
 from msgen.orchestrator.schema import Campaign, CampaignError, units
 from msgen.orchestrator.schema.source import apply_overrides, read_text
-from msgen.orchestrator.validate import check, differences, load_campaign
+from msgen.orchestrator.validate import check, differences, directory_problems, load, load_campaign
 
 FILES = [
     *sorted(CONFIGS.glob("*.yaml")),
@@ -268,3 +268,52 @@ def test_serialised_system_builds(tmp_path: Path) -> None:
     again = check(molecule(system={**system, "temperature": "320 K"}), tmp_path).system
     start = built.initial()
     assert again.energy(start) == pytest.approx(built.energy(start), abs=1e-9)
+
+
+def test_extend_is_no_cv_and_comes_back_as_it_was() -> None:
+    tree = read_text(MOLECULE).tree
+    tree["strategy"] = {"kind": "steered"}
+    plain = Campaign.parse(tree)
+    assert plain.extend == "off"
+    assert "extend" not in plain.to_dict()["cvs"]
+    tree["cvs"] = {**tree["cvs"], "extend": "auto"}
+    wide = Campaign.parse(tree)
+    assert wide.extend == "auto"
+    assert list(wide.cvs) == list(plain.cvs)
+    assert Campaign.parse(wide.to_dict()) == wide
+    assert wide.to_dict()["cvs"]["extend"] == "auto"
+    assert not differences(plain.to_dict(), wide.to_dict())  # it may be turned on later
+    more = wide.along_more("chi", {"kind": "dihedral", "atoms": [0, 1, 2, 3], "reported": False}, 9)
+    assert list(more.cvs) == [*wide.cvs, "chi"]
+    assert more.seed == 9
+    assert more.spec_strategy()["stratify"] is False
+
+
+@pytest.mark.parametrize(
+    ("cvs", "strategy", "said"),
+    [
+        ({"extend": "yes"}, {"kind": "steered"}, "is neither off nor auto"),
+        ({"extend": "auto"}, {"kind": "importance"}, "does not move along the CVs"),
+    ],
+)
+def test_extend_where_it_is_of_no_use(
+    cvs: dict[str, str], strategy: dict[str, str], said: str
+) -> None:
+    x = {"kind": "coordinate", "index": 0, "range": [-2, 2]}
+    tree = {"system": {"kind": "double_well"}, "cvs": {"x": x, **cvs}, "strategy": strategy}
+    with pytest.raises(CampaignError, match=said):
+        load(tree)
+
+
+def test_a_run_of_before_a_key_had_a_default_is_the_same_campaign(tmp_path: Path) -> None:
+    """`reported` came later: a run that does not say it can be gone on with."""
+    campaign = load_campaign(CONFIGS / "double_well.yaml")
+    tree = campaign.to_dict()
+    del tree["cvs"]["x"]["reported"]
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "campaign.resolved.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    assert not directory_problems(campaign, run_dir, "auto", {})
+    tree["cvs"]["x"]["bins"] = 50
+    (run_dir / "campaign.resolved.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    assert "cvs.x.bins was 50" in directory_problems(campaign, run_dir, "auto", {})[0].problem

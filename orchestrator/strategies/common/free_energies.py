@@ -28,7 +28,7 @@ class FreeEnergies:
 
     Attributes
     ----------
-    f_kT, stderr_kT : Array, one axis per CV
+    f_kT, stderr_kT : Array, one axis per CV that is reported
         NaN where never visited; lowest bin 0.
     states : Mapping of str to StateEstimate
         Against the first.
@@ -43,7 +43,10 @@ class FreeEnergies:
         cls, problem: Problem, bins: Populations, states: Populations, names: Sequence[str]
     ) -> FreeEnergies:
         """From populations over the bins of the grid and over the states called `names`."""
-        surface, values = bins.surface(problem.grid.shape), {}
+        shown, values = problem.grid.surface, {}
+        if shown.shape != problem.grid.shape:
+            bins = bins.merged(problem.grid.surface_bins, shown.size)
+        surface = bins.surface(shown.shape)
         for k, name in enumerate(names):
             f, error = states.difference(0, k) if k else (0.0, 0.0)
             known = np.isfinite(f) and bool(np.isfinite(states.f[0]))
@@ -61,7 +64,8 @@ class FreeEnergies:
         names: Sequence[str],
     ) -> FreeEnergies:
         """From cells joined by MBAR; `bins` and `members`, shape (M,), say where each one lies."""
-        grid, values = problem.grid, {}
+        grid, values = problem.grid.surface, {}
+        bins = np.where(bins >= 0, problem.grid.surface_bins[bins], -1)
         units = units.take(pooled.units)
         log_p = pooled.log_probability(bins, grid.size)
         error = units.standard_error(pooled.influence(bins, grid.size))
@@ -106,7 +110,7 @@ def pre_production_estimate(
     states: Mapping[str, StateEstimate] | None = None,
 ) -> Estimate:
     """Before production: no errors and no surface, of `states` or else of those that are named."""
-    empty = np.full(problem.grid.shape, np.nan)
+    empty = np.full(problem.grid.surface.shape, np.nan)
     if states is None:
         named = problem.states()
         states = {} if named is None else dict.fromkeys(named.names, StateEstimate(None, None))
@@ -121,7 +125,8 @@ def _estimate(
     converged: bool,
     unmet: tuple[str, ...],
 ) -> Estimate:
-    axes = dict(zip(problem.names, problem.grid.centres, strict=True))
+    shown = [n for n, told in zip(problem.names, problem.grid.reported, strict=True) if told]
+    axes = dict(zip(shown, problem.grid.surface.centres, strict=True))
     return Estimate(axes, found.f_kT, found.stderr_kT, found.states, diagnostics, converged, unmet)
 
 

@@ -64,6 +64,8 @@ class Problem:
         What is watched beside the CVs, see `msgen.systems.watched`.
     watched_periodic : bool array
         Which of it are angles.
+    watched_as_cv : tuple of str
+        What of it could be a CV.
     shelf : Shelf or None
         Where walkers lie in files of their own; None where they travel with the orders.
     """
@@ -87,6 +89,7 @@ class Problem:
     stride: int
     watched_names: tuple[str, ...] = ()
     watched_periodic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    watched_as_cv: tuple[str, ...] = ()
     shelf: Shelf | None = None
 
     @property

@@ -116,6 +116,8 @@ def sample_weights(f_kT: Array, labels: Ints, log_bias: Array) -> Array:
         b: the samples' density in their cell is ∝ ρ* exp(b).
     """
     counted = (labels >= 0) & np.isfinite(np.where(labels >= 0, f_kT[labels], np.nan))
+    if not counted.any():
+        return np.zeros(len(labels))
     cell, b = labels[counted], log_bias[counted]
     lowest = np.full(len(f_kT), np.inf)
     np.minimum.at(lowest, cell, b)
@@ -142,6 +144,8 @@ def _cells(samples: StoredSamples) -> tuple[Array, Ints]:
         return np.array(f, dtype=np.float64), partition.assign(xi)
     index, inside = [], np.isfinite(xi).all(axis=1)
     for x, name, periodic in zip(np.nan_to_num(xi).T, samples.names, samples.periodic, strict=True):
+        if name not in estimate.axes:  # a CV that is not reported
+            continue
         axis = np.asarray(estimate.axes[name])
         width = (axis[-1] - axis[0]) / max(len(axis) - 1, 1) or 1.0
         i = np.rint((x - axis[0]) / width).astype(np.int64)

@@ -158,6 +158,7 @@ def hidden_slowness(
     """
     if series is None or problem.criteria.hidden is None:
         return HiddenSlowness(None)
+    may_be = frozenset(problem.watched_as_cv)
     names = states.names
     directed = [] if works is None or f is None else _directed(names, works, f, descent)
     found = look(
@@ -166,7 +167,7 @@ def hidden_slowness(
         series.in_states(names, descent),
         directed,
     )
-    return HiddenSlowness(found if works is not None else replace(found, few=()))
+    return HiddenSlowness(found if works is not None else replace(found, few=()), may_be)
 
 
 def _directed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 class Metadynamics(StrategySection):
     """Well-tempered metadynamics through OpenMM, its bias frozen in production; molecules."""
+
+    extends: ClassVar[str | None] = None
 
     kind: Literal["metadynamics"]
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
@@ -43,6 +45,10 @@ class Metadynamics(StrategySection):
     def spec(self, campaign: Campaign) -> dict[str, Any]:
         spec = super().spec(campaign)
         return {**spec, "width": per_cv(spec["width"], campaign)}
+
+    def along_more(self, name: str) -> dict[str, Any]:
+        """With hills along `name` as well, of the width that is taken where none is given."""
+        return {**super().along_more(name), "width": "auto"}
 
     def round_in_words(self, campaign: Campaign) -> str:
         biased = self.width if isinstance(self.width, dict) else campaign.cvs

@@ -94,6 +94,8 @@ class Steered(StrategySection):
     uses_dense_metric: ClassVar[bool] = True
     finds_states_as: ClassVar[str | None] = "{kind: steered, stratify: off}"
 
+    extends: ClassVar[str | None] = None
+
     kind: Literal["steered"]
     path: PathSpec = Field(default_factory=PathSpec)
     broad: Broad = 0.1
@@ -133,6 +135,15 @@ class Steered(StrategySection):
             path["timestep"] = or_own(path["timestep"], own)
         path["width"] = per_cv(path["width"], campaign)
         return spec
+
+    def along_more(self, name: str) -> dict[str, Any]:
+        """One chain over all: replicas that stay in one state would not cross along `name`."""
+        tree = super().along_more(name)
+        width = tree["path"]["width"]
+        if isinstance(width, dict):
+            tree["path"]["width"] = "auto"
+        tree["path"]["profile"] = "auto"  # of one CV only
+        return {**tree, "stratify": False}
 
     def round_in_words(self, campaign: Campaign) -> str:
         steps = self.path.steps
