@@ -15,7 +15,6 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,6 +133,10 @@ def run(trial: Trial, seed: int) -> Ended:
         )
 
 
+def _run(asked: tuple[Trial, int]) -> Ended:
+    return run(*asked)
+
+
 def run_all(
     benchmark: str, trials: Iterable[Trial], seeds: Mapping[str, Sequence[int]]
 ) -> Iterator[Ended]:
@@ -164,11 +167,10 @@ def run_all(
         return
     spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
     cores = int(os.environ.get("TRIALS_WORKERS") or len(os.sched_getaffinity(0)))
-    with ProcessPoolExecutor(cores, mp_context=spawn, max_tasks_per_child=8) as pool:
+    # no ProcessPoolExecutor: with max_tasks_per_child it waits for ever (python/cpython#115634)
+    with spawn.Pool(cores, maxtasksperchild=8) as pool:
         # in the order in which they were asked for
-        waited = [pool.submit(run, trial, seed) for trial, seed in missing]
-        for done in as_completed(waited):
-            ended = done.result()
+        for ended in pool.imap_unordered(_run, missing):
             path = folder / f"{ended.trial}-{ended.seed}.json"
             path.write_text(json.dumps(asdict(ended), indent=1) + "\n")
             print(f"{path.stem}: {ended.status}, {ended.evaluations:,} evaluations", flush=True)
