@@ -15,15 +15,12 @@ from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.orchestrator.run_directory.tree_file import load_tree, save_tree
 from msgen.orchestrator.strategies.common.exploration import push_schedule
 from msgen.orchestrator.strategies.flow_mcmc.strategy import FlowMcmc
+from msgen.orchestrator.strategies.steered.path_settings import FACTORS
+from msgen.orchestrator.strategies.steered.path_trials import FEWEST
+from msgen.orchestrator.strategies.steered.pattern_search import PASSES, PatternSearch
 from msgen.orchestrator.strategies.steered.strategy import Steered
 from msgen.orchestrator.strategies.steered.switching import path_step, tuner_of
-from msgen.orchestrator.strategies.steered.switching_tuner import (
-    FACTORS,
-    FEWEST,
-    PASSES,
-    PATIENCE,
-    PathTuner,
-)
+from msgen.orchestrator.strategies.steered.switching_tuner import PATIENCE, PathTuner
 
 FIRST = Schedule(
     g=Conditional(np.array([9.0]), np.array([False])),
@@ -48,7 +45,7 @@ def paths(
 
 
 def test_a_crossing_costs_its_evaluations_over_the_chance() -> None:
-    tuner = PathTuner(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",))
     after = tuner.absorb(*paths((100, 0.5), (60, 0.25), (200, 0.6)))
     assert after.cost == pytest.approx(200.0)
     assert after.best == FIRST
@@ -58,28 +55,28 @@ def test_a_crossing_costs_its_evaluations_over_the_chance() -> None:
 @pytest.mark.parametrize(("a", "cost"), [(0.1, 800.0), (0.25, 200.0), (0.499, 100 * 0.05)])
 def test_a_bridge_costs_what_its_error_does(a: float, cost: float) -> None:
     # Bennett: variance (1/a − 2)/n from n paths; bounded below, as a = 1/2 would cost nothing
-    tuner = PathTuner(FIRST, ("steps",), bridging=True)
+    tuner = PathTuner.begin(FIRST, ("steps",), bridging=True)
     assert tuner.absorb(*paths((100, a), (1e6, a), (1e6, a))).cost == pytest.approx(cost)
 
 
 def test_the_criteria_part_ways_where_crossings_are_common() -> None:
     seen = paths((100, 0.30), (80, 0.28), (200, 0.45))
-    chain = PathTuner(FIRST, ("steps",)).absorb(*seen)
-    bridge = PathTuner(FIRST, ("steps",), bridging=True).absorb(*seen)
+    chain = PathTuner.begin(FIRST, ("steps",)).absorb(*seen)
+    bridge = PathTuner.begin(FIRST, ("steps",), bridging=True).absorb(*seen)
     assert chain.best.steps_per_unit < FIRST.steps_per_unit  # 333, 286, 444
     assert bridge.best.steps_per_unit > FIRST.steps_per_unit  # 133, 126, 44
 
 
 def test_broken_paths_cost_and_cross_nothing() -> None:
     number, cost, chance = paths((100, 0.4), (90, 0.6), (400, 0.4), n=40)
-    whole = PathTuner(FIRST, ("steps",)).absorb(number, cost, chance)
+    whole = PathTuner.begin(FIRST, ("steps",)).absorb(number, cost, chance)
     assert whole.best.steps_per_unit < FIRST.steps_per_unit
     chance[40:80:2] = 0.0  # every other path of the cheaper one: 300 a crossing, against 250
-    assert PathTuner(FIRST, ("steps",)).absorb(number, cost, chance).best == FIRST
+    assert PathTuner.begin(FIRST, ("steps",)).absorb(number, cost, chance).best == FIRST
 
 
 def test_only_what_is_better_beyond_the_noise_is_taken() -> None:
-    tuner = PathTuner(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",))
     seen = ((100, 0.40), (90, 0.40), (200, 0.40))  # the second is cheaper by 10 %
     assert tuner.absorb(*paths(*seen, spread=1.0)).best == FIRST  # known to 16 % each
     taken = tuner.absorb(*paths(*seen, spread=0.1)).best
@@ -87,16 +84,16 @@ def test_only_what_is_better_beyond_the_noise_is_taken() -> None:
 
 
 def test_what_cannot_be_told_yet_is_waited_for() -> None:
-    tuner = PathTuner(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",))
     vague = paths((100, 0.4), (85, 0.4), (200, 0.4), n=10, spread=1.0)  # 32 % each
     once = tuner.absorb(*vague)
-    assert (once.best, once.held, once.settled) == (FIRST, 1, ())
+    assert (once.best, once.held, once.search.settled) == (FIRST, 1, ())
     assert once.candidates == tuner.candidates
     # the same again and again, until there is no more patience
     later = once
     for _ in range(PATIENCE - 1):
         later = later.absorb(*vague)
-    assert (later.best, later.held, later.settled) == (FIRST, 0, (1,))
+    assert (later.best, later.held, later.search.settled) == (FIRST, 0, (1,))
     # or enough to tell
     clear = once.absorb(*paths((100, 0.4), (40, 0.4), (200, 0.4), n=400))
     assert clear.best.steps_per_unit < FIRST.steps_per_unit
@@ -106,43 +103,45 @@ def test_few_paths_decide_nothing() -> None:
     number, steps, chance = paths((100, 0.2), (10, 0.9), (100, 0.2), n=FEWEST)
     keep = np.ones(len(number), dtype=bool)
     keep[FEWEST] = False  # the better one has sent one path too few
-    tuner = PathTuner(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",))
     assert tuner.absorb(number[keep], steps[keep], chance[keep]).best == FIRST
     assert tuner.absorb(number, steps, chance).best != FIRST
 
 
 def test_where_nothing_crosses_paths_grow() -> None:
     none = paths((100, 0.0), (50, 0.0), (200, 0.0))
-    tuner = PathTuner(FIRST, ALL, turns=20)
+    tuner = PathTuner.begin(FIRST, ALL, turns=20)
     longer = tuner.absorb(*none)
     assert longer.best.steps_per_unit == pytest.approx(64.0)
     # as many relaxations on the way
     assert longer.best.friction == pytest.approx(FIRST.friction / 4.0)
     assert np.isnan(longer.cost)
-    only = PathTuner(FIRST, ("steps",)).absorb(*none).absorb(*none)
+    only = PathTuner.begin(FIRST, ("steps",)).absorb(*none).absorb(*none)
     assert only.best == replace(FIRST, steps_per_unit=256.0)
     assert not only.done
-    stuck = PathTuner(FIRST, ("friction",)).absorb(*none)
+    stuck = PathTuner.begin(FIRST, ("friction",)).absorb(*none)
     assert stuck.best == FIRST
     assert stuck.turn == 1
 
 
 def test_and_follow_what_costs_less_work() -> None:
     number, cost, chance = paths((100, 0.0), (141, 0.0), (71, 0.0))
-    tuner = PathTuner(FIRST, ("dt", "friction"), turns=20)
+    tuner = PathTuner.begin(FIRST, ("dt", "friction"), turns=20)
     work = np.array([300.0, 100.0, np.inf])[number]  # the longer time step breaks
     finer = tuner.absorb(number, cost, chance, work)
     assert finer.best.dt == pytest.approx(FIRST.dt / FACTORS["dt"])
-    assert finer.heading == -1
+    assert finer.search.heading == -1
     # a work of 300 kT in every way says nothing of the friction
-    other = replace(tuner, at=1).absorb(number, cost, chance, np.full(len(number), 300.0))
+    other = replace(tuner, search=replace(tuner.search, at=1)).absorb(
+        number, cost, chance, np.full(len(number), 300.0)
+    )
     assert other.best == FIRST
-    assert other.at == 0
+    assert other.search.at == 0
 
 
 def test_a_shorter_step_has_to_be_worth_its_evaluations() -> None:
     number, cost, chance = paths((100, 0.0), (141, 0.0), (71, 0.0))
-    tuner = PathTuner(FIRST, ("dt", "friction"), turns=20)
+    tuner = PathTuner.begin(FIRST, ("dt", "friction"), turns=20)
     # a tenth less work for two fifths more evaluations, and a tenth more for a third less
     after = tuner.absorb(number, cost, chance, np.array([30.0, 27.0, 33.0])[number])
     assert after.best.dt == pytest.approx(FIRST.dt * FACTORS["dt"])
@@ -152,7 +151,7 @@ def test_what_crosses_now_and_then_is_not_lengthened() -> None:
     """One path in twenty: forty of each candidate cannot tell them apart, more can."""
     now_and_then = np.where(np.arange(120) % 20 == 0, 1.0, 0.0)
     number, cost, _ = paths((100, 0.0), (50, 0.0), (200, 0.0))
-    tuner = PathTuner(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",))
     after = tuner.absorb(number, cost, now_and_then)
     assert (after.best, after.held, after.candidates) == (FIRST, 1, tuner.candidates)
     for _ in range(PATIENCE - 1):
@@ -163,7 +162,7 @@ def test_what_crosses_now_and_then_is_not_lengthened() -> None:
 
 def test_where_nobody_tried_nothing_is_learnt() -> None:
     number, cost, chance = paths((100, 0.0), (50, 0.0), (200, 0.0))
-    tuner = PathTuner(FIRST, ALL, turns=20)
+    tuner = PathTuner.begin(FIRST, ALL, turns=20)
     same_as = tuner.absorb(number, cost, chance, np.full(len(number), np.nan))
     assert same_as.best == FIRST
     assert same_as.turn == 0
@@ -173,12 +172,12 @@ def test_one_lucky_path_decides_nothing() -> None:
     lucky = np.zeros(120)
     lucky[50] = 1.0  # the only crossing of all, by a candidate half as long
     number, cost, _ = paths((100, 0.0), (50, 0.0), (200, 0.0))
-    after = PathTuner(FIRST, ("steps",)).absorb(number, cost, lucky)
+    after = PathTuner.begin(FIRST, ("steps",)).absorb(number, cost, lucky)
     assert after.best.steps_per_unit > FIRST.steps_per_unit
 
 
 def test_a_candidate_that_crosses_wins_over_a_setting_that_never_does() -> None:
-    after = PathTuner(FIRST, ("steps",)).absorb(*paths((100, 0.0), (50, 0.0), (200, 1e-3)))
+    after = PathTuner.begin(FIRST, ("steps",)).absorb(*paths((100, 0.0), (50, 0.0), (200, 1e-3)))
     assert after.best.steps_per_unit == pytest.approx(32.0)
 
 
@@ -188,7 +187,7 @@ def test_luck_does_not_beat_what_had_none_yet(lucky: int) -> None:
     number, cost, _ = paths((100, 0.0), (50, 0.0), (200, 0.0), n=20)
     hits = np.zeros(60)
     hits[[*range(lucky), *range(40, 45)]] = 1.0
-    tuner = PathTuner(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",))
     after = tuner.absorb(number, cost, hits)
     assert (after.best, after.held) == (FIRST, 1)
     # what it was: now every candidate crosses one time in ten
@@ -199,7 +198,7 @@ def test_luck_does_not_beat_what_had_none_yet(lucky: int) -> None:
 
 
 def test_an_axis_is_followed_while_it_pays() -> None:
-    tuner = PathTuner(FIRST, ("steps", "friction"))
+    tuner = PathTuner.begin(FIRST, ("steps", "friction"))
     better = tuner.absorb(*paths((100, 0.1), (50, 0.01), (200, 0.4)))
     tried = [s.steps_per_unit for s in better.candidates]
     assert tried == pytest.approx([32.0, 64.0, 128.0])
@@ -207,7 +206,7 @@ def test_an_axis_is_followed_while_it_pays() -> None:
     assert further.best.steps_per_unit == pytest.approx(128.0)
     # now it does not pay any more: the next axis
     rest = further.absorb(*paths((800, 0.9), (1600, 0.95), (3200, 1.0)))
-    assert rest.settled == (1, 0)
+    assert rest.search.settled == (1, 0)
     assert {s.steps_per_unit for s in rest.candidates} == {128.0}
     # as many relaxations on a path as before, and fewer and more of them
     assert [s.friction for s in rest.candidates] == pytest.approx([0.0625, 0.0078125, 0.5])
@@ -215,7 +214,7 @@ def test_an_axis_is_followed_while_it_pays() -> None:
 
 def test_the_second_pass_is_finer_and_the_search_ends_when_all_is_at_rest() -> None:
     flat = paths((100, 0.3), (100, 0.3), (100, 0.3))
-    tuner = PathTuner(FIRST, ("steps", "dt", "smooth"), turns=99)
+    tuner = PathTuner.begin(FIRST, ("steps", "dt", "smooth"), turns=99)
     widths = []
     while not tuner.done:
         first, low, high = tuner.candidates
@@ -223,26 +222,27 @@ def test_the_second_pass_is_finer_and_the_search_ends_when_all_is_at_rest() -> N
         widths.append(high.steps_per_unit / low.steps_per_unit)
         tuner = tuner.absorb(*flat)
     assert widths == pytest.approx([4.0, 0.25, 1.0, 2.0, 0.5, 1.0])
-    assert tuner.settled == (PASSES,) * 3
+    assert tuner.search.settled == (PASSES,) * 3
     assert tuner.best == FIRST
 
 
 def test_what_moves_late_sends_the_others_round_again() -> None:
-    tuner = PathTuner(FIRST, ("steps", "dt"), turns=99, settled=(2, 1), at=1)
+    search = PatternSearch(FIRST, ("steps", "dt"), settled=(2, 1), at=1)
+    tuner = PathTuner(search, turns=99)
     moved = tuner.absorb(*paths((100, 0.1), (100, 0.1), (100, 0.2)))
     rest = moved.absorb(*paths((100, 0.2), (100, 0.2), (100, 0.2)))
-    assert rest.settled == (1, 2)
+    assert rest.search.settled == (1, 2)
     assert not rest.done
     hardly = tuner.absorb(*paths((100, 0.2), (100, 0.2), (100, 0.21)))
     assert hardly.absorb(*paths((100, 0.2), (100, 0.2), (100, 0.2))).done
 
 
 def test_when_done_only_the_best_is_left() -> None:
-    tuner = PathTuner(FIRST, ("steps",), turn=6, turns=6)
+    tuner = replace(PathTuner.begin(FIRST, ("steps",), turns=6), turn=6)
     assert tuner.done
     assert tuner.candidates == (FIRST,)
     assert tuner.absorb(*paths((100, 0.1), (1, 1.0))) is tuner
-    nothing_free = PathTuner(FIRST, ())
+    nothing_free = PathTuner.begin(FIRST, ())
     assert nothing_free.done
     assert nothing_free.candidates == (FIRST,)
     assert not tuner.again().done
@@ -255,7 +255,7 @@ def test_the_search_finds_a_known_optimum_from_far_off(start: float, friction: f
     # a = s²/(s+40)² · 1/(1 + ln²(γs/40)/4): s/a is least at s = 40, γ = 1, where it is 160
     rng = np.random.default_rng(5)
     first = replace(FIRST, steps_per_unit=start, friction=friction)
-    tuner = PathTuner(first, ("steps", "friction"), turns=40)
+    tuner = PathTuner.begin(first, ("steps", "friction"), turns=40)
 
     def chance(s: Schedule) -> float:
         a = (s.steps_per_unit / (s.steps_per_unit + 40.0)) ** 2
@@ -273,7 +273,7 @@ def test_the_search_finds_a_known_optimum_from_far_off(start: float, friction: f
 
 
 def test_a_tuner_survives_the_disk(tmp_path: Path) -> None:
-    tuner = PathTuner(FIRST, ALL, turn=3, turns=9, bridging=True)
+    tuner = replace(PathTuner.begin(FIRST, ALL, turns=9, bridging=True), turn=3)
     vague = paths((100, 0.4), (85, 0.4), (200, 0.4), n=10, spread=1.0)
     for seen in (None, paths((100, 0.2), (90, 0.2), (10, 0.3)), vague):
         now = tuner if seen is None else tuner.absorb(*seen)
@@ -296,7 +296,7 @@ def test_the_time_step_of_a_molecule_is_searched_where_nothing_pulls(
     strategy = setup_of("papers/steered_dimer", SMALL, path)[0]
     assert isinstance(strategy, Steered)
     tuner = tuner_of(strategy.problem, strategy.start())
-    assert ("dt" in tuner.axes) is searched
+    assert ("dt" in tuner.search.axes) is searched
     # from that of the local moves
     assert tuner.best.dt == pytest.approx(0.01)
 

@@ -65,7 +65,7 @@ def path_step(problem: Problem, moves: LocalMoves, kappa: Array | None = None) -
 
 
 def tuned_axes(problem: Problem) -> tuple[str, ...]:
-    """What the campaign leaves to the tuner, of `switching_tuner.AXES`."""
+    """What the campaign leaves to the tuner, of `path_settings.AXES`."""
     path = problem.strategy["path"]
     exact, overdamped = path["scheme"] != "extended", path["dynamics"] == "overdamped"
     axes = {
@@ -118,7 +118,7 @@ def tuner_of(problem: Problem, state: SteeredState) -> PathTuner:
     wanted, bridging = tuned_axes(problem), bool(problem.strategy["stratify"])
     turns = (3 if problem.batched else 2) * len(wanted) if bridging else MOST_TURNS
     first = first_schedule(problem, state.moves)
-    return PathTuner(first, wanted, turns=turns, bridging=bridging)
+    return PathTuner.begin(first, wanted, turns=turns, bridging=bridging)
 
 
 def frozen_schedule(problem: Problem, state: SteeredState) -> Schedule:

@@ -92,7 +92,7 @@ def tuned(case: Case, factor: float, seed: int) -> tuple[PathTuner, int, float]:
     """The tuner from a start that is off by `factor`; its rounds and its evaluations."""
     steps, dt = BATCHED_STEPS * factor, 0.75
     first = setting(case, steps, dt, RELAXATIONS / (np.pi * steps * dt), 1.0)
-    tuner, spent, rounds = PathTuner(first, AXES, turns=MOST_TURNS), 0.0, 0
+    tuner, spent, rounds = PathTuner.begin(first, AXES, turns=MOST_TURNS), 0.0, 0
     while not tuner.done and rounds < 2 * MOST_TURNS:
         tried = tuner.candidates
         n = ROUND // len(tried)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -12,11 +12,10 @@ FEWEST = 8
 """Paths a candidate must have sent before it can win."""
 MOST_WORK = 1e6
 """kT; what a path that broke is taken for."""
-COLUMNS = 7
 
 
 @dataclass(frozen=True)
-class Tally:
+class PathTrials:
     """Sums over the paths of each candidate; each of shape (candidates,).
 
     Attributes
@@ -48,28 +47,32 @@ class Tally:
         evaluations: Array,
         chance: Array,
         generalised_work: Array | None,
-    ) -> Tally:
+    ) -> PathTrials:
         """Of n paths; see `PathTuner.absorb`."""
         ones, w = np.ones_like(chance), generalised_work
         if w is None:
             w = np.full_like(chance, np.nan)
         hard = np.log1p(np.clip(w, 0.0, MOST_WORK))
         tries, hard = np.where(np.isnan(hard), 0.0, ones), np.nan_to_num(hard)
-        columns = (ones, evaluations, chance, chance**2, tries, hard, hard**2)
         number = schedule.astype(np.int64)
-        sums = (np.bincount(number, c, candidates) for c in columns)
-        return cls(*(np.asarray(s, dtype=np.float64) for s in sums))
 
-    @classmethod
-    def of_table(cls, table: Array) -> Tally:
-        """Inverse of `table`."""
-        return cls(*table.T)
+        def summed(of_path: Array) -> Array:
+            return np.asarray(np.bincount(number, of_path, candidates), dtype=np.float64)
 
-    @property
-    def table(self) -> Array:
-        """As a checkpoint keeps it, shape (candidates, `COLUMNS`): a column for each attribute."""
-        columns = (self.paths, self.evaluations, self.crossings, self.crossings_squared)
-        return np.stack((*columns, self.tries, self.hardness, self.hardness_squared), axis=1)
+        return cls(
+            paths=summed(ones),
+            evaluations=summed(evaluations),
+            crossings=summed(chance),
+            crossings_squared=summed(chance**2),
+            tries=summed(tries),
+            hardness=summed(hard),
+            hardness_squared=summed(hard**2),
+        )
+
+    def __add__(self, other: PathTrials) -> PathTrials:
+        """Of both rounds."""
+        names = [f.name for f in fields(self)]
+        return PathTrials(**{n: getattr(self, n) + getattr(other, n) for n in names})
 
     def costs(self, bridging: bool) -> tuple[Array, Array]:
         """Cost of each candidate and its relative error; infinite where unknown.
