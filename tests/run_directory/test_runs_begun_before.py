@@ -42,6 +42,10 @@ NAMES = sorted(p.stem for p in RUNS.glob("*.json"))
 MENDED = {
     "umbrella": "conditional model was fitted",
     "steered_walker_files": "a narrow restraint on an angle",
+    **dict.fromkeys(
+        ("steered_chain", "steered_constrained", "steered_elastic", "steered_strata"),
+        "paths were tuned whatever that cost",
+    ),
 }
 """Those that are refused, as their sampling was mended since, and what names the mend."""
 

@@ -32,10 +32,17 @@ def _angles(campaign: Campaign, platform: str | None) -> bool:
     return any(cv.is_periodic for cv in campaign.cvs.values())
 
 
+def _always(campaign: Campaign, platform: str | None) -> bool:
+    return True
+
+
 KIND = StrategyKind(
     "steered",
     Steered,
     _build,
     reweight=_reweight,
-    mends=(Mend("narrow-angles", "the mass of a narrow restraint on an angle was off", _angles),),
+    mends=(
+        Mend("narrow-angles", "the mass of a narrow restraint on an angle was off", _angles),
+        Mend("tuning-price", "paths were tuned whatever that cost, longer ones by luck", _always),
+    ),
 )

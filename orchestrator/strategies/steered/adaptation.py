@@ -14,6 +14,7 @@ from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.strategies.common.allocation import Ints, groups
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.cold_start import under_new_proposals
 from msgen.orchestrator.strategies.steered.crossings import (
@@ -23,9 +24,17 @@ from msgen.orchestrator.strategies.steered.crossings import (
     dissipated,
 )
 from msgen.orchestrator.strategies.steered.fit_data import FIT_SIZE, FitData
-from msgen.orchestrator.strategies.steered.flattening import Flattener, bin_centres, make_ladder
+from msgen.orchestrator.strategies.steered.flattening import (
+    PLAIN_SHARE,
+    Flattener,
+    bin_centres,
+    make_ladder,
+)
+from msgen.orchestrator.strategies.steered.orders import BLOCKS
+from msgen.orchestrator.strategies.steered.path_trials import PathRound
 from msgen.orchestrator.strategies.steered.state import AdaptState
 from msgen.orchestrator.strategies.steered.switching import tuner_of
+from msgen.orchestrator.strategies.steered.tuning_price import SHORTEST, TuningPrice
 from msgen.systems.base import Array
 
 LEAST_HEIGHT = 2.0
@@ -99,8 +108,33 @@ def tune_paths(
             chance = chain_crossings(state.states, segments, works)
             generalised_work = chain_tries(state.states, segments, works)
         spent = column(segments, "path_evaluations")
-        tuner = tuner.absorb(works["schedule"], spent, chance, generalised_work)
+        paths = PathRound(works["schedule"], spent, chance, works["path_replica"], generalised_work)
+        price = tuning_price(problem, state, segments)
+        tuner = tuner.absorb(paths, len(state.stratum), price)
     return replace(state, tuner=tuner)
+
+
+def tuning_price(problem: Problem, state: AdaptState, segments: Sequence[Segment]) -> TuningPrice:
+    """What another round of tuning costs and may save, after a round with paths.
+
+    From m paths over K states, all pairs alike, BAR's network leaves σ² = 2(K−1)(1/a−2)/m; a chain
+    with C crossings, half of them each way, σ² = 4/C.
+    """
+    strategy, counts = problem.strategy, with_counts({}, segments)
+    stretch = max(1, int(strategy["local"]["steps"]) // problem.stride)
+    reading = counts["local_evaluations"] / len(column(segments, "cvs"))
+    # paths begin where λ is absent
+    share = PLAIN_SHARE if float(strategy["flatten"]) > 0 else 1.0
+    of_error = 2.0 * (len(np.unique(state.stratum)) - 1) if strategy["stratify"] else 4.0
+    return TuningPrice(
+        share=float(strategy["path"]["tuning"]),
+        spent=state.spent,
+        local=counts["local_evaluations"],
+        paths=counts["paths"],
+        beside=reading * stretch / share,
+        fewest=SHORTEST * BLOCKS * len(state.at_work) * share,
+        of_error=of_error / problem.criteria.state_error**2,
+    )
 
 
 def with_model(state: AdaptState, fit: Segment) -> AdaptState:

@@ -12,6 +12,7 @@ from msgen.actors.orders.sample import PathSpec, SamplePayload
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import wants_curvature
+from msgen.orchestrator.strategies.steered.flattening import PLAIN_SHARE
 from msgen.orchestrator.strategies.steered.state import AdaptState, ProduceState
 from msgen.orchestrator.strategies.steered.switching import frozen_schedule, tuner_of
 from msgen.systems.base import Array
@@ -19,7 +20,12 @@ from msgen.systems.base import Array
 BLOCKS = 8
 """Stretches of local sampling in one order, a path after each where λ is absent."""
 TUNING_BLOCKS = 24
-"""The same while the paths of an analytic system are tuned, where paths are cheap."""
+"""Most of them while paths are tuned, and those of a chain in an analytic system."""
+READINGS = 2560
+"""Of the CVs in a round of the adaptation, of all replicas together: many replicas sample shorter
+for it. What fits, masses and the bias learn from a round are readings."""
+TUNING_PATHS = {"batched": 384, "molecule": 64}
+"""Paths of a round in which they are tuned: those of an analytic system are cheap."""
 GROWTH = 2
 """Rounds of production after which a round is longer by one `BLOCKS`: less to commit."""
 LONGEST = 16
@@ -70,9 +76,23 @@ def _length(problem: Problem, state: AdaptState | ProduceState, version: int) ->
     if isinstance(state, ProduceState):
         chunks = max(1, round(chunks * state.local_share))
         blocks *= min(LONGEST, 1 + state.produced_rounds // GROWTH)
+    elif problem.strategy["stratify"]:
+        blocks = min(BLOCKS, -(-READINGS // (chunks * len(state.at_work))))
+        if version >= 0:
+            return _tuning_length(problem, state, blocks * chunks)
     elif version >= 0 and problem.batched:
         blocks = TUNING_BLOCKS
     return blocks, chunks
+
+
+def _tuning_length(problem: Problem, state: AdaptState, chunks: int) -> tuple[int, int]:
+    """The same while paths are tuned: about as much local sampling, in as many blocks as give
+    enough paths of every candidate."""
+    tried = len(tuner_of(problem, state).candidates)
+    paths = TUNING_PATHS["batched" if problem.batched else "molecule"]
+    blocks = min(TUNING_BLOCKS, paths / (PLAIN_SHARE * len(state.at_work)))
+    blocks = tried * max(1, round(blocks / tried))
+    return blocks, max(1, round(chunks / blocks))
 
 
 def _paths(problem: Problem, state: AdaptState | ProduceState) -> PathSpec:

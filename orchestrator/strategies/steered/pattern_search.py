@@ -10,7 +10,7 @@ from msgen.orchestrator.strategies.steered.path_settings import FACTORS, SMOOTH,
 PASSES = 2
 """Times that every axis must be found at rest, the second time with the root of its factor."""
 WORTH = 0.1
-"""Gain in ln cost along one axis, late in the search, after which the others are tried again."""
+"""Share of the cost saved along one axis, late in the search, after which all are tried again."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class PatternSearch:
     settled : tuple of int
         How often each axis was found at rest; none yet where empty.
     gained : float
-        ln cost gained along the axis of this turn.
+        Shares of the cost saved along the axis of this turn.
     """
 
     best: Schedule
@@ -64,21 +64,21 @@ class PatternSearch:
         strides = (1.0 / f, f) if not self.heading else (f**self.heading, f ** (2 * self.heading))
         return (self.best, *(self._varied(axis, s) for s in strides))
 
-    def moved(self, k: int, gain: float, known: bool) -> PatternSearch:
-        """On from candidate `k`, which was better by `gain` in ln cost; `known` as in `rested`."""
+    def moved(self, k: int, gain: float, sure: bool) -> PatternSearch:
+        """On from candidate `k`, which saved the share `gain`; `sure` as in `rested`."""
         best, gained = self.candidates[k], self.gained + gain
         if self.axis == "smooth":
-            return replace(self, best=best, gained=gained).rested(known)
+            return replace(self, best=best, gained=gained).rested(sure)
         heading = self.heading or (-1 if k == 1 else 1)
         return replace(self, best=best, heading=heading, gained=gained)
 
-    def rested(self, known: bool) -> PatternSearch:
-        """On to the next axis; `known`: whether the present setting crosses at all.
+    def rested(self, sure: bool) -> PatternSearch:
+        """On to the next axis; `sure`: whether its neighbours are known not to be better.
 
-        What rests where nothing crosses has to be looked at again.
+        An axis of which nothing could be told is looked at again with strides that are no finer.
         """
         rest = list(self._rest)
-        rest[self.at] = rest[self.at] + 1 if known else min(1, rest[self.at] + 1)
+        rest[self.at] += int(sure)
         if self.gained >= WORTH and rest[self.at] >= PASSES:
             rest = [n if i == self.at else min(n, PASSES - 1) for i, n in enumerate(rest)]
         order = [(self.at + i) % len(rest) for i in range(1, len(rest) + 1)]

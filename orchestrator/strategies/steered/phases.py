@@ -38,6 +38,7 @@ def begin_adapt(
         relooks=state.relooks,
         moves=state.moves,
         found=state.found,
+        spent=state.spent,
         states=states,
         missing=missing,
         strata=strata,

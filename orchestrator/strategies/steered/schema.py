@@ -83,6 +83,9 @@ class PathSpec(Section):
     width: Width = "auto"
     """σ of g(λ|ξ), one for all CVs or one per CV name; auto: from the local fluctuations. For the
     scheme extended."""
+    tuning: float = Field(default=0.15, ge=0.0, le=1.0)
+    """Largest share of the evaluations that the campaign is expected to spend that adaptation may
+    take for the sake of its paths; 0: no more than it takes without."""
     profile: Readings = "auto"
     """Points of a path, an even number, where CV and work are read for F along the whole CV; auto:
     16 where there is one CV; off: none."""

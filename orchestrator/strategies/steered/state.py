@@ -22,11 +22,11 @@ from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.fit_data import FitData
 from msgen.orchestrator.strategies.steered.flattening import Flattener
-from msgen.orchestrator.strategies.steered.path_trials import PathTrials
 from msgen.orchestrator.strategies.steered.profile import Profiling
 from msgen.orchestrator.strategies.steered.reweighting import BURN_IN
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from msgen.orchestrator.strategies.steered.traffic import Traffic
+from msgen.orchestrator.strategies.steered.tuning_price import Spent
 from msgen.systems.base import Array
 
 
@@ -47,6 +47,7 @@ class CommonState:
     moves : LocalMoves
     found : Partition or None
         States that a look at the surface of production has found; None before the first.
+    spent : Spent
     """
 
     round: int
@@ -55,6 +56,7 @@ class CommonState:
     relooks: int = 0
     moves: Annotated[LocalMoves, FLAT]
     found: Partition | None = None
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,12 +258,4 @@ def read_state(tree: Tree) -> SteeredState:
     kind = _PHASES[tree["phase"]]
     # a campaign that has gone back used to drag along what other phases know
     strange = frozenset().union(*(keys_of(k) for k in _PHASES.values())) - keys_of(kind)
-    known = {key: value for key, value in tree.items() if key not in strange}
-    tuner = known.get("tuner") or {}
-    if isinstance(tuner.get("seen"), np.ndarray):
-        # the sums of a turn used to be one table without names
-        table = tuner["seen"]
-        names = [f.name for f in fields(PathTrials)]
-        seen = dict(zip(names, table.T, strict=True)) if len(table) else {}
-        known["tuner"] = {**tuner, "seen": seen}
-    return decode(kind, known)
+    return decode(kind, {key: value for key, value in tree.items() if key not in strange})

@@ -50,6 +50,7 @@ def go_back(state: ProduceState, found: Partition) -> ExploreState:
         relooks=state.relooks + 1,
         moves=state.moves,
         found=found,
+        spent=state.spent,
         pool=Seeds(state.walkers.without_velocities(), state.xi),
         states=state.states,
         works=state.works,

@@ -146,6 +146,8 @@ class Steered:
         """See `Strategy`."""
         fits = [s for s in segments if s.key[1] == "fit"]
         rest = [s for s in segments if s.key[1] != "fit"]
+        spent = sum(s.evaluations for s in segments)
+        state = replace(state, spent=state.spent.with_round(spent, state.phase == "adapt"))
         if isinstance(state, ExploreState):
             return self._explored(replace(state, round=state.round + 1), rest)
         if isinstance(state, ProduceState):
