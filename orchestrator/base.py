@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Array, OrderKey, Segment, Tree, WorkOrder, stream
@@ -16,6 +17,7 @@ __all__ = [
     "Cost",
     "Estimate",
     "Executor",
+    "Extent",
     "Failure",
     "FailureKind",
     "LogZ",
@@ -109,6 +111,26 @@ class ProfileEstimate:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """How long production is.
+
+    Attributes
+    ----------
+    rounds : int
+        That count.
+    memories : float
+        Times that a replica has forgotten where it was: its length over the statistical
+        inefficiency of the slowest observable. +inf where draws are independent, NaN where unknown.
+    left_out : float
+        Share at the beginning that no estimate rests on.
+    """
+
+    rounds: int
+    memories: float
+    left_out: float = 0.0
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Free energies after a round.
 
@@ -127,6 +149,12 @@ class Estimate:
         Where the strategy has a proposal whose density is known.
     profile : ProfileEstimate or None
         Where steered paths were read on their way.
+    ungrounded : tuple of str
+        Why the errors mean nothing, in words; empty where they do. See `told`.
+    standing : bool
+        Whether all criteria hold by their values, the size of the errors left aside.
+    extent : Extent or None
+        Of the production that this rests on; None while nothing counts.
     """
 
     axes: Mapping[str, Array]
@@ -138,6 +166,35 @@ class Estimate:
     unmet: tuple[str, ...]
     log_z: LogZ | None = None
     profile: ProfileEstimate | None = None
+    ungrounded: tuple[str, ...] = ()
+    standing: bool = False
+    extent: Extent | None = None
+
+    @property
+    def largest_error(self) -> float | None:
+        """Of any state, as the estimator has it; None where one is not known."""
+        known = [s.stderr_kT for s in self.states.values() if s.stderr_kT is not None]
+        return max(known) if known and len(known) == len(self.states) else None
+
+    def told(self) -> Estimate:
+        """As anybody is told it: an error without ground is not known.
+
+        The estimator's own errors stay where effort is allotted and length is projected by them;
+        what leaves the loop is this. The state that the others are measured against has 0.
+        """
+        if not self.ungrounded:
+            return self
+        unknown = {
+            name: s if s.stderr_kT == 0 else replace(s, stderr_kT=None)
+            for name, s in self.states.items()
+        }
+        log_z, profile = self.log_z, self.profile
+        if log_z is not None:
+            log_z = replace(log_z, stderr=None)
+        if profile is not None:
+            profile = replace(profile, stderr_kT=np.full_like(profile.stderr_kT, np.nan))
+        nowhere = np.full_like(self.stderr_kT, np.nan)
+        return replace(self, stderr_kT=nowhere, states=unknown, log_z=log_z, profile=profile)
 
 
 @dataclass(frozen=True)
@@ -188,6 +245,8 @@ class RoundInfo:
         `counts['held_out_loss']` of the newest fit (nats a sample), None before the first.
     budget : Mapping of str to float
         Fraction spent of each limit: 'energy_evaluations', 'wall', 'rounds' (only those set).
+    projected_kT : float or None
+        The largest error of a state, with ground or without: how long it will take goes by it.
     cvs : Array, shape (n, C), or None
         CVs of this round's new samples: the stored samples called 'cvs', all replicas in key order.
     samples : Mapping of str to numpy array
@@ -204,6 +263,7 @@ class RoundInfo:
     model_version: int
     model_loss: float | None
     budget: Mapping[str, float]
+    projected_kT: float | None = None
     cvs: Array | None = None
     samples: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 

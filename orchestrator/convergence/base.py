@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,22 @@ class Criterion(Protocol):
     def unmet(self, asked: Criteria) -> list[str]:
         """Every reason against convergence, with its numbers; empty where it holds."""
         ...
+
+
+@runtime_checkable
+class Ground(Criterion, Protocol):
+    """A criterion without which an error means nothing, however large or small it is.
+
+    `unmet` may ask for more: that it holds with its own uncertainty.
+    """
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """Every reason for which errors have no ground; empty where they have."""
+        ...
+
+
+class ErrorSize:
+    """A criterion that is of the size of an error alone: it may hold at the last look only."""
 
 
 def shown(value: float, digits: int = 2) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.orchestrator.convergence.base import Array, Criteria, shown
+from msgen.orchestrator.convergence.base import Array, Criteria, ErrorSize, shown
 
 
 @dataclass(frozen=True)
-class StateErrors:
+class StateErrors(ErrorSize):
     """Standard errors of the states' free energies.
 
     Attributes
@@ -34,7 +34,7 @@ class StateErrors:
 
 
 @dataclass(frozen=True)
-class SurfaceError:
+class SurfaceError(ErrorSize):
     """Standard error of the surface.
 
     Attributes

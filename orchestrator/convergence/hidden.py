@@ -38,8 +38,13 @@ class HiddenSlowness:
         """
         if asked.hidden is None or self.findings is None:
             return []
-        differ = _differ(self.findings, asked.hidden, asked.state_error)
-        return _told(list((differ or _unknown(self.findings, asked.hidden)).values()))
+        return self.ungrounded(asked) or _told(list(_unknown(self.findings, asked.hidden).values()))
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """What differs; what may still do so does not yet take the ground from an error."""
+        if asked.hidden is None or self.findings is None:
+            return []
+        return _told(list(_differ(self.findings, asked.hidden, asked.state_error).values()))
 
     def coordinates(self, asked: Criteria) -> tuple[str, ...]:
         """What differs between replicas of a state and could be a CV, the largest share first."""
@@ -129,6 +134,10 @@ class UndrawnWalkers:
         if asked.hidden is None:
             return []
         return _told([in_words(u) for u in self.found if u.mass > asked.state_error])
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: what is not drawn is in no error."""
+        return self.unmet(asked)
 
 
 def in_words(u: Undrawn) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgen.orchestrator.convergence.base import Criteria, shown
+from msgen.orchestrator.estimators.left_out import Bounded
 
 
 @dataclass(frozen=True)
@@ -14,22 +15,33 @@ class RHat:
 
     Attributes
     ----------
-    values : Mapping of str to float
+    values : Mapping of str to Bounded
         Of every observable; where replicas are stratified, the worst over states of R̂ inside each.
     """
 
-    values: Mapping[str, float]
+    values: Mapping[str, Bounded]
 
     def unmet(self, asked: Criteria) -> list[str]:
+        """Observables in which replicas differ, or may do so."""
+        if asked.r_hat is None or not self.values:
+            return self.ungrounded(asked)
+        out = self.ungrounded(asked)
+        for name, r_hat in self.values.items():
+            if r_hat.value <= asked.r_hat and not r_hat.bound <= asked.r_hat:
+                up_to = f"{r_hat.value:.3f}, up to {shown(r_hat.bound, 3)} by replicas left out"
+                out.append(f"{name}: split R̂ {up_to}, asked {asked.r_hat:g}")
+        return out
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
         """Observables in which replicas differ."""
         if asked.r_hat is None:
             return []
         if not self.values:
             return ["split R̂ unknown"]
         return [
-            f"{name}: split R̂ {shown(value, 3)}, asked {asked.r_hat:g}"
-            for name, value in self.values.items()
-            if not value <= asked.r_hat
+            f"{name}: split R̂ {shown(r_hat.value, 3)}, asked {asked.r_hat:g}"
+            for name, r_hat in self.values.items()
+            if not r_hat.value <= asked.r_hat
         ]
 
 

@@ -22,6 +22,10 @@ class ExchangeAcceptance:
             if not value >= asked.overlap
         ]
 
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: neighbours that never exchange do not overlap."""
+        return self.unmet(asked)
+
 
 @dataclass(frozen=True)
 class TemperatureTrips:

@@ -22,6 +22,10 @@ class MissedStates:
         """One reason for each."""
         return list(self.states)
 
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: what is not drawn is in no error."""
+        return self.unmet(asked)
+
 
 @dataclass(frozen=True)
 class WeightTail:
@@ -46,3 +50,7 @@ class WeightTail:
                 limit = f"asked that k̂ + {BOUND:g} σ be at most {USABLE:g}"
                 out.append(f"{what}, {limit}; what was never drawn may decide")
         return out
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: without a variance there is no error."""
+        return self.unmet(asked)

@@ -21,6 +21,10 @@ class WindowGaps:
         """One reason for each."""
         return list(self.gaps)
 
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: an error does not reach across a gap."""
+        return self.unmet(asked)
+
 
 @dataclass(frozen=True)
 class StuckWindows:
@@ -35,6 +39,10 @@ class StuckWindows:
             more = len(self.windows) - MOST_STUCK
             out.append(f"and {more} more windows or observables like this")
         return out
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: walkers that differ are no draws from one density."""
+        return self.unmet(asked)
 
 
 @dataclass(frozen=True)
@@ -68,3 +76,7 @@ class WalkerTravel:
             return []
         what = f"{self.round_trips} round trips of walkers between the ends of the windows"
         return [f"{what}, asked {asked.round_trips} where they descend from one start"]
+
+    def ungrounded(self, asked: Criteria) -> list[str]:
+        """The same: walkers that share a start may agree in what is wrong."""
+        return self.unmet(asked)

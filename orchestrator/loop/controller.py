@@ -257,8 +257,11 @@ class Controller:
         return Absorbed(ledger.round, segments, ledger.to_tree(), event)
 
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
-        estimate = self._strategy.estimate(self._state)
         last, cost = self._ledger.last, self._account.cost()
+        found = self._strategy.estimate(self._state)
+        # of this round: committed with the next, and found again by whoever resumes here
+        self._ledger.looks, found = self._ledger.looks.judged(found, last.evaluations)
+        estimate = found.told()
         hidden = estimate.diagnostics.get("hidden", {})
         self._events.write_changed("hidden", differ=list(hidden.get("differ", ())))
         cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
@@ -273,6 +276,7 @@ class Controller:
             model_version=last.model_version,
             model_loss=last.model_loss,
             budget=self._limits.fractions(cost, self._account.seconds),
+            projected_kT=found.largest_error,
             cvs=np.concatenate(cvs) if cvs else None,
             samples=samples,
         )

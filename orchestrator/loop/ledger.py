@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Segment, Tree, WorkOrder, decode, encode
 from msgen.orchestrator.base import Cost, Phase, StepPlan
+from msgen.orchestrator.convergence.looks import Looks
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Ledger:
         The versions that pending fits need.
     cost : Cost
     last : RoundRecord
+    looks : Looks
+        At the rounds before the last one, whose own follows from this ledger.
     """
 
     strategy: Tree
@@ -68,6 +71,7 @@ class Ledger:
     models: dict[int, Tree] = field(default_factory=dict)
     cost: Cost = field(default_factory=Cost)
     last: RoundRecord = field(default_factory=RoundRecord)
+    looks: Looks = field(default_factory=Looks)
 
     def to_tree(self) -> Tree:
         """For `msgen.orchestrator.run_directory.tree_file`."""
@@ -78,6 +82,7 @@ class Ledger:
             "models": {str(version): model for version, model in self.models.items()},
             "cost": asdict(self.cost),
             "last": asdict(self.last),
+            "looks": encode(self.looks),
         }
 
     @classmethod
@@ -90,6 +95,8 @@ class Ledger:
             models={int(version): model for version, model in tree["models"].items()},
             cost=Cost(**tree["cost"]),
             last=RoundRecord(**tree["last"]),
+            # a run of an earlier msgen has looked only once at a time
+            looks=decode(Looks, tree["looks"]) if "looks" in tree else Looks(),
         )
 
 

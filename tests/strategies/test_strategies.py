@@ -114,7 +114,7 @@ def test_crossing_is_bennetts_chance_and_nothing_where_f_is_unknown() -> None:
 def test_overlap_falls_with_dissipation() -> None:
     rng = np.random.default_rng(2)
     f = np.array([0.0, 1.0])
-    seen = [works(1.0, s, 4000, rng).overlaps(f)[0, 1] for s in (0.1, 2.0, 5.0)]
+    seen = [works(1.0, s, 4000, rng).overlaps(f)[0, 1].value for s in (0.1, 2.0, 5.0)]
     assert seen[0] > 0.95
     assert seen[0] > seen[1] > seen[2]
     assert seen[2] < 0.05

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from msgen.orchestrator.base import Array, Cost, Estimate, Phase, RoundInfo, StateEstimate
@@ -71,13 +73,15 @@ def info(
     phase: Phase = "produce",
     sigma: float = 0.2,
     unmet: tuple[str, ...] = ("rest: error 0.20 kT, asked 0.10",),
+    ungrounded: tuple[str, ...] = (),
 ) -> RoundInfo:
     rng = np.random.default_rng(rnd)
     n = rnd + 1
     return RoundInfo(
         round=rnd,
         phase=phase,
-        estimate=estimate(sigma=sigma, unmet=unmet),
+        estimate=replace(estimate(sigma=sigma, unmet=unmet), ungrounded=ungrounded).told(),
+        projected_kT=sigma,
         counts={"steered/proposed": 10.0},
         evaluations=50_000,
         cost=Cost(n, 50_000 * n, 4.0 * n, 7.0 * n, 0.5, 0.08 * n),

@@ -16,7 +16,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.context import WorkerContext
-from msgen.orchestrator.base import Estimate, RoundInfo, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, Extent, RoundInfo, StateEstimate, StepPlan
 
 REPLICAS = 4
 ROLES = {
@@ -24,6 +24,11 @@ ROLES = {
     "push": "toy_campaign:push",
     "fit": "toy_campaign:fit",
 }
+
+
+def long_production(rounds: int) -> Extent:
+    """Long enough to end at any look: what the toys say of convergence is not about its length."""
+    return Extent(100 + rounds, float("inf"))
 
 
 def setup(**options: Any) -> Tree:
@@ -140,6 +145,8 @@ class ToyStrategy:
             diagnostics={},
             converged=done,
             unmet=() if done else ("too few rounds",),
+            standing=True,
+            extent=long_production(state["round"]),
         )
 
 

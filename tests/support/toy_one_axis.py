@@ -31,4 +31,6 @@ class OneAxis(toy_campaign.ToyStrategy):
             diagnostics={"ess": 10.0},
             converged=done,
             unmet=() if done else ("state_error: 0.2 kT, 0.1 kT wanted",),
+            standing=True,
+            extent=toy_campaign.long_production(state["round"]),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from toy_campaign import Recorder, build, setup
 
-from msgen.actors.base import copy_tree
+from msgen.actors.base import copy_tree, encode
 from msgen.orchestrator.loop.job import Job
 from msgen.orchestrator.loop.ledger import Ledger
 from msgen.orchestrator.run import run_job
@@ -36,9 +36,15 @@ def content(path: Path) -> dict[str, object]:
     ledger = Ledger.from_tree(tree)
     pending = [(due, order.key) for due, order in ledger.pending]
     state = tree_hash(copy_tree(ledger.strategy))
-    spent = (ledger.cost.rounds, ledger.cost.energy_evaluations)
-    extra = {"state": state, "pending": pending, "spent": spent, "digest": store.digest}
-    return {**held, "index": store.index().tobytes(), **extra}
+    return {
+        **held,
+        "index": store.index().tobytes(),
+        "state": state,
+        "looks": tree_hash(encode(ledger.looks)),
+        "pending": pending,
+        "spent": (ledger.cost.rounds, ledger.cost.energy_evaluations),
+        "digest": store.digest,
+    }
 
 
 def child(work: Callable[[], int]) -> int:

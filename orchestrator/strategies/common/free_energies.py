@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.base import Estimate, Extent, StateEstimate
 from msgen.orchestrator.convergence.base import Criterion
 from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
-from msgen.orchestrator.convergence.judge import judge
+from msgen.orchestrator.convergence.judge import Verdict, judge
 from msgen.orchestrator.estimators.stratified import Populations
 from msgen.orchestrator.estimators.units import Units
 from msgen.orchestrator.estimators.windows.pooling import Pooled
@@ -84,6 +84,7 @@ class FreeEnergies:
         self,
         problem: Problem,
         diagnostics: Mapping[str, Any],
+        extent: Extent,
         *,
         first: Iterable[Criterion] = (),
         then: Iterable[Criterion] = (),
@@ -94,13 +95,15 @@ class FreeEnergies:
         ----------
         problem : Problem
         diagnostics : Mapping
+        extent : Extent
+            Of production.
         first, then : iterable of Criterion
             What is told before the errors, for it takes the meaning from them, and after them.
         """
         of_states = StateErrors({name: s.stderr_kT for name, s in self.states.items()})
         of_surface = SurfaceError(self.f_kT, self.stderr_kT)
-        converged, unmet = judge(problem.criteria, (*first, of_states, of_surface, *then))
-        return _estimate(problem, self, diagnostics, converged, unmet)
+        verdict = judge(problem.criteria, (*first, of_states, of_surface, *then))
+        return _estimate(problem, self, diagnostics, verdict, extent)
 
 
 def pre_production_estimate(
@@ -115,19 +118,30 @@ def pre_production_estimate(
         named = problem.states()
         states = {} if named is None else dict.fromkeys(named.names, StateEstimate(None, None))
     unmet = (f"phase {phase}: nothing counts yet",)
-    return _estimate(problem, FreeEnergies(empty, empty, states), diagnostics, False, unmet)
+    nothing = Verdict(unmet, standing=False, ungrounded=())
+    return _estimate(problem, FreeEnergies(empty, empty, states), diagnostics, nothing, None)
 
 
 def _estimate(
     problem: Problem,
     found: FreeEnergies,
     diagnostics: Mapping[str, Any],
-    converged: bool,
-    unmet: tuple[str, ...],
+    verdict: Verdict,
+    extent: Extent | None,
 ) -> Estimate:
     shown = [n for n, told in zip(problem.names, problem.grid.reported, strict=True) if told]
-    axes = dict(zip(shown, problem.grid.surface.centres, strict=True))
-    return Estimate(axes, found.f_kT, found.stderr_kT, found.states, diagnostics, converged, unmet)
+    return Estimate(
+        dict(zip(shown, problem.grid.surface.centres, strict=True)),
+        found.f_kT,
+        found.stderr_kT,
+        found.states,
+        diagnostics,
+        verdict.converged,
+        verdict.unmet,
+        ungrounded=verdict.ungrounded,
+        standing=verdict.standing,
+        extent=extent,
+    )
 
 
 def _state(f: float, error: float, *, known: bool) -> StateEstimate:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
-from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.base import Estimate, Extent
 from msgen.orchestrator.convergence.base import Criterion
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
 from msgen.orchestrator.convergence.states import NeverFound, TwoStates
@@ -21,9 +21,9 @@ from msgen.orchestrator.estimators.diagnostics import (
     effective_samples,
     passages,
     round_trips,
-    split_r_hat,
 )
 from msgen.orchestrator.estimators.histogram import block_sums
+from msgen.orchestrator.estimators.left_out import Bounded, bounded_r_hat, worst
 from msgen.orchestrator.estimators.stratified import combine
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
 from msgen.orchestrator.strategies.common.blocks import blocks_of
@@ -195,7 +195,7 @@ class Production:
         acceptance: Mapping[str, float],
         extra: Mapping[str, Any],
         missing: Sequence[str] = (),
-        bridge: tuple[NetworkResult, Mapping[tuple[int, int], float]] | None = None,
+        bridge: tuple[NetworkResult, Mapping[tuple[int, int], Bounded]] | None = None,
     ) -> Estimate:
         """Free energies with one error each, and the verdict on convergence.
 
@@ -203,7 +203,7 @@ class Production:
         the blocks and of others after them, and the overlap of each pair that they rest on.
         """
         n_strata = int(self.stratum.max()) + 1 if len(self.stratum) else 1
-        overlaps: Mapping[tuple[int, int], float] = {}
+        overlaps: Mapping[tuple[int, int], Bounded] = {}
         if stratified:
             n_strata = len(states)
         if bridge is not None:
@@ -216,7 +216,9 @@ class Production:
         names = states.names
         chains = [self._chains(s) for s in np.unique(self.stratum)]
         r_hat = self._r_hat(problem, chains)
-        ess = min((effective_samples(c, list(problem.periodic)) for c in chains if c), default=0.0)
+        effective = [effective_samples(c, list(problem.periodic)) for c in chains]
+        ess = min((n for n, c in zip(effective, chains, strict=True) if c), default=0.0)
+        extent = Extent(self.rounds, _memories(effective, chains))
         units, sums = None, self._by_stratum(np.hstack([self.bins, self.states]), n_strata, network)
         if self.apart is not None and n_strata == 1 and not len(network.blocks):
             units, apart = self.apart.units(ess)
@@ -245,10 +247,10 @@ class Production:
         hidden = hidden_slowness(problem, states, self.watched, self.descent, works, network.f)
         diagnostics: dict[str, Any] = {
             "ess": float(ess),
-            "r_hat": max(r_hat.values(), default=float("nan")),
+            "r_hat": max((r.value for r in r_hat.values()), default=float("nan")),
             "acceptance": dict(acceptance),
             "round_trips": int(sum(trips[a, b] for a in range(len(names)) for b in range(a))),
-            "overlap": {f"{names[a]}–{names[b]}": v for (a, b), v in overlaps.items()},
+            "overlap": {f"{names[a]}–{names[b]}": v.value for (a, b), v in overlaps.items()},
             "paths": len(self.works),
             "hidden": hidden.diagnostics(problem.criteria),
             **extra,
@@ -256,6 +258,7 @@ class Production:
         return found.judged(
             problem,
             diagnostics,
+            extent,
             first=(NeverFound(missing), hidden),
             then=(RHat(r_hat), EffectiveSamples(ess), TwoStates(len(names)), joined),
         )
@@ -274,16 +277,24 @@ class Production:
         out[owner, np.arange(len(sums))] = sums
         return out
 
-    def _r_hat(self, problem: Problem, chains: list[list[Array]]) -> dict[str, float]:
-        """Worst split R̂ over strata, of each CV; unknown while there is too little."""
+    def _r_hat(self, problem: Problem, chains: list[list[Array]]) -> dict[str, Bounded]:
+        """Worst split R̂ over strata, and worst bound, of each CV; unknown for too little."""
         out = {}
         for c, name in enumerate(problem.names):
-            worst = [
-                split_r_hat([s[:, c] for s in group], periodic=bool(problem.periodic[c]))
+            each = [
+                bounded_r_hat([s[:, c] for s in group], periodic=bool(problem.periodic[c]))
                 for group in chains
                 if any(len(one) >= 8 for one in group)
             ]
-            out[name] = (
-                float(np.nanmax(worst)) if worst and not np.isnan(worst).all() else float("nan")
-            )
+            out[name] = Bounded(worst([e.value for e in each]), worst([e.bound for e in each]))
         return out
+
+
+def _memories(effective: Sequence[float], chains: Sequence[Sequence[Array]]) -> float:
+    """Effective samples of the longest chain, where they are fewest of all strata."""
+    each = []
+    for n, group in zip(effective, chains, strict=True):
+        length = [len(one) for one in group]
+        if sum(length):
+            each.append(n * max(length) / sum(length))
+    return min(each, default=float("nan"))

@@ -69,6 +69,11 @@ class Stretches:
         most = LEFT_OUT * self.readings.sum()
         return sum(self.readings_before(d + 1) <= most for d in range(self.number))
 
+    @property
+    def left_out(self) -> float:
+        """Share of the time that is left out as the beginning."""
+        return self.readings_before(self.beginning) / max(int(self.readings.sum()), 1)
+
     def units(self, ladders: int, effective: float) -> tuple[Units, Ints]:
         """What errors rest on without the beginning, and the new number of each unit.
 

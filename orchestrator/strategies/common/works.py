@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
-from msgen.orchestrator.estimators.diagnostics import work_overlap
+from msgen.orchestrator.estimators.left_out import Bounded, bounded_overlap
 from msgen.orchestrator.estimators.works.bar import fermi
 from msgen.orchestrator.estimators.works.network import NetworkResult, PairWorks, solve_network
 from msgen.systems.base import Array
@@ -84,19 +84,16 @@ class Works:
         delta = f[self["target"].astype(int)] - f[self["source"].astype(int)]
         return np.where(np.isfinite(delta), fermi(self["work"] - np.nan_to_num(delta)), 0.0)
 
-    def overlaps(self, f: Array) -> dict[tuple[int, int], float]:
+    def overlaps(self, f: Array) -> dict[tuple[int, int], Bounded]:
         """Overlap of forward and reverse work, for every pair used."""
-        return {
-            (a, b): float(
-                work_overlap(
-                    self["work"][self.between(a, b)],
-                    self["work"][self.between(b, a)],
-                    float(f[b] - f[a]),
+        chance, replica, out = self.crossing(f), self["path_replica"].astype(np.int64), {}
+        for a, b in self.pairs():
+            if np.isfinite(f[a]) and np.isfinite(f[b]):
+                there, back = self.between(a, b), self.between(b, a)
+                out[a, b] = bounded_overlap(
+                    chance[there], chance[back], replica[there], replica[back]
                 )
-            )
-            for a, b in self.pairs()
-            if np.isfinite(f[a]) and np.isfinite(f[b])
-        }
+        return out
 
 
 # by value: what a round is decided on went through a checkpoint's tree since it was looked at

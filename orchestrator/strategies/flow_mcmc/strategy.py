@@ -204,7 +204,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
             **found.diagnostics,
             **({"isomers_refused": state.totals["isomers"]} if "isomers" in state.totals else {}),
             "model": weights.diagnostics(difference),
-            "reweighted": weights.reweighted(list(found.states)),
+            "reweighted": weights.reweighted(list(found.states), not found.ungrounded),
             "warnings": weights.warnings(difference),
         }
         return replace(found, diagnostics=about, log_z=weights.log_z(difference, where))

@@ -13,7 +13,7 @@ from msgen.actors.base import Segment
 from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walk import WalkRecord, WatchPayload
-from msgen.orchestrator.base import Estimate, LogZ
+from msgen.orchestrator.base import Estimate, Extent, LogZ
 from msgen.orchestrator.convergence.hidden import UndrawnWalkers
 from msgen.orchestrator.convergence.sampling import EffectiveSamples
 from msgen.orchestrator.convergence.states import NeverFound, TwoStates
@@ -266,6 +266,8 @@ class Weighted:
         estimate = found.judged(
             problem,
             diagnostics,
+            # draws have nothing to forget
+            Extent(self.rounds, float("inf")),
             # errors mean nothing where a state is missing: this is told first
             first=(NeverFound(missing), MissedStates(collapsed), hidden, WeightTail(tails)),
             then=(EffectiveSamples(ess, "effective draws"), TwoStates(len(states))),

@@ -14,11 +14,11 @@ from msgen.actors.base import Segment
 from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.temper import TemperRecord
-from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.base import Estimate, Extent
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
 from msgen.orchestrator.convergence.states import TwoStates
 from msgen.orchestrator.convergence.temperatures import ExchangeAcceptance, TemperatureTrips
-from msgen.orchestrator.estimators.diagnostics import split_r_hat
+from msgen.orchestrator.estimators.left_out import bounded_r_hat, worst
 from msgen.orchestrator.estimators.windows.mixing import Mixing
 from msgen.orchestrator.estimators.windows.temperature_cells import HeatedCells
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
@@ -196,7 +196,7 @@ class LadderProduction:
         chains = list(settled.mixing.series[:, 0])
         circular = settled.mixing.circular.tolist()
         r_hat = {
-            name: split_r_hat([one[:, c] for one in chains], periodic=circular[c])
+            name: bounded_r_hat([one[:, c] for one in chains], periodic=circular[c])
             for c, name in enumerate(settled.mixing.names)
         }
         pairs = zip(itertools.pairwise(labels), self.acceptance.tolist(), strict=True)
@@ -204,7 +204,7 @@ class LadderProduction:
         hidden = hidden_slowness(problem, states, self.watched)
         diagnostics: dict[str, Any] = {
             "ess": ess,
-            "r_hat": float(np.max(list(r_hat.values()))),
+            "r_hat": worst([r.value for r in r_hat.values()]),
             "acceptance": dict(acceptance),
             "round_trips": self.round_trips,
             "overlap": gaps,
@@ -222,6 +222,7 @@ class LadderProduction:
         return found.judged(
             problem,
             diagnostics,
+            Extent(self.rounds, ess / self.ladders, self.time.left_out),
             first=(hidden,),
             then=(
                 RHat(r_hat),

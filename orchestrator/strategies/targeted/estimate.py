@@ -14,14 +14,16 @@ from scipy.special import logsumexp
 from msgen.orchestrator.base import LogZ
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.importance import effective_size, few
+from msgen.orchestrator.estimators.left_out import Bounded, bounded_overlap
 from msgen.orchestrator.estimators.pareto import pareto_k
 from msgen.orchestrator.estimators.targeted import Difference, deep_bar, tfep, two_sided
+from msgen.orchestrator.estimators.works.bar import fermi
 from msgen.orchestrator.estimators.works.network import NetworkResult
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
-Overlaps = Mapping[tuple[int, int], float]
+Overlaps = Mapping[tuple[int, int], Bounded]
 
 DRAW_BLOCKS = 64
 """Blocks into which the draws of one model are put: they are independent, and few blocks join the
@@ -164,8 +166,19 @@ class Joins:
     @property
     def deep_overlaps(self) -> Overlaps:
         """Of a state with the first: the poorer overlap of the two with their models."""
-        each = [d.overlap for d in self.against_models]
-        return {(0, k): min(each[0], each[k]) for k in range(1, self._n)}
+        each = [self._overlap(k) for k in range(self._n)]
+        return {
+            (0, k): Bounded(min(each[0].value, each[k].value), min(each[0].bound, each[k].bound))
+            for k in range(1, self._n)
+        }
+
+    def _overlap(self, k: int) -> Bounded:
+        """Of state k with its model."""
+        drawn, sampled, blocks, block = self._weighted(k)
+        log_z = self.against_models[k].value
+        if not np.isfinite(log_z):
+            return Bounded(0.0, 0.0)
+        return bounded_overlap(fermi(log_z - drawn), fermi(sampled - log_z), blocks, block)
 
     @property
     def map_overlaps(self) -> Overlaps:
@@ -197,8 +210,20 @@ class Joins:
             influence[found[k].units] += np.exp(values[k] - total) * found[k].influence
         return total, few(self._least) * float(np.sqrt(np.sum(influence**2)))
 
-    def side_by_side(self, names: Sequence[str]) -> dict[str, Any]:
-        """ln Z of each state and of all, and ∆F against the first, by every estimator."""
+    def side_by_side(self, names: Sequence[str], grounded: bool) -> dict[str, Any]:
+        """ln Z of each state and of all, and ∆F against the first, by every estimator.
+
+        Each with its error, None where errors of this campaign are not `grounded`.
+        """
+        found = self._side_by_side(names)
+        if grounded:
+            return found
+        return {
+            title: {n: [v[0], None] if isinstance(v, list) else v for n, v in each.items()}
+            for title, each in found.items()
+        }
+
+    def _side_by_side(self, names: Sequence[str]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for title, found in (
             ("log_z_deep_bar", self.against_models),

@@ -14,7 +14,7 @@ from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.extended_variable import wrap
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.umbrella import UmbrellaRecord
-from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.base import Estimate, Extent
 from msgen.orchestrator.convergence.sampling import EffectiveSamples
 from msgen.orchestrator.convergence.states import TwoStates
 from msgen.orchestrator.convergence.windows import StuckWindows, WalkerTravel, WindowGaps
@@ -198,6 +198,7 @@ class WindowProduction:
         return found.judged(
             problem,
             diagnostics,
+            Extent(self.rounds, mixing.ess / self.ladders, self.time.left_out),
             # errors mean nothing across a gap, or where walkers are stuck: these are told first
             first=(
                 WindowGaps(gaps(overlaps, labels, problem.criteria.overlap)),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment, Tree, WorkOrder, decode
 from msgen.actors.orders.fit import FitPayload, FitRecord
 from msgen.models.base import ModelState
-from msgen.orchestrator.base import Estimate, Phase, StateEstimate, StepPlan
+from msgen.orchestrator.base import Estimate, Extent, Phase, StateEstimate, StepPlan
 from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
 from msgen.orchestrator.convergence.judge import judge
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
@@ -20,9 +20,9 @@ from msgen.orchestrator.estimators.diagnostics import (
     effective_samples,
     passages,
     round_trips,
-    split_r_hat,
 )
 from msgen.orchestrator.estimators.errors import inflation, jackknife
+from msgen.orchestrator.estimators.left_out import bounded_r_hat
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 from msgen_relay.orders import RelayPayload, RelayRecord
@@ -128,7 +128,7 @@ class Relay:
             for k, name in enumerate(states.names)
         }
         r_hat = {
-            name: split_r_hat(list(xi[:, :, c]), periodic=bool(problem.periodic[c]))
+            name: bounded_r_hat(list(xi[:, :, c]), periodic=bool(problem.periodic[c]))
             for c, name in enumerate(problem.names)
             if xi.shape[1] > 3
         }
@@ -142,7 +142,7 @@ class Relay:
         shape = grid.shape
         lowest = np.nanmin(surface) if np.isfinite(surface).any() else 0.0
         drawn = (surface - lowest).reshape(shape)
-        converged, unmet = judge(
+        verdict = judge(
             problem.criteria,
             [
                 StateErrors({name: value.stderr_kT for name, value in values.items()}),
@@ -158,12 +158,23 @@ class Relay:
         )
         found = {
             "ess": ess,
-            "r_hat": max(r_hat.values(), default=float("nan")),
+            "r_hat": max((r.value for r in r_hat.values()), default=float("nan")),
             "round_trips": int(sum(trips[a, b] for a, b in pairs)),
             "acceptance": {},
         }
         axes = dict(zip(problem.names, grid.centres, strict=True))
-        return Estimate(axes, drawn, rough.reshape(shape), values, found, converged, unmet)
+        return Estimate(
+            axes,
+            drawn,
+            rough.reshape(shape),
+            values,
+            found,
+            verdict.converged,
+            verdict.unmet,
+            ungrounded=verdict.ungrounded,
+            standing=verdict.standing,
+            extent=Extent(xi.shape[1] // self.blocks, ess / len(xi)),
+        )
 
     def replicas(self, state: RelayState) -> int:
         """How many sample in the next round."""
