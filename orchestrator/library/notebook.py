@@ -22,6 +22,10 @@ def page(result: Result, content: Content | None) -> str:
     parts = [f"<div><strong>{html.escape(title)}</strong>: {word}</div>"]
     if content is not None:
         parts.append(states_table(content))
+        parts += [
+            f"<div>no error is known: {html.escape(why)}</div>"
+            for why in content.estimate.ungrounded
+        ]
         if drawable(content.estimate):
             parts.append(figure_html("Free-energy surface", png(surface_figure(content), _DPI)))
     return "\n".join(parts)

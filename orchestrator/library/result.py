@@ -121,6 +121,11 @@ class Result:
         return tuple(self._content.estimate.unmet)
 
     @property
+    def ungrounded(self) -> tuple[str, ...]:
+        """Why no error is known, in words; empty where the errors have ground."""
+        return self._content.estimate.ungrounded
+
+    @property
     def cost(self) -> Cost:
         """Rounds, energy evaluations and times so far."""
         return self._content.cost

@@ -16,13 +16,17 @@ HISTORY = Path("results") / "history.jsonl"
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """One round: `energy_evaluations` and `wall_s` are sums since the campaign began."""
+    """One round: `energy_evaluations` and `wall_s` are sums since the campaign began.
+
+    `projected_kT` is what `RoundInfo` says: no error bar, but what the remaining time goes by.
+    """
 
     round: int
     phase: str
     energy_evaluations: int
     wall_s: float
     states: Mapping[str, StateEstimate]
+    projected_kT: float | None = None
 
     @classmethod
     def of(cls, info: RoundInfo) -> HistoryPoint:
@@ -33,6 +37,7 @@ class HistoryPoint:
             info.cost.energy_evaluations,
             info.cost.wall_s,
             dict(info.estimate.states),
+            info.projected_kT,
         )
 
 
@@ -70,13 +75,13 @@ def time_to_convergence(history: Sequence[HistoryPoint], target_kT: float | None
 
     Only the produce phase counts: t = t_produce [(max σ / target)² − 1]. 0 if the errors are met;
     None where it cannot be told: no target, too early, or a state without an error.
+    An error without ground will do: what it lacks takes no less time.
     """
     if target_kT is None or not history or history[-1].phase != "produce":
         return None
-    errors = [s.stderr_kT for s in history[-1].states.values()]
-    if not errors or any(e is None for e in errors):
+    worst = history[-1].projected_kT
+    if worst is None:
         return None
-    worst = max(e for e in errors if e is not None)
     if worst <= target_kT:
         return 0.0
     first = next(i for i, p in enumerate(history) if p.phase == "produce")

@@ -119,7 +119,8 @@ def states_table(result: Result) -> str:
             continue
         for scale in (1.0,) if kT is None else (1.0, kT):
             cells += [
-                "–" if v is None else f"{scale * v:.3f}" for v in (state.f_kT, state.stderr_kT)
+                "not known" if v is None else f"{scale * v:.3f}"
+                for v in (state.f_kT, state.stderr_kT)
             ]
         rows.append(cells)
     return _table(rows, columns)
@@ -158,6 +159,8 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
         yield f'<div class="warn"><strong>Warnings</strong>{_list(warnings)}</div>'
     yield "<h2>Free energies of the states</h2>" + states_table(result)
     yield "<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>"
+    if estimate.ungrounded:
+        yield f"<p>No error is known:</p>{_list(estimate.ungrounded)}"
     partition_function = log_z(estimate)
     if partition_function:
         yield f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>"

@@ -142,7 +142,8 @@ def surface_figure(result: Result) -> Figure:
     errors = estimate.stderr_kT[np.isfinite(estimate.stderr_kT)]
     high = float(np.quantile(errors, 0.98)) if errors.size else 1.0
     coloured_map(figure, right, axes, estimate.stderr_kT, max(high, 1e-3), "cividis", "σ(F) / kT")
-    for ax, name in ((left, "free energy"), (right, "standard error")):
+    error = "standard error" if errors.size else "standard error: not known"
+    for ax, name in ((left, "free energy"), (right, error)):
         frame(ax, cvs, axes)
         ax.set_title(name, fontsize="medium")
     _mark_states(left, result, (0, 1))
@@ -153,7 +154,8 @@ def surface_figure(result: Result) -> Figure:
 def _line_panel(ax: Axes, result: Result, x: Array) -> None:
     f, err = result.estimate.f_kT, result.estimate.stderr_kT
     cv = result.header.cvs[0]
-    ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0, label="± 1 σ")
+    band = "± 1 σ" if np.isfinite(err).any() else "σ not known"
+    ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0, label=band)
     counted = "F" if result.estimate.profile is None else "F by counting"
     ax.plot(x, f, color=STATE_COLOURS[0], lw=1.6, label=counted)
     top = ceiling_of(f)
@@ -196,7 +198,8 @@ def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:
     """Marginal free energy −ln Σ exp(−F) over the axes not in `keep`, and a bound on its error.
 
     The errors' correlations are not stored, so the error is the bound Σ w σ with w the bins' share
-    of the marginal's probability: the triangle inequality, met when they move together.
+    of the marginal's probability: the triangle inequality, met when they move together. NaN where
+    no error is known.
     """
     drop = tuple(d for d in range(f.ndim) if d not in keep)
     p = np.where(np.isfinite(f), np.exp(-f), 0.0)
@@ -204,6 +207,8 @@ def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:
     with np.errstate(divide="ignore", invalid="ignore"):
         out = np.where(total > 0, -np.log(total), np.nan)
         bound = (p * np.nan_to_num(err)).sum(axis=drop) / total
+    if not np.isfinite(err).any():
+        bound = np.full_like(bound, np.nan)
     return out - (np.nanmin(out) if np.isfinite(out).any() else 0.0), bound
 
 

@@ -42,11 +42,11 @@ def duration(seconds: float) -> str:
 
 
 def free_energy(state: StateEstimate) -> str:
-    """F ± error in kT, '?' for an error that is not known yet."""
+    """F ± error in kT, in words where it is not known."""
     if state.f_kT is None:
         return UNKNOWN
     if state.stderr_kT is None:
-        return f"{state.f_kT:.2f} ± ?"
+        return f"{state.f_kT:.2f} ± not known"
     digits = 2 if state.stderr_kT >= 0.02 or state.stderr_kT == 0 else 3
     return f"{state.f_kT:.{digits}f} ± {state.stderr_kT:.{digits}f}"
 
@@ -85,9 +85,10 @@ def log_z(estimate: Estimate) -> str | None:
 
 
 def result_lines(estimate: Estimate) -> list[str]:
-    """The free energy of every state, and ln Z where it is known."""
+    """The free energy of every state, ln Z where it is known, and why errors are not."""
     known = log_z(estimate)
-    return state_lines(estimate.states) + ([f"  ln Z = {known}"] if known else [])
+    lines = state_lines(estimate.states) + ([f"  ln Z = {known}"] if known else [])
+    return lines + [f"  no error is known: {why}" for why in estimate.ungrounded]
 
 
 def briefly(unmet: Sequence[str]) -> list[str]:
@@ -113,7 +114,7 @@ def _facts(info: RoundInfo, remaining_s: float | None, overlap: str) -> list[tup
     known = isinstance(ess, (int, float)) and math.isfinite(ess)
     if info.estimate.converged:
         eta = "reached"
-    elif remaining_s is None:
+    elif remaining_s is None or info.estimate.ungrounded:
         eta = UNKNOWN
     else:
         eta = f"about {duration(remaining_s)}" if remaining_s else "errors are met"
@@ -154,6 +155,8 @@ def plain_line(info: RoundInfo, remaining_s: float | None, overlap: str) -> str:
         f"ΔF/kT: {states or 'no states yet'}",
         *(f"{name} {value}" for name, value in facts.items()),
     ]
+    if info.estimate.ungrounded:
+        parts.append("no error is known: " + "; ".join(briefly(info.estimate.ungrounded)))
     if info.unmet:
         parts.append("unmet: " + "; ".join(briefly(info.unmet)))
     return " · ".join(parts)
@@ -173,6 +176,8 @@ def live_block(campaign: str, info: RoundInfo, remaining_s: float | None, overla
     rows: list[Table | Text] = [facts, states] if info.estimate.states else [facts]
     if budget:
         rows.append(Text(f"budget spent: {budget}", style="dim"))
+    ungrounded = briefly(info.estimate.ungrounded)
+    rows += [Text(f"no error is known: {why}", style="yellow") for why in ungrounded]
     rows += [Text(f"unmet: {what}", style="yellow") for what in briefly(info.unmet)]
     return Panel(Group(*rows), title=Text(f"msgen · {campaign}"), title_align="left", expand=False)
 

@@ -2,7 +2,8 @@
 
 Free energies are in kT; PLUMED's file is in kJ/mol where the system has a temperature. A value that
 is not known (a bin never visited, an error that cannot be estimated) is NaN in memory, null in
-JSON, empty in CSV and inf in PLUMED's file.
+JSON, empty in CSV and inf in PLUMED's file: an infinite error weighs nothing in whatever is fitted
+to the surface, where nan would spoil all of it.
 """
 
 from __future__ import annotations
@@ -133,6 +134,7 @@ def to_json(result: Result) -> dict[str, Any]:
             **estimate.diagnostics,
             "converged": estimate.converged,
             "unmet": estimate.unmet,
+            "ungrounded": estimate.ungrounded,
         },
         "cost": asdict(result.cost),
     }
@@ -196,6 +198,8 @@ def read_result(run_dir: Path) -> Result:
     }
     diagnostics = dict(content["diagnostics"])
     converged, unmet = diagnostics.pop("converged"), diagnostics.pop("unmet")
+    # results of before told every error, with ground or without
+    ungrounded = diagnostics.pop("ungrounded", ())
     surface = content["surface"]
     return Result(
         RunHeader(
@@ -219,6 +223,7 @@ def read_result(run_dir: Path) -> Result:
             # results of before log Z was reported have no such key
             log_z=LogZ(**content["log_z"]) if content.get("log_z") else None,
             profile=_read_profile(content.get("profile")),
+            ungrounded=tuple(ungrounded),
         ),
         Cost(**content["cost"]),
     )
@@ -288,6 +293,7 @@ def plumed_lines(result: Result) -> Iterator[str]:
         yield f"#! SET nbins_{cv.name} {bins}"
         yield f"#! SET periodic_{cv.name} {'true' if cv.periodic else 'false'}"
     yield f"# free energies and their standard errors in {unit}; inf where never visited"
+    yield from (f"# errors are inf as none is known: {why}" for why in estimate.ungrounded)
     for reverse in np.ndindex(*estimate.f_kT.shape[::-1]):
         index = reverse[::-1]
         if index[0] == 0 and len(axes) > 1 and any(reverse):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
+from tensorboard.plugins.text.summary_v2 import text_pb
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from msgen.orchestrator.base import Array, RoundInfo
@@ -36,10 +37,12 @@ PROMISED_TAGS: Mapping[str, tuple[str, ...]] = {
     ),
     "histograms": ("cv/{cv}", "work/forward", "work/reverse"),
     "images": ("free_energy",),
+    "tensors": ("no_error_is_known",),
 }
 """Every tag by TensorBoard's own categories; {…} stands for each name that the campaign has.
 
 A tag appears with the first round that has a value for it: an error needs samples, a loss a fit.
+Where an error has no ground, its curve has a gap and the text beside it says why.
 """
 
 MOST_WORK = 1e3
@@ -157,6 +160,9 @@ class TensorBoardLog:
                     ),
                 )
             )
+        if info.estimate.ungrounded:
+            why = "\n".join(f"- {reason}" for reason in info.estimate.ungrounded)
+            values += text_pb("no_error_is_known", why).value
         event = Event(wall_time=time.time(), step=info.round, summary=Summary(value=values))
         self._writer.add_event(event)
         self._writer.flush()

@@ -70,7 +70,8 @@ def msgen(seed: int, folder: Path) -> list[Reading]:
         states, spent = found["states"], found["cost"]["energy_evaluations"]
         f = [[np.nan if v is None else v for v in row] for row in found["surface"]["f_kT"]]
         c7ax, rest = states["C7ax"], states["rest"]
-        error = float(np.hypot(c7ax["stderr_kT"], rest["stderr_kT"]))
+        errors = np.array([c7ax["stderr_kT"], rest["stderr_kT"]], dtype=float)
+        error = float(np.hypot(*errors))
         readings.append(Reading(spent, c7ax["f_kT"] - rest["f_kT"], np.array(f), error))
     return readings
 

@@ -9,6 +9,7 @@ one structure to the same criteria, against the reference of `tests/references/`
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -76,8 +77,8 @@ def run(kind: str, seed: int) -> Outcome:
         float(np.std(gap)),
         found["cost"],
         found["diagnostics"],
-        f"{known['value']:.2f} ± {known['stderr']:.2f}" if known else "",
-        (-alone["rest"]["f_kT"], alone["rest"]["stderr_kT"]) if alone else None,
+        f"{known['value']:.2f} ± {known['stderr'] or math.nan:.2f}" if known else "",
+        (-alone["rest"]["f_kT"], alone["rest"]["stderr_kT"] or math.nan) if alone else None,
     )
 
 

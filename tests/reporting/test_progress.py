@@ -76,7 +76,7 @@ def test_the_reference_says_nothing_before_another_state_is_known() -> None:
     zero = StateEstimate(0.0, None)
     assert state_values({"a": zero, "b": none}) == {"a": "not known yet", "b": "not known yet"}
     assert state_values({"a": zero, "b": StateEstimate(1.2, None), "c": none}) == {
-        "a": "0 (reference)", "b": "1.20 ± ?", "c": "not known yet",
+        "a": "0 (reference)", "b": "1.20 ± not known", "c": "not known yet",
     }  # fmt: skip
     assert state_values({"all": StateEstimate(0.0, 0.0)}) == {"all": "0 (reference)"}
     assert state_values({}) == {}
@@ -118,7 +118,7 @@ def test_a_terminal_gets_one_block_that_is_redrawn() -> None:
 def test_time_to_convergence_follows_the_square_root_law() -> None:
     def point(rnd: int, phase: str, wall: float, sigma: float | None) -> HistoryPoint:
         states = {"a": StateEstimate(0.0, 0.0), "b": StateEstimate(1.0, sigma)}
-        return HistoryPoint(rnd, phase, 1, wall, states)
+        return HistoryPoint(rnd, phase, 1, wall, states, sigma)
 
     history = [point(0, "explore", 100.0, None), point(1, "produce", 130.0, 0.4)]
     assert time_to_convergence(history, 0.1) == pytest.approx(30 * 15)

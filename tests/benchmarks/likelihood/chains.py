@@ -116,7 +116,9 @@ def summary(run_dir: Path, state: Target, cpu: float, target: str, method: str, 
 
 def _log_z(result: dict[str, Any]) -> list[float] | None:
     found = result.get("log_z")
-    return None if not found else [float(found["value"]), float(found["stderr"])]
+    if not found:
+        return None
+    return [float(found["value"]), math.nan if found["stderr"] is None else float(found["stderr"])]
 
 
 def _probability(result: dict[str, Any]) -> tuple[float | None, float | None]:
