@@ -1,7 +1,7 @@
 """How often a run that has not mixed is called converged, and what it costs one that has.
 
 `make bench NAME=looks [ARGS=repeats]`: AR(1) replicas that stay apart for ever by as much as makes
-their R̂ 1.05, 1.10 or 1.20 of endless chains, or not at all, looked at 30 times as they grow from 8
+their R̂ 1.05, 1.10 or 1.20 of endless chains, or not at all, looked at 23 times as they grow from 8
 to 1,000 readings. R̂ is all that is asked: at any one look, and by all looks together.
 """
 
@@ -23,7 +23,7 @@ from msgen.orchestrator.estimators.left_out import Bounded, bounded_r_hat
 
 TAU = 5.0
 """Correlation time in readings."""
-LENGTHS = np.unique(np.round(8 * 1.18 ** np.arange(30)).astype(int))
+LENGTHS = np.unique(np.round(8 * 1.25 ** np.arange(23)).astype(int))
 NONE = np.zeros(0)
 STATES = {"a": StateEstimate(0.0, 0.0), "b": StateEstimate(0.0, 0.05)}
 EMPTY = Estimate({}, NONE, NONE, STATES, {}, False, ())
@@ -75,4 +75,4 @@ def rows(repeats: int) -> list[Row]:
 
 
 if __name__ == "__main__":
-    publish("looks", rows(int(sys.argv[1]) if len(sys.argv) > 1 else 300))
+    publish("looks", rows(int(sys.argv[1]) if len(sys.argv) > 1 else 200))

@@ -20,6 +20,8 @@ from msgen.orchestrator.convergence.sampling import RHat
 from msgen.orchestrator.estimators.diagnostics import split_r_hat, work_overlap
 from msgen.orchestrator.estimators.left_out import Bounded, bounded_overlap, bounded_r_hat
 from msgen.orchestrator.estimators.works.bar import fermi
+from msgen.orchestrator.loop.ledger import Ledger
+from msgen.orchestrator.run_directory.tree_file import tree_hash
 
 Array = NDArray[np.float64]
 NONE = np.zeros(0)
@@ -185,6 +187,17 @@ def test_few_looks_are_kept() -> None:
         looks, _ = looks.judged(seen(n), EACH)
     assert len(looks.kept) <= 101
     assert looks.kept[0].length <= 0.5 * looks.length < looks.kept[1].length
+
+
+def test_looks_are_committed_with_the_round() -> None:
+    """And a run of before, which kept none, starts with none."""
+    looks = Looks()
+    for n in range(1, 6):
+        looks, _ = looks.judged(seen(n), EACH)
+    tree = copy_tree(Ledger({}, looks=looks).to_tree())
+    assert tree_hash(encode(Ledger.from_tree(tree).looks)) == tree_hash(encode(looks))
+    del tree["looks"]
+    assert Ledger.from_tree(tree).looks == Looks()
 
 
 def chains(rng: np.random.Generator, replicas: int, length: int, apart: float) -> list[Array]:
