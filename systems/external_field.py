@@ -23,6 +23,11 @@ LEAST, ROUNDING = 0.02, 1e-5
 """Change of U that counts: in kT, and of U's own size."""
 
 
+def counts(change: float, energy: float, kT: float) -> bool:
+    """Whether a change of an energy of this size is one, and no rounding; all in one unit."""
+    return not abs(change) <= LEAST * kT + ROUNDING * abs(energy)
+
+
 def field_felt(system: System, *, turned: bool = True) -> float:
     """By how much U/kT changes as the start, and starts beside it, are moved as a whole.
 
@@ -60,6 +65,6 @@ def field_felt(system: System, *, turned: bool = True) -> float:
         if not np.isfinite(u[0]):
             continue  # nothing to compare with
         change = float(np.abs(u - u[0]).max()) if np.isfinite(u).all() else np.inf
-        if change > LEAST * system.kT + ROUNDING * abs(float(u[0])):
+        if counts(change, float(u[0]), system.kT):
             worst = max(worst, change / system.kT)
     return worst

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from openmm import unit
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import Field
+from msgen.systems.topology.same_atoms import first_difference, named
 
 
 def find_file(name: str, base_dir: Path, field: Field) -> Path:
@@ -46,13 +48,15 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
         ) from error
 
 
-def read_reference(name: str, base_dir: Path, topology: Any, field: Field) -> Array:
+def read_reference(
+    name: str, base_dir: Path, topology: Any, field: Field, atoms: Iterable[int]
+) -> Array:
     """Positions of a reference structure, shape (N, 3), nm; atoms as in `topology`.
 
     Raises
     ------
     SpecError
-        If it cannot be read or has other atoms.
+        If it cannot be read, or has other atoms where `atoms` are compared.
     """
     path = find_file(name, base_dir, field)
     frame = open_with(mdtraj.load, path, field)
@@ -62,5 +66,13 @@ def read_reference(name: str, base_dir: Path, topology: Any, field: Field) -> Ar
             name,
             f"has {frame.n_atoms} atoms where the system has {topology.n_atoms}",
             "Give a structure of the same system",
+        )
+    found = first_difference(named(topology), named(frame.topology), atoms)
+    if found is not None:
+        raise SpecError(
+            field,
+            name,
+            f"has other atoms, or in another order: {found[1]}",
+            "Write its atoms in the system's order",
         )
     return np.asarray(frame.xyz[0], dtype=np.float64)

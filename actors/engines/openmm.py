@@ -19,6 +19,7 @@ from msgen.actors.kernels.switching.level_sets import Spheres, level_sets
 from msgen.actors.kernels.switching.path_readings import Waypoints
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.openmm.context import OpenMMContext
+from msgen.systems.openmm.own_names import centre
 from msgen.systems.openmm.system import OpenMMSystem
 
 
@@ -239,7 +240,7 @@ class MoleculeEngine:
         path.context.setVelocities(v - half * force * self._inverse)
         self.tally.evaluations += (levels - 1) * stride + 2
         step, set_parameter = path.integrator.step, path.context.setParameter
-        names = [f"lambda_{c}" for c in range(len(delta))]
+        names = [centre(c) for c in range(len(delta))]
         every = 1 if schedule.overdamped else schedule.refresh
         damping = schedule.damping
         fractions = schedule.progress(np.arange(levels) / levels)

@@ -67,8 +67,17 @@ def _one_molecule(atoms: tuple[int, ...], site: CVSite) -> None:
     """Without a minimum image, the atoms must share a molecule in a periodic box."""
     if site.system.initial().box is None:
         return
+    topology = _topology(site)
+    if not topology.n_bonds:
+        raise SpecError(
+            (*site.field, "atoms"),
+            list(atoms),
+            "may be of different molecules of a periodic box, where this CV is not defined: "
+            "neither the structure nor the forces name a bond",
+            "Add CONECT records to the structure",
+        )
     home = {}
-    for k, molecule in enumerate(_topology(site).find_molecules()):
+    for k, molecule in enumerate(topology.find_molecules()):
         for atom in molecule:
             home[atom.index] = k
     if len({home.get(a, -1 - a) for a in atoms}) > 1:
@@ -107,7 +116,8 @@ def rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMS
     from msgen.systems.files import read_reference
 
     where = (*site.field, "reference")
-    return RMSD(name, chosen, read_reference(reference, site.base_dir, _topology(site), where))
+    own = _topology(site)
+    return RMSD(name, chosen, read_reference(reference, site.base_dir, own, where, chosen))
 
 
 REPARTITIONED = 0.5

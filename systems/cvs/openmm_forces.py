@@ -24,8 +24,7 @@ from msgen.systems.cvs.torch_cvs import (
     LinearCombination,
     RadiusOfGyration,
 )
-
-RESTRAINT_GROUP = 1
+from msgen.systems.openmm.own_names import centre, free_group, own, stiffness
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
     return CVTerms(f"({_sum(above)}/{_sum(below)})", forces)
 
 
-def cv_terms(cv: CV, prefix: str = "c") -> CVTerms:
+def cv_terms(cv: CV, prefix: str = own("cv")) -> CVTerms:
     """The CV's value as inner forces and an expression over them.
 
     Parameters
@@ -167,15 +166,15 @@ def value_force(cv: CV) -> Any:
 
 def _form(xi: str, k: int, periodic: bool, kT: float) -> str:
     if periodic:
-        return f"-{kT!r}*kappa_{k}*cos({xi}-lambda_{k})"
-    return f"{0.5 * kT!r}*kappa_{k}*({xi}-lambda_{k})^2"
+        return f"-{kT!r}*{stiffness(k)}*cos({xi}-{centre(k)})"
+    return f"{0.5 * kT!r}*{stiffness(k)}*({xi}-{centre(k)})^2"
 
 
 def restraint_force(cv: CV, k: int, kT: float) -> Any:
-    """The restraint of CV number `k` in force group `RESTRAINT_GROUP`.
+    """The restraint of CV number `k`.
 
-    −kT κ cos(ξ − λ) if periodic, kT κ (ξ − λ)²/2 otherwise, with global parameters ``lambda_k``
-    and ``kappa_k`` (both 0 at first).
+    −kT κ cos(ξ − λ) if periodic, kT κ (ξ − λ)²/2 otherwise, with λ and κ the global
+    parameters `centre(k)` and `stiffness(k)`, both 0 at first.
 
     Raises
     ------
@@ -192,18 +191,20 @@ def restraint_force(cv: CV, k: int, kT: float) -> Any:
         force = mm.CustomBondForce(_form("r", k, False, kT))
         force.addBond(*cv.atoms, [])
     else:
-        terms = cv_terms(cv, f"cv{k}")
+        terms = cv_terms(cv, own(f"cv{k}"))
         force = mm.CustomCVForce(_form(f"({terms.expression})", k, cv.periodic, kT))
         for name, inner in terms.forces.items():
             force.addCollectiveVariable(name, inner)
-    force.addGlobalParameter(f"lambda_{k}", 0.0)
-    force.addGlobalParameter(f"kappa_{k}", 0.0)
-    force.setForceGroup(RESTRAINT_GROUP)
-    force.setName(f"restraint on {cv.name}")
+    force.addGlobalParameter(centre(k), 0.0)
+    force.addGlobalParameter(stiffness(k), 0.0)
+    force.setName(own(f"restraint_{cv.name}"))
     return force
 
 
 def add_restraints(system: Any, cvs: CVSet, kT: float) -> None:
-    """Add one restraint force per CV to an OpenMM System."""
+    """Add one restraint force per CV to an OpenMM System, in a force group that it left free."""
+    group = free_group(system)
     for k, cv in enumerate(cvs.cvs):
-        system.addForce(restraint_force(cv, k, kT))
+        force = restraint_force(cv, k, kT)
+        force.setForceGroup(group)
+        system.addForce(force)

@@ -10,7 +10,8 @@ from msgen.systems.errors import SpecError
 from msgen.systems.kinds import SystemSite
 from msgen.systems.openmm.obc import use_native_obc
 from msgen.systems.openmm.platforms import check_platform, quick_platform
-from msgen.systems.openmm.structure import MoleculeSource, read_molecule
+from msgen.systems.openmm.sources import MoleculeSource
+from msgen.systems.openmm.structure import read_molecule
 from msgen.systems.openmm.system import OpenMMSystem
 
 
@@ -48,7 +49,7 @@ def openmm_system(
     platform : str
     minimize : bool
     **files_and_forces
-        See `msgen.systems.openmm.structure.MoleculeSource`.
+        See `msgen.systems.openmm.sources.MoleculeSource`.
 
     Raises
     ------

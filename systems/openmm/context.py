@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs.single_frame import single_evaluator
+from msgen.systems.external_field import counts
 from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE
+from msgen.systems.openmm.own_names import centre, stiffness
 from msgen.systems.openmm.seeds import RandomStream
 
 _POSITIONS = mm.State.Positions
@@ -79,7 +81,7 @@ class OpenMMContext:
         self._sites = any(system.isVirtualSite(k) for k in range(n))
         self._evaluate: Callable[[Array], list[float]] = single_evaluator(cvs)
         self._lambda = np.zeros(len(cvs))
-        self._lambda_names = [f"lambda_{k}" for k in range(len(cvs))]
+        self._lambda_names = [centre(k) for k in range(len(cvs))]
         self.stream = RandomStream(context, integrator)
 
     def reseed(self, seed: int) -> None:
@@ -143,19 +145,33 @@ class OpenMMContext:
             self.failed = True
         x, v = self.positions(), self.velocities()
         if self._recentre and not self.failed and not self._has_box:
-            centre = x.mean(0)
-            if np.abs(centre).max() > _MAX_DISTANCE:
-                x = x - centre
+            x = self._brought_back(x)
         box = None
         if self._has_box:
             vectors = self.context.getState().getPeriodicBoxVectors(asNumpy=True)
             box = np.array(vectors._value, dtype=np.float64)
         return x.reshape(-1), v.reshape(-1), box
 
+    def _brought_back(self, x: Array) -> Array:
+        """Positions (N, 3) about the origin, where they are far from it and the energy agrees.
+
+        A wall that nothing feels at the start may be felt where the molecule has drifted to.
+        """
+        centre = x.mean(0)
+        if np.abs(centre).max() <= _MAX_DISTANCE:
+            return x
+        energies = []
+        for place in (x - centre, x):  # the Context is left as it was
+            self.place(place)
+            energies.append(float(self.context.getState(energy=True).getPotentialEnergy()._value))
+        there, here = energies
+        moved = math.isfinite(there - here) and not counts(there - here, here, self._kT)
+        return x - centre if moved else x
+
     def set_kappa(self, kappa: Array) -> None:
         """The restraints' stiffness κ, shape (C,), in 1/unit²."""
         for k, value in enumerate(np.asarray(kappa, dtype=np.float64).tolist()):
-            self.context.setParameter(f"kappa_{k}", value)
+            self.context.setParameter(stiffness(k), value)
 
     def set_lambda(self, lam: Array) -> None:
         """The restraints' centres λ, shape (C,)."""

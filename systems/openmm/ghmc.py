@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import openmm as mm
 from numpy.typing import NDArray
 
 from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, noise
+from msgen.systems.openmm.own_names import OwnIntegrator
 
 ASTRAY = 1e-6
 """nm; how far a coordinate may end from where a second solution of the constraints, or the step
 reversed, is to end. Converged ones differ by 1e-9, where rounded lengths come in by 1e-8."""
 
 
-class Ghmc(mm.CustomIntegrator):
+class Ghmc(OwnIntegrator):
     r"""Generalised hybrid Monte Carlo: exact at any time step.
 
     One step: momenta are refreshed for half a step, v ← a v + √(1−a²) √(kT/m) ξ with

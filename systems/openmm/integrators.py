@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import openmm as mm
 from numpy.typing import NDArray
 
+from msgen.systems.openmm.own_names import OwnIntegrator
+
 CONSTRAINT_TOLERANCE = 1e-8
 """Relative; tight, because reversibility holds to this."""
 
 
-def noise(integrator: Any, free: NDArray[np.bool_] | None) -> str:
+def noise(integrator: OwnIntegrator, free: NDArray[np.bool_] | None) -> str:
     """What a standard normal number of each free degree of freedom is called; 0 in the others."""
     if free is None or free.all():
         return "gaussian"
@@ -22,7 +23,7 @@ def noise(integrator: Any, free: NDArray[np.bool_] | None) -> str:
     return "free*gaussian"
 
 
-def middle(kT: float, friction: float, timestep: float, free: NDArray[np.bool_]) -> Any:
+def middle(kT: float, friction: float, timestep: float, free: NDArray[np.bool_]) -> OwnIntegrator:
     """LFMiddle Langevin whose noise is in the free degrees of freedom only.
 
     As OpenMM's LangevinMiddleIntegrator, velocities half a kick behind the positions included; what
@@ -36,7 +37,7 @@ def middle(kT: float, friction: float, timestep: float, free: NDArray[np.bool_])
     free : bool array, shape (N, 3)
     """
     a = math.exp(-friction * timestep)
-    integrator = mm.CustomIntegrator(timestep)
+    integrator = OwnIntegrator(timestep)
     integrator.addGlobalVariable("kT", kT)
     integrator.addGlobalVariable("a", a)
     integrator.addGlobalVariable("b", math.sqrt(1 - a * a))

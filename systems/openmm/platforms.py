@@ -13,6 +13,7 @@ import openmm as mm
 
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
+from msgen.systems.kinds import Field
 
 _REFERENCE_LIMIT = 4000
 """Atoms beyond which Reference, quadratic in them, is not worth a measurement."""
@@ -57,6 +58,41 @@ def make_context(system: Any, integrator: Any, name: str) -> Any:
     """An OpenMM Context on the named platform."""
     platform = mm.Platform.getPlatformByName(name)
     return mm.Context(system, integrator, platform, platform_properties(name))
+
+
+def first_context(system: Any, timestep: float, name: str, origin: tuple[Field, object]) -> Any:
+    """A Context for single points of a System that nobody has looked at yet.
+
+    Parameters
+    ----------
+    system : openmm.System
+    timestep : float
+        ps.
+    name : str
+        Of a platform.
+    origin : tuple
+        Where the campaign says which forces it has, and what it says there.
+
+    Raises
+    ------
+    SpecError
+        With OpenMM's words, where it cannot make it.
+    """
+    try:
+        return make_context(system, mm.VerletIntegrator(timestep), name)
+    except mm.OpenMMException as error:
+        raise SpecError(*origin, *_in_words(error, name)) from error
+
+
+def _in_words(error: Exception, name: str) -> tuple[str, str]:
+    """What is wrong with a System, and what to do."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if "default values for the parameter" in text:
+        return f"OpenMM takes it for two: {text}", "Give one of the two parameters another name"
+    return (
+        f"OpenMM cannot run it on the {name} platform: {text}",
+        "Check the System with OpenMM itself, or write another platform:",
+    )
 
 
 def quick_platform(n_particles: int) -> str:
@@ -109,6 +145,7 @@ def choose_platform(
     positions: Array,
     box: Array | None,
     timestep: float,
+    origin: tuple[Field, object] = (("system",), ""),
     seconds: float = 0.15,
 ) -> PlatformChoice:
     """Step the system for a moment on every platform and take the fastest.
@@ -120,12 +157,14 @@ def choose_platform(
     box : Array, shape (3, 3), or None
     timestep : float
         ps.
+    origin : tuple
+        Where the campaign says which forces it has, and what it says there.
     seconds : float
         Time to spend on each platform, besides making its Context.
 
     Raises
     ------
-    RuntimeError
+    SpecError
         If no platform can run the system.
     """
     measured: dict[str, float] = {}
@@ -138,5 +177,6 @@ def choose_platform(
         except Exception as error:  # a listed platform may have no device or no kernel
             problems.append(f"{name}: {error}")
     if not measured:
-        raise RuntimeError("no OpenMM platform can run this system; " + "; ".join(problems))
+        what = "no platform of this OpenMM can run it: " + "; ".join(problems)
+        raise SpecError(*origin, what, "Check the System with OpenMM itself")
     return PlatformChoice(min(measured, key=lambda k: measured[k]), measured)

@@ -17,7 +17,15 @@ from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
 from msgen.systems.files import find_file, in_nm, open_with
 from msgen.systems.kinds import Field
-from msgen.systems.openmm.periodic_images import make_whole
+from msgen.systems.openmm.admission import admit
+from msgen.systems.openmm.bonded_terms import BondedTerms
+from msgen.systems.openmm.periodic_images import check_cutoff, check_whole, make_whole
+from msgen.systems.openmm.sources import MoleculeSource
+from msgen.systems.topology.same_atoms import (
+    NamedAtom,
+    first_difference,
+    mass_difference,
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Molecule:
     free : bool array, shape (N, 3), or None
         Degrees of freedom that ever move: no force acts in the others, and none has a velocity.
         None for all.
+    origin : tuple
+        Field of the campaign that its forces come from, and what it says.
     """
 
     topology: Any
@@ -44,40 +54,7 @@ class Molecule:
     positions: Array
     box: Array | None
     free: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class MoleculeSource:
-    """What a ``kind: openmm`` section says of a molecule's files and of its forces.
-
-    Attributes
-    ----------
-    constraints, nonbonded : str
-        As OpenMM spells them; `nonbonded` may be 'auto'.
-    rigid_water : bool
-    structure, topology, coordinates, system_xml : str
-        Files, relative to the campaign's folder; '' for what is not given.
-    forcefield : sequence of str
-        Force-field files, shipped with OpenMM or beside the campaign file.
-    cutoff : float, optional
-        nm.
-    implicit_solvent : str, optional
-        Of an Amber topology.
-    hydrogen_mass : float, optional
-        g/mol.
-    """
-
-    constraints: str
-    rigid_water: bool
-    nonbonded: str
-    structure: str = ""
-    forcefield: Sequence[str] = ()
-    topology: str = ""
-    coordinates: str = ""
-    system_xml: str = ""
-    cutoff: float | None = None
-    implicit_solvent: str | None = None
-    hydrogen_mass: float | None = None
+    origin: tuple[Field, object] = (("system",), "")
 
 
 def _structure(source: MoleculeSource, base_dir: Path) -> Any:
@@ -199,6 +176,8 @@ def _from_topology(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Ar
     options = _options(source, box is not None)
     system = _create(lambda: top.createSystem(**options, **extra), where, source.topology)
     positions = given.positions if amber else given.getPositions(asNumpy=True)
+    if not amber:
+        _same_names(top.topology, given, source)
     return top.topology, system, in_nm(positions), box
 
 
@@ -206,41 +185,12 @@ def _from_xml(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, 
     pdb = _structure(source, base_dir)
     where: Field = ("system", "system_xml")
     path = find_file(source.system_xml, base_dir, where)
-    system = open_with(lambda p: mm.XmlSerializer.deserialize(Path(p).read_text()), path, where)
+    system = open_with(
+        lambda p: mm.XmlSerializer.deserialize(Path(p).read_text(encoding="utf-8")), path, where
+    )
     if not isinstance(system, mm.System):
         raise SpecError(where, source.system_xml, "holds no System", "Serialise an openmm.System")
     return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
-
-
-def _refuse(system: Any, source: MoleculeSource) -> None:
-    """Refuse what our integrators do not sample; drop the removal of centre-of-mass motion."""
-    for k in reversed(range(system.getNumForces())):
-        name = type(system.getForce(k)).__name__
-        if "Barostat" in name:
-            raise SpecError(
-                ("system", "system_xml"),
-                source.system_xml,
-                f"holds a {name}; constant pressure is not supported yet",
-                "Remove it from the System: campaigns run at constant volume",
-            )
-        if name == "AndersenThermostat":
-            raise SpecError(
-                ("system", "system_xml"),
-                source.system_xml,
-                f"holds an {name}",
-                "Remove it: the temperature is set by `temperature:`",
-            )
-        if name == "DrudeForce":
-            key = "system_xml" if source.system_xml else "topology" if source.topology else ""
-            raise SpecError(
-                ("system", key or "forcefield"),
-                getattr(source, key) if key else list(source.forcefield),
-                "has Drude particles, which need an integrator that keeps them cold",
-                "Take a force field of fixed charges",
-            )
-        if name == "CMMotionRemover":
-            # it changes momenta behind the back of a Metropolis test
-            system.removeForce(k)
 
 
 def read_molecule(source: MoleculeSource, base_dir: Path) -> Molecule:
@@ -265,12 +215,12 @@ def read_molecule(source: MoleculeSource, base_dir: Path) -> Molecule:
     elif source.system_xml:
         read = _from_xml
     topology, system, positions, box = read(source, base_dir)
-    _refuse(system, source)
+    admit(system, source.forces_from)
     if system.getNumParticles() != len(positions):
-        key = "coordinates" if source.topology else "structure"
+        field, file = source.positions_from
         raise SpecError(
-            ("system", key),
-            getattr(source, key),
+            field,
+            file,
             f"has {len(positions)} atoms where the system has {system.getNumParticles()}",
             "Give the structure that the system was made from",
         )
@@ -281,6 +231,68 @@ def read_molecule(source: MoleculeSource, base_dir: Path) -> Molecule:
         np.array([in_nm(v) for v in system.getDefaultPeriodicBoxVectors()]) if periodic else None
     )
     mdtraj_topology = mdtraj.Topology.from_openmm(topology)
+    bonds = BondedTerms.of(system)
+    _same_atoms(mdtraj_topology, system, bonds, positions, vectors, source)
     if vectors is not None:
-        positions = make_whole(positions, vectors, mdtraj_topology)
-    return Molecule(mdtraj_topology, topology, system, positions, vectors)
+        check_cutoff(system, vectors, source)
+    bonds.add_to(topology, mdtraj_topology)
+    if vectors is not None:
+        whole = make_whole(positions, vectors, mdtraj_topology)
+        check_whole(system, positions, whole, vectors, mdtraj_topology, source)
+        positions = whole
+    return Molecule(
+        mdtraj_topology, topology, system, positions, vectors, origin=source.forces_from
+    )
+
+
+_ORDER = "Give the structure that the System was made from, its atoms in the same order"
+
+
+def _same_names(topology: Any, given: Any, source: MoleculeSource) -> None:
+    """Gromacs names atoms in both files; it takes them by their number, we do not."""
+    if len(given.atomNames) != topology.getNumAtoms():
+        return  # told with the numbers
+    own = [
+        NamedAtom(
+            a.residue.name, a.residue.index, a.name, "" if a.element is None else a.element.symbol
+        )
+        for a in topology.atoms()
+    ]
+    rows = zip(own, given.residueNames, given.atomNames, given.elements, strict=True)
+    theirs = [
+        NamedAtom(residue, ours.number, name, "" if element is None else element.symbol)
+        for ours, residue, name, element in rows
+    ]
+    found = first_difference(own, theirs)
+    if found is not None:
+        field, file = source.positions_from
+        raise SpecError(field, file, f"has its atoms in another order: {found[1]}", _ORDER)
+
+
+def _same_atoms(
+    topology: Any,
+    system: Any,
+    bonds: BondedTerms,
+    positions: Array,
+    box: Array | None,
+    source: MoleculeSource,
+) -> None:
+    """See that atom i of the positions is atom i of the forces, by masses and by bonds."""
+    field, file = source.positions_from
+    masses = np.array([system.getParticleMass(i)._value for i in range(len(positions))])
+    found = mass_difference(topology, masses) if source.system_xml else None
+    if found is not None:
+        what = f"has other atoms than {source.system_xml}, or in another order: {found[1]}"
+        raise SpecError(field, file, what, _ORDER)
+    torn = bonds.torn(positions, box)
+    if torn is not None:
+        i, j, length, own = torn
+        a, b = (topology.atom(k) for k in (i, j))
+        raise SpecError(
+            field,
+            file,
+            f"has atoms {i} and {j} (from 0; {a.residue.name}:{a.name}, "
+            f"{b.residue.name}:{b.name}) {length:.3g} nm apart, which are bonded at {own:.3g} nm: "
+            "in another order, in another unit, or of another box",
+            _ORDER,
+        )

@@ -16,10 +16,12 @@ from msgen.systems.openmm.constraints import RigidBonds
 from msgen.systems.openmm.context import OpenMMContext
 from msgen.systems.openmm.ghmc import Ghmc
 from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE, middle
+from msgen.systems.openmm.own_names import check_names
 from msgen.systems.openmm.platforms import (
     PlatformChoice,
     check_platform,
     choose_platform,
+    first_context,
     make_context,
 )
 from msgen.systems.openmm.structure import Molecule
@@ -76,7 +78,7 @@ class OpenMMSystem:
         self.temperature = temperature
         self.timestep = timestep
         self.friction = friction
-        self.free = molecule.free
+        self.free, self._origin = molecule.free, molecule.origin
         self._box = molecule.box
         particles = range(molecule.system.getNumParticles())
         self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
@@ -92,9 +94,10 @@ class OpenMMSystem:
 
     def _begin(self) -> None:
         """A context for single points, and the start, on the platform as it is now."""
-        self._plain = make_context(
-            self.openmm_system, mm.VerletIntegrator(self.timestep), self.platform_name
+        self._plain = first_context(
+            self.openmm_system, self.timestep, self.platform_name, self._origin
         )
+        check_names(self.openmm_system, self._plain.getParameters(), self._origin)
         self._start = self._prepare(self._given, self._minimize)
         # without a box a molecule that drifts away is brought back, where that changes nothing
         self._movable = self._box is None and not field_felt(self, turned=False)
@@ -117,7 +120,9 @@ class OpenMMSystem:
 
     def fastest_platform(self) -> PlatformChoice:
         """What a short measurement on every platform finds; see `choose_platform`."""
-        return choose_platform(self.openmm_system, self._given, self._box, self.timestep)
+        return choose_platform(
+            self.openmm_system, self._given, self._box, self.timestep, self._origin
+        )
 
     def _prepare(self, positions: Array, minimize: bool) -> Walkers:
         """The start, on its constraints."""

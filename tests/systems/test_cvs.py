@@ -19,6 +19,7 @@ from msgen.systems.base import Array, System
 from msgen.systems.cvs.openmm_forces import can_express, cv_terms, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
 from msgen.systems.cvs.torch_cvs import Coordinate, RadiusOfGyration
+from msgen.systems.openmm.own_names import centre, stiffness
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
@@ -120,7 +121,9 @@ def test_torch_openmm_and_finite_differences_agree(
 def test_restraint_has_the_energy_it_says(name: str, cvs: CVSet, frames: np.ndarray) -> None:
     cv = cvs.cvs[cvs.names.index(name)]
     kT, lam, kappa = 2.66, 0.4, 30.0
-    u, _ = openmm_values(restraint_force(cv, 0, kT), frames, lambda_0=lam, kappa_0=kappa)
+    u, _ = openmm_values(
+        restraint_force(cv, 0, kT), frames, **{centre(0): lam, stiffness(0): kappa}
+    )
     xi = CVSet((cv,))(frames)
     restraint = Restraint(np.array([lam]), np.array([kappa]))
     expected = kT * restraint.energy_kT(xi, np.array([cv.periodic]))

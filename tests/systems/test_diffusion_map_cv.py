@@ -20,6 +20,7 @@ from msgen.systems.base import Array
 from msgen.systems.cvs.diffusion_map import LandmarkCV, LandmarkFile
 from msgen.systems.cvs.openmm_forces import can_express, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
+from msgen.systems.openmm.own_names import centre, stiffness
 from msgen.systems.openmm.system import OpenMMSystem
 
 FEATURES: dict[str, dict[str, Any]] = {
@@ -123,7 +124,7 @@ def test_openmm_agrees_with_torch(cv: LandmarkCV, frames: Array) -> None:
 
 def test_restraint_has_the_energy_it_says(cv: LandmarkCV, frames: Array) -> None:
     kT, lam, kappa, x = 2.66, 0.2, 30.0, frames[::100]
-    u, _ = openmm_values(restraint_force(cv, 0, kT), x, lambda_0=lam, kappa_0=kappa)
+    u, _ = openmm_values(restraint_force(cv, 0, kT), x, **{centre(0): lam, stiffness(0): kappa})
     restraint = Restraint(np.array([lam]), np.array([kappa]))
     expected = kT * restraint.energy_kT(CVSet((cv,))(x), np.array([False]))
     np.testing.assert_allclose(u, expected, atol=1e-4)

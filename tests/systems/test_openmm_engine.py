@@ -12,6 +12,7 @@ from openmm_runs import Restraint, ghmc, langevin
 from sections import build_cvs
 
 from msgen.systems import CVSet, SpecError, Walkers
+from msgen.systems.openmm.own_names import centre, stiffness
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.stereochemistry import StereoWatch
 
@@ -67,8 +68,8 @@ def test_both_ways_of_seeding_agree(pair: tuple[OpenMMSystem, CVSet]) -> None:
         engine.step(10)
         ends.append(engine.store()[0])
         # the parameters survive
-        assert engine.context.getParameter("lambda_1") == 0.5
-        assert engine.context.getParameter("kappa_0") == 20.0
+        assert engine.context.getParameter(centre(1)) == 0.5
+        assert engine.context.getParameter(stiffness(0)) == 20.0
     assert np.array_equal(ends[0], ends[1])
 
 
