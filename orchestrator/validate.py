@@ -20,7 +20,7 @@ from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.inputs import changed, inputs_of
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
 from msgen.orchestrator.schema.problems import MISSING, dotted
-from msgen.orchestrator.schema.rules import cv_bounds
+from msgen.orchestrator.schema.rules import cv_bounds, say
 from msgen.orchestrator.schema.source import Source, apply_overrides, plain, read_file
 from msgen.orchestrator.schema.translate import problems_of
 
@@ -180,6 +180,8 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
     """What is wrong with where the campaign starts: its energy, or a CV outside its range."""
     import numpy as np
 
+    from msgen.systems.cvs.trial import complaints
+
     start = system.initial()
     energy = float(system.energy(start)[0])
     if not np.isfinite(energy):
@@ -190,10 +192,11 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
     for (name, cv), value in zip(campaign.cvs.items(), cvs(start.positions)[0], strict=True):
         low, high = cv_bounds(cv)
         if not low <= value <= high and not cv.is_periodic:
-            what = f"the campaign starts outside it, at {value:.6g}"
-            shown = [low, high]
+            what = f"the campaign starts outside it, at {say(value, cv.dimension)}"
+            shown = [say(edge, cv.dimension) for edge in (low, high)]
             problems.append(Problem(("cvs", name, "range"), shown, what, "Widen the range"))
-    return problems
+    tried = complaints(system, cvs)
+    return problems + [Problem(e.field, MISSING, e.problem, e.remedy) for e in tried]
 
 
 def directory_problems(

@@ -102,14 +102,15 @@ def _interval(
         return
     for i, value in enumerate((low, high)):
         if not bounds[0] - _ROUND_OFF <= value <= bounds[1] + _ROUND_OFF:
-            edges = " to ".join(_say(b, cv.dimension) for b in bounds)
+            edges = " to ".join(say(b, cv.dimension) for b in bounds)
             remedy = f"Allowed: {edges}"
             if cv.is_periodic:
                 remedy += "; a region over ±180 deg is written [170 deg, -170 deg]"
             yield Problem((*path, i), plain(interval[i]), "lies outside the CV's range", remedy)
 
 
-def _say(value: float, dimension: Dimension) -> str:
+def say(value: float, dimension: Dimension) -> str:
+    """A number along a CV with its unit; angles in degrees."""
     if dimension == "angle":
         return f"{math.degrees(value):.6g} deg"
     unit = units.units_of(dimension)[0]

@@ -127,12 +127,14 @@ REPARTITIONED = 0.5
 def _own_masses(site: CVSite) -> Array:
     """Mass of each atom, shape (N,): the system's, or the elements' where it has shared them out.
 
-    Hydrogens are made heavy at the cost of their neighbours so that steps may be longer; what is
-    measured must not depend on that. It shows by a total that is that of the elements.
+    Hydrogens are made heavy at the cost of their neighbours so that steps may be longer, and atoms
+    without mass stand still; what is measured must not depend on that. The first shows by a total
+    that is that of the elements.
     """
-    given = site.system.masses.reshape(-1, 3)[:, 0]
+    given = site.system.masses.reshape(-1, 3).max(axis=1)
     atoms = list(_topology(site).atoms)
     own = np.array([0.0 if a.element is None else float(a.element.mass) for a in atoms])
+    given = np.where(given > 0, given, own)
     shared = abs(given.sum() - own.sum()) < 1e-3 * own.sum()
     return own if shared and np.abs(given - own).max() > REPARTITIONED else given
 
@@ -141,6 +143,9 @@ def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyra
     """The mass-weighted radius of gyration."""
     chosen = _many_atoms(site, atoms, 2)
     masses = _own_masses(site)[list(chosen)]
+    if not masses.sum() > 0:
+        what = "have no mass to weigh them by, and are of no element"
+        raise SpecError((*site.field, "atoms"), atoms, what, "Take other atoms")
     return RadiusOfGyration(name, chosen, tuple(float(m) for m in masses))
 
 

@@ -63,6 +63,8 @@ class RigidBonds:
         sign[np.arange(m), self.pairs[:, 0]] = 1.0
         sign[np.arange(m), self.pairs[:, 1]] = -1.0
         # the gradients of two bonds meet at the atoms they share only
-        shared = (sign / self.masses) @ sign.T
+        # what has no mass of its own stands still
+        inverse = np.divide(1.0, self.masses, out=np.zeros(len(self.masses)), where=self.masses > 0)
+        shared = (sign * inverse) @ sign.T
         h = shared * np.einsum("nki,nli->nkl", unit, unit)
         return np.asarray(0.5 * np.linalg.slogdet(h)[1])

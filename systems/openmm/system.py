@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import openmm as mm
+from numpy.typing import NDArray
 
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs.openmm_forces import add_restraints, can_express
@@ -155,6 +156,15 @@ class OpenMMSystem:
         """
         mass = np.repeat(self._atom_masses, 3)
         return mass if self.free is None else np.where(self.free.reshape(-1), mass, 0.0)
+
+    @property
+    def movable(self) -> NDArray[np.bool_]:
+        """Which coordinates ever change, shape (3N,): those with a mass, and virtual sites."""
+        moving = self.masses > 0
+        if self.has_sites:
+            sites = [self.openmm_system.isVirtualSite(i) for i in range(self._atom_masses.size)]
+            moving |= np.repeat(sites, 3)
+        return np.asarray(moving)
 
     @property
     def deterministic(self) -> bool:
