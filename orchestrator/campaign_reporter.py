@@ -26,6 +26,26 @@ def command_of(checked: Checked, run_dir: Path, source: Path | None) -> str:
     return command + "".join(f" --set {shlex.quote(text)}" for text in checked.overrides)
 
 
+def raised(checked: Checked, command: str | None) -> dict[str, str]:
+    """`command` with twice the budget, by the limit that was spent."""
+    if command is None or not command.startswith("msgen-run"):
+        return {}
+    budget, out = checked.campaign.budget, {}
+    twice = {
+        "energy_evaluations": f"{2 * budget.energy_evaluations:g}",
+        "rounds": "" if budget.rounds is None else str(2 * budget.rounds),
+        "wall": "" if budget.wall is None else f"{2 * budget.wall / 60:g} min",
+    }
+    for limit, value in twice.items():
+        if value:
+            plain = command
+            for text in checked.overrides:
+                if text.partition("=")[0].strip() == f"budget.{limit}":
+                    plain = plain.replace(f" --set {shlex.quote(text)}", "")
+            out[limit] = f"{plain} --set {shlex.quote(f'budget.{limit}={value}')}"
+    return out
+
+
 def reporter_of(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
     """The monitor; it shows nothing where there is no command to tell."""
     from msgen.orchestrator.reporting.history import rewind_history
@@ -51,6 +71,7 @@ def reporter_of(checked: Checked, run_dir: Path, command: str | None) -> Reporte
             campaign.name,
             str(run_dir / "results"),
             command,
+            raised=raised(checked, command),
             target_kT=target,
             history=rewind_history(run_dir, first),
             overlap=KINDS[campaign.strategy.kind].overlap,

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from msgen.orchestrator.causes import unforeseen
+from msgen.orchestrator.printable import make_printable
 from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.version import __version__
@@ -115,6 +117,8 @@ def _campaign(sub: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """``msgen``; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        make_printable(stream)
     args = parser().parse_args(argv)
     try:
         return _COMMANDS[args.command](args)
@@ -130,6 +134,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to tell it
         return 1
+    except Exception as error:  # a traceback says nothing to who ran the command
+        print(unforeseen(error, f"msgen {args.command}{_about(args)}"), file=sys.stderr)
+        return 1
+
+
+def _about(args: argparse.Namespace) -> str:
+    """What a command was given, for messages."""
+    given = (getattr(args, name, None) for name in ("campaign", "directory", "structure"))
+    return next((f" {what}" for what in given if what is not None), "")
 
 
 def main_run(argv: Sequence[str] | None = None) -> int:

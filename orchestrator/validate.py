@@ -19,6 +19,7 @@ from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.inputs import changed, inputs_of
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
+from msgen.orchestrator.schema.dimensions import plain as plain_quantity
 from msgen.orchestrator.schema.problems import MISSING, dotted
 from msgen.orchestrator.schema.rules import cv_bounds, say
 from msgen.orchestrator.schema.source import Source, apply_overrides, plain, read_file
@@ -193,7 +194,9 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
         low, high = cv_bounds(cv)
         if not low <= value <= high and not cv.is_periodic:
             what = f"the campaign starts outside it, at {say(value, cv.dimension)}"
-            shown = [say(edge, cv.dimension) for edge in (low, high)]
+            shown = [plain_quantity(q) for q in cv.range or ()] or [
+                say(edge, cv.dimension) for edge in (low, high)
+            ]
             problems.append(Problem(("cvs", name, "range"), shown, what, "Widen the range"))
     tried = complaints(system, cvs)
     return problems + [Problem(e.field, MISSING, e.problem, e.remedy) for e in tried]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.problems import CampaignError, Problem
+from msgen.systems.topology.labels import atom_labels, chain_labels
 
 _MOST = 2
 _SOLVENT = {"HOH", "WAT", "TIP3", "SOL"}
@@ -21,7 +23,7 @@ def write_campaign(structure: Path, folder: Path, temperature: str = "300 K") ->
     Parameters
     ----------
     structure : Path
-        PDB or mmCIF.
+        PDB or mmCIF, by whatever suffix ``system.structure`` takes.
     folder : Path
     temperature : str
         With its unit.
@@ -48,36 +50,27 @@ def write_campaign(structure: Path, folder: Path, temperature: str = "300 K") ->
     target = folder / f"{name}.yaml"
     if target.exists():
         raise wrong("output", str(target), "exists already", "Move it away, or edit it")
-    if structure.suffix.lower() not in (".pdb", ".cif"):
-        remedy = "Give a .pdb or .cif file"
-        raise wrong("STRUCTURE", str(structure), "is neither PDB nor mmCIF", remedy)
     if not structure.is_file():
         raise wrong("STRUCTURE", str(structure), "no such file", "Give the path of a structure")
+    # a second to import, and no other command needs it
+    from msgen.systems.errors import SpecError
+    from msgen.systems.openmm.structure_files import read_topology
+
     try:
-        topology = _topology(structure)
-    except Exception as error:  # the readers raise anything from KeyError to IndexError
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise wrong("STRUCTURE", str(structure), f"cannot be read ({text})", "Check it") from error
+        topology = read_topology(structure)
+    except SpecError as error:
+        raise wrong("STRUCTURE", str(structure), error.problem, error.remedy) from error
+    if not topology.n_atoms:
+        raise wrong("STRUCTURE", str(structure), "has no atoms", "Give a structure")
     path = os.path.relpath(structure.resolve(), folder.resolve())
     target.write_text(_text(name, path, topology, temperature), encoding="utf-8")
     return target
 
 
-def _topology(structure: Path) -> Any:
-    import mdtraj  # a second to import, and no other command needs it
-
-    return mdtraj.load_topology(str(structure)) if structure.suffix == ".pdb" else _cif(structure)
-
-
-def _cif(structure: Path) -> Any:
-    import mdtraj
-    from openmm import app
-
-    return mdtraj.Topology.from_openmm(app.PDBxFile(str(structure)).topology)
-
-
 def backbone(topology: Any) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
     """φ and ψ of every residue that has them: name and four atom indices."""
+    labels = chain_labels(topology) if topology.n_chains > 1 else [""]
+    used = Counter(r.resSeq for r in topology.residues if _atom(r, "CA") is not None)
     for chain in topology.chains:
         residues = list(chain.residues)
         for before, here, after in zip(residues, residues[1:], residues[2:], strict=False):
@@ -88,8 +81,14 @@ def backbone(topology: Any) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
             if None in atoms:
                 continue
             c0, n, ca, c, n1 = (int(a) for a in atoms if a is not None)
-            yield f"phi_{here.resSeq}", (c0, n, ca, c)
-            yield f"psi_{here.resSeq}", (n, ca, c, n1)
+            of = (
+                str(here.resSeq)
+                if used[here.resSeq] == 1
+                else f"{here.resSeq}_{labels[chain.index]}"
+            )
+            of = re.sub(r"\W", "_", of)  # numbers may be negative
+            yield f"phi_{of}", (c0, n, ca, c)
+            yield f"psi_{of}", (n, ca, c, n1)
 
 
 def _atom(residue: Any, name: str) -> int | None:
@@ -100,19 +99,24 @@ def _text(name: str, path: str, topology: Any, temperature: str) -> str:
     water = any(r.name in _SOLVENT for r in topology.residues)
     fields = "amber14-all.xml, amber14/tip3pfb.xml" if water else "amber14-all.xml"
     found = list(backbone(topology))
-    labels = [f"{a.residue.name}{a.residue.resSeq}:{a.name}" for a in topology.atoms]
+    labels = atom_labels(topology)
+    times = Counter(labels)
 
     def atoms(indices: tuple[int, ...]) -> str:
         # an index where the label is not unique
-        return ", ".join(labels[i] if labels.count(labels[i]) == 1 else str(i) for i in indices)
+        return ", ".join(labels[i] if times[labels[i]] == 1 else str(i) for i in indices)
 
     rows = [f"  {cv}: {{kind: dihedral, atoms: [{atoms(i)}]}}" for cv, i in found[:_MOST]]
     note = "  # more: " + ", ".join(cv for cv, _ in found[_MOST:]) if found[_MOST:] else ""
     if not rows:
         note = "  # no protein backbone was found: a first guess, put your own here"
-        heavy = [a.index for a in topology.atoms if a.element.symbol != "H"]
+        heavy = [
+            a.index for a in topology.atoms if a.element is not None and a.element.symbol != "H"
+        ]
         ends = (heavy[0], heavy[-1]) if len(heavy) > 1 else (0, topology.n_atoms - 1)
         rows = [f"  d: {{kind: distance, atoms: [{atoms(ends)}], range: [0 nm, 2 nm]}}"]
+    first = found[0][0] if found else "d"
+    region = f"{first}: " + ("[0 deg, 130 deg]" if found else "[0 nm, 0.5 nm]")
     cvs = "\n".join(rows)
     return f"""\
 # {name}: written by `msgen init`. Every value that is left out has a default: `msgen schema`.
@@ -130,7 +134,7 @@ system:
 cvs:                             # what the free energy is a function of{note}
 {cvs}
 # states:                        # regions of CV space whose free energies are wanted; the rest is
-#   A: {{phi: [0 deg, 130 deg]}} # one more state. Left out: basins are found while sampling
+#   A: {{{region}}} # one more state. Left out: basins are found while sampling
 strategy: {{kind: steered}}      # or umbrella, parallel_tempering, metadynamics, …
 replicas: 16
 converge: {{state_error: 0.1 kT, surface_error: 0.2 kT, below: 8 kT}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from msgen.orchestrator.causes import MachineError, remedy, short
 from msgen.orchestrator.run_directory.disk_errors import trouble
 
 
@@ -29,8 +30,12 @@ class RunError(RuntimeError):
             return cls(f"msgen failed: {disk}")
         trace = "".join(traceback.format_exception(error))
         log = _keep(trace, run_dir / "logs" / "error.log")
-        where = f"The traceback is in {log}" if log else trace
-        return cls(f"msgen failed: {type(error).__name__}: {error}\n{where}", log)
+        helps = remedy(error)
+        lines = [f"msgen failed: {short(error)}"]
+        lines += [] if helps is None else [f"{helps}."]
+        if not isinstance(error, MachineError):
+            lines.append(f"The traceback is in {log}" if log else trace)
+        return cls("\n".join(lines), log)
 
 
 def _keep(trace: str, log: Path) -> Path | None:

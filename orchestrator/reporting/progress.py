@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate, Status
+from msgen.orchestrator.printable import make_printable
 from msgen.orchestrator.reporting.history import HistoryPoint, time_to_convergence
 from msgen.orchestrator.reporting.screens import screen_of
 
@@ -117,7 +119,8 @@ def _facts(info: RoundInfo, remaining_s: float | None, overlap: str) -> list[tup
     elif remaining_s is None or info.estimate.ungrounded:
         eta = UNKNOWN
     else:
-        eta = f"about {duration(remaining_s)}" if remaining_s else "errors are met"
+        small = "waits for what is unmet" if info.unmet else "errors are met"
+        eta = f"about {duration(remaining_s)}" if remaining_s else small
     return [
         ("phase", info.phase),
         ("round", str(info.round)),
@@ -189,8 +192,12 @@ def final_lines(
     info: RoundInfo | None,
     results: str,
     resume_command: str,
+    raised: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """The last words: status, result, cost, where things are, and how to go on if it must."""
+    """The last words: status, result, cost, where things are, and how to go on if it must.
+
+    `raised` has commands with a larger budget, by the limit that was spent.
+    """
     lines = [f"{campaign}: {status} — {reason}"]
     if info is not None:
         lines += result_lines(info.estimate)
@@ -204,10 +211,19 @@ def final_lines(
         if status != "converged":
             lines += [f"  unmet: {what}" for what in info.unmet]
     if status == "exhausted":
-        lines.append(f"  to go on, raise the budget and repeat: {resume_command}")
+        spent = {} if info is None else info.budget
+        larger = (raised or {}).get(max(spent, key=lambda limit: spent[limit], default=""))
+        how = f"raise the budget and repeat: {resume_command}"
+        lines.append(f"  to go on, {how if larger is None else f'with twice the budget: {larger}'}")
     elif status != "converged":
         lines.append(f"  to go on where it stopped: {resume_command}")
     return lines
+
+
+def _console() -> Console:
+    """Standard output, whatever signs it knows."""
+    make_printable(sys.stdout)
+    return Console(highlight=False, soft_wrap=True)
 
 
 class Progress:
@@ -232,6 +248,8 @@ class Progress:
         Standard output by default.
     overlap : str
         What the overlaps in the diagnostics are of, see `StrategyKind`.
+    raised : Mapping of str to str, optional
+        `resume_command` with a larger budget, by the limit that was spent.
     """
 
     def __init__(
@@ -243,11 +261,12 @@ class Progress:
         history: Sequence[HistoryPoint] = (),
         console: Console | None = None,
         overlap: str = "worst overlap of works",
+        raised: Mapping[str, str] | None = None,
     ) -> None:
         self._campaign, self._results, self._resume = campaign, results, resume_command
-        self._target = target_kT
+        self._raised, self._target = raised, target_kT
         self._history = list(history)
-        self._screen = screen_of(console or Console(highlight=False, soft_wrap=True))
+        self._screen = screen_of(console or _console())
         self._overlap = overlap
         self._last: RoundInfo | None = None
 
@@ -264,5 +283,13 @@ class Progress:
     def close(self, status: Status, reason: str) -> None:
         """Show how it ended; the terminal is left as it was found."""
         self._screen.end(
-            final_lines(self._campaign, status, reason, self._last, self._results, self._resume)
+            final_lines(
+                self._campaign,
+                status,
+                reason,
+                self._last,
+                self._results,
+                self._resume,
+                self._raised,
+            )
         )

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Checkpoints:
 
     def rounds(self) -> list[int]:
         """Rounds with a checkpoint that calls itself complete, in order."""
-        found = [p for p in self.folder.iterdir() if p.name.isdigit()]
+        found = [p for p in self._inside() if p.name.isdigit()]
         return sorted(int(p.name) for p in found if (p / "COMPLETE").exists())
 
     def save(self, rnd: int, state: Mapping[str, Any]) -> None:
@@ -115,9 +115,7 @@ class Checkpoints:
             If the newest whole one has a layout that this msgen cannot read.
         """
         damaged: list[str] = []
-        candidates = sorted(
-            (int(p.name) for p in self.folder.iterdir() if p.name.isdigit()), reverse=True
-        )
+        candidates = sorted((int(p.name) for p in self._inside() if p.name.isdigit()), reverse=True)
         for rnd in candidates:
             if rnd > at_most:
                 continue
@@ -131,6 +129,10 @@ class Checkpoints:
             + ". Restore the folder from a copy of the run, or begin anew under another "
             "--output-dir; results and samples can still be read"
         )
+
+    def _inside(self) -> Iterator[Path]:
+        """What is in the folder; nothing where somebody removed it."""
+        return self.folder.iterdir() if self.folder.is_dir() else iter(())
 
     def _load(self, rnd: int) -> Tree:
         folder = self.folder / str(rnd)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
+from msgen.orchestrator.causes import chain
 from msgen.orchestrator.run_directory.atomic_files import WriteError, read_lines
 
 _CAUSES = {
@@ -24,16 +24,10 @@ _CAUSES = {
 
 def trouble(error: BaseException, run_dir: Path) -> str | None:
     """What to tell of an error that the disk under `run_dir` caused; None for any other."""
-    for one in _chain(error):
+    for one in chain(error):
         if isinstance(one, OSError) and one.errno in _CAUSES and _is_inside(one, run_dir):
             return _told(one, run_dir)
     return None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _is_inside(error: OSError, run_dir: Path) -> bool:

@@ -24,7 +24,7 @@ def wrong_dimension(path: Path, value: Quantity, needed: Dimension) -> Problem |
 
 def plain(value: Quantity) -> object:
     """A quantity as it stands in the file."""
-    return value.value if value.dimension == "number" else str(value)
+    return value.value if value.dimension == "number" else value.written or str(value)
 
 
 def width_problems(

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _STATE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 _ROUND_OFF = 1e-9
+MOST_CVS = 3
+MOST_BINS = 300_000
+"""Of a surface; at 1.7 million a round spends ten minutes on it."""
 _FULL = 2 * math.pi
 
 
@@ -47,6 +50,7 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
     if campaign.extend == "auto" and (why := campaign.strategy.extends) is not None:
         what = f"is no use with strategy.kind: {campaign.strategy.kind}: {why}"
         yield Problem(("cvs", "extend"), "auto", what, "Write extend: off, or take steered")
+    yield from _surface(campaign)
     for name, cv in campaign.cvs.items():
         here: Path = ("cvs", name)
         if not _WORD.match(name):
@@ -62,6 +66,24 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
         yield from _range((*here, "range"), cv)
         if isinstance(cv, Coordination) and cv.m <= cv.n:
             yield Problem((*here, "m"), cv.m, f"must be larger than n = {cv.n}", "Try n: 6, m: 12")
+
+
+def _surface(campaign: Campaign) -> Iterator[Problem]:
+    """Every round fills, keeps and writes a surface over all CVs, of each replica its share."""
+    bins = math.prod(cv.bins for cv in campaign.cvs.values())
+    few = len(campaign.cvs) <= MOST_CVS
+    if few and bins <= MOST_BINS:
+        return
+    size = bins * 8 * campaign.first_replicas / 2**30
+    shape = " · ".join(str(cv.bins) for cv in campaign.cvs.values())
+    what = f"{shape} = {bins:,} bins, {size:.3g} GiB for one number a bin and replica"
+    if few:
+        each = math.floor(MOST_BINS ** (1 / len(campaign.cvs)))
+        remedy = f"Give each CV fewer bins: {each} or less make {MOST_BINS:,} at most"
+    else:
+        what = f"{len(campaign.cvs)} CVs are more than are supported yet: {what}"
+        remedy = f"Name {MOST_CVS} at most; kind: linear_combination joins several into one"
+    yield Problem(("cvs",), list(campaign.cvs), what, remedy)
 
 
 def _range(path: Path, cv: CVSection) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 Dimension = Literal[
@@ -85,10 +85,13 @@ class Quantity:
         In the internal unit of `dimension`.
     dimension : str
         One of the keys of `TABLE`.
+    written : str
+        The text that it was read from, to show it as it was; '' where there is none.
     """
 
     value: float
     dimension: Dimension
+    written: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return to_text(self.value, self.dimension)
@@ -133,7 +136,8 @@ def parse_any(value: object) -> Quantity:
         raise UnitError(f"{value!r} is not finite", "Write a finite number")
     for dimension in get_args(Dimension):
         if unit in TABLE[dimension]:
-            return Quantity(number * TABLE[dimension][unit], dimension)
+            text = value.strip() if isinstance(value, str) else ""
+            return Quantity(number * TABLE[dimension][unit], dimension, text)
     known = [u for table in TABLE.values() for u in table if u]
     near = difflib.get_close_matches(unit, [*known, *_ALIASES], n=1, cutoff=0.5)
     hint = f"Did you mean {_ALIASES.get(near[0], near[0])!r}?" if near else "Known units: "

@@ -1,7 +1,8 @@
 """Every CV is tried before it is trusted: at the start, and at starts displaced a little.
 
 A CV may have a value where it is not defined (a torsion over three atoms in a line: torch calls its
-gradient 0, OpenMM NaN), or a gradient along which nothing can move (a rigid bond, frozen atoms), or be another one by another name.
+gradient 0, OpenMM NaN), or a gradient along which nothing can move (a rigid bond, frozen atoms), or
+be another one by another name.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from msgen.systems.openmm.admission import admit
 from msgen.systems.openmm.bonded_terms import BondedTerms
 from msgen.systems.openmm.periodic_images import check_cutoff, check_whole, make_whole
 from msgen.systems.openmm.sources import MoleculeSource
+from msgen.systems.openmm.structure_files import read_structure
 from msgen.systems.topology.same_atoms import (
     NamedAtom,
     first_difference,
@@ -55,17 +56,6 @@ class Molecule:
     box: Array | None
     free: NDArray[np.bool_] | None = None
     origin: tuple[Field, object] = (("system",), "")
-
-
-def _structure(source: MoleculeSource, base_dir: Path) -> Any:
-    field: Field = ("system", "structure")
-    path = find_file(source.structure, base_dir, field)
-    suffix = path.suffix.lower()
-    if suffix in (".cif", ".mmcif", ".pdbx"):
-        return open_with(app.PDBxFile, path, field)
-    if suffix in (".pdb", ".ent"):
-        return open_with(app.PDBFile, path, field)
-    raise SpecError(field, source.structure, "is neither PDB nor mmCIF", "Give .pdb or .cif")
 
 
 def _options(source: MoleculeSource, periodic: bool) -> dict[str, Any]:
@@ -133,7 +123,7 @@ def _create(create: Callable[[], Any], field: Field, value: object) -> Any:
 
 
 def _from_force_field(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:
-    pdb = _structure(source, base_dir)
+    pdb = read_structure(source.structure, base_dir)
     field = _force_field(source.forcefield, base_dir)
     options = _options(source, pdb.topology.getPeriodicBoxVectors() is not None)
     system = _create(
@@ -182,7 +172,7 @@ def _from_topology(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Ar
 
 
 def _from_xml(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:
-    pdb = _structure(source, base_dir)
+    pdb = read_structure(source.structure, base_dir)
     where: Field = ("system", "system_xml")
     path = find_file(source.system_xml, base_dir, where)
     system = open_with(

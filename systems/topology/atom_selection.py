@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from msgen.systems.errors import SpecError
+from msgen.systems.topology.labels import atom_labels, chain_labels
 
-_RES_NAME = re.compile(r"^([^\s:]+):([^\s:]+)$")
-
-
-def atom_label(atom: Any) -> str:
-    """``ALA2:CA`` for an mdtraj atom."""
-    return f"{atom.residue.name}{atom.residue.resSeq}:{atom.name}"
+_RES_NAME = re.compile(r"^(?:([^\s:/]+)/)?([^\s:]+):([^\s:]+)$")
 
 
 def _by_index(index: int, n_atoms: int, field: Sequence[str | int]) -> int:
@@ -28,20 +25,23 @@ def _by_index(index: int, n_atoms: int, field: Sequence[str | int]) -> int:
 def _by_label(text: str, topology: Any, field: Sequence[str | int]) -> list[int]:
     match = _RES_NAME.match(text)
     assert match is not None
-    residue, name = match.groups()
+    chain, residue, name = match.groups()
+    chains = chain_labels(topology)
     found = [
         a.index
         for a in topology.atoms
-        if a.name == name and residue in (a.residue.name, f"{a.residue.name}{a.residue.resSeq}")
+        if a.name == name
+        and residue in (a.residue.name, f"{a.residue.name}{a.residue.resSeq}")
+        and chain in (None, chains[a.residue.chain.index])
     ]
     if not found:
-        labels = {atom_label(a) for a in topology.atoms}
+        labels = set(atom_labels(topology))
         labels |= {f"{a.residue.name}:{a.name}" for a in topology.atoms}
         near = difflib.get_close_matches(text, sorted(labels), n=3, cutoff=0.5)
         remedy = (
             f"Did you mean {', '.join(near)}?"
             if near
-            else "Write it as RES:NAME, for instance " + atom_label(topology.atom(0))
+            else "Write it as RES:NAME, for instance " + atom_labels(topology)[0]
         )
         raise SpecError(field, text, "no atom is called that", remedy.rstrip("?"))
     return found
@@ -85,12 +85,12 @@ def resolve_atoms(spec: object, topology: Any, field: Sequence[str | int]) -> tu
 
 
 def resolve_atom(spec: object, topology: Any, field: Sequence[str | int]) -> int:
-    """One atom by index (from 0), ``RES:NAME``, ``RES2:NAME`` or an mdtraj selection.
+    """One atom by index (from 0), ``RES:NAME``, ``RES2:NAME``, ``B/RES2:NAME`` or a selection.
 
     Parameters
     ----------
     spec : object
-        As in the campaign file.
+        As in the campaign file; a selection is mdtraj's, a chain its letter or number from 0.
     topology : mdtraj.Topology
     field : sequence
         Where `spec` stands in the campaign.
@@ -110,7 +110,11 @@ def resolve_atom(spec: object, topology: Any, field: Sequence[str | int]) -> int
     found = _by_label(spec, topology, field) if label else _by_selection(spec, topology, field)
     if len(found) == 1:
         return found[0]
-    names = ", ".join(atom_label(topology.atom(i)) for i in found[:4])
+    labels = atom_labels(topology)
+    times = Counter(labels)
+    names = ", ".join(
+        labels[i] if times[labels[i]] == 1 else f"{i} ({labels[i]})" for i in found[:4]
+    )
     more = ", …" if len(found) > 4 else ""
     remedy = (
         "Write a selection that matches exactly one atom"

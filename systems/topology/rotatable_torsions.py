@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array
+from msgen.systems.topology.labels import atom_labels
 
 MOST = 64
 """Torsions that are watched; of a large molecule the first ones."""
@@ -36,18 +37,15 @@ def free_torsions(topology: Any) -> tuple[tuple[str, ...], NDArray[np.intp]]:
         if heavy[i] and heavy[j]:
             near.setdefault(i, []).append(j)
             near.setdefault(j, []).append(i)
+    labels = atom_labels(topology)
     names, atoms = [], []
     for i, j in bonds:
         left = [a for a in near.get(i, []) if a != j]
         right = [a for a in near.get(j, []) if a != i]
         if heavy[i] and heavy[j] and left and right:
-            names.append("torsion " + "-".join(_atom(topology.atom(a)) for a in (i, j)))
+            names.append("torsion " + "-".join(labels[a] for a in (i, j)))
             atoms.append((min(left), i, j, min(right)))
     return tuple(names[:MOST]), np.array(atoms[:MOST], dtype=np.intp).reshape(-1, 4)
-
-
-def _atom(atom: Any) -> str:
-    return f"{atom.residue.name}{atom.residue.resSeq}:{atom.name}"
 
 
 def torsion_angles(positions: Array, atoms: NDArray[np.intp]) -> Array:

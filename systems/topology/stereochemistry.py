@@ -12,10 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array
-
-
-def _residue(atom: Any) -> str:
-    return f"{atom.residue.name}{atom.residue.resSeq}"
+from msgen.systems.topology.labels import atom_labels, residue_labels
 
 
 def _neighbours(topology: Any) -> list[list[int]]:
@@ -98,12 +95,12 @@ class StereoWatch:
         bonds, centres = _peptide_bonds(topology, near), _centres(topology, near)
         self._omega = np.array(bonds, dtype=np.intp).reshape(-1, 4)
         self._centre = np.array(centres, dtype=np.intp).reshape(-1, 4)
+        atoms, residues = atom_labels(topology), residue_labels(topology)
+        homes = [atom.residue.index for atom in topology.atoms]
         self._omega_names = [
-            f"omega {_residue(topology.atom(b[1]))}-{_residue(topology.atom(b[2]))}" for b in bonds
+            "omega " + "-".join(residues[homes[a]] for a in (b[1], b[2])) for b in bonds
         ]
-        self._centre_names = [
-            f"chirality {_residue(topology.atom(c[0]))}:{topology.atom(c[0]).name}" for c in centres
-        ]
+        self._centre_names = [f"chirality {atoms[c[0]]}" for c in centres]
         start = np.asarray(positions0, dtype=np.float64).reshape(1, -1)
         self._cis0 = self._is_cis(start)[0]
         self._hand0 = self._is_left(start)[0]

@@ -17,6 +17,8 @@ from msgen.orchestrator.reporting.progress import (
     Progress,
     count,
     duration,
+    final_lines,
+    plain_line,
     state_values,
     time_to_convergence,
 )
@@ -51,6 +53,22 @@ def test_plain_output_has_a_line_a_round_with_all_that_matters() -> None:
     ):  # fmt: skip
         assert part in end
     assert "\x1b" not in text
+
+
+def test_the_last_words_have_a_budget_to_go_on_with() -> None:
+    """They repeated the one that was spent."""
+    raised = {"rounds": "msgen-run d.yaml --set budget.rounds=6", "wall": "never"}
+    one = replace(info(0), budget={"wall": 0.2, "rounds": 1.0})
+    lines = final_lines("d", "exhausted", "a reason", one, "runs/d", "msgen-run d.yaml", raised)
+    assert lines[-1] == f"  to go on, with twice the budget: {raised['rounds']}"
+
+
+def test_small_errors_and_unmet_criteria_do_not_contradict_each_other() -> None:
+    """It said «convergence errors are met · unmet: …»."""
+    one = info(0, unmet=("round trips: 2 of 10",))
+    assert "errors are met" not in plain_line(one, 0.0, "overlap")
+    assert "convergence waits for what is unmet" in plain_line(one, 0.0, "overlap")
+    assert "errors are met" in plain_line(info(0, unmet=()), 0.0, "overlap")
 
 
 def test_a_line_names_at_most_three_unmet_criteria() -> None:

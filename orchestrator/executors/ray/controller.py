@@ -14,11 +14,13 @@ import ray
 from ray.exceptions import RayActorError, RayTaskError
 
 from msgen.orchestrator.base import Reporter, RoundInfo
+from msgen.orchestrator.causes import MachineError
 from msgen.orchestrator.executors.ray.executor import RayExecutor
 from msgen.orchestrator.executors.ray.mailbox import Mailbox
 from msgen.orchestrator.executors.ray.metrics import Metered, Meters
 from msgen.orchestrator.executors.ray.seats import Needs, alive, options, room, trainers_node
 from msgen.orchestrator.executors.ray.staff import FULL
+from msgen.orchestrator.executors.ray.starting import starting
 from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.stop import StopFlag
@@ -34,7 +36,7 @@ def needs(asked: Resources) -> Needs:
 
     Raises
     ------
-    RuntimeError
+    MachineError
         If the samplers need GPUs and there is none for them.
     """
     nodes = alive()
@@ -52,7 +54,10 @@ def needs(asked: Resources) -> Needs:
     # Ray counts GPUs in steps of 1e-4
     share = min(1.0, int(1e4 * max(0.0, gpus - trainer) / workers) / 1e4)
     if share == 0.0:
-        raise RuntimeError("the OpenMM platform needs a GPU: none is left for the workers")
+        raise MachineError(
+            "the OpenMM platform needs a GPU, and none is left for the workers: write "
+            "platform: CPU, or take a machine with more GPUs"
+        )
     return Needs(asked.workers, asked.cpus_per_worker, asked.threads, share, trainer)
 
 
@@ -100,7 +105,8 @@ def cluster(address: str) -> Iterator[None]:
     here: dict[str, Any] = {}
     if address == "local":
         here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
+    with starting(address):
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
     try:
         yield
     finally:

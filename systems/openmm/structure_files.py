@@ -1,0 +1,43 @@
+"""Structure files, PDB and mmCIF, as a campaign and ``msgen init`` read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mdtraj
+from openmm import app
+
+from msgen.systems.errors import SpecError
+from msgen.systems.files import find_file, open_with
+from msgen.systems.kinds import Field
+
+FIELD: Field = ("system", "structure")
+
+
+def read_structure(name: str, base_dir: Path) -> Any:
+    """OpenMM's reader of a structure: its topology, positions and box.
+
+    Raises
+    ------
+    SpecError
+        If it is not there, cannot be read, or is of another kind.
+    """
+    path = find_file(name, base_dir, FIELD)
+    suffix = path.suffix.lower()
+    if suffix in (".cif", ".mmcif", ".pdbx"):
+        return open_with(app.PDBxFile, path, FIELD)
+    if suffix in (".pdb", ".ent"):
+        return open_with(app.PDBFile, path, FIELD)
+    raise SpecError(FIELD, name, "is neither PDB nor mmCIF", "Give a .pdb, .ent or .cif file")
+
+
+def read_topology(path: Path) -> Any:
+    """The mdtraj.Topology of a structure, with the names that a campaign knows its atoms by.
+
+    Raises
+    ------
+    SpecError
+        As `read_structure`.
+    """
+    return mdtraj.Topology.from_openmm(read_structure(path.name, path.absolute().parent).topology)
