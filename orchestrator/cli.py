@@ -174,10 +174,13 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.library.campaigns import validate
+    from msgen.orchestrator.validate import described, prepare
 
-    checked = validate(args.campaign, overrides=args.overrides, output_dir=args.output_dir)
-    print(f"{args.campaign}: campaign {checked['name']!r} is ready to run")
+    checked = prepare(args.campaign, args.overrides, output_dir=args.output_dir)
+    print(f"{args.campaign}: campaign {checked.campaign.name!r} is ready to run")
+    about = described(checked)
+    for warning in () if about is None else about.warnings:
+        print(f"  warning: {warning}")
     return 0
 
 

@@ -10,6 +10,7 @@ from msgen.orchestrator.schema import REST, units
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.rules import cv_bounds
 from msgen.orchestrator.schema.units import Dimension
+from msgen.orchestrator.validate import described
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema import Campaign
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 def plan(checked: Checked) -> str:
     """System, CVs, states, replicas, resources, cost of a round and budget, a line each."""
     campaign = checked.campaign
+    about = described(checked)
     rows = [
         ("campaign", f"{campaign.name}, seed {campaign.seed}"),
         ("system", f"{campaign.system.kind}, {checked.system.n_dof} degrees of freedom"),
+        *(() if about is None else about.facts.items()),
+        *_platform(checked),
         *((f"cv {name}", _cv(checked, name, cv)) for name, cv in campaign.cvs.items()),
         *_states(campaign),
         ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
@@ -30,10 +34,28 @@ def plan(checked: Checked) -> str:
         ("workers", _workers(campaign)),
         ("a round", campaign.strategy.round_in_words(campaign)),
         ("budget", _budget(campaign)),
-        ("run directory", str(checked.run_dir)),
+        ("run directory", str(None if checked.run_dir is None else checked.run_dir.absolute())),
+        *(("warning", text) for text in (() if about is None else about.warnings)),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _platform(checked: Checked) -> list[tuple[str, str]]:
+    """The OpenMM platform and what a step takes on it, measured here and now."""
+    if not checked.campaign.through_openmm:
+        return []
+    from msgen.systems.openmm.system import OpenMMSystem  # which an analytic system needs not
+
+    assert isinstance(checked.system, OpenMMSystem)
+    asked = str(checked.campaign.spec_system().get("platform", "auto"))
+    if asked == "auto":
+        choice = checked.system.fastest_platform()
+        speeds = sorted(choice.us_per_step.items(), key=lambda item: item[1])
+        measured = ", ".join(f"{name} {us:,.3g} µs a step" for name, us in speeds)
+        return [("platform", f"{choice.name}, the fastest here: {measured}")]
+    name = checked.system.platform_name
+    return [("platform", f"{name}, {checked.system.speed(name):,.3g} µs a step here")]
 
 
 def _number(value: float, dimension: Dimension) -> str:

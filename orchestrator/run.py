@@ -35,7 +35,7 @@ from msgen.orchestrator.run_directory.set_aside import set_aside
 from msgen.orchestrator.run_directory.whole import refuse_damaged
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.registry import KINDS
-from msgen.orchestrator.validate import RESOLVED, Checked
+from msgen.orchestrator.validate import RESOLVED, Checked, described
 from msgen.systems.plugins import Plugin
 
 if TYPE_CHECKING:
@@ -101,8 +101,12 @@ def run_campaign(
         _tell_changes(run_dir, plugins, quiet=quiet)
         if begun and "inputs" not in provenance.read(run_dir):
             _tell_unknown_inputs(run_dir, quiet=quiet)
+        about = described(checked)
+        if about is not None and not begun:
+            _tell_warnings(run_dir, about.warnings, quiet=quiet)
         provenance.write(
             run_dir,
+            simulated=None if about is None else about.facts,
             campaign=campaign.name,
             seed=campaign.seed,
             platform=platform,
@@ -140,6 +144,14 @@ def _tell_changes(run_dir: Path, plugins: Sequence[Plugin], *, quiet: bool) -> N
         EventLog(run_dir / "events.jsonl").write("plugin", **told)
         if not quiet:
             sys.stderr.write(f"warning: {other_plugin(told)}\n")
+
+
+def _tell_warnings(run_dir: Path, warnings: Sequence[str], *, quiet: bool) -> None:
+    """Say what is allowed and seldom meant; status and report say it again."""
+    for what in warnings:
+        EventLog(run_dir / "events.jsonl").write("warning", what=what)
+        if not quiet:
+            sys.stderr.write(f"warning: {what}\n")
 
 
 def _tell_unknown_inputs(run_dir: Path, *, quiet: bool) -> None:

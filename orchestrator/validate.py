@@ -27,6 +27,7 @@ from msgen.orchestrator.schema.translate import problems_of
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
+    from msgen.systems.openmm.description import Description
 
 Resume = Literal["auto", "must", "never"]
 
@@ -165,6 +166,17 @@ def check(
     if problems:
         raise CampaignError(source.name, problems, source.lines)
     return Checked(campaign, base_dir, system, cvs, run_dir, inputs=inputs)
+
+
+def described(checked: Checked) -> Description | None:
+    """What is simulated, in words; None of a system that is not OpenMM's."""
+    if not checked.campaign.through_openmm:
+        return None
+    from msgen.systems.openmm.description import describe
+    from msgen.systems.openmm.system import OpenMMSystem
+
+    assert isinstance(checked.system, OpenMMSystem)
+    return describe(checked.system, checked.campaign.spec_system())
 
 
 def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:

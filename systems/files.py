@@ -43,9 +43,12 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
         return reader(str(path), *args, **kwargs)
     except Exception as error:  # the readers raise anything from KeyError to struct.error
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SpecError(
-            field, str(path.name), f"cannot be read ({text})", "Check the file"
-        ) from error
+        what, remedy = f"cannot be read ({text})", "Check the file"
+        if isinstance(error, IndexError | KeyError):  # whose text is about the reader's code
+            kind = getattr(reader, "__name__", "its reader")
+            what = f"is not laid out as {kind} expects ({type(error).__name__})"
+            remedy = "Write it anew with a current program, or give it in another format"
+        raise SpecError(field, str(path.name), what, remedy) from error
 
 
 def read_reference(

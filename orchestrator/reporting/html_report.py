@@ -193,7 +193,7 @@ def _spent(result: Result) -> Iterator[str]:
 
 
 def _about(run_dir: Path, result: Result) -> Iterator[str]:
-    """Provenance and the campaign itself."""
+    """What was simulated, provenance and the campaign itself."""
     header = result.header
     about: list[tuple[str, str]] = []
     if header.temperature_K is not None:
@@ -202,7 +202,11 @@ def _about(run_dir: Path, result: Result) -> Iterator[str]:
         about.append(("kT", f"{header.kT_kJ_per_mol:.4f} kJ/mol"))
     provenance = run_dir / "provenance.json"
     if provenance.is_file():
-        about += _flat(json.loads(provenance.read_text(encoding="utf-8")))
+        known = json.loads(provenance.read_text(encoding="utf-8"))
+        simulated = known.pop("simulated", None)
+        if simulated is not None:
+            yield "<h2>What was simulated</h2>" + _table(_flat(simulated))
+        about += _flat(known)
     yield "<h2>Provenance</h2>" + _table(about)
     resolved = run_dir / RESOLVED
     if resolved.is_file():

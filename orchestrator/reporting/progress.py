@@ -119,8 +119,7 @@ def _facts(info: RoundInfo, remaining_s: float | None, overlap: str) -> list[tup
     elif remaining_s is None or info.estimate.ungrounded:
         eta = UNKNOWN
     else:
-        small = "waits for what is unmet" if info.unmet else "errors are met"
-        eta = f"about {duration(remaining_s)}" if remaining_s else small
+        eta = f"about {duration(remaining_s)}" if remaining_s else "waits for what is unmet"
     return [
         ("phase", info.phase),
         ("round", str(info.round)),

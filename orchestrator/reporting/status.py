@@ -77,6 +77,7 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
         remedy = "make it one, or write cvs: {extend: auto}"
         found.append(f"replicas disagree in {what}, which is no CV: {remedy}")
     found += [_came(e) for e in events if e["event"] == "extend"]
+    found += [str(e["what"]) for e in events if e["event"] == "warning"]
     found += [other_plugin(e) for e in events if e["event"] == "plugin"]
     lost = [e for e in events if e["event"] == "failure"]
     if lost:

@@ -80,6 +80,7 @@ def write(
     rules: Sequence[str] = (),
     inputs: Mapping[str, str] | None = None,
     plugins: Sequence[Plugin] = (),
+    simulated: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write ``provenance.json``; versions of earlier starts that differed are kept in it.
 
@@ -98,6 +99,8 @@ def write(
         Digests of the files that decide the samples.
     plugins : sequence of Plugin
         Whose code the campaign runs; a file without any is as it always was.
+    simulated : mapping, optional
+        What is simulated, see `msgen.systems.openmm.description`.
 
     Raises
     ------
@@ -124,6 +127,8 @@ def write(
         "earlier_versions": earlier,
         "machine": {"system": machine.platform(), "processor": machine.machine()},
     }
+    if simulated is not None:
+        record["simulated"] = dict(simulated)
     if inputs is not None:
         record["inputs"] = dict(inputs)
     if plugins:

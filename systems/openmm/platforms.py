@@ -118,9 +118,10 @@ def check_platform(name: str) -> str:
     )
 
 
-def _measure(
+def microseconds_a_step(
     system: Any, positions: Array, box: Array | None, timestep: float, name: str, seconds: float
 ) -> float:
+    """What a step of Langevin dynamics takes on a platform, measured for about so many seconds."""
     integrator = mm.LangevinMiddleIntegrator(300.0, 1.0, timestep)
     integrator.setRandomNumberSeed(1)
     context = make_context(system, integrator, name)
@@ -173,7 +174,7 @@ def choose_platform(
         if name == "Reference" and measured and system.getNumParticles() > _REFERENCE_LIMIT:
             continue
         try:
-            measured[name] = _measure(system, positions, box, timestep, name, seconds)
+            measured[name] = microseconds_a_step(system, positions, box, timestep, name, seconds)
         except Exception as error:  # a listed platform may have no device or no kernel
             problems.append(f"{name}: {error}")
     if not measured:

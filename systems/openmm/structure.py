@@ -114,12 +114,14 @@ def _create(create: Callable[[], Any], field: Field, value: object) -> Any:
         return create()
     except Exception as error:
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SpecError(
-            field,
-            value,
-            f"the system cannot be built: {text}",
-            "Check that structure, force field, nonbonded and cutoff fit each other",
-        ) from error
+        text = text.partition("  For more information")[0]
+        remedy = "Check that structure, force field, nonbonded and cutoff fit each other"
+        if "No template found" in text:
+            remedy = (
+                "Name a force-field file that fits this residue, add the atoms that it misses, or "
+                "give the molecule by topology: (Amber, Gromacs) or system_xml:"
+            )
+        raise SpecError(field, value, f"the system cannot be built: {text}", remedy) from error
 
 
 def _from_force_field(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:

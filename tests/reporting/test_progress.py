@@ -68,7 +68,7 @@ def test_small_errors_and_unmet_criteria_do_not_contradict_each_other() -> None:
     one = info(0, unmet=("round trips: 2 of 10",))
     assert "errors are met" not in plain_line(one, 0.0, "overlap")
     assert "convergence waits for what is unmet" in plain_line(one, 0.0, "overlap")
-    assert "errors are met" in plain_line(info(0, unmet=()), 0.0, "overlap")
+    assert "convergence reached" in plain_line(info(0, unmet=()), 0.0, "overlap")
 
 
 def test_a_line_names_at_most_three_unmet_criteria() -> None:
