@@ -25,6 +25,7 @@ from msgen.orchestrator.reporting.progress import (
     overhead,
     state_values,
 )
+from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.reporting.status import is_alive, status, warnings_of
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
@@ -165,7 +166,7 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
     if partition_function:
         yield f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>"
     if estimate.unmet:
-        yield f"<h2>Criteria not met</h2>{_list(estimate.unmet)}"
+        yield f"<h2>Criteria not met</h2>{_list(map(with_remedy, estimate.unmet))}"
 
 
 def _drawn(result: Result, figures: Mapping[str, bytes]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate, Status
 from msgen.orchestrator.printable import make_printable
 from msgen.orchestrator.reporting.history import HistoryPoint, time_to_convergence
+from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.screens import screen_of
 
 UNKNOWN = "not known yet"
@@ -208,7 +209,7 @@ def final_lines(
         )
         lines.append(f"  results: {results}")
         if status != "converged":
-            lines += [f"  unmet: {what}" for what in info.unmet]
+            lines += [f"  unmet: {with_remedy(what)}" for what in info.unmet]
     if status == "exhausted":
         spent = {} if info is None else info.budget
         larger = (raised or {}).get(max(spent, key=lambda limit: spent[limit], default=""))

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.progress import count, duration, overhead, result_lines
+from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
@@ -58,7 +59,7 @@ def status(run_dir: Path) -> str:
         f"  {count(cost.energy_evaluations)} energy evaluations · wall {duration(cost.wall_s)} · "
         f"{overhead(cost)}"
     )
-    lines += [f"  unmet: {what}" for what in estimate.unmet]
+    lines += [f"  unmet: {with_remedy(what)}" for what in estimate.unmet]
     lines += [f"  warning: {what}" for what in warnings_of(result, events)]
     damaged = damage_warning(run_dir)
     lines += [] if damaged is None else [f"  DAMAGED: {damaged}"]

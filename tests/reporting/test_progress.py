@@ -12,6 +12,10 @@ from reporting import info
 from rich.console import Console
 
 from msgen.orchestrator.base import LogZ, RoundInfo, StateEstimate, Status
+from msgen.orchestrator.convergence.base import Criteria, Criterion
+from msgen.orchestrator.convergence.errors import StateErrors
+from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
+from msgen.orchestrator.convergence.works import WorkOverlaps
 from msgen.orchestrator.reporting.history import HistoryPoint
 from msgen.orchestrator.reporting.progress import (
     Progress,
@@ -22,6 +26,7 @@ from msgen.orchestrator.reporting.progress import (
     state_values,
     time_to_convergence,
 )
+from msgen.orchestrator.reporting.remedies import with_remedy
 
 
 def plain(rounds: Iterable[RoundInfo], status: Status, target: float | None = 0.1) -> str:
@@ -61,6 +66,22 @@ def test_the_last_words_have_a_budget_to_go_on_with() -> None:
     one = replace(info(0), budget={"wall": 0.2, "rounds": 1.0})
     lines = final_lines("d", "exhausted", "a reason", one, "runs/d", "msgen-run d.yaml", raised)
     assert lines[-1] == f"  to go on, with twice the budget: {raised['rounds']}"
+
+
+@pytest.mark.parametrize(
+    ("criterion", "helps"),
+    [
+        (RHat({"phi": 1.13}), "a CV for what is slow"),
+        (EffectiveSamples(12.0), "more rounds"),
+        (StateErrors({"a": 0.5}), "converge.state_error"),
+        (WorkOverlaps(("a", "b"), {("a", "b"): 0.01}), "strategy.path.steps"),
+    ],
+)
+def test_what_is_unmet_comes_with_a_remedy(criterion: Criterion, helps: str) -> None:
+    (unmet,) = criterion.unmet(Criteria())
+    said = with_remedy(unmet)
+    assert said.startswith(f"{unmet}: ")
+    assert helps in said
 
 
 def test_small_errors_and_unmet_criteria_do_not_contradict_each_other() -> None:
