@@ -67,7 +67,8 @@ def campaign(
     """ΔF and ln Z of one campaign, each with its error."""
     made = problem(Criteria(surface_error=None), sum(replicas), estimator=estimator, rest="sample")
     stratum = np.repeat([0, 1], replicas)
-    gathered = Gathered.start(made, stratum, 2)
+    own = np.arange(sum(replicas))
+    gathered = Gathered.start(made, stratum, 2, own)
     counted = np.ones(sum(replicas), dtype=bool)
     x = rng.standard_normal((sum(replicas), DIM))
     for _ in range(ROUNDS):
@@ -79,7 +80,7 @@ def campaign(
         both = segments(rng, held[: replicas[0]], 0) + segments(
             rng, held[replicas[0] :], replicas[0]
         )
-        gathered = gathered.with_round(made, HALVES, stratum, both, counted)
+        gathered = gathered.with_round(made, HALVES, stratum, both, counted, own)
     found = gathered.estimate(made, HALVES, {}, {}, ())
     rest, log_z = found.states["rest"], found.log_z
     assert rest.f_kT is not None
