@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msgen.orchestrator.loop.extension import MOST_CVS, Extension, Section
+from msgen.orchestrator.loop.extension import BINS, Extension, Section
+from msgen.orchestrator.schema.rules import MOST_BINS, MOST_CVS
 
 if TYPE_CHECKING:
     from msgen.orchestrator.validate import Checked
@@ -36,7 +38,8 @@ def candidates(checked: Checked) -> Mapping[str, Section]:
     from msgen.systems.watched import watched  # torch comes with it
 
     campaign = checked.campaign
-    if campaign.extend == "off" or len(campaign.cvs) >= MOST_CVS:
+    bins = BINS * math.prod(cv.bins for cv in campaign.cvs.values())
+    if campaign.extend == "off" or len(campaign.cvs) >= MOST_CVS or bins > MOST_BINS:
         return {}
     return watched(checked.system, checked.cvs).as_cv
 

@@ -19,8 +19,6 @@ from msgen.orchestrator.base import Cost, RoundInfo
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.systems.base import Array
 
-MOST_CVS = 3
-"""CVs, those given and those that came, beyond which a grid of them is too large."""
 BINS = 24
 """Along a coordinate that came."""
 MARGIN = 0.25
