@@ -2,8 +2,8 @@
 
 A largest weight that was not drawn makes the mean too low, the spread too low and k̂ too low, all at
 once. So k̂ is fitted to disjoint batches of draws and told with its error, and the error of a mean
-has what the tail is expected to hold beyond the largest weight drawn: of weights u^{−k} it covers
-up to k = 0.7, where σ(w)/√n alone does up to 0.5.
+has what the tail is expected to hold beyond the largest weight drawn, the more the smaller that
+happens to be: of weights u^{−k} it covers up to k = 0.7, where σ(w)/√n alone does up to 0.5.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ LIGHTEST = -1.0
 """k of weights whose largest are all equal: less is no lighter for an error."""
 BOUND = 1.64
 """Errors of k̂ in its upper bound, which the exponent is below in 95 of 100 cases."""
+MOST_BEYOND = 3.0
+"""Draws beyond the largest of n that n more are expected to hold: more in 5 of 100 cases, and where
+weights are equal."""
 _COLUMNS = 5
 
 
@@ -36,14 +39,17 @@ class TailIndex:
     fits : Array, shape (batches, G, 5)
         Exponent k without a prior, excesses M, draws, ln of the threshold and ln of the scale; of
         a group that had too few draws in a batch M is 0.
+    largest : Array, shape (G,), or None
+        ln of the largest weight of each group, −inf before any; None in a run that did not keep it.
     """
 
     fits: Array
+    largest: Array | None = None
 
     @classmethod
     def empty(cls, groups: int) -> TailIndex:
         """No batch yet."""
-        return cls(np.zeros((0, groups, _COLUMNS)))
+        return cls(np.zeros((0, groups, _COLUMNS)), np.full(groups, -np.inf))
 
     def with_batch(self, log_w: Array, groups: list[NDArray[np.bool_]]) -> TailIndex:
         """And a batch more, independent of the others.
@@ -56,7 +62,11 @@ class TailIndex:
             Which draws are in each group; they may overlap.
         """
         rows = np.array([_fitted(log_w[mine]) for mine in groups])
-        return TailIndex(np.concatenate([self.fits, rows[None]]))
+        largest = self.largest
+        if largest is not None:
+            now = np.array([np.max(log_w[mine], initial=-np.inf) for mine in groups])
+            largest = np.maximum(largest, now)
+        return TailIndex(np.concatenate([self.fits, rows[None]]), largest)
 
     @property
     def excesses(self) -> Array:
@@ -84,9 +94,15 @@ class TailIndex:
     def unseen(self, log_total: Array, draws: Array) -> Array:
         """What the tail is expected to hold beyond the largest weight drawn, over the weight drawn.
 
-        With Q the weight that one of n draws is expected to exceed, the draws beyond it hold
-        Q/(1 − k) n⁻¹ of the mean (for k > 0, Q far above the threshold). It is what the mean of
-        weights without a variance scatters by. k is taken one error above k̂, for that error.
+        With v the largest weight, t the threshold and s the scale of the M largest of n draws,
+
+        .. math:: \\int_v^\\infty w\\, p(w)\\, dw = \\frac{M}{n}
+                  \\Big(1 + k \\frac{v - t}{s}\\Big)^{-1/k}
+                  \\Big(v + \\frac{s + k (v - t)}{1 - k}\\Big)
+
+        It is what the mean of weights without a variance scatters by: a mean that is low for want
+        of a large weight has much of it. Where v was not kept it is the weight that one of n draws
+        is expected to exceed. k is taken one error above k̂, for that error.
 
         Parameters
         ----------
@@ -103,10 +119,16 @@ class TailIndex:
             # at k = 0 the formulas have limits that a small k is near enough to
             k = max(float(self.exponent[g] + self.stderr[g]), 1e-3)
             _, m, n, log_cut, log_scale = self.fits[self.fits[:, g, 1] > 0, g].T
-            beyond = np.maximum(draws[g] * m / n, 1.0)
-            cut, scale = np.exp(log_cut - log_total[g]), np.exp(log_scale - log_total[g])
-            largest = cut + scale * np.expm1(k * np.log(beyond)) / k
-            out[g] = np.average(largest, weights=m) / (1.0 - k)
+            cut = np.exp(log_cut - log_total[g])
+            scale = np.maximum(np.exp(log_scale - log_total[g]), 1e-300)
+            if self.largest is None:
+                above = scale * np.expm1(k * np.log(np.maximum(draws[g] * m / n, 1.0))) / k
+            else:
+                above = np.maximum(np.exp(self.largest[g] - log_total[g]) - cut, 0.0)
+            number = draws[g] * m / n * np.exp(-np.log1p(k * above / scale) / k)
+            number = np.minimum(number, MOST_BEYOND)
+            mean = cut + above + (scale + k * above) / (1.0 - k)
+            out[g] = np.average(number * mean, weights=m)
         return out
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from coverage_cases.base import LEVELS, Case, Outcomes, band, share
+from coverage_cases.base import LEVELS, NEVER, SLACK, Case, Outcomes, band, share
 from coverage_cases.registry import all_cases
 from rows import ROOT, Row, publish, write
 
@@ -23,8 +23,16 @@ TOO_WIDE = 2.5
 
 
 def rows_of(case: Case, found: Outcomes) -> list[Row]:
-    """Both levels against what is asked; how many converged; bias and width beside them."""
+    """Both levels against what is asked; how many converged; bias and width beside them.
+
+    Of a case that must never converge, how many did.
+    """
     z, n = found.z, len(found.estimate)
+    ended = float(np.mean(found.converged))
+    if case.never:
+        most = NEVER + SLACK * float(np.sqrt(NEVER * (1 - NEVER) / n))
+        what, bound = f"{case.name}: converged", f"≤ {most:.2f}"
+        return [Row(what, ended, "", f"{n} repeats", bound, bool(ended <= most))]
     rows = []
     for level, limit in LEVELS:
         seen = share(z, limit)
@@ -36,7 +44,6 @@ def rows_of(case: Case, found: Outcomes) -> list[Row]:
             holds = bool(least <= seen <= most)
         rows.append(Row(f"{case.name}: within {limit:.3g} σ", seen, "", f"{n} repeats",
                         bound, holds))  # fmt: skip
-    ended = float(np.mean(found.converged))
     rows.append(Row(f"{case.name}: converged", ended, "", f"{n} repeats"))
     told = found.converged & np.isfinite(found.error) & np.isfinite(found.estimate)
     if told.any():

@@ -22,6 +22,8 @@ WIDEST = 0.80
 MANY = 4
 """Units from which on both levels are asked for; with fewer only `FEW` of ±1.96 σ."""
 FEW = 0.90
+NEVER = 0.05
+"""Share of campaigns that may call themselves converged where they never should."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,14 @@ class Case:
         Independent units; they decide what is asked.
     run : callable
         (rng, repeats) → Outcomes.
+    never : bool
+        Whether a campaign must not call itself converged; that alone is asked then.
     """
 
     name: str
     units: int
     run: Callable[[np.random.Generator, int], Outcomes]
+    never: bool = False
 
     def stream(self, seed: int) -> np.random.Generator:
         """The case's own random numbers, whatever other cases there are."""

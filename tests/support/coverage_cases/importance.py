@@ -11,6 +11,7 @@ from coverage_cases.chains import HALVES, problem
 from msgen.actors.base import Segment
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.base import Criteria
+from msgen.orchestrator.estimators.pareto import USABLE
 from msgen.orchestrator.strategies.importance.production import Weighted
 
 DRAWS = 4096
@@ -72,12 +73,15 @@ CASES = tuple(
         f"importance: {what}, weights u^-{tails[1]:g}{where}, {how}",
         256,
         partial(run, tails=tails, stop=how == "at the stop", difference=what == "ΔF"),
+        never=how == "at the stop" and tails[1] >= USABLE,
     )
     for how in ("fixed length", "at the stop")
     for what, tails, where in (
         *(("ln Z", (k, k), "") for k in (0.3, 0.5, 0.65, 0.8)),
         ("ΔF", (0.0, 0.3), " in one state"),
         ("ΔF", (0.0, 0.5), " in one state"),
+        ("ΔF", (0.0, 0.65), " in one state"),
         ("ΔF", (0.0, 0.75), " in one state"),
+        *((("ln Z", (USABLE, USABLE), ""),) if how == "at the stop" else ()),
     )
 )
