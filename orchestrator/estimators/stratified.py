@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,17 +31,20 @@ class Populations:
         Factor on errors for the small number of blocks that are all alike; NaN for fewer than two.
     units : Units or None
         What the blocks are where they are not; `scale` does not count then.
+    whole : Populations or None
+        Where blocks are stretches of time: the same, by replica.
     """
 
     f: Array
     influence: Array
     scale: float = float("nan")
     units: Units | None = None
+    whole: Populations | None = None
 
     @property
     def stderr(self) -> Array:
         """Standard error of `f`, shape (L,)."""
-        return np.where(np.isfinite(self.f), self._error(self.influence), np.nan)
+        return np.where(np.isfinite(self.f), self._error(np.asarray), np.nan)
 
     def merged(self, parts: Ints, n: int) -> Populations:
         """Those of `n` unions of labels; `parts`, shape (L,), says which each label is a part of.
@@ -55,18 +59,23 @@ class Populations:
             share = np.where(seen, p / total[parts], 0.0)
         influence = np.zeros((len(self.influence), n))
         np.add.at(influence.T, parts[seen], (self.influence[:, seen] * share[seen]).T)
-        return replace(self, f=f, influence=np.where(total > 0, influence, np.nan))
+        whole = None if self.whole is None else self.whole.merged(parts, n)
+        return replace(self, f=f, influence=np.where(total > 0, influence, np.nan), whole=whole)
 
     def difference(self, i: int, j: int) -> tuple[float, float]:
         """F_j − F_i and its standard error."""
         value = float(self.f[j] - self.f[i])
-        error = float(self._error(self.influence[:, j] - self.influence[:, i]))
+        error = float(self._error(lambda influence: influence[:, j] - influence[:, i]))
         return value, error if np.isfinite(value) else float("nan")
 
-    def _error(self, influence: Array) -> Array:
-        if self.units is not None:
+    def _error(self, of: Callable[[Array], Array]) -> Array:
+        """Of quantities whose influences follow from those of the labels."""
+        influence = of(self.influence)
+        if self.units is None:
+            return np.asarray(self.scale * np.sqrt(np.sum(influence**2, axis=0)))
+        if self.whole is None or self.whole.units is None:
             return self.units.standard_error(influence)
-        return np.asarray(self.scale * np.sqrt(np.sum(influence**2, axis=0)))
+        return self.units.standard_error(influence, (self.whole.units, of(self.whole.influence)))
 
     def surface(self, shape: tuple[int, ...]) -> Surface:
         """As a surface, labels being the bins of a grid in C-order."""
@@ -97,7 +106,7 @@ def combine(conditional: Array, network: NetworkResult, units: Units | None = No
     network : NetworkResult
         Free energies of the S states, solved with blocks numbered 0 … B − 1.
     units : Units, optional
-        What the blocks are, where they are not each a replica of its own.
+        What the blocks are, where they are not each a replica of its own: groups are the states.
 
     Raises
     ------
@@ -132,25 +141,28 @@ def combine(conditional: Array, network: NetworkResult, units: Units | None = No
     if network.n_clusters == 1:
         # all works one way come from one block: nothing says how much they vary
         return Populations(f, influence)
-    if units is None:
-        units = _of_states(conditional.sum(axis=2), network)
-    return Populations(f, influence, units=units)
+    totals = conditional.sum(axis=2)
+    units = _of_states(totals, network) if units is None else units
+    return Populations(f, influence, units=_limited(units, totals, network))
 
 
 def _of_states(totals: Array, network: NetworkResult) -> Units:
     """Blocks (S, B) by the state that they sample; those that only join states by themselves.
 
-    Of blocks that do neither nothing follows: they are in no group. Where blocks hold unequal
-    shares of a state's samples, or of the works out of it, these are fewer degrees of freedom.
+    Of blocks that do neither nothing follows: they are in no group.
     """
     n_states, n_blocks = totals.shape
     group = np.full(n_blocks, NO_GROUP)
-    dof = np.full(n_blocks, np.inf)
-    joining = network.blocks[np.any(network.influence != 0.0, axis=1)]
-    group[joining], dof[joining] = n_states, network.dof
+    group[network.blocks[np.any(network.influence != 0.0, axis=1)]] = n_states
     sampled = totals > 0
     has = sampled.any(axis=0)
     group[has] = np.argmax(sampled[:, has], axis=0)
-    for s in range(n_states):
-        dof[group == s] = min(degrees_of_freedom(totals[s]), network.dof_from[s])
-    return replace(Units.whole(group), dof=dof)
+    return Units.whole(group)
+
+
+def _limited(units: Units, totals: Array, network: NetworkResult) -> Units:
+    """With fewer degrees of freedom where some hold most of a state's samples or of its works."""
+    dof = np.where(units.group == len(totals), network.dof, np.inf)
+    for s, of_state in enumerate(totals):
+        dof[units.group == s] = min(degrees_of_freedom(of_state), network.dof_from[s])
+    return replace(units, dof=np.minimum(units.dof, dof))

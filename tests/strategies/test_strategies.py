@@ -254,7 +254,7 @@ def test_a_state_never_left_is_never_converged_whatever_the_budget_of_errors() -
 
 
 def test_few_free_replicas_are_counted_by_stretches_of_time() -> None:
-    """Their sums are those of the blocks; many replicas and strata have none."""
+    """Their sums are those of the blocks; many replicas have none."""
     problem, rng = double_well(), np.random.default_rng(8)
     made = Production.start(problem, np.zeros(2, dtype=np.int64), 2)
     for rnd in range(40):
@@ -265,7 +265,9 @@ def test_few_free_replicas_are_counted_by_stretches_of_time() -> None:
     assert 8 <= len(made.apart.sums) < 16
     both = np.hstack([made.bins, made.states])
     assert np.allclose(made.apart.sums.sum(axis=0), both)
-    units, sums = made.apart.units(1e6)
+    units, number = made.apart.units(made.owner, {0: 1e6})
+    sums = made.apart.by_unit(made.owner, number, 1)[0]
+    assert np.allclose(sums.sum(axis=0), both.sum(axis=0))
     assert 2 * 5 <= len(sums) == len(units.group) <= 2 * len(made.apart.sums)
     assert np.allclose(units.share.reshape(-1, 2).sum(axis=0), 1.0)
     # nine degrees of freedom and more in place of one: at most 1.11 against 3.45
@@ -277,7 +279,43 @@ def test_few_free_replicas_are_counted_by_stretches_of_time() -> None:
     again = more.estimate(problem, HALVES, False, {}, {}).states["rest"].stderr_kT
     assert again == pytest.approx(told)
     assert made.grown(np.zeros(17, dtype=np.int64)).apart is None
-    assert Production.start(problem, np.array([0, 1]), 2).apart is None
+
+
+def test_few_replicas_of_strata_and_their_works_are_counted_by_stretches_of_time() -> None:
+    """Every sample and every work is of one unit of its stratum; the twin is a run without them."""
+    problem, rng = double_well(), np.random.default_rng(11)
+    stratum = np.array([0, 0, 1, 1, 1])
+    made = Production.start(problem, stratum, 2)
+    for rnd in range(40):
+        segments, n = [], 20 + rnd
+        for i, s in enumerate(stratum.tolist()):
+            table = works(0.5, 1.0, 3, rng).table[3 * s : 3 * s + 3]
+            paths = {name: table[:, c] for c, name in enumerate(COLUMNS)}
+            paths["path_replica"] = np.full(3, float(i))
+            read = readings(rng.choice([-1.01, -0.51], n) * (1 - 2 * s), i)
+            segments.append(replace(read, samples={**read.samples, **paths}))
+        made = made.with_round(problem, HALVES, segments)
+        made = decode(Production, encode(made))
+    assert made.apart is not None
+    units, number = made.apart.units(made.owner, {0: 1e6, 1: 1e6})
+    assert np.bincount(units.group).min() >= 12
+    assert list(np.unique(units.member[units.group == 1])) == [2, 3, 4]
+    sums = made.apart.by_unit(made.owner, number, 2)
+    assert np.allclose(sums.sum(axis=(0, 1)), np.hstack([made.bins, made.states]).sum(axis=0))
+    assert not sums[1][units.group == 0].any()
+    unit = made.apart.works(number, made.works.started_by(made.block))
+    assert np.array_equal(units.member[unit], made.works["path_replica"])
+    # in the order of time
+    for i in range(5):
+        assert (np.diff(unit[made.works["path_replica"] == i]) >= 0).all()
+    told = made.estimate(problem, HALVES, True, {}, {}).states["rest"]
+    whole = replace(made, apart=None).estimate(problem, HALVES, True, {}, {}).states["rest"]
+    assert told.f_kT == whole.f_kT
+    assert told.stderr_kT is not None
+    # without the factor of two replicas alone, 3.4
+    assert told.stderr_kT == pytest.approx(0.04, rel=0.3)
+    older = replace(made, apart=replace(made.apart, paths=None))
+    assert older.estimate(problem, HALVES, True, {}, {}).states["rest"] == whole
 
 
 def test_a_production_begun_without_stretches_goes_on_without() -> None:

@@ -23,13 +23,13 @@ from msgen.orchestrator.estimators.diagnostics import (
     round_trips,
 )
 from msgen.orchestrator.estimators.histogram import block_sums
-from msgen.orchestrator.estimators.left_out import Bounded, bounded_r_hat, worst
-from msgen.orchestrator.estimators.stratified import combine
+from msgen.orchestrator.estimators.stratified import Populations, combine
+from msgen.orchestrator.estimators.units import Units
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
 from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.readings import with_readings
+from msgen.orchestrator.strategies.common.readings import with_readings, worst_r_hat
 from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
 from msgen.orchestrator.strategies.common.watching import (
     WatchedSeries,
@@ -61,7 +61,7 @@ class Production:
     stride : int
         Only every `stride`-th reading goes into the series.
     apart : ReplicaStretches or None
-        The sums by stretch of time, where blocks are few and of one stratum.
+        The sums by stretch of time, where blocks are few.
     spacing : int
         Samples from one reading to the next; 0 before the first.
     watched : WatchedSeries or None
@@ -97,7 +97,7 @@ class Production:
         none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
         bins, states = (np.zeros((0, w)) for w in width)
         series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
-        apart = None if np.any(stratum) else ReplicaStretches.empty(0, sum(width))
+        apart = ReplicaStretches.empty(0, sum(width))
         made = cls(none, none, bins, states, series, labels, Works.empty(), apart=apart)
         return replace(made.grown(stratum, ancestor), descent=descent)
 
@@ -122,7 +122,7 @@ class Production:
         missed = np.full((more, *self.series.shape[1:]), np.nan)
         series = np.concatenate([self.series, missed])
         stratum = np.array(stratum)
-        apart = None if self.apart is None or np.any(stratum) else self.apart.grown(len(bins))
+        apart = None if self.apart is None else self.apart.grown(len(bins))
         return replace(
             self,
             stratum=stratum,
@@ -161,26 +161,27 @@ class Production:
         number = np.unique(replica, return_counts=True)[1]
         series, spacing, stride = with_readings(self.series, xi, replica, self.spacing, self.stride)
         flat = states.assign(series.reshape(-1, problem.dim))
-        works = Works.of(segments)
+        works = Works.of(segments).of_replicas(counted)
         return replace(
             self,
             bins=self.bins + at_bins,
             states=self.states + at_states,
             series=series,
-            apart=self._apart_with(np.hstack([at_bins, at_states]), number),
+            apart=self._apart_with(np.hstack([at_bins, at_states]), number, len(works)),
             labels=flat.reshape(series.shape[:2]),
-            works=self.works.and_(works.of_replicas(counted)),
+            works=self.works.and_(works),
             rounds=self.rounds + 1,
             stride=stride,
             spacing=spacing,
             watched=with_watched(self.watched, problem, r, states, segments, counted),
         )
 
-    def _apart_with(self, added: Array, readings: Ints) -> ReplicaStretches | None:
-        """With a round's sums, and the readings of each replica that counted."""
+    def _apart_with(self, added: Array, readings: Ints, paths: int) -> ReplicaStretches | None:
+        """With a round's sums, the readings of each replica that counted, and all their paths."""
         if self.apart is None:
             return None
-        return self.apart.with_round(added, int(readings.min()) if len(readings) else 0)
+        least = int(readings.min()) if len(readings) else 0
+        return self.apart.with_round(added, least, paths)
 
     @property
     def network(self) -> NetworkResult:
@@ -214,21 +215,15 @@ class Production:
         else:
             network = solve_network(1, [])
         names = states.names
-        chains = [self._chains(s) for s in np.unique(self.stratum)]
-        r_hat = self._r_hat(problem, chains)
-        effective = [effective_samples(c, list(problem.periodic)) for c in chains]
-        ess = min((n for n, c in zip(effective, chains, strict=True) if c), default=0.0)
+        chains = {int(s): self._chains(s) for s in np.unique(self.stratum)}
+        r_hat = worst_r_hat(problem.names, problem.periodic, list(chains.values()))
+        effective = {s: effective_samples(c, list(problem.periodic)) for s, c in chains.items()}
+        ess = min((n for s, n in effective.items() if chains[s]), default=0.0)
         extent = Extent(self.rounds, _memories(effective, chains))
-        units, sums = None, self._by_stratum(np.hstack([self.bins, self.states]), n_strata, network)
-        if self.apart is not None and n_strata == 1 and not len(network.blocks):
-            units, apart = self.apart.units(ess)
-            sums = apart[None]
-        found = FreeEnergies.of_populations(
-            problem,
-            combine(sums[:, :, : problem.grid.size], network, units),
-            combine(sums[:, :, problem.grid.size :], network, units),
-            names,
-        )
+        bins, at_states = self._populations(problem, n_strata, network)
+        if bridge is None and network.n_clusters != 1:
+            bins, at_states = self._cut(problem, (bins, at_states), stratified, effective)
+        found = FreeEnergies.of_populations(problem, bins, at_states, names)
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
         joined: Criterion = Transitions(
@@ -268,33 +263,57 @@ class Production:
         mine = self.series[self.stratum == stratum]
         return [one[np.isfinite(one[:, 0])] for one in mine]
 
-    def _by_stratum(self, sums: Array, n_strata: int, network: NetworkResult) -> Array:
-        """Sums of each block in its stratum; blocks of a bridge that sampled nothing have none."""
-        blocks = max(len(sums), int(network.blocks.max(initial=-1)) + 1)
-        out = np.zeros((n_strata, blocks, sums.shape[1]))
-        owner = np.zeros(len(sums), dtype=np.int64)
+    @property
+    def owner(self) -> Ints:
+        """Stratum of each block, shape (B,)."""
+        owner = np.zeros(len(self.bins), dtype=np.int64)
         owner[self.block] = self.stratum
-        out[owner, np.arange(len(sums))] = sums
-        return out
+        return owner
 
-    def _r_hat(self, problem: Problem, chains: list[list[Array]]) -> dict[str, Bounded]:
-        """Worst split R̂ over strata, and worst bound, of each CV; unknown for too little."""
-        out = {}
-        for c, name in enumerate(problem.names):
-            each = [
-                bounded_r_hat([s[:, c] for s in group], periodic=bool(problem.periodic[c]))
-                for group in chains
-                if any(len(one) >= 8 for one in group)
-            ]
-            out[name] = Bounded(worst([e.value for e in each]), worst([e.bound for e in each]))
-        return out
+    def _populations(
+        self, problem: Problem, n_strata: int, network: NetworkResult
+    ) -> tuple[Populations, Populations]:
+        """Of bins and of states, by whole blocks; those of a bridge sampled nothing."""
+        blocks = max(len(self.bins), int(network.blocks.max(initial=-1)) + 1)
+        sums = np.zeros((n_strata, blocks, problem.grid.size + self.states.shape[1]))
+        sums[self.owner, np.arange(len(self.bins))] = np.hstack([self.bins, self.states])
+        return _of_sums(sums, problem.grid.size, network)
+
+    def _cut(
+        self,
+        problem: Problem,
+        whole: tuple[Populations, Populations],
+        stratified: bool,
+        effective: Mapping[int, float],
+    ) -> tuple[Populations, Populations]:
+        """With errors by stretch of time, where blocks are few; `effective` samples by stratum."""
+        if self.apart is None or (stratified and self.apart.paths is None):
+            return whole
+        units, number = self.apart.units(self.owner, effective)
+        if len(units.group) == len(np.unique(units.member)):
+            return whole
+        network, n_strata = solve_network(1, []), 1
+        if stratified:
+            n_strata = self.states.shape[1]
+            unit = self.apart.works(number, self.works.started_by(self.block))
+            network = self.works.network_of(n_strata, unit)
+        sums = self.apart.by_unit(self.owner, number, n_strata)
+        cut = _of_sums(sums, problem.grid.size, network, units)
+        return replace(cut[0], whole=whole[0]), replace(cut[1], whole=whole[1])
 
 
-def _memories(effective: Sequence[float], chains: Sequence[Sequence[Array]]) -> float:
+def _of_sums(
+    sums: Array, bins: int, network: NetworkResult, units: Units | None = None
+) -> tuple[Populations, Populations]:
+    """Populations of bins and of states from sums (strata, U, labels) of both."""
+    return combine(sums[:, :, :bins], network, units), combine(sums[:, :, bins:], network, units)
+
+
+def _memories(effective: Mapping[int, float], chains: Mapping[int, Sequence[Array]]) -> float:
     """Effective samples of the longest chain, where they are fewest of all strata."""
     each = []
-    for n, group in zip(effective, chains, strict=True):
+    for stratum, group in chains.items():
         length = [len(one) for one in group]
         if sum(length):
-            each.append(n * max(length) / sum(length))
+            each.append(effective[stratum] * max(length) / sum(length))
     return min(each, default=float("nan"))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.orchestrator.estimators.left_out import Bounded, bounded_r_hat, worst
 from msgen.systems.base import Array
 
 RECORDS = 25
@@ -48,3 +51,24 @@ def with_readings(
     if series.shape[1] > max(2 * RECORDS, min(MOST_RECORDS, ALL_RECORDS // r)):
         series, stride = series[:, ::2], stride * 2
     return series, step if least else spacing, stride
+
+
+def worst_r_hat(
+    names: Sequence[str], periodic: NDArray[np.bool_], chains: Sequence[Sequence[Array]]
+) -> dict[str, Bounded]:
+    """Worst split R̂ over strata, and worst bound, of each CV; unknown while there is too little.
+
+    Parameters
+    ----------
+    names, periodic : of the CVs
+    chains : by stratum, its replicas' readings (n, D)
+    """
+    out = {}
+    for c, name in enumerate(names):
+        each = [
+            bounded_r_hat([s[:, c] for s in group], periodic=bool(periodic[c]))
+            for group in chains
+            if any(len(one) >= 8 for one in group)
+        ]
+        out[name] = Bounded(worst([e.value for e in each]), worst([e.bound for e in each]))
+    return out

@@ -71,9 +71,15 @@ class Works:
 
         Blocks are the replicas that started the paths, or what `block`, shape (R,), counts them to.
         """
-        blocks = self["path_replica"].astype(np.int64)
-        if block is not None:
-            blocks = block[blocks]
+        return self.network_of(n_strata, self.started_by(block))
+
+    def started_by(self, block: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+        """The replica that started each path, or what `block`, shape (R,), counts it to."""
+        replica = self["path_replica"].astype(np.int64)
+        return replica if block is None else block[replica]
+
+    def network_of(self, n_strata: int, blocks: NDArray[np.int64]) -> NetworkResult:
+        """As `network`, by the block of every path, shape (n,)."""
         return _solved(n_strata, self.table.tobytes(), blocks.tobytes())
 
     def crossing(self, f: Array) -> Array:
@@ -96,8 +102,9 @@ class Works:
         return out
 
 
-# by value: what a round is decided on went through a checkpoint's tree since it was looked at
-@lru_cache(maxsize=2)
+# by value: what a round is decided on went through a checkpoint's tree since it was looked at;
+# two rounds, by replica and by stretch of time
+@lru_cache(maxsize=4)
 def _solved(n_strata: int, table: bytes, blocks: bytes) -> NetworkResult:
     """See `Works.network`; read-only, since all who ask share it."""
     works = Works(np.frombuffer(table, dtype=np.float64).reshape(-1, len(COLUMNS)))

@@ -125,6 +125,4 @@ def _profile(
     """The profile as far as it is known; `network` joins the strata."""
     if state.profile is None:
         return None
-    owner = np.zeros(len(production.bins), dtype=np.int64)
-    owner[production.block] = production.stratum
-    return state.profile.estimate(problem, network, owner)
+    return state.profile.estimate(problem, network, production.owner)

@@ -15,21 +15,19 @@ from msgen.orchestrator.strategies.common.works import COLUMNS
 
 DELTA, SIGMA = 1.0, 1.2
 """F(rest) − F(left), and σ of the works; both kT."""
-PATHS, READINGS = 60, 200
-"""Of each replica."""
+ROUNDS, PATHS, READINGS = 10, 6, 20
+"""And paths and readings of each replica in each."""
 
 
 def works_of(
-    rng: np.random.Generator, replica: int, source: int, shared: float, kT: float
+    rng: np.random.Generator, replica: int, source: int, common: float, spread: float
 ) -> dict[str, Array]:
-    """Paths of a replica; the share `shared` of their variance is the same for all of them.
+    """Paths of a replica in a round: what they have in `common`, and the `spread` of the rest.
 
     Gaussian works of mean ±∆F + σ²/2 obey Crooks' relation.
     """
     sign = 1.0 if source == 0 else -1.0
-    own = rng.normal(0.0, SIGMA * np.sqrt(1.0 - shared), PATHS)
-    common = rng.normal(0.0, SIGMA * np.sqrt(shared))
-    work = (sign * DELTA + 0.5 * SIGMA**2 + common + own) / kT
+    work = sign * DELTA + 0.5 * SIGMA**2 + common + rng.normal(0.0, spread, PATHS)
     table = {name: np.zeros(PATHS) for name in COLUMNS}
     return {
         **table,
@@ -47,17 +45,20 @@ def run(
     stratum = np.repeat([0, 1], replicas)
     found = []
     for _ in range(repeats):
-        segments = []
-        for i, s in enumerate(stratum.tolist()):
-            x = (2 * s - 1) * np.abs(rng.standard_normal(READINGS))
-            columns = {
-                "cvs": x[:, None],
-                "replica": np.full(READINGS, float(i)),
-                "log_bias": np.zeros(READINGS),
-                **works_of(rng, i, s, shared, made.kT),
-            }
-            segments.append(Segment((0, "sample", i), samples=columns))
-        produced = Production.start(made, stratum, 2).with_round(made, HALVES, segments)
+        common = rng.normal(0.0, SIGMA * np.sqrt(shared), sum(replicas))
+        produced = Production.start(made, stratum, 2)
+        for _ in range(ROUNDS):
+            segments = []
+            for i, s in enumerate(stratum.tolist()):
+                x = (2 * s - 1) * np.abs(rng.standard_normal(READINGS))
+                columns = {
+                    "cvs": x[:, None],
+                    "replica": np.full(READINGS, float(i)),
+                    "log_bias": np.zeros(READINGS),
+                    **works_of(rng, i, s, common[i], SIGMA * np.sqrt(1.0 - shared)),
+                }
+                segments.append(Segment((0, "sample", i), samples=columns))
+            produced = produced.with_round(made, HALVES, segments)
         rest = produced.estimate(made, HALVES, True, {}, {}).states["rest"]
         f = np.nan if rest.f_kT is None else rest.f_kT
         found.append((f, np.nan if rest.stderr_kT is None else rest.stderr_kT, True))
