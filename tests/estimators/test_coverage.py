@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import coverage
 import numpy as np
 import pytest
-from coverage_cases import paths, replicas, umbrella
+from coverage_cases import joins, paths, replicas, strata, umbrella
 from coverage_cases.base import Case, Outcomes
 from coverage_cases.registry import all_cases
 
 from msgen.orchestrator.estimators import stratified, units
-from msgen.orchestrator.estimators.units import Units
+from msgen.orchestrator.estimators.errors import inflations
+from msgen.orchestrator.estimators.importance import few
+from msgen.orchestrator.estimators.units import Units, Whole
 from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
 
 SEED = 20
-CASES = {case.name: case for case in (*paths.CASES, *replicas.CASES, *umbrella.CASES)}
+GROUPS = (joins, paths, replicas, strata, umbrella)
+CASES = {case.name: case for group in GROUPS for case in group.CASES}
 
 
 def holds(name: str, repeats: int) -> bool:
@@ -45,6 +49,10 @@ def test_errors_too_small_too_large_or_never_told_are_caught() -> None:
         assert False in verdicts(twin)
     never = coverage.rows_of(case, outcomes(z, stop=False))
     assert [row.holds for row in never] == [False, False, None]
+    # and where none should, the share of those that do is what is asked
+    one = replace(case, never=True)
+    assert [r.holds for r in coverage.rows_of(one, outcomes(z, stop=False))] == [True]
+    assert [r.holds for r in coverage.rows_of(one, outcomes(z))] == [False]
     # of two units the narrow interval is not asked for
     case = replace(case, units=2)
     assert False not in verdicts(0.6 * z)
@@ -84,10 +92,20 @@ def test_every_case_has_a_name_and_a_stream_of_its_own() -> None:
     assert not math.isclose(cases[0].stream(0).random(), cases[0].stream(1).random())
 
 
-def whole_replicas(state: ReplicaStretches, effective: float) -> tuple[Units, np.ndarray]:
+def test_a_case_of_every_group_runs() -> None:
+    first = {case.name.partition(":")[0]: case for case in reversed(all_cases())}
+    assert len(first) >= 8
+    for case in first.values():
+        found = case.run(case.stream(0), 1)
+        assert np.isfinite(found.estimate).all(), case.name
+
+
+def whole_replicas(
+    state: ReplicaStretches, owner: np.ndarray, effective: Mapping[int, float]
+) -> tuple[Units, np.ndarray]:
     """The rule from before: a replica is a unit, however few there are."""
-    blocks = state.sums.shape[1]
-    return Units.whole(np.zeros(blocks, dtype=np.int64)), state.sums.sum(axis=0)
+    stretches, blocks = state.sums.shape[:2]
+    return Units.whole(owner), np.tile(np.arange(blocks), (stretches, 1))
 
 
 @pytest.mark.slow
@@ -100,6 +118,33 @@ def test_free_replicas_cover_at_their_stop(number: int) -> None:
 def test_twin_whole_replicas_stop_at_lucky_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ReplicaStretches, "units", whole_replicas)
     assert not holds("free replicas: 2, at the stop", 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas_of", ["2 + 2", "4 + 4"])
+def test_replicas_of_strata_cover_at_their_stop(replicas_of: str) -> None:
+    assert holds(f"strata: {replicas_of} replicas, at the stop", 150)
+
+
+@pytest.mark.slow
+def test_twin_whole_replicas_of_strata_stop_at_lucky_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ReplicaStretches, "units", whole_replicas)
+    assert not holds("strata: 2 + 2 replicas, at the stop", 150)
+
+
+@pytest.mark.slow
+def test_draws_of_models_do_not_cost_what_two_replicas_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twin: the state with fewest replicas decides for the draws as well."""
+    name = "targeted: ln Z, 2 + 2 replicas, fixed length"
+    assert holds(name, 150)
+
+    def fewest(self: Units, influence: np.ndarray, whole: Whole | None = None) -> np.ndarray:
+        return np.asarray(few(2) * np.sqrt(np.sum(influence**2, axis=0)))
+
+    monkeypatch.setattr(Units, "standard_error", fewest)
+    assert not holds(name, 150)
 
 
 @pytest.mark.slow
@@ -117,6 +162,7 @@ def test_twin_short_stretches_of_ladders_are_no_units(monkeypatch: pytest.Monkey
     assert not holds("umbrella: 64 ladders, fixed length", 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replicas_of", ["2 + 2", "14 + 2"])
 def test_two_replicas_of_paths_cover_and_are_not_drowned(
     replicas_of: str, monkeypatch: pytest.MonkeyPatch
@@ -125,10 +171,12 @@ def test_two_replicas_of_paths_cover_and_are_not_drowned(
     name = f"paths: {replicas_of} replicas, free works"
     assert holds(name, 150)
 
-    def fewest(self: Units, influence: np.ndarray) -> np.ndarray:
-        counts = np.bincount(self.group[self.group >= 0])
-        few = np.sqrt(2.0) * units.inflations(np.array([counts[counts > 0].min() - 1.0]))[0]
-        return np.asarray(few * np.sqrt(np.sum(influence**2, axis=0)))
+    def fewest(self: Units, influence: np.ndarray, whole: Whole | None = None) -> np.ndarray:
+        assert whole is not None
+        units, x = whole
+        counts = np.bincount(units.group[units.group >= 0])
+        few = np.sqrt(2.0) * inflations(np.array([counts[counts > 0].min() - 1.0]))[0]
+        return np.asarray(few * np.sqrt(np.sum(x**2, axis=0)))
 
     monkeypatch.setattr(stratified.Units, "standard_error", fewest)
     assert not holds(name, 150)

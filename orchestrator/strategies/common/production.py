@@ -23,6 +23,7 @@ from msgen.orchestrator.estimators.diagnostics import (
     round_trips,
 )
 from msgen.orchestrator.estimators.histogram import block_sums
+from msgen.orchestrator.estimators.left_out import Bounded
 from msgen.orchestrator.estimators.stratified import Populations, combine
 from msgen.orchestrator.estimators.units import Units
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network

@@ -13,10 +13,12 @@ from scipy.special import logsumexp
 
 from msgen.orchestrator.base import LogZ
 from msgen.orchestrator.estimators.errors import inflation
-from msgen.orchestrator.estimators.importance import effective_size, few
+from msgen.orchestrator.estimators.importance import effective_size
 from msgen.orchestrator.estimators.left_out import Bounded, bounded_overlap
+from msgen.orchestrator.estimators.leverage import degrees_of_freedom
 from msgen.orchestrator.estimators.pareto import pareto_k
 from msgen.orchestrator.estimators.targeted import Difference, deep_bar, tfep, two_sided
+from msgen.orchestrator.estimators.units import Units
 from msgen.orchestrator.estimators.works.bar import fermi
 from msgen.orchestrator.estimators.works.network import NetworkResult
 from msgen.orchestrator.strategies.common.production import Production
@@ -158,10 +160,8 @@ class Joins:
     @property
     def _least(self) -> int:
         """Independent blocks in the state with fewest."""
-        owner = np.zeros(self._first_draw, dtype=np.int64)
-        owner[self.production.block] = self.production.stratum
-        counts = np.bincount(owner)
-        return int(counts[counts > 0].min(initial=len(owner)))
+        counts = np.bincount(self.production.owner)
+        return int(counts[counts > 0].min(initial=self._first_draw))
 
     @property
     def deep_overlaps(self) -> Overlaps:
@@ -208,7 +208,21 @@ class Joins:
         influence = np.zeros(self._first_draw + self._n * DRAW_BLOCKS)
         for k in known.tolist():
             influence[found[k].units] += np.exp(values[k] - total) * found[k].influence
-        return total, few(self._least) * float(np.sqrt(np.sum(influence**2)))
+        return total, float(self._units.standard_error(influence))
+
+    @cached_property
+    def _units(self) -> Units:
+        """Blocks of each state's samples, and those of the draws of its model."""
+        draws = self._n + np.repeat(np.arange(self._n), DRAW_BLOCKS)
+        units = Units.whole(np.concatenate([self.production.owner, draws]))
+        replica = self._frames[:, 2].astype(np.int64)
+        block = self.production.block[replica]
+        held = np.bincount(block, minlength=self._first_draw).astype(np.float64)
+        dof = np.full(len(units.group), np.inf)
+        for k in np.unique(self.production.owner):
+            mine = np.flatnonzero(units.group == k)
+            dof[mine] = degrees_of_freedom(held[mine])
+        return replace(units, dof=dof)
 
     def side_by_side(self, names: Sequence[str], grounded: bool) -> dict[str, Any]:
         """ln Z of each state and of all, and ∆F against the first, by every estimator.
