@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "StepPlan",
     "Strategy",
     "Tree",
+    "WithError",
     "WorkOrder",
     "stream",
 ]
@@ -110,6 +111,13 @@ class ProfileEstimate:
     paths: int
 
 
+class WithError(NamedTuple):
+    """A free energy beside the result, in `Estimate.diagnostics`, and its standard error, kT."""
+
+    value: float
+    stderr: float | None
+
+
 @dataclass(frozen=True)
 class Extent:
     """How long production is.
@@ -142,7 +150,8 @@ class Estimate:
     states : Mapping of state name to StateEstimate
         F = −ln P(state), against the first state.
     diagnostics : Mapping
-        'ess', 'r_hat', 'round_trips', 'acceptance' (per move kind), 'overlap' … JSON-able.
+        'ess', 'r_hat', 'round_trips', 'acceptance' (per move kind), 'overlap' … JSON-able. Free
+        energies in it are `WithError`, or mappings with 'stderr_kT'.
     converged, unmet
         Whether every criterion of `converge:` holds, and which do not, in words.
     log_z : LogZ or None
@@ -193,8 +202,26 @@ class Estimate:
             log_z = replace(log_z, stderr=None)
         if profile is not None:
             profile = replace(profile, stderr_kT=np.full_like(profile.stderr_kT, np.nan))
-        nowhere = np.full_like(self.stderr_kT, np.nan)
-        return replace(self, stderr_kT=nowhere, states=unknown, log_z=log_z, profile=profile)
+        return replace(
+            self,
+            stderr_kT=np.full_like(self.stderr_kT, np.nan),
+            states=unknown,
+            diagnostics=_without_errors(self.diagnostics),
+            log_z=log_z,
+            profile=profile,
+        )
+
+
+def _without_errors(told: Any) -> Any:
+    """Diagnostics, whose free energies have no error that is known."""
+    if isinstance(told, WithError):
+        return told._replace(stderr=None)
+    if isinstance(told, Mapping):
+        return {
+            name: None if name == "stderr_kT" else _without_errors(value)
+            for name, value in told.items()
+        }
+    return told
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from reporting import PHI, PSI, estimate, header, info
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from msgen.orchestrator.base import Estimate, LogZ, ProfileEstimate
+from msgen.orchestrator.base import Estimate, LogZ, ProfileEstimate, WithError
 from msgen.orchestrator.library.result import Result
 from msgen.orchestrator.reporting.history import HistoryPoint, read_history, time_to_convergence
 from msgen.orchestrator.reporting.monitor import Monitor
@@ -30,6 +30,11 @@ def groundless() -> Estimate:
     return replace(
         estimate((PHI,)),
         ungrounded=(WHY,),
+        diagnostics={
+            "estimators": {"bar": {"rest": WithError(-3.5, 0.3)}},
+            "reweighted": {"rest": {"f_kT": -3.4, "stderr_kT": 0.4}},
+            "ess": 312.0,
+        },
         log_z=LogZ(3.0, 0.1, "draws"),
         profile=ProfileEstimate(f, 0.1 + 0.0 * f, 100),
     )
@@ -43,6 +48,11 @@ def test_what_is_told_has_no_error_and_all_of_the_rest() -> None:
     assert (told.states["rest"].f_kT, told.states["rest"].stderr_kT) == (-3.6, None)
     # that which the others are measured against has 0 by definition
     assert told.states["C7ax"] == before.states["C7ax"]
+    assert told.diagnostics == {
+        "estimators": {"bar": {"rest": (-3.5, None)}},
+        "reweighted": {"rest": {"f_kT": -3.4, "stderr_kT": None}},
+        "ess": 312.0,
+    }
     assert told.log_z == LogZ(3.0, None, "draws")
     assert told.profile is not None
     assert np.isnan(told.profile.stderr_kT).all()

@@ -204,7 +204,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
             **found.diagnostics,
             **({"isomers_refused": state.totals["isomers"]} if "isomers" in state.totals else {}),
             "model": weights.diagnostics(difference),
-            "reweighted": weights.reweighted(list(found.states), not found.ungrounded),
+            "reweighted": weights.reweighted(list(found.states)),
             "warnings": weights.warnings(difference),
         }
         return replace(found, diagnostics=about, log_z=weights.log_z(difference, where))

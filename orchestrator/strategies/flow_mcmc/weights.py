@@ -127,18 +127,15 @@ class Weights:
             "overlap": float(found.overlap),
         }
 
-    def reweighted(self, names: Sequence[str], grounded: bool) -> dict[str, Any]:
-        """F of each state from the weighted proposals alone, kT: the draws, without the chains.
-
-        `grounded`: whether errors of this campaign mean anything.
-        """
+    def reweighted(self, names: Sequence[str]) -> dict[str, Any]:
+        """F of each state from the weighted proposals alone, kT: the draws, without the chains."""
         if not np.isfinite(self.proposals).any():
             return {}
         found = shares(self.proposals, self.states, None, len(names))
         out: dict[str, Any] = {}
         for k, name in enumerate(names):
             f, error = found.difference(0, k) if k else (0.0, 0.0)
-            out[name] = {"f_kT": float(f), "stderr_kT": float(error) if grounded else None}
+            out[name] = {"f_kT": float(f), "stderr_kT": float(error)}
         return out
 
     def warnings(self, found: Difference | None) -> list[str]:

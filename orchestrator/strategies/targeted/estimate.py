@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from msgen.orchestrator.base import LogZ
+from msgen.orchestrator.base import LogZ, WithError
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.importance import effective_size
 from msgen.orchestrator.estimators.left_out import Bounded, bounded_overlap
@@ -224,34 +224,23 @@ class Joins:
             dof[mine] = degrees_of_freedom(held[mine])
         return replace(units, dof=dof)
 
-    def side_by_side(self, names: Sequence[str], grounded: bool) -> dict[str, Any]:
-        """ln Z of each state and of all, and ∆F against the first, by every estimator.
-
-        Each with its error, None where errors of this campaign are not `grounded`.
-        """
-        found = self._side_by_side(names)
-        if grounded:
-            return found
-        return {
-            title: {n: [v[0], None] if isinstance(v, list) else v for n, v in each.items()}
-            for title, each in found.items()
-        }
-
-    def _side_by_side(self, names: Sequence[str]) -> dict[str, Any]:
+    def side_by_side(self, names: Sequence[str]) -> dict[str, Any]:
+        """ln Z of each state and of all, and ∆F against the first, by every estimator."""
         out: dict[str, Any] = {}
         for title, found in (
             ("log_z_deep_bar", self.against_models),
             ("log_z_importance", self.from_draws),
             ("log_z_tfep", self.from_samples),
         ):
-            each = {n: [d.value, d.stderr] for n, d in zip(names, found, strict=True)}
-            out[title] = {**each, "all": list(self._total(found))}
+            each = {n: WithError(d.value, d.stderr) for n, d in zip(names, found, strict=True)}
+            out[title] = {**each, "all": WithError(*self._total(found))}
         out["deep_bar"] = _differences(self.deep, names)
         if len(self.production.works):
             out["bar"] = _differences(self.both_sides, names)
             for title, sign, ways in (("tfep", 1, self.forward), ("tfep_back", -1, self.reverse)):
                 out[title] = {
-                    n: [sign * d.value, d.stderr] for n, d in zip(names[1:], ways, strict=True)
+                    n: WithError(sign * d.value, d.stderr)
+                    for n, d in zip(names[1:], ways, strict=True)
                 }
             # one side alone: its error is not to be believed beyond 0.7
             out["tfep_pareto_k"] = {n: self._tail(0, k) for k, n in enumerate(names[1:], 1)}
@@ -288,7 +277,7 @@ def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> N
     return NetworkResult(f, covariance, component, blocks, turned, clusters, (), dof, dof_from)
 
 
-def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, list[float]]:
+def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, WithError]:
     found = {name: network.difference(0, k) for k, name in enumerate(names) if k}
     scale = inflation(network.dof)
-    return {name: [value, scale * error] for name, (value, error) in found.items()}
+    return {name: WithError(value, scale * error) for name, (value, error) in found.items()}

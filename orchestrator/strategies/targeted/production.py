@@ -97,17 +97,13 @@ class Gathered:
         extra = {
             **about,
             "estimator": kind,
+            "estimators": joins.side_by_side(states.names),
             "models": joins.quality(states.names),
         }
         out = self.production.estimate(
             problem, states, True, acceptance, extra, missing, joins.bridge(kind)
         )
-        beside = joins.side_by_side(states.names, not out.ungrounded)
-        return replace(
-            out,
-            diagnostics={**out.diagnostics, "estimators": beside},
-            log_z=joins.log_z(states.names, self._left_out(problem, states)),
-        )
+        return replace(out, log_z=joins.log_z(states.names, self._left_out(problem, states)))
 
     def _left_out(self, problem: Problem, states: Partition) -> bool:
         return bool((states.labels >= len(states)).any()) or problem.strategy["rest"] != "sample"
