@@ -34,7 +34,7 @@ def raised(checked: Checked, command: str | None) -> dict[str, str]:
     twice = {
         "energy_evaluations": f"{2 * budget.energy_evaluations:g}",
         "rounds": "" if budget.rounds is None else str(2 * budget.rounds),
-        "wall": "" if budget.wall is None else f"{2 * budget.wall / 60:g} min",
+        "wall": "" if budget.wall is None else f"{2 * budget.wall:g} s",
     }
     for limit, value in twice.items():
         if value:

@@ -45,8 +45,8 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         what, remedy = f"cannot be read ({text})", "Check the file"
         if isinstance(error, IndexError | KeyError):  # whose text is about the reader's code
-            kind = getattr(reader, "__name__", "its reader")
-            what = f"is not laid out as {kind} expects ({type(error).__name__})"
+            kind = getattr(reader, "__name__", "reader")
+            what = f"cannot be read: it is not laid out as {kind} expects"
             remedy = "Write it anew with a current program, or give it in another format"
         raise SpecError(field, str(path.name), what, remedy) from error
 

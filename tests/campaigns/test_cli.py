@@ -144,7 +144,8 @@ def test_init_refuses(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty.pdb").write_text("")
+    for name in ("empty.pdb", "notes.txt"):
+        (tmp_path / name).write_text("")
     assert main(["init", *arguments]) == 2
     assert says in capsys.readouterr().err
     assert not list(tmp_path.glob("*.yaml"))
