@@ -34,6 +34,7 @@ KINDS = (
     "umbrella",
     "temper",
     "bias",
+    "probe",
 )
 """Order kinds by their number in a table. Tables of older runs hold these numbers: only append."""
 START = np.array([[-1, 0, 0, 0, 0]], dtype=np.int64)

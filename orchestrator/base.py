@@ -236,6 +236,8 @@ class Cost:
         Worker seconds inside sampling and fitting orders, summed over workers.
     overhead_s : float
         Wall seconds that the loop added: scheduling, storing, estimating.
+    probe_evaluations : int
+        Those of the energy evaluations that went to probes.
     """
 
     rounds: int = 0
@@ -244,6 +246,7 @@ class Cost:
     sampling_s: float = 0.0
     training_s: float = 0.0
     overhead_s: float = 0.0
+    probe_evaluations: int = 0
 
 
 @dataclass(frozen=True)

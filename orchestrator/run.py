@@ -199,7 +199,8 @@ def build_strategy(setup: Tree, context: WorkerContext | None = None) -> Strateg
 
     built = context or WorkerContext(setup)
     walkers = built.shelf.folder if setup.get("shelf") else None
-    return strategies.build(Campaign.parse(setup["campaign"]), built.system, built.cvs, walkers)
+    campaign = Campaign.parse(setup["campaign"])
+    return strategies.build_probed(campaign, built.system, built.cvs, walkers)
 
 
 def _platform(checked: Checked, run_dir: Path) -> str | None:

@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
-from msgen.actors.engines.base import Engine
+from msgen.actors.engines.base import LINE_SEARCH, Engine
 from msgen.actors.engines.molecule import molecule
 from msgen.actors.engines.registry import build_engine, engine_kind
 from msgen.actors.roles.state_explorer import flips
 from msgen.systems.base import Array, Walkers
 
-LINE_SEARCH = 1.2
-"""Evaluations that an iteration of L-BFGS is booked as; 55 to 61 were counted in 50 of them."""
 TOO_FAR = 5.0
 """σ of the window that ξ may be off λ after relaxation; steep surfaces pull by 1 or 2."""
 BASIN = 20.0

@@ -17,6 +17,9 @@ from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.switching.path_readings import Waypoints
 from msgen.systems.base import Array, Walkers
 
+LINE_SEARCH = 1.2
+"""Evaluations that an iteration of L-BFGS is booked as; 55 to 61 were counted in 50 of them."""
+
 
 @dataclass(frozen=True)
 class Switched:

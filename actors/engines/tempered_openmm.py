@@ -7,6 +7,7 @@ import openmm as mm
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
+from msgen.actors.engines.base import LINE_SEARCH
 from msgen.actors.engines.molecule import molecule
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.engines.tempered_base import Reading
@@ -54,9 +55,31 @@ class HeatedMolecule:
         """See `Heated`."""
         return self._steps + self._start.evaluations
 
+    def cool(self) -> None:
+        """The thermostat back at the system's own temperature: other engines share the Context."""
+        self._thermostat(1.0)
+
+    def minimise(self, iterations: int) -> None:
+        """At most so many iterations of L-BFGS of every row; one that breaks stays where it was."""
+        for row, before in enumerate(self._walkers):
+            self._stepper.load(before)
+            try:
+                mm.LocalEnergyMinimizer.minimize(self._stepper.context, maxIterations=iterations)
+            except mm.OpenMMException:
+                continue
+            x = self._stepper.positions().reshape(1, -1)
+            self._steps += round(LINE_SEARCH * iterations)
+            if np.isfinite(x).all():
+                self._walkers[row] = self._start.moving(
+                    Walkers(x, None, before.box), float(self._tau[row])
+                )
+
     def _heat(self, row: int) -> None:
         """The thermostat of a row."""
-        integrator, tau = self._stepper.integrator, float(self._tau[row])
+        self._thermostat(float(self._tau[row]))
+
+    def _thermostat(self, tau: float) -> None:
+        integrator = self._stepper.integrator
         if isinstance(integrator, mm.LangevinMiddleIntegrator):
             integrator.setTemperature(self._system.temperature * tau)
         else:

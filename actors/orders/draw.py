@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from msgen.actors.orders.proposals import BroadGaussian
 from msgen.systems.base import Array
 
@@ -43,7 +46,10 @@ class DrawRecord:
     recent : Array, shape (m, d), or None
         In the model's coordinates.
     log_weight : Array, shape (m,), or None
+    visited : float32 array, shape (k, C + H), or None
+        Where draws are that count, see `msgen.actors.orders.visits`; None where they are kept.
     """
 
     recent: Array | None = None
     log_weight: Array | None = None
+    visited: NDArray[np.float32] | None = None

@@ -103,6 +103,8 @@ class UmbrellaRecord:
         Names of what is watched beside the CVs.
     recent : LabelledConfigurations or None
         None where no fit asks for them.
+    visited : float32 array, shape (m, C + H), or None
+        See `msgen.actors.orders.visits`; None in a record of before.
     """
 
     walkers: WalkerRows
@@ -112,3 +114,4 @@ class UmbrellaRecord:
     exchanges: Ints
     watched: tuple[str, ...]
     recent: LabelledConfigurations | None = None
+    visited: NDArray[np.float32] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import InCoordinates, exact
@@ -15,6 +16,9 @@ from msgen.actors.roles.independence_run import defended
 from msgen.actors.roles.independence_sampler import walk
 from msgen.actors.roles.state_explorer import flips
 from msgen.systems.base import Array
+
+VISITS = 64
+"""Draws of an order that tell where they are."""
 
 
 def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -32,7 +36,7 @@ def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     q = defended(context, order.model_version, exact(context), p.broad, p.epsilon)
     y, log_q = q.sample_with_log_prob(n, rng)
     log_w, xi, bad = log_weights(context, y, log_q)
-    record = DrawRecord()
+    record = DrawRecord(visited=visited(context, y, log_w))
     if p.keep:
         good = np.isfinite(log_w)
         record = DrawRecord(y[good], log_w[good])
@@ -48,6 +52,22 @@ def draw(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
         evaluations=n,
         model_version=order.model_version,
     )
+
+
+def visited(context: WorkerContext, y: Array, log_w: Array) -> NDArray[np.float32] | None:
+    """Where draws y (n, d) are, each told as often as it weighs, `VISITS` times in all.
+
+    By systematic resampling from the middle of every stratum: it takes no random number.
+    """
+    good = np.flatnonzero(np.isfinite(log_w))
+    if not len(good):
+        return None
+    up_to = np.cumsum(np.exp(log_w[good] - log_w[good].max()))
+    at = (np.arange(VISITS) + 0.5) / VISITS * up_to[-1]
+    pick = np.unique(good[np.searchsorted(up_to, at)])
+    x = InCoordinates(context.system, exact(context)).placed(y[pick])
+    rows = np.hstack([context.cvs(x), context.watched.geometry(x)])
+    return np.asarray(rows, dtype=np.float32)
 
 
 def watch(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:

@@ -100,6 +100,12 @@ def _fit_energy(context: WorkerContext, order: WorkOrder, rng: np.random.Generat
     return fit_energy(context, order, rng)
 
 
+def _probe(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.prober import probe
+
+    return probe(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -116,6 +122,7 @@ ROLES: dict[str, Role] = {
     "umbrella": _umbrella,
     "temper": _temper,
     "bias": _bias,
+    "probe": _probe,
     "fit": _fit,
     "fit_windows": _fit_windows,
     "fit_transport": _fit_transport,

@@ -73,6 +73,7 @@ class _Run:
     exchanges: Ints
     records: list[list[Array]]
     watched: list[Array] = field(default_factory=list)
+    visited: list[Array] = field(default_factory=list)
     frames: list[Array] = field(default_factory=list)
     frames_xi: list[Array] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
@@ -172,7 +173,9 @@ class _Run:
 
     def note(self) -> None:
         """What is watched, and configurations for the next fit."""
-        self.watched.append(watch(self.context, self.walkers.positions))
+        x = self.walkers.positions
+        self.watched.append(watch(self.context, x))
+        self.visited.append(np.hstack([self.xi, self.context.watched.geometry(x)]))
         if self.p.recent:
             self.frames.append(self.walkers.positions)
             self.frames_xi.append(self.xi)
@@ -191,6 +194,7 @@ class _Run:
             self.exchanges,
             watched_names(self.context),
             self._recent(),
+            np.concatenate(self.visited).astype(np.float32),
         )
         self._count("local_proposed", tally.proposals)
         self._count("local_accepted", tally.accepted)

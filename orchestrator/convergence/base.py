@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,11 @@ class Criteria:
         Least overlap of forward and reverse work for every pair used, where they are stratified.
     hidden : float or None
         Largest share of the variance of anything watched that may lie between replicas of a state.
+    unseen : float, 'auto' or None
+        Largest bound on the share of probes that basins catch which nobody has seen; 'auto': as far
+        as they can be paid from `probes`; None: none are made.
+    probes : float
+        Share of the evaluations that goes to them at most.
     """
 
     state_error: float = 0.1
@@ -43,6 +48,8 @@ class Criteria:
     round_trips: int = 10
     overlap: float = 0.03
     hidden: float | None = 0.2
+    unseen: float | Literal["auto"] | None = "auto"
+    probes: float = 0.1
 
 
 class Criterion(Protocol):

@@ -264,6 +264,9 @@ class Controller:
         estimate = found.told()
         hidden = estimate.diagnostics.get("hidden", {})
         self._events.write_changed("hidden", differ=list(hidden.get("differ", ())))
+        probes = estimate.diagnostics.get("probes", {})
+        told = {what: list(probes.get(what, ())) for what in ("learnt", "missed")}
+        self._events.write_changed("probes", **told)
         cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
         return RoundInfo(
             round=self._ledger.round,

@@ -165,6 +165,9 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
     partition_function = log_z(estimate)
     if partition_function:
         yield f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>"
+    probes = estimate.diagnostics.get("probes", {}).get("said")
+    if probes:
+        yield f"<p>{html.escape(str(probes))}.</p>"
     if estimate.unmet:
         yield f"<h2>Criteria not met</h2>{_list(map(with_remedy, estimate.unmet))}"
 
@@ -185,6 +188,7 @@ def _spent(result: Result) -> Iterator[str]:
     spent = [
         ("rounds", str(cost.rounds)),
         ("energy evaluations", f"{cost.energy_evaluations:,}"),
+        ("of these, probes", f"{cost.probe_evaluations:,}"),
         ("wall time", duration(cost.wall_s)),
         ("sampling (worker time)", duration(cost.sampling_s)),
         ("training (worker time)", duration(cost.training_s)),

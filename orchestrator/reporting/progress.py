@@ -88,10 +88,12 @@ def log_z(estimate: Estimate) -> str | None:
 
 
 def result_lines(estimate: Estimate) -> list[str]:
-    """The free energy of every state, ln Z where it is known, and why errors are not."""
-    known = log_z(estimate)
-    lines = state_lines(estimate.states) + ([f"  ln Z = {known}"] if known else [])
-    return lines + [f"  no error is known: {why}" for why in estimate.ungrounded]
+    """The free energy of every state, ln Z where known, what probes say, and why errors are not."""
+    known, probes = log_z(estimate), estimate.diagnostics.get("probes", {}).get("said")
+    told = [f"  ln Z = {known}"] if known else []
+    told += [f"  {probes}"] if probes else []
+    told += [f"  no error is known: {why}" for why in estimate.ungrounded]
+    return state_lines(estimate.states) + told
 
 
 def briefly(unmet: Sequence[str]) -> list[str]:

@@ -12,6 +12,8 @@ Every line is ``{"time": ISO 8601 in UTC, "event": word, …}``. Events:
 - ``plugin`` (group, name, was, now: a resume with another version of what brings it)
 - ``hidden`` (differ: what replicas of a state have come to differ in beside the CVs)
 - ``extend`` (what, name, section: begins anew with this CV beside those given; cost: until then)
+- ``probes`` (learnt, missed: places of basins that probes have found, and for which the campaign
+  went back or which production still does not visit)
 - ``workers`` (now, was, nodes), ``not_started`` (node, cause)
 """
 

@@ -218,3 +218,35 @@ def _auto_or(whole: bool, zero: bool = False) -> tuple[GetPydanticSchema, WithJs
 AutoSteps = Annotated[int | Literal["auto"], *_auto_or(True)]
 AutoCount = Annotated[int | Literal["auto"], *_auto_or(True, zero=True)]
 AutoNumber = Annotated[float | Literal["auto"], *_auto_or(False)]
+
+
+def _read_share(value: object, *, auto: bool = False) -> object:
+    if auto and value == "auto":
+        return value
+    number = value
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            number = float(value.strip()[:-1]) / 100.0
+        except ValueError:
+            raise problem("is no percentage", "Write it like 5 %") from None
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
+        raise problem("is no share between 0 and 1", "Write it like 5 %, or 0.05")
+    return float(number)
+
+
+_SHARE: list[dict[str, Any]] = [
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    {"type": "string", "pattern": r"^\s*[0-9.]+\s*%\s*$"},
+]
+
+Share = Annotated[float, *plain_field(_read_share, {"anyOf": _SHARE, "examples": ["10 %", 0.1]})]
+"""Strictly between 0 and 1, as a number or a percentage."""
+
+AutoShare = Annotated[
+    float | Literal["auto"],
+    *plain_field(
+        lambda value: _read_share(value, auto=True),
+        {"anyOf": [{"const": "auto"}, *_SHARE], "examples": ["auto", "5 %"]},
+    ),
+]
+"""`auto`, or such a share."""

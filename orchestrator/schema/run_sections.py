@@ -7,10 +7,12 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from msgen.orchestrator.schema.quantities import (
+    AutoShare,
     AutoSteps,
     AutoWall,
     FreeEnergy,
     Section,
+    Share,
     Wall,
     problem,
 )
@@ -88,6 +90,12 @@ class Converge(Section):
     hidden: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = 0.2
     """Share of the variance of anything watched beside the CVs that may lie between replicas of a
     state, and works that differ between replicas by `state_error`; null: not looked at."""
+    unseen: AutoShare | None = "auto"
+    """Share of probes, at 95 %, that basins may catch which nobody has seen; auto: it is told, and
+    5 % are aimed at as far as `probes` pays for it; null: no probes are made."""
+    probes: Share = 0.1
+    """Share of the evaluations for probes, which throw walkers about without model or bias and look
+    whether they come to rest where production has been."""
 
 
 class Budget(Section):

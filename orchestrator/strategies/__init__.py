@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from msgen.orchestrator.strategies.common.inputs import Problem
     from msgen.systems.base import CVSet, System
 
-__all__ = ["build", "problem_of"]
+__all__ = ["build", "build_probed", "problem_of"]
 
 # the sections of the campaign file lie in here: what needs torch is imported where it is used
 
@@ -97,3 +97,14 @@ def build(
 
     problem = problem_of(campaign, system, cvs, walkers)
     return KINDS[campaign.strategy.kind].build(problem, system, campaign)
+
+
+def build_probed(
+    campaign: Campaign, system: System, cvs: CVSet, walkers: Path | None = None
+) -> Strategy[Any]:
+    """The same, with the probes that every campaign makes beside it."""
+    from msgen.orchestrator.strategies.probing.strategy import Probing
+    from msgen.orchestrator.strategies.registry import KINDS
+
+    problem = problem_of(campaign, system, cvs, walkers)
+    return Probing(problem, KINDS[campaign.strategy.kind].build(problem, system, campaign))

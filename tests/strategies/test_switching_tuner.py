@@ -13,7 +13,7 @@ from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.orchestrator.run_directory.tree_file import load_tree, save_tree
-from msgen.orchestrator.strategies.common.exploration import push_schedule
+from msgen.orchestrator.strategies.common.exploration import push_restraint
 from msgen.orchestrator.strategies.flow_mcmc.strategy import FlowMcmc
 from msgen.orchestrator.strategies.steered.path_settings import FACTORS
 from msgen.orchestrator.strategies.steered.path_trials import FEWEST, PathRound
@@ -343,5 +343,5 @@ def test_pushes_of_a_molecule_take_the_step_of_its_local_moves() -> None:
     strategy = setup_of("papers/steered_polymer_flow", "system.solvent=54", "system.box=5.1")[0]
     assert isinstance(strategy, FlowMcmc)
     assert path_step(strategy.problem, strategy.start().moves) == pytest.approx(0.005)
-    push = push_schedule(strategy.problem, 1.0).g.kappa
+    push = push_restraint(strategy.problem).kappa
     assert strategy.problem.stable_step(push, None) > 0.01

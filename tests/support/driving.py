@@ -18,8 +18,13 @@ from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet, System
 
 
-def setup_of(config: str, *overrides: str) -> tuple[Strategy[Any], Tree, System, CVSet]:
-    """The strategy of a shipped campaign, its workers' setup, its system and its CVs."""
+def setup_of(
+    config: str, *overrides: str, probed: bool = False
+) -> tuple[Strategy[Any], Tree, System, CVSet]:
+    """The strategy of a shipped campaign, its workers' setup, its system and its CVs.
+
+    `probed`: with the probes that a campaign makes beside its strategy.
+    """
     campaign = load_campaign(CONFIGS / f"{config}.yaml", overrides)
     system = build_system(campaign.spec_system(), CONFIGS)
     cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
@@ -33,7 +38,8 @@ def setup_of(config: str, *overrides: str) -> tuple[Strategy[Any], Tree, System,
         "seed": campaign.seed,
         "threads": 1,
     }
-    return strategies.build(campaign, system, cvs), setup, system, cvs
+    build = strategies.build_probed if probed else strategies.build
+    return build(campaign, system, cvs), setup, system, cvs
 
 
 @dataclass
@@ -61,8 +67,8 @@ class Drive:
     waiting: list[tuple[int, Segment]] = field(default_factory=list)
 
     @classmethod
-    def of(cls, config: str, *overrides: str, lag: int = 1) -> Drive:
-        strategy, setup, system, cvs = setup_of(config, *overrides)
+    def of(cls, config: str, *overrides: str, lag: int = 1, probed: bool = False) -> Drive:
+        strategy, setup, system, cvs = setup_of(config, *overrides, probed=probed)
         drive = cls(strategy, Worker(setup), system, cvs, lag)
         drive.state = drive.stored(strategy.start())
         return drive

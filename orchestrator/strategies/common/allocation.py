@@ -43,6 +43,24 @@ def allocate(problem: Problem, where: Ints, weight: Array) -> tuple[Ints, Ints]:
     return stratum, np.concatenate(picks)
 
 
+def given_up(number: int, finds: int, parts: int) -> Ints:
+    """For each of so many replicas the find that it goes to, or −1: as many to each as to a part.
+
+    Spread evenly over the replicas; one goes to every find at least, while there are as many.
+
+    Parameters
+    ----------
+    number, finds : int
+    parts : int
+        States that the others are shared among.
+    """
+    each = max(1, number // (parts + finds))
+    wanted = min(each * finds, number)
+    out = np.full(number, -1, dtype=np.int64)
+    out[(np.arange(wanted) * number) // max(1, wanted)] = np.arange(wanted) % max(1, finds)
+    return out
+
+
 def groups(problem: Problem, stratum: Ints, ids: Ints | None = None) -> list[Ints]:
     """Replicas that share an order: of one stratum, at most `Problem.batch`.
 

@@ -76,6 +76,26 @@ def find_basins(
     return _partition(merged, f, grid, names)
 
 
+def basins_with(
+    weight: NDArray[Any], trail: Array, grid: Grid, names: tuple[str, ...]
+) -> Partition:
+    """The basins of a density and of some runs that it knows nothing of, each weighing as much.
+
+    Parameters
+    ----------
+    weight : Array, grid shape
+        Of every bin.
+    trail : Array, shape (k, m, C)
+        CVs that the runs read.
+    """
+    total = np.asarray(weight, dtype=np.float64) / max(float(np.sum(weight)), 1e-300)
+    for run in trail:
+        index = grid.index(run)
+        seen = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
+        total = total + seen / max(1, int(seen.sum()))
+    return find_basins(total, grid, names)
+
+
 def _neighbours(
     at: tuple[np.intp, ...], shape: tuple[int, ...], periodic: tuple[bool, ...]
 ) -> list[tuple[int, ...]]:

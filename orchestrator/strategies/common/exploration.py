@@ -26,22 +26,22 @@ RELAX_CHUNKS = 10
 """Readings of the CVs while a pushed walker relaxes."""
 
 
-def push_schedule(problem: Problem, step: float, attempt: int = 0) -> Schedule:
-    """A path of `push_steps` steps whatever the distance, stiff enough to arrive.
+def push_restraint(problem: Problem) -> Conditional:
+    """g of a push, stiff enough to arrive."""
+    kappa = np.maximum(4.0 / problem.spacing**2, 1.0 / problem.scale**2)
+    return Conditional(kappa, problem.periodic)
 
-    Every later attempt is slower: what is pushed may not have been able to follow.
-    """
-    spec = problem.strategy["explore"]
+
+def push_schedule(problem: Problem, step: float, steps: int) -> Schedule:
+    """A path of so many steps whatever the distance."""
     return Schedule(
-        g=Conditional(
-            np.maximum(4.0 / problem.spacing**2, 1.0 / problem.scale**2), problem.periodic
-        ),
+        g=push_restraint(problem),
         dt=step,
         steps_per_unit=0.0,
         scale=problem.scale,
         friction=0.0 if problem.batched else 1.0,
         refresh=50,
-        min_steps=int(spec["push_steps"]) * SLOWER**attempt,
+        min_steps=steps,
     )
 
 
@@ -103,8 +103,9 @@ def orders(
         parts = [np.arange(len(goal))]
     chunks = RELAX_CHUNKS if int(spec["relax_steps"]) else 0
     steps = max(1, int(spec["relax_steps"]) // RELAX_CHUNKS)
-    schedule = push_schedule(problem, path_dt, attempt)
-    cost = int(spec["push_steps"]) * SLOWER**attempt + chunks * steps
+    # every later attempt is slower: what is pushed may not have been able to follow
+    push = int(spec["push_steps"]) * SLOWER**attempt
+    schedule, cost = push_schedule(problem, path_dt, push), push + chunks * steps
     return tuple(
         WorkOrder.of(
             rnd,

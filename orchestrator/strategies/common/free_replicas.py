@@ -15,7 +15,7 @@ from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, Phase, StepPlan
-from msgen.orchestrator.strategies.common.allocation import groups
+from msgen.orchestrator.strategies.common.allocation import given_up, groups
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -23,6 +23,7 @@ from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import Array
 
 BLOCKS = 10
@@ -171,6 +172,34 @@ class FreeReplicas(ABC, Generic[S]):
         descent = None if state.descent is None else state.descent[made.parents]
         return replace(
             state, walkers=walkers, stratum=made.stratum, descent=descent, roster=made.pool
+        )
+
+    def at_hand(self, state: S) -> WalkerRows | None:
+        """See `Learner`."""
+        if state.phase != "produce":
+            return None
+        return state.walkers.take(state.roster.at_work(len(state.walkers)))
+
+    def begin_again(self, state: S, finds: Finds) -> S:
+        """See `Learner`: some replicas go on from what was found, those who rest leave."""
+        here = state.roster.at_work(len(state.walkers))
+        walkers = state.walkers.take(here)
+        to = given_up(len(here), len(finds), len(self.states(state)))
+        old = np.zeros(len(here), np.int64) if state.descent is None else state.descent[here]
+        newest = int(old.max(initial=0)) + 1
+        return replace(
+            state,
+            phase="adapt",
+            adapt=0,
+            walkers=finds.put_among(walkers, to),
+            trail=np.concatenate([state.trail, finds.trail.reshape(-1, self.problem.dim)]),
+            states=None,
+            produced=None,
+            totals={},
+            missing=(),
+            stratum=None,
+            descent=np.where(to < 0, old, newest + to),
+            roster=ReplicaPool(),
         )
 
     # pieces

@@ -28,6 +28,7 @@ from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.flow_mcmc.solute import report_moves
 from msgen.orchestrator.strategies.flow_mcmc.state import FlowState
 from msgen.orchestrator.strategies.flow_mcmc.weights import Weights
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.steered.switching import path_step
 from msgen.systems.base import Array, System
 from msgen.systems.coordinates.representation import Encoding
@@ -213,6 +214,21 @@ class FlowMcmc(FreeReplicas[FlowState]):
         """Before production."""
         found = super().estimate_before(state)
         return replace(found, diagnostics={"acceptance": {"global": state.acceptance}})
+
+    def begin_again(self, state: FlowState, finds: Finds) -> FlowState:
+        """See `Learner`; the flow goes on learning from the version in use."""
+        made = super().begin_again(state, finds)
+        seen = self._coordinates.encode(self.problem.positions(made.walkers))
+        return replace(
+            made,
+            broad=BroadGaussian.about(seen),
+            recent=(),
+            recent_replica=(),
+            acceptance=0.0,
+            best=0.0,
+            stalled=0,
+            weights=None,
+        )
 
     def blocks(self, state: FlowState) -> int:
         """While the flow is refitted, no more than make what is handed over independent."""

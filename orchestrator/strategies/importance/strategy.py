@@ -27,6 +27,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.diagnostics import kish
 from msgen.orchestrator.strategies.common import exploration as explore
+from msgen.orchestrator.strategies.common.allocation import given_up
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
@@ -41,6 +42,7 @@ from msgen.orchestrator.strategies.importance.orders import (
 )
 from msgen.orchestrator.strategies.importance.production import Weighted
 from msgen.orchestrator.strategies.importance.state import Drawn, ImportanceState, Learnt
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.steered.switching import path_step
 from msgen.systems.base import System
 
@@ -127,6 +129,32 @@ class Importance:
     def resize(self, state: ImportanceState, replicas: int) -> ImportanceState:
         """See `Strategy`: the walkers stay as many as they are."""
         return state
+
+    def at_hand(self, state: ImportanceState) -> WalkerRows | None:
+        """See `Learner`."""
+        return state.walkers if state.phase == "produce" else None
+
+    def begin_again(self, state: ImportanceState, finds: Finds) -> ImportanceState:
+        """See `Learner`; the model goes on learning from the version in use."""
+        parts = 1 if state.states is None else len(state.states)
+        to = given_up(len(state.walkers), len(finds), parts)
+        walkers = finds.put_among(state.walkers, to)
+        seen = self._coordinates.encode(self.problem.positions(walkers))
+        return replace(
+            state,
+            phase="adapt",
+            adapt=0,
+            fits=0,
+            gain=0.0,
+            best=0.0,
+            told={},
+            walkers=walkers,
+            broad=BroadGaussian.about(seen),
+            trail=np.concatenate([state.trail, finds.trail.reshape(-1, self.problem.dim)]),
+            missing=(),
+            states=None,
+            produced=None,
+        )
 
     # what the phases make of their segments
 

@@ -23,6 +23,7 @@ from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import Array
 from msgen.systems.openmm.bias_grid import BiasAxes, BiasAxis, empty_bias
 
@@ -137,6 +138,16 @@ class Metadynamics(FreeReplicas[MetadynamicsState]):
             # velocities belong to a bias that has grown since
             state = replace(state, growing=False, walkers=state.walkers.without_velocities())
         return replace(state, before=bias) if turn in (LOOKS[0] // 2, *LOOKS) else state
+
+    def begin_again(self, state: MetadynamicsState, finds: Finds) -> MetadynamicsState:
+        """See `Learner`; the bias grows on from what it is."""
+        return replace(
+            super().begin_again(state, finds),
+            before=state.bias,
+            growing=True,
+            settled=0,
+            density=np.zeros_like(state.density),
+        )
 
     def estimate(self, state: MetadynamicsState) -> Estimate:
         """See `Strategy`."""

@@ -17,6 +17,7 @@ from msgen.actors.kernels.step_size import StepSize
 from msgen.actors.orders.temper import TemperRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
+from msgen.orchestrator.strategies.common.allocation import given_up
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -26,6 +27,7 @@ from msgen.orchestrator.strategies.parallel_tempering.ladder import first_ladder
 from msgen.orchestrator.strategies.parallel_tempering.orders import tempering_orders
 from msgen.orchestrator.strategies.parallel_tempering.production import LadderProduction
 from msgen.orchestrator.strategies.parallel_tempering.state import TemperingState
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import System
 
 PLACED = (2, 4)
@@ -113,6 +115,26 @@ class ParallelTempering:
     def resize(self, state: TemperingState, replicas: int) -> TemperingState:
         """See `Strategy`: the ladders stay as many as they are."""
         return state
+
+    def at_hand(self, state: TemperingState) -> WalkerRows | None:
+        """See `Learner`."""
+        return state.walkers if state.phase == "produce" else None
+
+    def begin_again(self, state: TemperingState, finds: Finds) -> TemperingState:
+        """See `Learner`: of some ladders, the walkers of all temperatures start from a find."""
+        parts = 1 if state.states is None else len(state.states)
+        ladder = given_up(self.ladders, len(finds), parts)
+        return replace(
+            state,
+            phase="adapt",
+            adapt=PLACED[-1],
+            walkers=finds.put_among(state.walkers, np.repeat(ladder, len(state.tau))),
+            who=np.arange(len(state.who)),
+            states=None,
+            produced=None,
+            totals={},
+            look=None,
+        )
 
     def _adapted(self, state: TemperingState, segments: Sequence[Segment]) -> TemperingState:
         """Step sizes by what was accepted, temperatures by the energies; then all is frozen."""

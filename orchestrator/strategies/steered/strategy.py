@@ -14,15 +14,17 @@ import numpy as np
 
 from msgen.actors.base import Segment, Tree, WorkOrder
 from msgen.actors.orders.sample import SampleRecord
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
-from msgen.orchestrator.strategies.common.allocation import groups
-from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.allocation import given_up, groups
+from msgen.orchestrator.strategies.common.basins import basins_with, find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.step_size import MASS_ROUNDS, LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.common.works import Works
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.steered.adaptation import (
     fit_order,
     tune_moves,
@@ -33,6 +35,7 @@ from msgen.orchestrator.strategies.steered.adaptation import (
 from msgen.orchestrator.strategies.steered.cold_start import (
     MOST_COLD,
     cold,
+    first_settling,
     first_states,
     found_late,
     settle,
@@ -155,6 +158,50 @@ class Steered:
         for fit in fits:
             state = with_model(state, fit)
         return self._adapted(self._sampled(state, rest), rest)
+
+    def at_hand(self, state: SteeredState) -> WalkerRows | None:
+        """See `Learner`."""
+        return state.walkers.take(state.at_work) if isinstance(state, ProduceState) else None
+
+    def begin_again(self, state: SteeredState, finds: Finds) -> SteeredState:
+        """See `Learner`: replicas are shared out anew, those who rest leave."""
+        if not isinstance(state, ProduceState) or state.xi is None:
+            raise ValueError("nothing was sampled yet from which to go back")
+        problem, here, states = self.problem, state.at_work, self.problem.states()
+        if states is None:
+            weight = np.exp(-np.nan_to_num(self.estimate(state).f_kT, nan=np.inf))
+            states = basins_with(weight, finds.trail, problem.grid, problem.names)
+        descent = None if state.descent is None else state.descent[here]
+        walkers, xi = state.walkers.take(here), state.xi[here]
+        if not self.stratify:
+            to = given_up(len(here), len(finds), len(states))
+            old = np.zeros(len(here), np.int64) if descent is None else descent
+            made = state.adapting_again(self.untuned_rounds)
+            return replace(
+                made,
+                relooks=state.relooks,
+                states=states,
+                walkers=finds.put_among(walkers, to),
+                xi=np.where(to[:, None] < 0, xi, finds.xi[to]),
+                descent=np.where(to < 0, old, int(old.max(initial=0)) + 1 + to),
+                settling=first_settling(problem, len(states), states.assign(xi)),
+                tuner=tuner_of(problem, state).again(),
+            )
+        pool = finds.pooled(walkers, xi, descent, states)
+        seeds = explore.Seeds(pool.walkers, pool.xi)
+        found = None if problem.boxes is not None else states
+        begun = ExploreState(
+            round=state.round,
+            attempt=state.attempt,
+            isomers=state.isomers,
+            relooks=state.relooks,
+            moves=state.moves,
+            found=found,
+            pool=seeds,
+        )
+        made = begin_adapt(problem, begun, states, pool.missing(states))
+        assert made.descent is not None
+        return replace(made, descent=pool.descent[made.descent])
 
     def estimate(self, state: SteeredState) -> Estimate:
         """See `Strategy`."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
-from msgen.orchestrator.strategies.common.exploration import push_schedule
+from msgen.orchestrator.strategies.common.exploration import push_restraint
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.steered.state import SteeredState
@@ -60,7 +60,7 @@ def path_step(problem: Problem, moves: LocalMoves, kappa: Array | None = None) -
             return longest  # no restraint, or a steered coordinate as heavy as this step needs
         if masses.ndim == 2:
             masses = np.full(len(masses), np.linalg.eigvalsh(masses)[0])
-    stiffness = push_schedule(problem, 1.0).g.kappa if kappa is None else kappa
+    stiffness = push_restraint(problem).kappa if kappa is None else kappa
     return min(longest, problem.stable_step(stiffness, masses))
 
 

@@ -23,15 +23,18 @@ from msgen.actors.orders.target import (
     Maps,
     TargetRecord,
 )
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
-from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.basins import basins_with, find_basins
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.steered.switching import path_step
 from msgen.orchestrator.strategies.targeted.learning import Learning
 from msgen.orchestrator.strategies.targeted.orders import (
@@ -129,6 +132,48 @@ class Targeted:
         descent = None if state.descent is None else state.descent[made.parents]
         return replace(
             state, walkers=walkers, stratum=made.stratum, descent=descent, pool=made.pool
+        )
+
+    def at_hand(self, state: TargetedState) -> WalkerRows | None:
+        """See `Learner`."""
+        if isinstance(state, ExploringState) or state.phase != "produce":
+            return None
+        return state.walkers.take(state.pool.at_work(len(state.stratum)))
+
+    def begin_again(self, state: TargetedState, finds: Finds) -> TargetedState:
+        """See `Learner`: replicas are shared out anew, and the states' models begin anew."""
+        if isinstance(state, ExploringState):
+            raise ValueError("what was found before any state was known is part of the search")
+        problem, surface = self.problem, self.estimate(state).f_kT
+        states = self._named()
+        if states is None:
+            weight = np.exp(-np.nan_to_num(surface, nan=np.inf))
+            states = basins_with(weight, finds.trail, problem.grid, problem.names)
+        here = state.pool.at_work(len(state.stratum))
+        # the last reading of each, NaN of one that has none
+        xi = np.full((len(here), problem.dim), np.nan)
+        if state.gathered is not None and state.gathered.production.series.shape[1]:
+            xi = state.gathered.production.series[here, -1]
+        descent = None if state.descent is None else state.descent[here]
+        pool = finds.pooled(state.walkers.take(here), xi, descent, states)
+        stratum, seed = allocate(problem, pool.where, np.ones(len(states)))
+        learning = Learning.start(stratum, len(states))
+        return replace(
+            state,
+            phase="adapt",
+            adapt=0,
+            states=states,
+            missing=pool.missing(states),
+            stratum=stratum,
+            descent=pool.descent[seed],
+            walkers=pool.walkers.take(seed),
+            # versions that were in use are not used again for other models
+            learning=replace(learning, newest=state.learning.newest),
+            models={},
+            maps={},
+            totals={},
+            gathered=None,
+            pool=ReplicaPool(),
         )
 
     # explore

@@ -20,11 +20,13 @@ from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.umbrella import UmbrellaPayload, UmbrellaRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
+from msgen.orchestrator.strategies.common.allocation import given_up
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
+from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.umbrella.orders import FREE_ROUNDS, free_orders, window_orders
 from msgen.orchestrator.strategies.umbrella.production import WindowProduction
 from msgen.orchestrator.strategies.umbrella.seed_pool import fit_windows_order, with_recent
@@ -37,6 +39,8 @@ SETTLE = 2
 """Rounds after walkers were seeded that do not count."""
 MOST_ADAPT = 24
 """Rounds after which adaptation ends even if windows still lack overlap; the result says so."""
+NEAR = 2.0
+"""kT of a window's restraint up to which a find is near it."""
 MOST_WINDOWS = 4
 """Times as many windows as there were at first that `auto` may come to."""
 
@@ -144,6 +148,33 @@ class Umbrella:
     def resize(self, state: UmbrellaState, replicas: int) -> UmbrellaState:
         """See `Strategy`: the ladders stay as many as they are."""
         return state
+
+    def at_hand(self, state: UmbrellaState) -> WalkerRows | None:
+        """See `Learner`."""
+        return state.walkers if state.produced is not None else None
+
+    def begin_again(self, state: UmbrellaState, finds: Finds) -> UmbrellaState:
+        """See `Learner`: in some ladders, windows about a find start from it."""
+        ladder = given_up(self.ladders, len(finds), 1)
+        place = np.full((self.ladders, len(state.windows)), -1, dtype=np.int64)
+        away = state.windows.energies(finds.xi)
+        for k in range(len(finds)):
+            near = away[:, k] <= max(NEAR, float(away[:, k].min()))
+            place[np.ix_(ladder == k, near)] = k
+        to = place.reshape(-1)
+        return replace(
+            state,
+            phase="adapt",
+            walkers=finds.put_among(state.walkers, to),
+            xi=np.where(to[:, None] < 0, state.xi, finds.xi[to]),
+            who=np.arange(len(state.who)),
+            own_seed=state.own_seed & (to < 0),
+            adapt=0,
+            settled=0,
+            produced=None,
+            states=None,
+            totals={},
+        )
 
     # what the stages make of their segments
 

@@ -1,0 +1,1 @@
+"""Whether everything was found: regions that samples cover, and what nobody has seen."""

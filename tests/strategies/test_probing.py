@@ -1,0 +1,214 @@
+"""Basins that no walker has met are found beside every strategy, and learnt by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from driving import Drive, same
+
+from msgen.actors.base import encode
+from msgen.orchestrator.strategies.probing.base import Learner
+from msgen.orchestrator.strategies.probing.orders import number
+from msgen.orchestrator.strategies.probing.state import Basin, ProbedState, Probes, Visits
+from msgen.orchestrator.strategies.probing.strategy import MOST_RETURNS, Probing
+
+LOCAL = "local: {kind: hmc, steps: 3}"
+STRATEGIES = {
+    "local": f"strategy={{kind: local, {LOCAL}}}",
+    "steered": f"strategy={{kind: steered, {LOCAL}, path: {{steps: 20}}}}",
+    "chain": f"strategy={{kind: steered, stratify: off, {LOCAL}, path: {{steps: 20}}}}",
+    "targeted": f"strategy={{kind: targeted, {LOCAL}}}",
+    "importance": f"strategy={{kind: importance, {LOCAL}, draws: 512}}",
+    "flow_mcmc": f"strategy={{kind: flow_mcmc, {LOCAL}}}",
+    "parallel_tempering": f"strategy={{kind: parallel_tempering, temperatures: [1, 1.1], {LOCAL}}}",
+    "umbrella": f"strategy={{kind: umbrella, seeds: neighbour, relax: 50, {LOCAL}}}",
+}
+# a well at y = 3 that no push along x comes to, beside those at y = 0
+HIDDEN = (
+    "system={kind: gaussian_mixture, scales: 0.3, means: [[-1.5, 0], [1.5, 0], [1.5, 3]]}",
+    "cvs={x: {kind: coordinate, index: 0, range: [-3, 3], bins: 24}}",
+    "states={left: {x: [-3, 0]}}",
+    "converge.below=3 kT",
+)
+SMALL = "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 4}"
+
+
+def replicas(kind: str) -> str:
+    return f"replicas={4 if kind in ('umbrella', 'parallel_tempering') else 16}"
+
+
+def into_production(kind: str, *more: str, most: int = 60) -> Drive:
+    drive = Drive.of(
+        "double_well", STRATEGIES[kind], *HIDDEN, SMALL, replicas(kind), *more, probed=True
+    )
+    while drive.strategy.decide(drive.state).phase != "produce":
+        assert len(drive.steps) < most
+        drive.step()
+    return drive
+
+
+def probes_of(step: Any) -> list[Any]:
+    return [o for o in step.plan.orders if o.kind == "probe"]
+
+
+def heights(drive: Drive) -> Any:
+    return drive.problem.positions(drive.state.strategy.walkers)[:, 1]
+
+
+def in_the_well(basin: Basin) -> bool:
+    """Whether a basin is the one that no walker can come to."""
+    return bool(np.linalg.norm(np.median(basin.run, axis=0) - [1.5, 3.0]) < 0.6)
+
+
+DEAR = ("targeted", "steered", "chain", "flow_mcmc", "umbrella")
+"""Whose way into production takes several CPU seconds."""
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=[pytest.mark.slow] if k in DEAR else []) for k in STRATEGIES]
+)
+def test_a_basin_that_no_walker_met_sends_the_campaign_back_with_walkers_in_it(kind: str) -> None:
+    drive = into_production(kind)
+    if kind != "parallel_tempering":
+        assert (np.abs(heights(drive)) < 2).all()
+    for _ in range(25):
+        drive.step()
+        if any(in_the_well(b) for b in drive.state.probes.basins):
+            break
+        if drive.state.probes.waiting:
+            estimate = drive.strategy.estimate(drive.state)
+            assert not estimate.converged
+            assert "probes ended in a basin that production never visits" in estimate.unmet[0]
+    probes = drive.state.probes
+    assert any(in_the_well(b) for b in probes.basins)
+    assert all(b.learnt for b in probes.basins)
+    # the share of the evaluations is kept
+    assert probes.spent <= 0.1 * probes.of + 2000
+    assert drive.strategy.decide(drive.state).phase == "adapt"
+    # some of the walkers, and not all, are there now
+    there = np.abs(heights(drive) - 3) < 1.5
+    assert there.any()
+    assert not there.all()
+    # it goes on, and its state is one that comes back from the disk
+    drive.step()
+    told = drive.strategy.estimate(drive.state).diagnostics["probes"]
+    assert told["learnt"]
+    assert "learnt from them" in told["said"]
+
+
+@pytest.mark.parametrize("kind", ["importance", "local"])
+def test_what_the_strategy_samples_knows_nothing_of_probes(kind: str) -> None:
+    """Until a basin is found: streams are bit for bit what they are without."""
+    alone = Drive.of("double_well", STRATEGIES[kind], SMALL, replicas(kind)).produce(2)
+    beside = Drive.of("double_well", STRATEGIES[kind], SMALL, replicas(kind), probed=True)
+    for step in alone.steps:
+        mine = beside.step()
+        rest = [s for s in mine.segments if s.key[1] != "probe"]
+        assert [s.key for s in rest] == [s.key for s in step.segments]
+        for a, b in zip(rest, step.segments, strict=True):
+            assert same(a.samples, b.samples)
+            assert same(a.carry, b.carry)
+    assert any(probes_of(step) for step in beside.steps)
+    assert same(beside.state.strategy, alone.state)
+    assert beside.state.probes.returns == 0
+    assert beside.state.probes.made >= 4
+
+
+def test_where_nothing_is_hidden_probes_find_nothing_and_the_bound_is_told() -> None:
+    drive = Drive.of("double_well", STRATEGIES["parallel_tempering"], "replicas=8", probed=True)
+    while drive.strategy.decide(drive.state).phase != "produce":
+        drive.step()
+    drive.step()
+    drive.step()
+    probes = drive.state.probes
+    assert probes.made >= 20
+    assert not probes.waiting
+    assert not probes.basins
+    told = drive.strategy.estimate(drive.state).diagnostics["probes"]
+    assert told["unseen_bound"] == pytest.approx(1 - 0.05 ** (1 / probes.made))
+    assert "catch less than" in told["said"]
+    # enough were made: no more are planned
+    assert number(drive.problem, replace(probes, made=1000)) == 0
+
+
+def test_a_share_of_the_evaluations_and_no_more_goes_to_probes() -> None:
+    problem = into_production("local").problem
+    base = Probes(made=100, spent=10_000, of=100_000)
+    assert number(problem, base) == 0
+    assert number(problem, replace(base, of=200_000)) == 100
+    tight = replace(problem, criteria=replace(problem.criteria, probes=0.06))
+    assert number(tight, replace(base, of=200_000)) == 20
+    none = replace(problem, criteria=replace(problem.criteria, unseen=None))
+    assert number(none, replace(base, of=200_000)) == 0
+
+
+def test_without_probes_a_campaign_is_what_it_was() -> None:
+    drive = into_production("local", "converge.unseen=null")
+    assert not probes_of(drive.step())
+    estimate = drive.strategy.estimate(drive.state)
+    assert "probes" not in estimate.diagnostics
+    alone = drive.strategy.strategy.estimate(drive.state.strategy)
+    assert same(estimate.diagnostics, alone.diagnostics)
+
+
+def test_a_bound_that_is_asked_for_is_waited_for() -> None:
+    drive = into_production("local", "converge.unseen=1 %", "converge.probes=0.1 %")
+    drive.step()
+    unmet = drive.strategy.estimate(drive.state).unmet
+    assert any(u.startswith("basins that nobody has seen may") and "asked 1 %" in u for u in unmet)
+
+
+def test_a_campaign_goes_back_so_often_and_then_only_tells() -> None:
+    drive = into_production("local")
+    state = drive.state
+    drive.state = replace(state, probes=replace(state.probes, returns=MOST_RETURNS))
+    for _ in range(4):
+        drive.step()
+    assert drive.state.probes.returns == MOST_RETURNS
+    assert drive.strategy.decide(drive.state).phase == "produce"
+    assert drive.state.probes.basins
+    assert not any(b.learnt for b in drive.state.probes.basins)
+    estimate = drive.strategy.estimate(drive.state)
+    assert "ended in a basin that production never visits, near x = 1." in estimate.unmet[0]
+    assert not estimate.converged
+    # another probe in it is one more, not another basin
+    (basin,) = [b for b in drive.state.probes.basins if in_the_well(b)]
+    assert basin.times >= 1
+
+
+class Alone:
+    """A strategy from outside that cannot begin again."""
+
+    name = "alone"
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        for method in ("start", "read", "decide", "absorb", "estimate", "replicas", "resize"):
+            setattr(self, method, getattr(inner, method))
+
+
+def test_a_strategy_that_cannot_learn_is_not_probed_and_that_is_told() -> None:
+    drive = Drive.of("double_well", STRATEGIES["local"], replicas("local"))
+    assert isinstance(drive.strategy, Learner)
+    alone: Any = Alone(drive.strategy)
+    assert not isinstance(alone, Learner)
+    probing: Probing[Any] = Probing(drive.problem, alone)
+    drive.strategy, drive.state = probing, probing.start()
+    while drive.strategy.decide(drive.state).phase != "produce":
+        drive.step()
+    assert not probes_of(drive.step())
+    told = probing.estimate(drive.state).diagnostics["probes"]
+    assert told["said"].startswith("no probes: this strategy cannot learn what probes find")
+
+
+def test_a_state_of_before_goes_on_with_probes() -> None:
+    alone = Drive.of("double_well", STRATEGIES["local"], *HIDDEN, replicas("local")).produce(1)
+    drive = Drive.of("double_well", STRATEGIES["local"], *HIDDEN, replicas("local"), probed=True)
+    read = drive.strategy.read(encode(alone.state))
+    assert isinstance(read, ProbedState)
+    assert read.round == alone.state.round
+    assert read.probes == Probes(visits=Visits(rows=read.probes.visits.rows))
+    assert same(read.strategy, alone.state)
