@@ -119,9 +119,16 @@ class Probing(Generic[S]):
         asked = self.problem.criteria
         if asked.unseen is None:
             return out
-        unmet = (*told.unmet(asked), *out.unmet)
+        open_ = told.unmet(asked)
         about: dict[str, Any] = {**out.diagnostics, "probes": told.diagnostics(asked)}
-        return replace(out, diagnostics=about, unmet=unmet, converged=not unmet)
+        return replace(
+            out,
+            diagnostics=about,
+            unmet=(*open_, *out.unmet),
+            converged=out.converged and not open_,
+            # a basin that is missed takes away what has held; the bound on others only falls
+            standing=out.standing and not told.missed,
+        )
 
     def replicas(self, state: ProbedState[S]) -> int:
         """See `Strategy`."""
