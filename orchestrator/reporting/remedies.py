@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LONGER = "more rounds (budget:)"
+_LONGER = "more rounds (a larger budget)"
 _REMEDIES = tuple(
     (re.compile(pattern), remedy)
     for pattern, remedy in (

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -145,7 +143,9 @@ def test_twin_as_python_opens_a_stream_fails() -> None:
     make_printable(stream)
 
 
-def test_a_campaign_runs_on_a_terminal_that_knows_no_unicode(tmp_path: Path) -> None:
+def test_a_campaign_runs_on_a_terminal_that_knows_no_unicode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It ended at its first line of progress."""
     text = """
 executor: inline
@@ -158,13 +158,11 @@ budget: {rounds: 1}
 output: {tensorboard: false}
 """
     (tmp_path / "c.yaml").write_text(text)
-    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    command = [sys.executable, "-m", "msgen.orchestrator.cli", "run", "c.yaml"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env={**os.environ, **plain}, capture_output=True, check=False
-    )
-    assert done.returncode == 3, done.stderr.decode()
-    said = done.stdout.decode("ascii")
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    assert main(["run", str(tmp_path / "c.yaml"), "--output-dir", str(tmp_path)]) == 3
+    sys.stdout.flush()
+    said = raw.getvalue().decode("ascii")
     assert "dF/kT" in said
     assert "--set budget.rounds=2" in said
 
