@@ -9,7 +9,7 @@ from scipy.stats import norm
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.histogram import Grid, block_sums
 from msgen.orchestrator.estimators.stratified import Populations, combine
-from msgen.orchestrator.estimators.works.network import PairWorks, solve_network
+from msgen.orchestrator.estimators.works.network import PairWorks, by_other_blocks, solve_network
 
 GRID = Grid.regular(((-2.0, 4.0),), (6,), (False,))
 F = np.array([0.0, 1.0])
@@ -137,3 +137,28 @@ def test_networks_that_do_not_fit_are_refused() -> None:
     far = solve_network(2, [PairWorks(0, 1, w, w, np.array([0, 9]), np.array([1, 2]))])
     with pytest.raises(ValueError, match="outside"):
         combine(np.ones((2, 4, 3)), far)
+
+
+def test_errors_by_other_blocks_are_those_of_a_new_solution() -> None:
+    """The twin keeps the blocks that the works were solved with."""
+    rng = np.random.default_rng(12)
+
+    def pairs(per: int) -> list[PairWorks]:
+        block = np.arange(120) // per
+        out = []
+        for (i, j), (w_f, w_r) in drawn.items():
+            out.append(PairWorks(i, j, w_f, w_r, block + 1000 * i, block + 1000 * j))
+        return out
+
+    drawn = {
+        (i, j): (rng.normal(0.5 + 0.3 * (j - i), 1.0, 120), rng.normal(0.5, 1.0, 120))
+        for i, j in ((0, 1), (1, 2), (0, 2))
+    }
+    whole, right = solve_network(4, pairs(30)), solve_network(4, pairs(10))
+    found = by_other_blocks(whole, pairs(10))
+    assert np.array_equal(found.f, whole.f)
+    for name in ("covariance", "blocks", "influence", "n_clusters", "dof", "dof_from"):
+        np.testing.assert_allclose(getattr(found, name), getattr(right, name), atol=1e-9)
+    assert found.n_clusters == 12 > whole.n_clusters
+    assert not np.allclose(found.covariance, whole.covariance)
+    assert not found.connected

@@ -42,6 +42,7 @@ NAMES = sorted(p.stem for p in RUNS.glob("*.json"))
 MENDED = {
     "umbrella": "conditional model was fitted",
     "steered_walker_files": "a narrow restraint on an angle",
+    # whose campaigns have no `path: {tuning: …}` either
     **dict.fromkeys(
         ("steered_chain", "steered_constrained", "steered_elastic", "steered_strata"),
         "paths were tuned whatever that cost",

@@ -188,13 +188,27 @@ def test_what_crosses_now_and_then_is_not_lengthened() -> None:
     """One path in twenty: forty of each candidate cannot tell them apart, more can."""
     now_and_then = np.where(np.arange(120) % 20 == 0, 1.0, 0.0)
     number, cost, _ = paths((100, 0.0), (50, 0.0), (200, 0.0))
-    tuner = PathTuner.begin(FIRST, ("steps",))
+    tuner = PathTuner.begin(FIRST, ("steps",), turns=16)
     after = absorbed(tuner, number, cost, now_and_then)
     assert (after.best, after.held, after.candidates) == (FIRST, 1, tuner.candidates)
     for _ in range(2 * PATIENCE - 1):
         after = absorbed(after, number, cost, now_and_then)
     # as many crossings for half the evaluations
     assert after.best.steps_per_unit < FIRST.steps_per_unit
+
+
+def test_where_paths_break_their_step_is_shorter_and_they_are_no_longer() -> None:
+    """Every work is infinite, whatever the candidate; twin: as bad works of whole paths."""
+    number, cost, chance = paths((100, 0.0), (50, 0.0), (200, 0.0))
+    tuner, work = PathTuner.begin(FIRST, ALL, turns=20), np.full(len(number), np.inf)
+    replica = np.arange(len(number)) % 20
+    broken = tuner.absorb(PathRound(number, cost, chance, replica, work, broken=0.9), 20)
+    assert broken.best == replace(FIRST, dt=FIRST.dt / 2.0, steps_per_unit=32.0)
+    whole = tuner.absorb(PathRound(number, cost, chance, replica, work, broken=0.1), 20)
+    assert whole.best.dt == FIRST.dt
+    fixed = PathTuner.begin(FIRST, ("steps",), turns=20)
+    longer = fixed.absorb(PathRound(number, cost, chance, replica, work, broken=0.9), 20)
+    assert longer.best.dt == FIRST.dt
 
 
 def test_where_nobody_tried_nothing_is_learnt() -> None:

@@ -136,18 +136,34 @@ def solve_network(n_states: int, pairs: Sequence[PairWorks]) -> NetworkResult:
         for p in usable
         if component[p.i] != component[p.j]
     ]
-    f, covariance = np.zeros(n_states), np.zeros((n_states, n_states))
+    f, free = np.zeros(n_states), np.setdiff1d(np.arange(n_states), np.sort(first))
+    if len(free):
+        f = _newton(_guess(n_states, inner, free), inner, free)
+    return _with_errors(f, component, inner, tuple(unused))
+
+
+def by_other_blocks(found: NetworkResult, pairs: Sequence[PairWorks]) -> NetworkResult:
+    """The same free energies, with errors by other blocks of the same works: nothing is solved."""
+    usable, _ = _usable(len(found.f), pairs)
+    inner = [p for p in usable if found.component[p.i] == found.component[p.j]]
+    return _with_errors(found.f, found.component, inner, found.unused)
+
+
+def _with_errors(
+    f: Array, component: Ints, pairs: Sequence[PairWorks], unused: tuple[tuple[int, int, str], ...]
+) -> NetworkResult:
+    """The solution f with influences of the blocks of pairs inside its components."""
+    n_states = len(f)
+    covariance = np.zeros((n_states, n_states))
     blocks, influence = np.zeros(0, dtype=np.int64), np.zeros((0, n_states))
     clusters, dof = 0, 0.0
     dof_from = np.full(n_states, np.inf)
-    anchors = np.sort(first)
-    free = np.setdiff1d(np.arange(n_states), anchors)
+    free = np.setdiff1d(np.arange(n_states), np.unique(component, return_index=True)[1])
     if len(free):
-        f = _newton(_guess(n_states, inner, free), inner, free)
-        blocks, influence, sizes = _influence(f, inner, free)
+        blocks, influence, sizes = _influence(f, pairs, free)
         clusters, free_of = min(map(len, sizes)), [degrees_of_freedom(size) for size in sizes]
         dof = min(free_of)
-        np.minimum.at(dof_from, [s for p in inner for s in (p.i, p.j)], free_of)
+        np.minimum.at(dof_from, [s for p in pairs for s in (p.i, p.j)], free_of)
         covariance = influence.T @ influence
         if len(blocks):
             g = max(2, clusters)
@@ -155,7 +171,7 @@ def solve_network(n_states: int, pairs: Sequence[PairWorks]) -> NetworkResult:
         else:
             influence = np.zeros((0, n_states))
     return NetworkResult(
-        f, covariance, component, blocks, influence, clusters, tuple(unused), dof, dof_from
+        f, covariance, component, blocks, influence, clusters, unused, dof, dof_from
     )
 
 

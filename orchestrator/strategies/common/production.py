@@ -26,7 +26,11 @@ from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.estimators.left_out import Bounded
 from msgen.orchestrator.estimators.stratified import Populations, combine
 from msgen.orchestrator.estimators.units import Units
-from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
+from msgen.orchestrator.estimators.works.network import (
+    NetworkResult,
+    by_other_blocks,
+    solve_network,
+)
 from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -297,7 +301,7 @@ class Production:
         if stratified:
             n_strata = self.states.shape[1]
             unit = self.apart.works(number, self.works.started_by(self.block))
-            network = self.works.network_of(n_strata, unit)
+            network = by_other_blocks(self.network, self.works.in_blocks(unit))
         sums = self.apart.by_unit(self.owner, number, n_strata)
         cut = _of_sums(sums, problem.grid.size, network, units)
         return replace(cut[0], whole=whole[0]), replace(cut[1], whole=whole[1])

@@ -71,16 +71,20 @@ class Works:
 
         Blocks are the replicas that started the paths, or what `block`, shape (R,), counts them to.
         """
-        return self.network_of(n_strata, self.started_by(block))
+        return _solved(n_strata, self.table.tobytes(), self.started_by(block).tobytes())
 
     def started_by(self, block: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """The replica that started each path, or what `block`, shape (R,), counts it to."""
         replica = self["path_replica"].astype(np.int64)
         return replica if block is None else block[replica]
 
-    def network_of(self, n_strata: int, blocks: NDArray[np.int64]) -> NetworkResult:
-        """As `network`, by the block of every path, shape (n,)."""
-        return _solved(n_strata, self.table.tobytes(), blocks.tobytes())
+    def in_blocks(self, block: NDArray[np.int64]) -> list[PairWorks]:
+        """The works of all pairs, by the block of every path, shape (n,)."""
+        out = []
+        for a, b in self.pairs():
+            f, r = self.between(a, b), self.between(b, a)
+            out.append(PairWorks(a, b, self["work"][f], self["work"][r], block[f], block[r]))
+        return out
 
     def crossing(self, f: Array) -> Array:
         """Chance 1/(1 + e^{w−ΔF}) of every path to be accepted between states weighed evenly.
@@ -102,17 +106,12 @@ class Works:
         return out
 
 
-# by value: what a round is decided on went through a checkpoint's tree since it was looked at;
-# two rounds, by replica and by stretch of time
-@lru_cache(maxsize=4)
+# by value: what a round is decided on went through a checkpoint's tree since it was looked at
+@lru_cache(maxsize=2)
 def _solved(n_strata: int, table: bytes, blocks: bytes) -> NetworkResult:
     """See `Works.network`; read-only, since all who ask share it."""
     works = Works(np.frombuffer(table, dtype=np.float64).reshape(-1, len(COLUMNS)))
-    block, pairs = np.frombuffer(blocks, dtype=np.int64), []
-    for a, b in works.pairs():
-        f, r = works.between(a, b), works.between(b, a)
-        pairs.append(PairWorks(a, b, works["work"][f], works["work"][r], block[f], block[r]))
-    found = solve_network(n_strata, pairs)
+    found = solve_network(n_strata, works.in_blocks(np.frombuffer(blocks, dtype=np.int64)))
     for array in (found.f, found.covariance, found.component, found.blocks, found.influence):
         array.flags.writeable = False
     return found

@@ -108,7 +108,15 @@ def tune_paths(
             chance = chain_crossings(state.states, segments, works)
             generalised_work = chain_tries(state.states, segments, works)
         spent = column(segments, "path_evaluations")
-        paths = PathRound(works["schedule"], spent, chance, works["path_replica"], generalised_work)
+        counts = with_counts({}, segments)
+        paths = PathRound(
+            works["schedule"],
+            spent,
+            chance,
+            works["path_replica"],
+            generalised_work,
+            broken=counts["broken"] / counts["paths"],
+        )
         price = tuning_price(problem, state, segments)
         tuner = tuner.absorb(paths, len(state.stratum), price)
     return replace(state, tuner=tuner)

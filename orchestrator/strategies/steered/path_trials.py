@@ -44,6 +44,8 @@ class PathRound:
         Number of the replica that sent it.
     generalised_work : Array or None
         w of the paths that tried to cross, kT; NaN for the others. None where it is not known.
+    broken : float
+        Share of all paths whose energies were no numbers any more.
     """
 
     schedule: Array
@@ -51,6 +53,7 @@ class PathRound:
     chance: Array
     replica: Array
     generalised_work: Array | None = None
+    broken: float = 0.0
 
 
 @dataclass(frozen=True)

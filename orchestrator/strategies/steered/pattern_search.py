@@ -96,6 +96,10 @@ class PatternSearch:
             return self
         return replace(self, best=self._varied("steps", FACTORS["steps"] ** 2))
 
+    def steadier(self) -> PatternSearch:
+        """The same of paths with a time step one stride shorter."""
+        return replace(self, best=self._varied("dt", 1.0 / FACTORS["dt"]), heading=0, gained=0.0)
+
     def again(self) -> PatternSearch:
         """The search anew from what it has found."""
         return PatternSearch(self.best, self.axes)

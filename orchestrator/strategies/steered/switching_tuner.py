@@ -31,6 +31,8 @@ RARE, LIKELY = 0.05, 1.0
 costs twice as much there at worst, and one that stays too short far more."""
 SHORTER = 0.9
 """Of the present length, below which paths are shorter."""
+UNSTABLE = 0.5
+"""Share of broken paths above which, where nothing crosses, their time step is too long."""
 VAGUE, PATIENCE = 0.1, 4
 """Error of what is saved that is waited for to become less, and rounds of waiting; twice as many
 for what seems to save as much as is hoped for."""
@@ -135,6 +137,9 @@ class PathTuner:
         if telling.any():
             # a lucky candidate beats what has had no luck yet
             return now if waits and not telling[0] else now._compared(trials, price)
+        if paths.broken > UNSTABLE and "dt" in self.search.axes:
+            # of their length and all else such paths say nothing
+            return now._on(self.search.steadier())
         tried = paths.generalised_work is not None
         if tried and trials.total.tries.min() < FEWEST:
             # nobody tried: there is nothing to tune yet, or not to be told from so few
@@ -160,7 +165,7 @@ class PathTuner:
         better[0], told[0] = False, True
         patience = 2 * PATIENCE if saved[~told].max(initial=0.0) >= HOPE else PATIENCE
         if not told.all() and self.held < patience:
-            at_best = float(np.max((np.abs(saved) + sure * noise)[~told]))
+            at_best = float(np.max((saved + sure * noise)[~told]))
             if self._pays(self.search.candidates, trials, 0, price, min(at_best, 1.0)):
                 return self
         costs = lengths * trials.per_crossing(self.bridging)

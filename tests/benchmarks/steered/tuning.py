@@ -14,13 +14,15 @@ from rows import Row
 
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.orchestrator.strategies.steered.path_trials import PathRound
 from msgen.orchestrator.strategies.steered.switching import BATCHED_STEPS, MOST_TURNS, RELAXATIONS
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from steered.fields import CASES, LINEAR, Case
 
 FACTORS = (0.1, 1.0, 10.0)
 ROUND = 1500
-"""Paths of one round, as many as a campaign of 64 replicas has."""
+"""Paths of one round, as many as a chain of 64 replicas has."""
+WALKERS = 64
 AXES = ("steps", "friction", "dt", "smooth")
 GRID = {
     "tunnel": ((2.5, 5.0, 10.0, 20.0, 40.0), (0.5, 0.75, 1.0), (0.0, 0.5, 1.0)),
@@ -100,7 +102,8 @@ def tuned(case: Case, factor: float, seed: int) -> tuple[PathTuner, int, float]:
         number = np.repeat(np.arange(len(tried), dtype=np.float64), n)
         cost = np.repeat([s[0] for s in seen], n)
         chance, work = (np.concatenate([s[i] for s in seen]) for i in (1, 2))
-        tuner = tuner.absorb(number, cost, chance, work)
+        walker = np.arange(len(number), dtype=np.float64) % WALKERS
+        tuner = tuner.absorb(PathRound(number, cost, chance, walker, work), WALKERS)
         spent += float(cost.sum())
         rounds += 1
     return tuner, rounds, spent
