@@ -13,11 +13,13 @@ from typing import Any, ClassVar, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.codec import Shared, Tree, copy_tree, decode, encode
+from msgen.actors.codec import CodecError, Shared, Tree, copy_tree, decode, encode
 
 __all__ = [
     "FIT_DEVICE",
     "Array",
+    "Begun",
+    "CodecError",
     "OrderKey",
     "Payload",
     "Segment",
@@ -61,6 +63,27 @@ def _is_fit(kind: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """What an order had done when it was stopped, so that it goes on from there.
+
+    Attributes
+    ----------
+    key : OrderKey
+    log : Tree
+        See `msgen.actors.slices`; {} where nothing is to be gone on with.
+    evaluations : int
+        That it has taken so far.
+    wall_s : float
+        Seconds that it has taken so far.
+    """
+
+    key: OrderKey
+    log: Tree = field(default_factory=dict)
+    evaluations: int = 0
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class WorkOrder:
     """One piece of work for one interchangeable worker.
 
@@ -75,6 +98,8 @@ class WorkOrder:
         Version of the proposal model to use, −1 for none.
     cost_hint : float
         Expected energy evaluations; dear orders are handed out first.
+    begun : Begun or None
+        What was done of it before it was stopped; it goes on from there.
     """
 
     round: int
@@ -83,6 +108,7 @@ class WorkOrder:
     payload: Tree = field(default_factory=dict)
     model_version: int = -1
     cost_hint: float = 1.0
+    begun: Begun | None = None
 
     @classmethod
     def of(

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgen.actors.base import Tree, decode
+from msgen.actors.slices import Slices
 from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
+from msgen.systems.pause import Pausing
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
@@ -76,6 +78,8 @@ class WorkerContext:
         relative files lie), 'platform' (str or None, the one chosen for the run), 'seed' and
         'threads' (int); 'shelf' (str or None: the folder of big walkers).
     models : Models
+    slices : Slices or None
+        Of the order in hand.
     cache : dict
         For roles: an OpenMM Context, a compiled protocol. Never holds walker state.
     """
@@ -84,7 +88,9 @@ class WorkerContext:
         self.setup = setup
         if system is not None and cvs is not None:
             self.system, self.cvs = system, cvs
+            self._attend(system)
         self.models = Models()
+        self.slices: Slices | None = None
         self.cache: dict[str, Any] = {}
 
     @property
@@ -102,9 +108,19 @@ class WorkerContext:
         """The campaign's system, on the platform chosen for the run."""
         from msgen.systems import build_system
 
-        return build_system(
+        made = build_system(
             self.setup["system"], self.base_dir, platform=self.setup.get("platform")
         )
+        self._attend(made)
+        return made
+
+    def _attend(self, system: System) -> None:
+        if isinstance(system, Pausing):
+            system.pause.look = self._look
+
+    def _look(self) -> None:
+        if self.slices is not None:
+            self.slices.check()
 
     @cached_property
     def watched(self) -> Watched:

@@ -6,15 +6,16 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree, stream
+from msgen.actors.base import Begun, Segment, Tree, WorkOrder, copy_tree, stream
 from msgen.actors.context import WorkerContext
 from msgen.actors.roles.registry import ROLES, Role
+from msgen.actors.slices import HaltedError, Slices
 
 
 class Worker:
@@ -33,6 +34,7 @@ class Worker:
         self._context = context or WorkerContext(setup)
         self._seed = int(setup["seed"])
         self._roles: dict[str, Role] = {**ROLES, **_extra_roles(setup)}
+        self._halted, self._so_far = False, 0
         _pin_threads(int(setup.get("threads", 1)))
 
     def publish(self, version: int, model: Tree) -> None:
@@ -47,14 +49,23 @@ class Worker:
         """Process id; answers once the worker is up."""
         return os.getpid()
 
-    def execute(self, order: WorkOrder) -> Segment:
-        """Do the order with its own random stream.
+    def execute(
+        self, order: WorkOrder, pulse: Callable[[int], bool] | None = None
+    ) -> Segment | Begun:
+        """Do the order with its own random stream, from where it was stopped if it was.
+
+        Parameters
+        ----------
+        order : WorkOrder
+        pulse : callable, optional
+            Asked between slices, with the energy evaluations so far, whether the order is to stop;
+            by default what `halt` says.
 
         Returns
         -------
-        Segment
+        Segment or Begun
             With the order's key, the model version it used and the seconds it took; its arrays are
-            contiguous and belong to the caller.
+            contiguous and belong to the caller. `Begun` where it was stopped.
 
         Raises
         ------
@@ -62,11 +73,21 @@ class Worker:
             If no role does this kind, or the model version was never published.
         """
         started = time.perf_counter()
+        self._so_far = 0
+        if self._halted:
+            return order.begun or Begun(order.key)
         if order.kind not in self._roles:
             known = ", ".join(sorted(self._roles)) or "none"
             raise KeyError(f"no role does orders of kind {order.kind!r} (known: {known})")
-        mine = replace(order, payload=copy_tree(order.payload))
-        done = self._roles[order.kind](self._context, mine, stream(self._seed, order.key))
+        mine = replace(order, payload=copy_tree(order.payload), begun=None)
+        rng = stream(self._seed, order.key)
+        slices = self._context.slices = Slices(rng, pulse or self._pulse, order.begun)
+        try:
+            done = self._roles[order.kind](self._context, mine, rng)
+        except HaltedError:
+            return slices.begun(order.key)
+        finally:
+            self._context.slices = None
         return replace(
             done,
             key=order.key,
@@ -75,8 +96,20 @@ class Worker:
             counts={name: float(value) for name, value in done.counts.items()},
             evaluations=int(done.evaluations),
             model_version=order.model_version,
-            wall_s=time.perf_counter() - started,
+            wall_s=slices.earlier_s + time.perf_counter() - started,
         )
+
+    def halt(self) -> None:
+        """End the order in hand after its slice, from another thread; no other is begun."""
+        self._halted = True
+
+    def in_hand(self) -> int:
+        """Energy evaluations of the order in hand so far."""
+        return self._so_far
+
+    def _pulse(self, evaluations: int) -> bool:
+        self._so_far = evaluations
+        return self._halted
 
 
 def _extra_roles(setup: Tree) -> Mapping[str, Role]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Array, OrderKey, Segment, Tree, WorkOrder, stream
+from msgen.actors.base import Array, Begun, OrderKey, Segment, Tree, WorkOrder, stream
 from msgen.models.base import ModelState
 
 __all__ = [
+    "Activity",
     "Array",
+    "Begun",
     "Cost",
     "Estimate",
     "Executor",
@@ -24,6 +26,7 @@ __all__ = [
     "OrderKey",
     "Phase",
     "ProfileEstimate",
+    "Pulse",
     "Reporter",
     "RoundInfo",
     "Segment",
@@ -56,6 +59,11 @@ class Failure:
     kind: FailureKind = "worker"
 
 
+Pulse = Callable[[int], bool]
+"""Told now and then how many energy evaluations the orders in hand have taken so far; True: halt.
+"""
+
+
 class Executor(Protocol):
     """Runs work orders somewhere. Results may come back in any order."""
 
@@ -69,8 +77,18 @@ class Executor(Protocol):
 
     def submit(self, orders: Sequence[WorkOrder]) -> None: ...
 
-    def completed(self, timeout_s: float | None = None) -> Iterator[Segment | Failure]:
-        """Yield what has come back; blocks up to `timeout_s` for the first, None for ever."""
+    def completed(
+        self, timeout_s: float | None = None, pulse: Pulse | None = None
+    ) -> Iterator[Segment | Begun | Failure]:
+        """Yield what has come back; blocks up to `timeout_s` for the first, None for ever.
+
+        Once `pulse` says so, no order is begun any more and those that wait are forgotten; what is
+        in hand still comes back.
+        """
+        ...
+
+    def in_hand(self) -> int:
+        """Orders that a worker is at, fits left out."""
         ...
 
     def workers(self) -> int:
@@ -301,6 +319,34 @@ class RoundInfo:
     def unmet(self) -> tuple[str, ...]:
         """The criteria of `converge:` that do not hold yet."""
         return self.estimate.unmet
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a campaign is at between two committed rounds.
+
+    Attributes
+    ----------
+    doing : str
+        In words: 'sampling', 'absorbing', …
+    round : int
+        −1 before there is one.
+    phase : Phase or None
+    orders, of : int
+        Orders of the round that are back, and how many it has.
+    evaluations : int
+        Energy evaluations of the round so far.
+    share : float
+        Of the round's expected cost that is done, 0 to 1.
+    """
+
+    doing: str
+    round: int = -1
+    phase: Phase | None = None
+    orders: int = 0
+    of: int = 0
+    evaluations: int = 0
+    share: float = 0.0
 
 
 Status = Literal["converged", "exhausted", "interrupted", "failed"]

@@ -11,7 +11,7 @@ from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.base import LINE_SEARCH, Engine
 from msgen.actors.engines.molecule import molecule
-from msgen.actors.engines.registry import build_engine, engine_kind
+from msgen.actors.engines.registry import engine_kind
 from msgen.actors.roles.state_explorer import flips
 from msgen.systems.base import Array, Walkers
 
@@ -162,7 +162,7 @@ def _minimised(
 
     from msgen.actors.engines.openmm import MoleculeEngine
 
-    engine = build_engine(context, None)
+    engine = engine_kind(context).build(context, None, None)
     assert isinstance(engine, MoleculeEngine)
     stepper = engine.stepper(lam is not None)
     x = np.array(walkers.positions)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import openmm as mm
 
+from msgen.actors.base import Tree, decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched, Tally
@@ -17,6 +18,7 @@ from msgen.actors.kernels.switching.constrained_schemes import switch
 from msgen.actors.kernels.switching.distance_fast_path import MovingPair
 from msgen.actors.kernels.switching.level_sets import Spheres, level_sets
 from msgen.actors.kernels.switching.path_readings import Waypoints
+from msgen.actors.slices import words_of
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.openmm.context import OpenMMContext
 from msgen.systems.openmm.own_names import centre
@@ -171,6 +173,31 @@ class MoleculeEngine:
         """The Context of the local kernel; what it is used for between orders is lost by `load`."""
         return self._held if held else self._free
 
+    # slices, see `msgen.actors.slices`
+
+    def snapshot(self) -> Tree:
+        """See `msgen.actors.slices.Machine`."""
+        return {
+            "now": [encode(p.walker()) for p in self._now],
+            "before": [encode(p.walker()) for p in self._before],
+            "lam": self._lam.copy(),
+            "on": self._on.copy(),
+            "noise": self._free.noise(),
+        }
+
+    def resume(self, snapshot: Tree) -> None:
+        """Stand there; elsewhere than on Reference with new noise, of the same distribution."""
+        words = words_of(self._rng)
+        self._held.set_noise(None, words + np.uint64(1))
+        self._free.set_noise(snapshot["noise"], words)  # on Reference, of the whole process
+        if self.kind == "ghmc":
+            for stepper in (self._free, self._held):
+                stepper.metropolis_counts()
+        self._now = [Point.of(decode(Walkers, one)) for one in snapshot["now"]]
+        self._before = [Point.of(decode(Walkers, one)) for one in snapshot["before"]]
+        self._lam, self._on = snapshot["lam"], np.asarray(snapshot["on"], dtype=bool)
+        self._active = None
+
     # switching paths
 
     def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
@@ -240,6 +267,7 @@ class MoleculeEngine:
         path.context.setVelocities(v - half * force * self._inverse)
         self.tally.evaluations += (levels - 1) * stride + 2
         step, set_parameter = path.integrator.step, path.context.setParameter
+        look = path.pause.look
         names = [centre(c) for c in range(len(delta))]
         every = 1 if schedule.overdamped else schedule.refresh
         damping = schedule.damping
@@ -256,6 +284,8 @@ class MoleculeEngine:
         for level in range(1, levels):
             for name, value in zip(names, lams[level], strict=True):
                 set_parameter(name, value)
+            if level % 16 == 0:
+                look()
             if level in stops:
                 # at the first kick of a level on the way to the middle, at the last one after it,
                 # so that the reverse path refreshes, and is read, at the same places

@@ -18,7 +18,9 @@ from msgen.actors.engines.base import Engine
 from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.engines.local_kernel import local_kernel
 from msgen.actors.engines.mass_matrix import PreconditionedEngine
+from msgen.actors.engines.sliced import SlicedEngine
 from msgen.actors.engines.tempered_base import Heated, HeatedArray
+from msgen.actors.slices import Machine
 from msgen.systems.base import Array, Walkers
 from msgen.systems.errors import SpecError
 
@@ -62,8 +64,12 @@ def engine_kind(context: WorkerContext) -> EngineKind:
 
 
 def build_engine(context: WorkerContext, step: float | None, masses: Array | None = None) -> Engine:
-    """The engine for this worker."""
-    return engine_kind(context).build(context, step, masses)
+    """The engine for this worker, whose calls are slices of the order in hand if it can be put
+    back to where it stood."""
+    engine = engine_kind(context).build(context, step, masses)
+    if context.slices is not None and isinstance(engine, Machine):
+        return SlicedEngine(engine, context.slices)
+    return engine
 
 
 def _batched(context: WorkerContext, step: float | None, masses: Array | None) -> Engine:

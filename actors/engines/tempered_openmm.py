@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import openmm as mm
 from numpy.typing import NDArray
 
+from msgen.actors.base import Tree, decode, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.base import LINE_SEARCH
 from msgen.actors.engines.molecule import molecule
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.engines.tempered_base import Reading
+from msgen.actors.slices import Slices, words_of
 from msgen.systems.base import Array, Walkers
 from msgen.systems.openmm.context import OpenMMContext
 
@@ -19,6 +24,9 @@ Ints = NDArray[np.int64]
 
 class HeatedMolecule:
     """Meets `Heated` with OpenMM; all its noise is a function of `rng`.
+
+    What it does between two readings of a row is a slice of the order, and so is an exchange; see
+    `msgen.actors.slices`.
 
     Velocities travel with the walkers and are rescaled by √(τ_new/τ_old) at an exchange (Sugita and
     Okamoto, Chem. Phys. Lett. 314, 141, 1999).
@@ -49,6 +57,9 @@ class HeatedMolecule:
         self.proposed, self.accepted = np.zeros(len(tau)), np.zeros(len(tau))
         ones = [walkers.take([i]) for i in range(len(walkers))]
         self._walkers = [self._start.moving(w, t) for w, t in zip(ones, tau.tolist(), strict=True)]
+        self._row, self._rng = 0, rng
+        self._slices = context.slices or Slices(rng, lambda evaluations: False)
+        self._slices.serve(self, lambda: {"evaluations": self.evaluations}, lambda tally: None)
 
     @property
     def evaluations(self) -> int:
@@ -89,17 +100,27 @@ class HeatedMolecule:
         """See `Heated`; a walker that breaks stays where it was, with new velocities."""
         seen: list[tuple[list[Array], list[float]]] = [([], []) for _ in range(readings)]
         for row in range(len(self._walkers)):
-            self._heat(row)
-            self._stepper.load(self._walkers[row])
+            self._place(row)
             for xi, energy in seen:
-                new, u = self._step(row, steps)
-                xi.append(new)
-                energy.append(u)
-            tried, yes, broken = self._start.metropolis()
-            self.proposed[row] += tried
-            self.accepted[row] += yes
-            self.nonfinite += int(broken)
+                read = self._slices.call(partial(self._reading, row, steps), _array)
+                xi.append(read[:-1])
+                energy.append(float(read[-1]))
         return [Reading(np.array(xi), np.array(u)) for xi, u in seen]
+
+    def _place(self, row: int) -> None:
+        """Let the Context stand where a row does."""
+        self._row = row
+        self._heat(row)
+        self._stepper.load(self._walkers[row])
+
+    def _reading(self, row: int, steps: int) -> Array:
+        """ξ, and the energy after it."""
+        xi, u = self._step(row, steps)
+        tried, yes, broken = self._start.metropolis()
+        self.proposed[row] += tried
+        self.accepted[row] += yes
+        self.nonfinite += int(broken)
+        return np.append(xi, u)
 
     def _step(self, row: int, steps: int) -> tuple[Array, float]:
         stepper = self._stepper
@@ -121,6 +142,9 @@ class HeatedMolecule:
 
     def exchange(self, order: Ints) -> None:
         """See `Heated`."""
+        self._slices.call(partial(self._exchange, order), lambda tree: None)
+
+    def _exchange(self, order: Ints) -> None:
         before, tau = self._walkers, self._tau
         self._walkers = [
             before[old]
@@ -131,6 +155,30 @@ class HeatedMolecule:
 
     def walkers(self) -> Walkers:
         """See `Heated`."""
+        return self._slices.call(self._together, lambda tree: decode(Walkers, tree))
+
+    def snapshot(self) -> Tree:
+        """See `msgen.actors.slices.Machine`."""
+        return {
+            "row": self._row,
+            "walkers": [encode(one) for one in self._walkers],
+            "noise": self._stepper.noise(),
+            "steps": self._steps,
+            "forces": self._start.evaluations,
+            "nonfinite": self.nonfinite,
+            "tests": np.array([self.proposed, self.accepted]),
+        }
+
+    def resume(self, snapshot: Tree) -> None:
+        """See `msgen.actors.slices.Machine`."""
+        self._walkers = [decode(Walkers, one) for one in snapshot["walkers"]]
+        self._place(snapshot["row"])
+        self._stepper.set_noise(snapshot["noise"], words_of(self._rng))
+        self._steps, self._start.evaluations = snapshot["steps"], snapshot["forces"]
+        self.nonfinite = snapshot["nonfinite"]
+        self.proposed, self.accepted = np.array(snapshot["tests"])
+
+    def _together(self) -> Walkers:
         boxes = [w.box for w in self._walkers if w.box is not None]
         velocities = [w.velocities for w in self._walkers if w.velocities is not None]
         return Walkers(
@@ -138,3 +186,7 @@ class HeatedMolecule:
             np.concatenate(velocities),
             np.concatenate(boxes) if boxes else None,
         )
+
+
+def _array(tree: Any) -> Array:
+    return np.asarray(tree, dtype=np.float64)

@@ -115,5 +115,5 @@ def spend(cost: Cost, segments: Sequence[Segment]) -> Cost:
 
 
 def _fields(order: WorkOrder) -> dict[str, Any]:
-    # not asdict: it would copy every array of the payload
-    return {one.name: getattr(order, one.name) for one in fields(order)}
+    # not asdict: it would copy every array of the payload; what was begun of it lies elsewhere
+    return {one.name: getattr(order, one.name) for one in fields(order) if one.name != "begun"}

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.cvs.single_frame import single_evaluator
 from msgen.systems.external_field import counts
+from msgen.systems.openmm.ghmc import Ghmc
 from msgen.systems.openmm.integrators import CONSTRAINT_TOLERANCE
 from msgen.systems.openmm.own_names import centre, stiffness
 from msgen.systems.openmm.seeds import RandomStream
+from msgen.systems.pause import Pause
 
 _POSITIONS = mm.State.Positions
 _VELOCITIES = mm.State.Velocities
@@ -45,6 +47,8 @@ class OpenMMContext:
         Whether nothing changes if the system is moved as a whole.
     free : bool array, shape (N, 3), optional
         Degrees of freedom that have velocities; all by default.
+    pause : Pause, optional
+        Looked into between native calls.
     """
 
     def __init__(
@@ -57,12 +61,14 @@ class OpenMMContext:
         restrained: bool,
         recentre: bool,
         free: NDArray[np.bool_] | None = None,
+        pause: Pause | None = None,
     ) -> None:
         self.context = context
         self.integrator = integrator
         self.cv_set = cvs
         self.restrained = restrained
         self.failed = False
+        self.pause = pause or Pause()
         self._kT = kT
         self._recentre = recentre
         self._has_box = False
@@ -87,6 +93,22 @@ class OpenMMContext:
     def reseed(self, seed: int) -> None:
         """Start the random stream anew, see `RandomStream`; before `load`."""
         self.stream.begin(seed)
+
+    def noise(self) -> NDArray[np.uint8] | None:
+        """The random stream as it stands, where a checkpoint has it: on Reference."""
+        if self.context.getPlatform().getName() != "Reference":
+            return None
+        return np.frombuffer(self.context.createCheckpoint(), dtype=np.uint8)
+
+    def set_noise(self, noise: NDArray[np.uint8] | None, otherwise: NDArray[np.uint64]) -> None:
+        """Go on with a stream; where there is none, with another that `otherwise` seeds.
+
+        What else the Context holds is what it held then.
+        """
+        if noise is not None and self.noise() is not None:
+            self.context.loadCheckpoint(noise.tobytes())
+        else:
+            self.reseed(int(np.random.SeedSequence(otherwise.tolist()).generate_state(1)[0]))
 
     def _read(self, what: int, out: Array | None = None) -> Array:
         state = mm.Context.getState(self.context, **{_KEYS[what]: True})
@@ -192,9 +214,14 @@ class OpenMMContext:
         if self.stream.waiting:
             self.stream.renew()
         try:
-            self.integrator.step(n)
+            self.pause.steps(*self._in_pieces(n))
         except mm.OpenMMException:
             self.failed = True
+
+    def _in_pieces(self, n: int) -> tuple[Callable[[int], None], int]:
+        if isinstance(self.integrator, Ghmc):
+            return self.integrator.in_pieces(n)
+        return self.integrator.step, n
 
     def cvs(self) -> Array:
         """ξ of the configuration, shape (C,); NaN, and `failed`, where it is not finite."""
@@ -231,6 +258,7 @@ class OpenMMContext:
 
         NaN, and `force` left as it is, where they cannot be evaluated.
         """
+        self.pause.look()
         # NaN in any number is NaN in the sum of squares, at a tenth of the price
         if not math.isfinite(np.vdot(x, x)):
             return math.nan

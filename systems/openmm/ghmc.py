@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,11 +77,15 @@ class Ghmc(OwnIntegrator):
 
     def step(self, steps: int) -> None:
         """Take these steps; what was changed from outside since the last ones is seen now."""
+        step, number = self.in_pieces(steps)
+        step(number)
+
+    def in_pieces(self, steps: int) -> tuple[Callable[[int], None], int]:
+        """What to call for these steps, with what number; any sum of numbers does the same."""
         if not self._staged:
-            super().step(steps)
-            return
+            return super().step, steps
         self.setGlobalVariableByName("stage", -1)
-        super().step(1 + (2 if self._sites else 1) * steps)
+        return super().step, 1 + (2 if self._sites else 1) * steps
 
     def _add_stages(self) -> None:
         self.beginIfBlock("stage < 0")

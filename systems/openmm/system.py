@@ -27,6 +27,7 @@ from msgen.systems.openmm.platforms import (
     microseconds_a_step,
 )
 from msgen.systems.openmm.structure import Molecule
+from msgen.systems.pause import Pause
 
 BOLTZMANN = 8.31446261815324e-3
 """k_B N_A in kJ/(mol K), 2019 SI."""
@@ -86,6 +87,7 @@ class OpenMMSystem:
         self._atom_masses = np.array([molecule.system.getParticleMass(i)._value for i in particles])
         self.has_sites = any(molecule.system.isVirtualSite(i) for i in particles)
         self._contexts: dict[tuple[Any, ...], OpenMMContext] = {}
+        self.pause = Pause()
         self._given, self._minimize = molecule.positions, minimize
         self.platform_choice: PlatformChoice | None = None
         if platform == "auto":
@@ -199,6 +201,7 @@ class OpenMMSystem:
         n = len(walkers)
         u, f = np.full(n, np.nan), np.full((n, self.n_dof), np.nan)
         for i in range(n):
+            self.pause.look()
             x = np.ascontiguousarray(walkers.positions[i].reshape(-1, 3))
             if not np.isfinite(x).all():
                 continue
@@ -298,6 +301,7 @@ class OpenMMSystem:
             restrained,
             self._movable,
             self.free,
+            self.pause,
         )
         made.load(self._start)
         made.stream.verify()

@@ -1,0 +1,108 @@
+"""An engine whose calls are slices of an order."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+
+from msgen.actors.base import Tree, decode
+from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.engines.base import Engine, Switched, Tally
+from msgen.actors.kernels.base import Mask
+from msgen.actors.slices import Machine, Slices
+from msgen.systems.base import Array, Walkers
+
+
+class ResumableEngine(Engine, Machine, Protocol):
+    """An engine that steps walkers one after another, and can be put back to where it stood."""
+
+
+class SlicedEngine:
+    """Meets `Engine`; see `msgen.actors.slices`.
+
+    Parameters
+    ----------
+    engine : ResumableEngine
+    slices : Slices
+    """
+
+    def __init__(self, engine: ResumableEngine, slices: Slices) -> None:
+        self._engine, self._slices = engine, slices
+        slices.serve(engine, lambda: asdict(engine.tally), self._restore)
+
+    @property
+    def tally(self) -> Tally:
+        """See `Engine`."""
+        return self._engine.tally
+
+    @tally.setter
+    def tally(self, tally: Tally) -> None:
+        self._engine.tally = tally
+
+    def _restore(self, tally: Tree) -> None:
+        self._engine.tally = decode(Tally, tally)
+
+    def begin(self, rng: np.random.Generator) -> None:
+        """See `Engine`; the first thing of an order, which is done again."""
+        self._engine.begin(rng)
+
+    def set_local_restraint(self, g: Conditional) -> None:
+        """See `Engine`; done again."""
+        self._engine.set_local_restraint(g)
+
+    def load(self, walkers: Walkers) -> Array:
+        """See `Engine`."""
+        return self._slices.call(lambda: self._engine.load(walkers), _array)
+
+    def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
+        """See `Engine`."""
+        return self._slices.call(lambda: self._engine.chunk(lam, on, n_steps), _array)
+
+    def revert(self, which: Mask) -> None:
+        """See `Engine`."""
+        if which.any():
+            self._slices.call(lambda: self._engine.revert(which), _none)
+
+    def walkers(self) -> Walkers:
+        """See `Engine`."""
+        return self._slices.call(self._engine.walkers, lambda tree: decode(Walkers, tree))
+
+    def switch(self, walkers: Walkers, start: Array, stop: Array, schedule: Schedule) -> Switched:
+        """See `Engine`; a path is a slice, but where paths share their random numbers."""
+
+        def run(rows: slice) -> Switched:
+            some = walkers.take(np.arange(len(walkers))[rows])
+            return self._slices.call(
+                lambda: self._engine.switch(some, start[rows], stop[rows], schedule),
+                lambda tree: decode(Switched, tree),
+            )
+
+        if schedule.exact or not len(walkers):
+            return run(slice(None))
+        return _joined([run(slice(i, i + 1)) for i in range(len(walkers))], walkers.box)
+
+
+def _joined(parts: list[Switched], box: Array | None) -> Switched:
+    xis = [p.profile_xi for p in parts if p.profile_xi is not None]
+    works = [p.profile_work for p in parts if p.profile_work is not None]
+    return Switched(
+        Walkers(np.concatenate([p.walkers.positions for p in parts]), None, box),
+        np.concatenate([p.xi for p in parts]),
+        np.concatenate([p.work for p in parts]),
+        sum(p.evaluations for p in parts),
+        sum(p.broken for p in parts),
+        sum(p.failures for p in parts),
+        np.concatenate(xis) if xis else None,
+        np.concatenate(works) if works else None,
+    )
+
+
+def _array(tree: Any) -> Array:
+    return np.asarray(tree, dtype=np.float64)
+
+
+def _none(tree: Any) -> None:
+    return None
