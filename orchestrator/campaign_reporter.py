@@ -12,6 +12,7 @@ from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.strategies.registry import KINDS
 
 if TYPE_CHECKING:
+    from msgen.orchestrator.reporting.screens import Place
     from msgen.orchestrator.validate import Checked
 
 
@@ -46,7 +47,9 @@ def raised(checked: Checked, command: str | None) -> dict[str, str]:
     return out
 
 
-def reporter_of(checked: Checked, run_dir: Path, command: str | None) -> Reporter:
+def reporter_of(
+    checked: Checked, run_dir: Path, command: str | None, place: Place | None = None
+) -> Reporter:
     """The monitor; it shows nothing where there is no command to tell."""
     from msgen.orchestrator.reporting.history import rewind_history
     from msgen.orchestrator.reporting.monitor import Monitor
@@ -74,6 +77,7 @@ def reporter_of(checked: Checked, run_dir: Path, command: str | None) -> Reporte
             raised=raised(checked, command),
             target_kT=target,
             history=rewind_history(run_dir, first),
+            place=place,
             overlap=KINDS[campaign.strategy.kind].overlap,
         )
     return Monitor(

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
-from msgen.orchestrator.base import Cost, Reporter, Status, Strategy
+from msgen.orchestrator.base import Activity, Cost, Reporter, Status, Strategy
 from msgen.orchestrator.campaign_reporter import command_of, reporter_of
 from msgen.orchestrator.extended_campaign import along_more, candidates, readings
 from msgen.orchestrator.loop.budget import Limits
@@ -24,7 +20,8 @@ from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.extension import Extension
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.replica_policy import Elastic
-from msgen.orchestrator.loop.stop import StopFlag
+from msgen.orchestrator.loop.round_watch import Tell, say_nothing
+from msgen.orchestrator.loop.signals import Signals, answered
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.reporting.status import other_plugin
 from msgen.orchestrator.run_directory import provenance, sampling_rules
@@ -39,6 +36,7 @@ from msgen.orchestrator.validate import RESOLVED, Checked, described
 from msgen.systems.plugins import Plugin
 
 if TYPE_CHECKING:
+    from msgen.orchestrator.reporting.signs_of_life import SignsOfLife
     from msgen.systems.openmm.system import OpenMMSystem
 
 _GPU_PLATFORMS = ("CUDA", "OpenCL", "HIP")
@@ -52,6 +50,8 @@ def run_campaign(
     address: str = "local",
     source: Path | None = None,
     quiet: bool = False,
+    signals: Signals | None = None,
+    life: SignsOfLife | None = None,
 ) -> Status:
     """Run a campaign to its end, or go on with the one in `run_dir`.
 
@@ -68,6 +68,10 @@ def run_campaign(
         The campaign file, kept as ``campaign.yaml`` and named in what is said about resuming.
     quiet : bool
         Whether nothing is shown while it runs.
+    signals : Signals, optional
+        Where the caller listens to them already.
+    life : SignsOfLife, optional
+        Shows what goes on between rounds.
 
     Returns
     -------
@@ -92,7 +96,10 @@ def run_campaign(
             raise FileExistsError(f"{run_dir} holds a run already; --resume auto goes on with it")
         if resume == "must" and not begun:
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
+        tell = life or say_nothing
+        tell(Activity("measuring platforms"))
         platform = _platform(checked, run_dir)
+        tell(Activity("setting up"))
         if begun:
             set_aside(run_dir, len(Extension.read(run_dir)))
             refuse_damaged(run_dir)
@@ -120,13 +127,14 @@ def run_campaign(
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
         command = None if quiet else command_of(checked, run_dir, source)
+        how = {"executor": campaign.executor, "address": address}
         while True:
             came = Extension.read(run_dir)
             set_aside(run_dir, len(came))
             now = along_more(checked, came)
             job = _job(now, run_dir, platform, came)
-            reporter = reporter_of(now, run_dir, command)
-            ended = run_job(job, reporter, executor=campaign.executor, address=address)
+            reporter = reporter_of(now, run_dir, command, life)
+            ended = run_job(job, reporter, **how, signals=signals, tell=tell)
             if ended.extend is None:
                 return ended.status
             seen = readings(run_dir, now, ended.extend)
@@ -162,26 +170,38 @@ def _tell_unknown_inputs(run_dir: Path, *, quiet: bool) -> None:
         sys.stderr.write(f"warning: {what}\n")
 
 
-def run_job(job: Job, reporter: Reporter, *, executor: str, address: str = "local") -> Outcome:
+def run_job(
+    job: Job,
+    reporter: Reporter,
+    *,
+    executor: str,
+    address: str = "local",
+    signals: Signals | None = None,
+    tell: Tell = say_nothing,
+) -> Outcome:
     """Run a job 'inline' or with 'ray'.
 
-    SIGINT or SIGTERM end it after the round, a second one drops the round, and a third ends it in
-    the middle of an order.
+    After SIGINT or SIGTERM no order begins, and those in hand end with their slice; a second one
+    drops them, a third ends it at once. What came back is kept in each case.
     """
-    stop = StopFlag()
+    if signals is None:
+        with answered() as heard:
+            return run_job(
+                job, reporter, executor=executor, address=address, signals=heard, tell=tell
+            )
     try:
         if executor == "inline":
-            with _signals(stop):
-                return job.run_inline(reporter, stop)
+            with signals.loop():
+                return job.run_inline(reporter, signals.stop, tell)
         # here: inline campaigns need no ray
+        from msgen.orchestrator.executors.ray import connection
         from msgen.orchestrator.executors.ray import controller as ray_controller
 
-        with ray_controller.cluster(address), _signals(stop):
-            return ray_controller.run(job, reporter, stop)
+        tell(Activity("starting Ray"))
+        with connection.cluster(address), signals.loop():
+            return ray_controller.run(job, reporter, signals.stop, tell)
     except KeyboardInterrupt:
-        reason = (
-            "stopped in the middle of a round; the same command goes on after the last whole one"
-        )
+        reason = "stopped at once; the same command goes on from what was kept"
         reporter.close("interrupted", reason)
         return Outcome("interrupted", reason, Cost())
 
@@ -277,26 +297,3 @@ def _elastic(campaign: Campaign) -> Elastic | None:
         return None
     within = campaign.budget.wall if asked.within is None else asked.within
     return Elastic(asked.min, asked.max, campaign.converge.state_error, within)
-
-
-@contextmanager
-def _signals(stop: StopFlag) -> Iterator[None]:
-    """SIGINT and SIGTERM ask the campaign to stop; nothing changes outside the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.request()
-        if stop.requests == 1:
-            word = "stopping after this round; once more drops the round\n"
-            sys.stderr.write(f"{signal.Signals(number).name}: {word}")
-        if stop.requests > 2:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

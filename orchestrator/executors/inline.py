@@ -5,10 +5,10 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Sequence
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Begun, Segment, Tree, WorkOrder
 from msgen.actors.context import WorkerContext
 from msgen.actors.worker import Worker
-from msgen.orchestrator.base import Failure
+from msgen.orchestrator.base import Failure, Pulse
 from msgen.orchestrator.loop.failure_policy import NOT_FINITE, not_finite
 
 
@@ -46,19 +46,31 @@ class InlineExecutor:
         self._queue.extend(orders)
         self._queue.sort(key=lambda order: (order.round, order.is_fit, -order.cost_hint, order.key))
 
-    def completed(self, timeout_s: float | None = None) -> Iterator[Segment | Failure]:
-        """Run one queued order a step; `timeout_s` is not looked at, an order takes its time."""
+    def completed(
+        self, timeout_s: float | None = None, pulse: Pulse | None = None
+    ) -> Iterator[Segment | Begun | Failure]:
+        """Run one queued order a step; `timeout_s` is not looked at, an order takes its time.
+
+        `pulse` is asked before each order, and between the slices of one.
+        """
         while self._queue:
+            if pulse is not None and pulse(0):
+                self._queue.clear()
+                return
             order = self._queue.pop(0)
             try:
-                segment = self._worker.execute(order)
+                done = self._worker.execute(order, pulse)
             except Exception as error:  # whatever a role raises is that order's failure
                 yield Failure(order.key, describe(error), retryable=False)
                 continue
-            if not_finite(segment):  # there is no other worker to try
+            if isinstance(done, Segment) and not_finite(done):  # there is no other worker to try
                 yield Failure(order.key, NOT_FINITE, retryable=False, kind="numbers")
                 continue
-            yield segment
+            yield done
+
+    def in_hand(self) -> int:
+        """None between two results."""
+        return 0
 
     def workers(self) -> int:
         """This process."""

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from msgen.orchestrator.base import Activity
 from msgen.orchestrator.library.result import Result, load
+from msgen.orchestrator.loop.signals import answered
+from msgen.orchestrator.reporting.screens import screen_of
+from msgen.orchestrator.reporting.signs_of_life import SignsOfLife
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.schema.source import plain
 
@@ -36,8 +41,8 @@ def run(
 ) -> Result:
     """Run a campaign to its end, or go on with the one in its run directory.
 
-    Ctrl-C (in a notebook: interrupt the kernel) finishes the round and commits it; the result's
-    status then is 'interrupted', and the same call goes on.
+    Ctrl-C (in a notebook: interrupt the kernel) ends it within seconds and keeps what was done;
+    the result's status then is 'interrupted', and the same call goes on.
 
     Parameters
     ----------
@@ -72,28 +77,42 @@ def run(
         If it failed; the traceback is in ``logs/error.log`` of the run directory.
     """
     asked = [*_assignments(overrides), *([f"executor={executor}"] if executor else [])]
-    checked = _checked(campaign, output_dir, asked, resume)
-    assert checked.run_dir is not None
-    # torch comes with it, and a wrong campaign is told without
-    from msgen.orchestrator.library.errors import RunError
-    from msgen.orchestrator.run import run_campaign
-    from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
+    with answered() as signals, _shown(quiet) as life:
+        if life is not None:
+            life(Activity("building the system"))
+        checked = _checked(campaign, output_dir, asked, resume)
+        assert checked.run_dir is not None
+        # torch comes with it, and a wrong campaign is told without
+        from msgen.orchestrator.library.errors import RunError
+        from msgen.orchestrator.run import run_campaign
+        from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 
-    source = None if isinstance(campaign, Mapping) else Path(campaign)
-    try:
-        status = run_campaign(
-            checked,
-            run_dir=checked.run_dir,
-            resume=resume,
-            address=address,
-            source=source,
-            quiet=quiet,
-        )
-    except (RunDirectoryError, CampaignError):
-        raise
-    except Exception as error:
-        raise RunError.of(error, checked.run_dir) from error
+        try:
+            status = run_campaign(
+                checked,
+                run_dir=checked.run_dir,
+                resume=resume,
+                address=address,
+                source=None if isinstance(campaign, Mapping) else Path(campaign),
+                quiet=quiet,
+                signals=signals,
+                life=life,
+            )
+        except (RunDirectoryError, CampaignError):
+            raise
+        except Exception as error:
+            raise RunError.of(error, checked.run_dir) from error
     return Result.read(checked.run_dir, status)
+
+
+@contextmanager
+def _shown(quiet: bool) -> Iterator[SignsOfLife | None]:
+    """What shows how things go while it is open."""
+    if quiet:
+        yield None
+        return
+    with SignsOfLife(screen_of()) as life:
+        yield life
 
 
 def validate(

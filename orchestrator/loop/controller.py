@@ -1,7 +1,8 @@
 """The campaign loop: ask the strategy, send the orders out, absorb, commit, report, repeat.
 
 Everything that decides a sample is in `Ledger` and the strategy; the clock decides only when to
-stop. The `Archive` holds what was committed.
+show something, to save and to stop. The `Archive` holds what was committed, `Unfinished` what
+orders of later rounds have done.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import Segment, copy_tree, encode
+from msgen.actors.base import Segment, WorkOrder, copy_tree, encode
 from msgen.orchestrator.base import (
+    Activity,
     Cost,
     Executor,
     Reporter,
@@ -34,13 +36,15 @@ from msgen.orchestrator.loop.ledger import Ledger
 from msgen.orchestrator.loop.order_tracker import (
     CampaignFailedError,
     Gatherer,
-    InterruptedRoundError,
+    HaltedRoundError,
 )
 from msgen.orchestrator.loop.replica_policy import Elastic
 from msgen.orchestrator.loop.replica_resizer import Resizer
+from msgen.orchestrator.loop.round_watch import RoundWatch, Tell, say_nothing
 from msgen.orchestrator.loop.stop import StopFlag
 from msgen.orchestrator.run_directory.disk_errors import trouble
 from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Controller:
         Before the campaign began anew.
     candidates : Mapping, optional
         What it may begin anew with, where replicas disagree in it.
+    tell : Tell, optional
     """
 
     def __init__(
@@ -95,6 +100,7 @@ class Controller:
         beside: bool = False,
         spent: Cost | None = None,
         candidates: Mapping[str, Section] | None = None,
+        tell: Tell = say_nothing,
     ) -> None:
         if lag < 0:
             raise ValueError(f"lag is {lag}; a fit cannot be absorbed before it begins")
@@ -110,7 +116,8 @@ class Controller:
         self._events = EventLog(run_dir / "events.jsonl")
         self._archive = Archive(run_dir, self._events)
         self._state: Any = None
-        self._gatherer = Gatherer(executor, self._events)
+        self._tell = tell
+        self._gatherer = Gatherer(executor, self._events, Unfinished(run_dir / "unfinished"))
         self._account = Account(self._gatherer, executor.workers if beside else None)
 
     def run(self) -> Outcome:
@@ -158,9 +165,12 @@ class Controller:
                 self._send(plan)
             # from here on the workers are busy with the next round
             if absorbed is not None:
+                self._tell(Activity("committing", absorbed.round))
                 unreported = self._archive.commit(absorbed)
+                self._gatherer.committed(absorbed.segments)
                 absorbed = None
             if unreported is not None:
+                self._tell(Activity("estimating", ledger.round, ledger.last.phase))
                 info = self._info(unreported)
                 self._reporter.round(info)
                 if self._resizer is not None:
@@ -177,12 +187,27 @@ class Controller:
                 return self._outcome(*over)
             began = time.perf_counter()
             due = [order for when, order in ledger.pending if when <= ledger.round + 1]
+            orders = (*plan.orders, *due)
+            watch = self._watch(plan, orders)
             try:
-                keys = [order.key for order in (*plan.orders, *due)]
-                segments = self._gatherer.wait(keys, lambda: self._stop.urgent)
-            except InterruptedRoundError:
-                return self._interrupted()
+                keys = [order.key for order in orders]
+                segments = self._gatherer.wait(keys, watch, lambda: self._stop.urgent)
+            except HaltedRoundError:
+                return self._outcome(*watch.ending())
+            self._tell(watch.activity("absorbing"))
             absorbed = self._absorb(plan, segments, time.perf_counter() - began)
+
+    def _watch(self, plan: StepPlan, orders: Sequence[WorkOrder]) -> RoundWatch:
+        return RoundWatch(
+            self._ledger.round + 1,
+            plan,
+            orders,
+            gatherer=self._gatherer,
+            account=self._account,
+            limits=self._limits,
+            stop=self._stop,
+            tell=self._tell,
+        )
 
     def _plan(self) -> StepPlan:
         if self._resizer is not None:
@@ -196,6 +221,7 @@ class Controller:
         self._archive.prune(self._ledger.round)
         self._account.begin(self._ledger.cost)
         fits = [order for _, order in self._ledger.pending]
+        self._gatherer.restore(self._ledger.round + 1, {order.key for order in fits})
         self._gatherer.publish(self._ledger.models)
         self._gatherer.submit(fits)
 
@@ -208,10 +234,12 @@ class Controller:
         if self._stop.requested:
             held = self._interrupted()
             return held.status, held.reason
-        last = self._ledger.last
+        last, kept = self._ledger.last, self._gatherer.evaluations
         # a round of another phase costs what nobody knows yet
-        expected = last.evaluations if plan.phase == last.phase else 0
-        reason = self._limits.spent(self._account.cost(), self._account.seconds, expected)
+        expected = max(0, last.evaluations - kept) if plan.phase == last.phase else 0
+        cost = self._account.cost()
+        cost = replace(cost, energy_evaluations=cost.energy_evaluations + kept)
+        reason = self._limits.spent(cost, self._account.seconds, expected)
         if reason is not None:
             return "exhausted", reason
         if not plan.orders:

@@ -15,6 +15,7 @@ from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Controller, Outcome
 from msgen.orchestrator.loop.extension import Section
 from msgen.orchestrator.loop.replica_policy import Elastic
+from msgen.orchestrator.loop.round_watch import Tell, say_nothing
 from msgen.orchestrator.loop.stop import StopFlag
 from msgen.orchestrator.run_directory.lock import RunLock
 
@@ -82,7 +83,13 @@ class Job:
     candidates: Mapping[str, Section] = field(default_factory=dict)
 
     def run_with(
-        self, executor: Executor, reporter: Reporter, stop: StopFlag, *, beside: bool = False
+        self,
+        executor: Executor,
+        reporter: Reporter,
+        stop: StopFlag,
+        *,
+        beside: bool = False,
+        tell: Tell = say_nothing,
     ) -> Outcome:
         """Run the loop in this process; `beside` it the executor's workers, see `Controller`.
 
@@ -104,9 +111,11 @@ class Job:
                 beside=beside,
                 spent=self.spent,
                 candidates=self.candidates,
+                tell=tell,
             )
             return controller.run()
 
-    def run_inline(self, reporter: Reporter, stop: StopFlag) -> Outcome:
+    def run_inline(self, reporter: Reporter, stop: StopFlag, tell: Tell = say_nothing) -> Outcome:
         """Run everything in this process."""
-        return self.run_with(InlineExecutor(self.setup, self.context), reporter, stop)
+        executor = InlineExecutor(self.setup, self.context)
+        return self.run_with(executor, reporter, stop, tell=tell)

@@ -1,11 +1,11 @@
-"""Asking a campaign to stop: once kindly, twice at once."""
+"""Asking a campaign to stop: once, what is in hand ends with its slice; twice, it is dropped."""
 
 from __future__ import annotations
 
 import time
 
-GRACE_S = 20.0
-"""How long a round may still run after the first request; a cluster's SIGTERM leaves about 30 s."""
+GRACE_S = 12.0
+"""How long what is in hand may take after the first request: the run is to be over in 20 s."""
 
 
 class StopFlag:
@@ -17,7 +17,7 @@ class StopFlag:
         self._deadline = float("inf")
 
     def request(self) -> None:
-        """Stop after this round; a second request drops the round."""
+        """Begin no more orders; a second request drops those in hand."""
         self._requests += 1
         if self._requests == 1:
             self._deadline = time.monotonic() + self._grace_s
@@ -28,10 +28,10 @@ class StopFlag:
 
     @property
     def requested(self) -> bool:
-        """No further round may begin."""
+        """No further order may begin."""
         return self._requests > 0
 
     @property
     def urgent(self) -> bool:
-        """The round that runs is to be dropped; a resume draws the same samples again."""
+        """What is in hand is to be dropped; a resume draws the same samples again."""
         return self._requests > 1 or time.monotonic() > self._deadline

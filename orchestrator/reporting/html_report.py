@@ -20,7 +20,6 @@ from msgen.orchestrator.reporting.plots import drawable, png, surface_figure
 from msgen.orchestrator.reporting.progress import (
     REFERENCE,
     UNKNOWN,
-    duration,
     log_z,
     overhead,
     state_values,
@@ -28,6 +27,7 @@ from msgen.orchestrator.reporting.progress import (
 from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.reporting.status import is_alive, status, warnings_of
+from msgen.orchestrator.reporting.words import duration
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.validate import RESOLVED, load_campaign

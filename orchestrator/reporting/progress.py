@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import math
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate, Status
-from msgen.orchestrator.printable import make_printable
 from msgen.orchestrator.reporting.history import HistoryPoint, time_to_convergence
 from msgen.orchestrator.reporting.remedies import with_remedy
-from msgen.orchestrator.reporting.screens import screen_of
+from msgen.orchestrator.reporting.screens import Place, screen_of
+from msgen.orchestrator.reporting.words import count, duration
 
 UNKNOWN = "not known yet"
 REFERENCE = "0 (reference)"
-
-
-def count(n: float) -> str:
-    """A large number, short: 950, 12.3k, 3.10M."""
-    if n < 1e4:
-        return f"{n:.0f}"
-    if n < 999_950:
-        return f"{n / 1e3:.1f}k"
-    return f"{n / 1e6:.2f}M" if n < 999_995_000 else f"{n / 1e9:.2f}G"
-
-
-def duration(seconds: float) -> str:
-    """A time span, short: 8 s, 4 min 05 s, 3 h 20 min, 2 d 4 h."""
-    s = round(seconds)
-    if s < 60:
-        return f"{s} s"
-    if s < 3600:
-        return f"{s // 60} min {s % 60:02d} s"
-    if s < 86400:
-        return f"{s // 3600} h {s % 3600 // 60:02d} min"
-    return f"{s // 86400} d {s % 86400 // 3600} h"
 
 
 def free_energy(state: StateEstimate) -> str:
@@ -222,12 +200,6 @@ def final_lines(
     return lines
 
 
-def _console() -> Console:
-    """Standard output, whatever signs it knows."""
-    make_printable(sys.stdout)
-    return Console(highlight=False, soft_wrap=True)
-
-
 class Progress:
     """A `Reporter` that only shows.
 
@@ -246,7 +218,7 @@ class Progress:
         ``converge.state_error``, for the time to convergence.
     history : sequence of HistoryPoint
         Rounds before this process, of a resumed run.
-    console : rich.console.Console, optional
+    place : Place, optional
         Standard output by default.
     overlap : str
         What the overlaps in the diagnostics are of, see `StrategyKind`.
@@ -261,14 +233,14 @@ class Progress:
         resume_command: str,
         target_kT: float | None = None,
         history: Sequence[HistoryPoint] = (),
-        console: Console | None = None,
+        place: Place | None = None,
         overlap: str = "worst overlap of works",
         raised: Mapping[str, str] | None = None,
     ) -> None:
         self._campaign, self._results, self._resume = campaign, results, resume_command
         self._raised, self._target = raised, target_kT
         self._history = list(history)
-        self._screen = screen_of(console or _console())
+        self._place = place or screen_of()
         self._overlap = overlap
         self._last: RoundInfo | None = None
 
@@ -277,14 +249,14 @@ class Progress:
         self._history.append(HistoryPoint.of(info))
         self._last = info
         remaining = time_to_convergence(self._history, self._target)
-        self._screen.show(
+        self._place.show(
             live_block(self._campaign, info, remaining, self._overlap),
             plain_line(info, remaining, self._overlap),
         )
 
     def close(self, status: Status, reason: str) -> None:
         """Show how it ended; the terminal is left as it was found."""
-        self._screen.end(
+        self._place.end(
             final_lines(
                 self._campaign,
                 status,

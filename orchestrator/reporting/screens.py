@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
+from msgen.orchestrator.printable import make_printable
 
-class Screen(Protocol):
+
+class Place(Protocol):
     """Takes what there is to see after a round, and the last words."""
 
     def show(self, block: Panel, line: str) -> None:
@@ -21,20 +24,42 @@ class Screen(Protocol):
         """Show the last words, and leave the place as it was found."""
 
 
-def screen_of(console: Console) -> Screen:
-    """The screen that suits what `console` writes to."""
+class Screen(Place, Protocol):
+    """Takes what goes on between two rounds as well."""
+
+    every_s: float
+    """How often that is to be shown."""
+
+    def beat(self, line: str) -> None:
+        """Show what goes on."""
+
+
+def screen_of(console: Console | None = None) -> Screen:
+    """The screen that suits what `console` writes to; standard output by default.
+
+    Standard output then bears whatever sign there is, see `printable`.
+    """
+    if console is None:
+        make_printable(sys.stdout)
+        console = Console(highlight=False, soft_wrap=True)
     if console.is_jupyter:
         return Notebook()
     return Terminal(console) if console.is_terminal else Lines(console)
 
 
 class Lines:
-    """One line a round."""
+    """One line a round, and one where nothing was said for long."""
+
+    every_s = 9.0
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def show(self, block: Panel, line: str) -> None:
+        """Print the line."""
+        self.beat(line)
+
+    def beat(self, line: str) -> None:
         """Print the line."""
         self._console.print(Text(line), soft_wrap=True)
 
@@ -45,22 +70,36 @@ class Lines:
 
 
 class Terminal(Lines):
-    """A block that is drawn anew in its place."""
+    """A block that is drawn anew in its place, with a line below it for what goes on."""
+
+    every_s = 1.0
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._live: Live | None = None
+        self._block: Panel | None = None
 
     def show(self, block: Panel, line: str) -> None:
         """Redraw the block."""
+        self._block = block
+        self._draw(block)
+
+    def beat(self, line: str) -> None:
+        """Redraw the line below the block."""
+        words = Text(line, style="dim", no_wrap=True, overflow="ellipsis")
+        self._draw(words if self._block is None else Group(self._block, words))
+
+    def _draw(self, what: RenderableType) -> None:
         if self._live is None:
-            self._live = Live(block, console=self._console, auto_refresh=False)
+            self._live = Live(what, console=self._console, auto_refresh=False)
             self._live.start()
-        self._live.update(block, refresh=True)
+        self._live.update(what, refresh=True)
 
     def end(self, lines: Sequence[str]) -> None:
         """Let go of the block and print the lines below it."""
         if self._live is not None:
+            if self._block is not None:
+                self._live.update(self._block, refresh=True)
             self._live.stop()
             self._live = None
         super().end(lines)
@@ -69,19 +108,34 @@ class Terminal(Lines):
 class Notebook:
     """A block that is replaced in the cell's output; rich's own needs ipywidgets for that."""
 
+    every_s = 1.0
+
     def __init__(self) -> None:
         self._handle: Any = None
+        self._block: Panel | None = None
 
     def show(self, block: Panel, line: str) -> None:
         """Replace the block."""
+        self._block = block
+        self._draw(block)
+
+    def beat(self, line: str) -> None:
+        """Replace the line below the block."""
+        words = Text(line, style="dim")
+        self._draw(words if self._block is None else Group(self._block, words))
+
+    def _draw(self, what: RenderableType) -> None:
         if self._handle is None:
-            self._handle = _display(block, display_id=True)
+            self._handle = _display(what, display_id=True)
         else:
-            self._handle.update(block)
+            self._handle.update(what)
 
     def end(self, lines: Sequence[str]) -> None:
         """Show the lines below the block."""
-        _display(Text("\n".join(lines)))
+        if self._block is not None:
+            self._draw(self._block)
+        if lines:
+            _display(Text("\n".join(lines)))
 
 
 def _display(what: object, **options: object) -> Any:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from msgen.orchestrator.reporting.history import read_history
-from msgen.orchestrator.reporting.progress import count, duration, overhead, result_lines
+from msgen.orchestrator.reporting.progress import overhead, result_lines
 from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.results import Result, committed_result
+from msgen.orchestrator.reporting.words import count, duration
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.run_directory.whole import warning as damage_warning

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.base import Begun, Segment, WorkOrder
 from msgen.orchestrator.base import Failure
 
 pytest.importorskip("ray")
@@ -28,6 +28,18 @@ class Actor:
     def __init__(self, behave: Any) -> None:
         pool = ThreadPoolExecutor(1)
         self.execute = SimpleNamespace(remote=lambda order: pool.submit(behave, order))
+        aside = ThreadPoolExecutor(1)
+        self.halted = False
+        self.halt = self._aside(aside, self._halt)
+        self.in_hand = self._aside(aside, lambda: 7)
+
+    def _halt(self) -> None:
+        self.halted = True
+
+    @staticmethod
+    def _aside(pool: ThreadPoolExecutor, do: Any) -> Any:
+        call = SimpleNamespace(remote=lambda: pool.submit(do))
+        return SimpleNamespace(options=lambda concurrency_group: call)
 
 
 class Staff:
@@ -50,7 +62,9 @@ class Staff:
         """The nodes stay."""
 
 
-def _wait(refs: list[Future[Any]], num_returns: int, timeout: float) -> tuple[list[Any], list[Any]]:
+def _wait(
+    refs: list[Future[Any]], num_returns: int = 1, timeout: float = 0.0
+) -> tuple[list[Any], list[Any]]:
     how = "FIRST_COMPLETED" if num_returns == 1 else "ALL_COMPLETED"
     done, rest = wait(refs, timeout, how)
     return list(done), list(rest)
@@ -162,3 +176,28 @@ def test_a_dead_worker_loses_only_what_it_was_busy_with(monkeypatch: pytest.Monk
     found = bench.back(3)
     assert [r.key[2] for r in found if isinstance(r, Failure)] == [0]
     assert sorted(r.key[2] for r in found if isinstance(r, Segment)) == [1, 2]
+
+
+def test_once_the_pulse_says_so_only_what_is_at_a_worker_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray_executor, "_LOOK_S", -1.0)
+    release, seen = threading.Event(), list[int]()
+
+    def behave(order: WorkOrder) -> Segment | Begun:
+        release.wait(30.0)
+        whole = bench.staff.seats[0].actor.halted is False
+        return segment(order) if whole else Begun(order.key, {"calls": []}, 5)
+
+    def pulse(evaluations: int) -> bool:
+        seen.append(evaluations)
+        if evaluations:
+            release.set()
+        return evaluations > 0
+
+    bench = Bench(monkeypatch, behave, 2)
+    bench.executor.submit(orders(9))
+    found = [one for _ in range(100) for one in bench.executor.completed(0.1, pulse)]
+    assert max(seen) >= 7  # what the workers said
+    assert 2 <= len(found) <= 4  # one at work and one behind it on each
+    assert bench.executor.in_hand() == 0

@@ -22,6 +22,7 @@ from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.monitor import Monitor
 from msgen.orchestrator.reporting.progress import Progress
 from msgen.orchestrator.reporting.results import read_result
+from msgen.orchestrator.reporting.screens import screen_of
 from msgen.orchestrator.reporting.tensorboard import PROMISED_TAGS, histogram
 
 NAMES = {
@@ -170,7 +171,9 @@ def test_nothing_seen_yet_is_no_error(tmp_path: Path) -> None:
         diagnostics={},
     )  # fmt: skip
     out = io.StringIO()
-    m = monitor(tmp_path, show=Progress("x", "r", "c", console=Console(file=out, width=200)))
+    m = monitor(
+        tmp_path, show=Progress("x", "r", "c", place=screen_of(Console(file=out, width=200)))
+    )
     m.round(replace(empty, estimate=nothing, cvs=None, samples={}))
     m.close("failed", "x")
     assert "rest not known yet" in out.getvalue()

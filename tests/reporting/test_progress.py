@@ -19,20 +19,24 @@ from msgen.orchestrator.convergence.works import WorkOverlaps
 from msgen.orchestrator.reporting.history import HistoryPoint
 from msgen.orchestrator.reporting.progress import (
     Progress,
-    count,
-    duration,
     final_lines,
     plain_line,
     state_values,
     time_to_convergence,
 )
 from msgen.orchestrator.reporting.remedies import with_remedy
+from msgen.orchestrator.reporting.screens import screen_of
+from msgen.orchestrator.reporting.words import count, duration
 
 
 def plain(rounds: Iterable[RoundInfo], status: Status, target: float | None = 0.1) -> str:
     out = io.StringIO()
     shown = Progress(
-        "dipeptide", "runs/d/results", "msgen-run d.yaml", target, console=Console(file=out)
+        "dipeptide",
+        "runs/d/results",
+        "msgen-run d.yaml",
+        target,
+        place=screen_of(Console(file=out)),
     )
     for one in rounds:
         shown.round(one)
@@ -142,7 +146,7 @@ def test_a_converged_run_is_not_told_how_to_go_on() -> None:
 def test_a_terminal_gets_one_block_that_is_redrawn() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=100, height=40)
-    shown = Progress("[b]dipeptide", "r", "msgen-run d.yaml", 0.1, console=console)
+    shown = Progress("[b]dipeptide", "r", "msgen-run d.yaml", 0.1, place=screen_of(console))
     shown.round(info(0))
     once = out.getvalue()
     shown.round(info(1))

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
 
-from msgen.orchestrator.base import Reporter, RoundInfo
+from msgen.orchestrator.base import Activity, Reporter, RoundInfo
 from msgen.orchestrator.causes import MachineError
 from msgen.orchestrator.executors.ray.executor import RayExecutor
 from msgen.orchestrator.executors.ray.mailbox import Mailbox
 from msgen.orchestrator.executors.ray.metrics import Metered, Meters
 from msgen.orchestrator.executors.ray.seats import Needs, alive, options, room, trainers_node
 from msgen.orchestrator.executors.ray.staff import FULL
-from msgen.orchestrator.executors.ray.starting import starting
 from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.job import Job, Resources
+from msgen.orchestrator.loop.round_watch import Tell, say_nothing
 from msgen.orchestrator.loop.stop import StopFlag
 from msgen.orchestrator.run_directory.events import EventLog
 
@@ -80,13 +76,13 @@ class _ControllerActor:
             meters=meters,
         )
         try:
-            reporter = Metered(self._mailbox, meters)
-            return self._job.run_with(executor, reporter, self._stop, beside=True)
+            reporter, tell = Metered(self._mailbox, meters), self._mailbox.tell
+            return self._job.run_with(executor, reporter, self._stop, beside=True, tell=tell)
         finally:
             executor.close()
 
-    def news(self, arrived: int, timeout_s: float) -> list[RoundInfo]:
-        """Rounds after the first `arrived`; waits up to `timeout_s` for one."""
+    def news(self, arrived: int, timeout_s: float) -> tuple[list[RoundInfo], Activity | None]:
+        """See `Mailbox.fetch`."""
         return self._mailbox.fetch(arrived, timeout_s)
 
     def stop(self) -> None:
@@ -97,23 +93,7 @@ class _ControllerActor:
         return EventLog(self._job.run_dir / "events.jsonl")
 
 
-@contextmanager
-def cluster(address: str) -> Iterator[None]:
-    """Connect to a Ray cluster; 'local' starts one here and ends it afterwards."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    here: dict[str, Any] = {}
-    if address == "local":
-        here = {"num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
-    with starting(address):
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **here)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def run(job: Job, reporter: Reporter, stop: StopFlag) -> Outcome:
+def run(job: Job, reporter: Reporter, stop: StopFlag, tell: Tell = say_nothing) -> Outcome:
     """Run a job on the cluster this process is connected to; `reporter` lives in this process.
 
     Raises
@@ -132,7 +112,7 @@ def run(job: Job, reporter: Reporter, stop: StopFlag) -> Outcome:
         """Pass on what is new; False if Ray's object store has no room for it now."""
         nonlocal arrived
         try:
-            fresh = ray.get(actor.news.remote(arrived, timeout_s))
+            fresh, now = ray.get(actor.news.remote(arrived, timeout_s))
         except FULL:
             return False
         except RayTaskError as error:
@@ -142,6 +122,8 @@ def run(job: Job, reporter: Reporter, stop: StopFlag) -> Outcome:
         for info in fresh:
             arrived += 1
             reporter.round(info)
+        if now is not None:
+            tell(now)
         return True
 
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,15 +17,16 @@ import ray
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
-from msgen.actors.base import OrderKey, Segment, Tree, WorkOrder, copy_tree
-from msgen.orchestrator.base import Failure, FailureKind
+from msgen.actors.base import Begun, OrderKey, Segment, Tree, WorkOrder, copy_tree
+from msgen.orchestrator.base import Failure, FailureKind, Pulse
 from msgen.orchestrator.executors.ray.metrics import Meters
-from msgen.orchestrator.executors.ray.seats import Needs, Seat, Tell
+from msgen.orchestrator.executors.ray.seats import ASIDE, Needs, Seat, Tell
 from msgen.orchestrator.executors.ray.staff import FULL, NobodyLeftError, Staff
 from msgen.orchestrator.executors.ray.turns import Turns
 from msgen.orchestrator.loop.failure_policy import NOT_FINITE, Pace, not_finite
 
 _TICK_S = 0.2
+_LOOK_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 
 
@@ -69,11 +71,13 @@ class RayExecutor:
         self._pace = Pace(deadline_s)
         self._staff = Staff(setup, needs, tell)
         self._turns = Turns(self._pace)
-        self._landed: deque[Segment | Failure] = deque()
+        self._landed: deque[Segment | Begun | Failure] = deque()
         self._where: dict[Any, Seat] = {}
         self._open: set[OrderKey] = set()
         self._missed: Counter[OrderKey] = Counter()
         self._asked = 0
+        self._halted = False
+        self._looked = time.monotonic()
         self._pause_s, self._paused_until = 0.0, 0.0
 
     def publish(self, version: int, model: Tree) -> None:
@@ -90,10 +94,16 @@ class RayExecutor:
         self._turns.queue(orders)
         self._hand_out()
 
-    def completed(self, timeout_s: float | None = None) -> Iterator[Segment | Failure]:
+    def completed(
+        self, timeout_s: float | None = None, pulse: Pulse | None = None
+    ) -> Iterator[Segment | Begun | Failure]:
         """Yield all that has come back; a worker gets its next order before its result is taken."""
         until = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         while not self._landed and self._open:
+            if pulse is not None and not self._halted and pulse(self._so_far()):
+                self._halt()
+            if self._halted and not self.in_hand():
+                break
             self._wait(min(_TICK_S, max(0.0, until - time.monotonic())))
             try:
                 self._staff.look(workers=self._turns.waiting > 0, trainer=self._turns.fits > 0)
@@ -106,6 +116,36 @@ class RayExecutor:
         # one by one: who asks may stop in the middle, and ask again
         while self._landed:
             yield self._landed.popleft()
+
+    def _halt(self) -> None:
+        """No order is handed out any more, and those at the workers end with their slice."""
+        self._halted = True
+        for seat in self._staff.seats:
+            seat.actor.halt.options(concurrency_group=ASIDE).remote()
+
+    def _so_far(self) -> int:
+        """Energy evaluations of the orders at the workers, as far as it is known by now."""
+        now = time.monotonic()
+        if now - self._looked > _LOOK_S:
+            self._looked = now
+            for seat in self._staff.seats:
+                self._ask(seat)
+        return sum(seat.so_far for seat in self._staff.seats if seat.flying)
+
+    def _ask(self, seat: Seat) -> None:
+        """Take the answer to the last question, and ask again."""
+        if seat.asked is not None:
+            if not ray.wait([seat.asked], timeout=0)[0]:
+                return
+            with suppress(RayError):  # it is lost, as will be seen soon
+                seat.so_far = ray.get(seat.asked)
+        seat.asked = None
+        if seat.ready and seat.flying:
+            seat.asked = seat.actor.in_hand.options(concurrency_group=ASIDE).remote()
+
+    def in_hand(self) -> int:
+        """Orders that were sent to a worker and are not back."""
+        return sum(len(seat.flying) for seat in self._staff.seats)
 
     def workers(self) -> int:
         """Workers that there are, or that are starting."""
@@ -150,7 +190,7 @@ class RayExecutor:
 
     def _hand_out(self) -> None:
         now = time.monotonic()
-        if now >= self._paused_until:
+        if now >= self._paused_until and not self._halted:
             for seat, order in self._turns.due(self._staff.seats, self._staff.trainer):
                 self._send(seat, order)
                 if self._paused_until > now:
@@ -189,7 +229,10 @@ class RayExecutor:
         except RayError as error:
             self._lose(seat, _kind(error), f"worker lost: {_short(error)}")
         else:
-            if not_finite(segment):
+            if isinstance(segment, Begun):
+                self._off(seat, ref)
+                self._landed.append(replace(segment, log=copy_tree(segment.log)))
+            elif not_finite(segment):
                 self._lose(seat, "numbers", NOT_FINITE)
             else:
                 self._back(seat, ref, segment)
@@ -205,6 +248,7 @@ class RayExecutor:
 
     def _off(self, seat: Seat, ref: Any) -> WorkOrder:
         del self._where[ref]
+        seat.so_far, seat.asked = 0, None
         seat.since = time.monotonic()
         return seat.flying.pop(ref)
 
@@ -230,7 +274,7 @@ class RayExecutor:
             except (RayError, TimeoutError):
                 lost.append(self._off(seat, ref))
             else:
-                if kind == "numbers":  # what else it did is not to be trusted
+                if isinstance(segment, Begun) or kind == "numbers":
                     lost.append(self._off(seat, ref))
                 else:
                     self._back(seat, ref, segment)

@@ -21,6 +21,10 @@ from msgen.orchestrator.executors.ray.trainer import Trainer
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "", FIT_DEVICE: "cpu"}
 
 
+ASIDE = "aside"
+"""The thread of a worker that answers while another is at an order."""
+
+
 class Tell(Protocol):
     """Writes an event; returns once it is on disk."""
 
@@ -85,6 +89,10 @@ class Seat:
     """By object reference, in the order of submission; it does the first."""
     pace: float = 1.0
     """Its time for an order, in units of what is typical."""
+    so_far: int = 0
+    """Energy evaluations of what it does now, when it was asked last."""
+    asked: Any = None
+    """Reference to what it answers."""
 
     @property
     def ready(self) -> bool:
@@ -93,7 +101,9 @@ class Seat:
 
 def hire(role: type[Worker | Trainer], how: Mapping[str, Any], node: str, setup: Any) -> Seat:
     """Start an actor; it says when it is up."""
-    actor: Any = ray.remote(role).options(**how).remote(setup)
+    # a worker is asked how far it is, and told to stop, while it is at an order
+    aside = {"concurrency_groups": {ASIDE: 1}} if role is Worker else {}
+    actor: Any = ray.remote(role).options(**how, **aside).remote(setup)
     return Seat(actor, node, actor.ready.remote(), time.monotonic(), role)
 
 

@@ -6,7 +6,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from msgen.actors.base import Segment, Tree, WorkOrder
+from msgen.actors.base import Begun, Segment, Tree, WorkOrder
 
 if TYPE_CHECKING:
     from msgen.actors.worker import Worker
@@ -45,6 +45,6 @@ class Trainer:
         """Process id; answers once the process is up."""
         return os.getpid()
 
-    def execute(self, order: WorkOrder) -> Segment:
+    def execute(self, order: WorkOrder) -> Segment | Begun:
         """See `Worker`."""
         return self._worker.execute(order)
