@@ -16,6 +16,7 @@ from rows import Row, publish
 from toy_campaign import Recorder, build
 from toy_faults import setup
 
+from msgen.orchestrator.executors.ray import connection
 from msgen.orchestrator.executors.ray import controller as ray_controller
 from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.stop import StopFlag
@@ -38,7 +39,7 @@ def per_round(folder: Path, name: str, workers: int | None, **toy: Any) -> float
 def main() -> None:
     head = {"num_cpus": 2, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    with tempfile.TemporaryDirectory() as name, ray_controller.cluster(cluster.address):
+    with tempfile.TemporaryDirectory() as name, connection.cluster(cluster.address):
         folder = Path(name)
         one = per_round(folder, "one", 1)
         two = per_round(folder, "two", 2)

@@ -21,6 +21,7 @@ from toy_on_ray import content, events, inline, on_ray
 from msgen.orchestrator.loop.job import Job, Resources
 
 ray = pytest.importorskip("ray")
+connection = pytest.importorskip("msgen.orchestrator.executors.ray.connection")
 ray_controller = pytest.importorskip("msgen.orchestrator.executors.ray.controller")
 from ray.cluster_utils import Cluster  # noqa: E402
 
@@ -34,7 +35,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     head = {"num_cpus": 1, "include_dashboard": False, "_system_config": quick}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     try:
-        with ray_controller.cluster(cluster.address):
+        with connection.cluster(cluster.address):
             yield cluster
     finally:
         cluster.shutdown()
@@ -164,13 +165,13 @@ def test_the_whole_cluster_gone_and_back(tmp_path: Path, monkeypatch: pytest.Mon
     recorder = After(round_1=first.shutdown)
     with (
         pytest.raises((RuntimeError, ray.exceptions.RayError)),
-        ray_controller.cluster(first.address),
+        connection.cluster(first.address),
     ):
         run(one, recorder)
     assert len(recorder.infos) < 6
     second = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     try:
-        with ray_controller.cluster(second.address):
+        with connection.cluster(second.address):
             outcome, after = on_ray(one)
     finally:
         second.shutdown()
@@ -195,7 +196,7 @@ def test_a_full_object_store_is_waited_out(tmp_path: Path, monkeypatch: Any) -> 
         threading.Timer(4.0, hogs.clear).start()
 
     try:
-        with ray_controller.cluster(cluster.address):
+        with connection.cluster(cluster.address):
             recorder = After(round_1=fill)
             outcome = run(job(tmp_path / "run", big=True, seconds=0.05), recorder)
     finally:

@@ -21,6 +21,7 @@ from msgen.orchestrator.loop.job import Job, Resources
 from msgen.orchestrator.loop.stop import StopFlag
 
 ray = pytest.importorskip("ray")
+connection = pytest.importorskip("msgen.orchestrator.executors.ray.connection")
 ray_controller = pytest.importorskip("msgen.orchestrator.executors.ray.controller")
 
 
@@ -28,7 +29,7 @@ ray_controller = pytest.importorskip("msgen.orchestrator.executors.ray.controlle
 def node() -> Iterator[None]:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = str(SUPPORT)
-    with ray_controller.cluster("local"):
+    with connection.cluster("local"):
         yield
     del os.environ["PYTHONPATH"]
     if before is not None:

@@ -102,8 +102,9 @@ class Seat:
 def hire(role: type[Worker | Trainer], how: Mapping[str, Any], node: str, setup: Any) -> Seat:
     """Start an actor; it says when it is up."""
     # a worker is asked how far it is, and told to stop, while it is at an order
-    aside = {"concurrency_groups": {ASIDE: 1}} if role is Worker else {}
-    actor: Any = ray.remote(role).options(**how, **aside).remote(setup)
+    remote: Any = ray.remote  # its types do not know of the groups
+    made = remote(concurrency_groups={ASIDE: 1})(role) if role is Worker else remote(role)
+    actor: Any = made.options(**how).remote(setup)
     return Seat(actor, node, actor.ready.remote(), time.monotonic(), role)
 
 
