@@ -14,6 +14,7 @@ import ray
 from ray._private import ray_constants
 
 from msgen.orchestrator.executors.ray.local_node import local_node
+from msgen.orchestrator.executors.ray.starting import starting
 
 
 @contextmanager
@@ -22,11 +23,13 @@ def cluster(address: str) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     with ExitStack() as stack:
-        if address == "local":
-            stack.enter_context(_token_of_its_own())
-            address = stack.enter_context(local_node(len(os.sched_getaffinity(0))))
-            stack.enter_context(_on_loopback())
-        stack.enter_context(_connected(address))
+        with starting(address):
+            at = address
+            if address == "local":
+                stack.enter_context(_token_of_its_own())
+                at = stack.enter_context(local_node(len(os.sched_getaffinity(0))))
+                stack.enter_context(_on_loopback())
+            stack.enter_context(_connected(at))
         yield
 
 
