@@ -8,8 +8,8 @@ from pathlib import Path
 from msgen.orchestrator.run_directory.atomic_files import fsync_path, write_atomic
 
 FOLDER = "before"
-PARTS = ("commits.jsonl", "store.zarr", "checkpoints", "unfinished", "walkers", "results", "tensorboard",
-         "trajectories")  # fmt: skip
+PARTS = ("commits.jsonl", "store.zarr", "checkpoints", "unfinished", "walkers", "results",
+         "tensorboard", "trajectories")  # fmt: skip
 """All that belongs to samples. The commits go first: without them nothing else counts."""
 COMPLETE = "COMPLETE"
 
