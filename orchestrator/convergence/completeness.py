@@ -82,7 +82,8 @@ class Completeness:
         if self.learnt:
             places = "; ".join(one.place for one in self.learnt[:MOST_TOLD])
             more = "" if len(self.learnt) <= MOST_TOLD else " …"
-            met += f", {len(self.learnt)} basins learnt from them (near {places}{more})"
+            number = "1 basin" if len(self.learnt) == 1 else f"{len(self.learnt)} basins"
+            met += f", {number} learnt from them (near {places}{more})"
         bound = 100 * self.unseen.bound
         return f"{met}; basins that nobody has seen catch less than {bound:.2g} % of them (95 %)"
 

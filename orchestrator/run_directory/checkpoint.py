@@ -31,7 +31,7 @@ from msgen.orchestrator.run_directory.atomic_files import (
 from msgen.orchestrator.run_directory.layout_versions import admit, this_msgen, upgraded
 from msgen.orchestrator.run_directory.tree_file import TreeError, load_tree, save_tree, tree_hash
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _KEEP = 2
 
 
@@ -61,7 +61,12 @@ def _weights_by_unit(state: Tree) -> Tree:
     return {**state, "strategy": strategy}
 
 
-_STEPS = {1: _count_orders, 2: _weights_by_unit}
+def _probes_beside(state: Tree) -> Tree:
+    """3 → 4. A strategy stood alone, without probes: it is read as it is, and they begin anew."""
+    return state
+
+
+_STEPS = {1: _count_orders, 2: _weights_by_unit, 3: _probes_beside}
 
 
 class Checkpoints:

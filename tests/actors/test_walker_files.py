@@ -108,7 +108,8 @@ def test_the_samples_are_the_same_and_checkpoints_hold_no_coordinates(tmp_path: 
     run(tmp_path / "files", "files", 3)
     files = run(tmp_path / "files", "files", 5)  # resumed
     assert Store(files / "store.zarr").digest == Store(inline / "store.zarr").digest
-    trees = [Checkpoints(d / "checkpoints").load(4)[1]["strategy"] for d in (inline, files)]
+    states = [Checkpoints(d / "checkpoints").load(4)[1]["strategy"] for d in (inline, files)]
+    trees = [state["strategy"] for state in states]
     assert set(trees[0]["walkers"]) == {"positions", "velocities"}
     assert set(trees[1]["walkers"]) == {NAME}
     assert trees[1]["walkers"][NAME].shape == (4, 5)

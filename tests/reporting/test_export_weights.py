@@ -37,7 +37,7 @@ def test_burn_in_of_a_steered_run_weighs_nothing(tmp_path: Path) -> None:
     samples = read_samples(run, committed_result(run))
     assert samples is not None
     weighed = np.unique(samples.round[samples.weight > 0])
-    state = Checkpoints(run / "checkpoints").load(10**6)[1]["strategy"]
+    state = Checkpoints(run / "checkpoints").load(10**6)[1]["strategy"]["strategy"]
     assert len(weighed) == state["produced_rounds"] > 0
     # the twin: every round of the phase
     assert len(_last_production(run)) == len(weighed) + 1

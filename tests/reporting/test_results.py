@@ -39,6 +39,7 @@ def test_json_has_exactly_the_documented_layout(tmp_path: Path) -> None:
     assert content["states"]["rest"] == {"f_kT": -3.6, "stderr_kT": 0.2}
     assert set(content["cost"]) == {
         "rounds", "energy_evaluations", "wall_s", "sampling_s", "training_s", "overhead_s",
+        "probe_evaluations",
     }  # fmt: skip
 
 

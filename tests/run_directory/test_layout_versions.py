@@ -74,7 +74,7 @@ def test_a_later_layout_is_refused_and_nothing_is_changed(tmp_path: Path) -> Non
     interrupted(tmp_path, 4)
     as_later(tmp_path)
     before = held(tmp_path)
-    with pytest.raises(FormatError, match=r"by msgen 9\.9\.0 in layout 7; this msgen .* layout 3"):
+    with pytest.raises(FormatError, match=r"by msgen 9\.9\.0 in layout 7; this msgen .* layout 4"):
         run_job(job(tmp_path), Recorder(), executor="inline")
     assert held(tmp_path) == before
 
