@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 from rows import ROOT, Row, publish
 
-from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree
+from msgen.actors.base import Begun, Segment, Tree, WorkOrder, copy_tree
 from msgen.actors.worker import Worker
-from msgen.orchestrator.base import Failure, RoundInfo, Strategy
+from msgen.orchestrator.base import Failure, Pulse, RoundInfo, Strategy
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Controller
@@ -39,8 +39,14 @@ from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.validate import load
 
 CONFIG = ROOT / "configs" / "alanine_dipeptide.yaml"
-SMALL = ("replicas=8", "strategy.local.steps=500", "model.hidden=[8]", "model.epochs=2",
-         "converge.state_error=1e-6 kT")  # fmt: skip
+SMALL = (
+    "replicas=8",
+    "strategy.local.steps=500",
+    "model.hidden=[8]",
+    "model.epochs=2",
+    "converge.state_error=1e-6 kT",
+    "converge.unseen=null",
+)  # probes are orders of another kind
 TEMPLATES = 4
 WORK_S = 1.0
 
@@ -66,7 +72,9 @@ class StandIn:
             stratum = int(order.payload["stratum"][0])
             known = self._templates.setdefault(stratum, [])
             if len(known) < TEMPLATES:
-                known.append(self._worker.execute(order))
+                done = self._worker.execute(order)
+                assert isinstance(done, Segment)  # nobody stops it
+                known.append(done)
             back = self._renumbered(known[order.replica % len(known)], order)
             heapq.heappush(self._due, (time.perf_counter() + WORK_S, self._sent, back))
             self._sent += 1
@@ -80,7 +88,11 @@ class StandIn:
         carry = copy_tree(one.carry)
         return replace(one, key=order.key, samples=samples, carry=carry, wall_s=WORK_S)
 
-    def completed(self, timeout_s: float | None = None) -> Iterator[Segment | Failure]:
+    def completed(
+        self, timeout_s: float | None = None, pulse: Pulse | None = None
+    ) -> Iterator[Segment | Begun | Failure]:
+        if pulse is not None and pulse(0):
+            self._due.clear()
         if not self._due:
             return
         wait = self._due[0][0] - time.perf_counter()
@@ -91,6 +103,9 @@ class StandIn:
         while self._due and self._due[0][0] <= time.perf_counter():
             self.segments += 1
             yield heapq.heappop(self._due)[2]
+
+    def in_hand(self) -> int:
+        return len(self._due)
 
     def workers(self) -> int:
         return 100_000
