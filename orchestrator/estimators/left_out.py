@@ -74,8 +74,8 @@ def bounded_r_hat(chains: Sequence[Array], *, periodic: bool = False) -> Bounded
     # of the other 2(r − 1) halves, by sums
     off, others = mean - mean.mean(), 2 * (r - 1)
     square = np.sum(off**2) - np.sum(off**2, axis=1) - np.sum(off, axis=1) ** 2 / others
-    rest = square / (others - 1) * others / (within.sum() - within.sum(axis=1))
     with np.errstate(divide="ignore", invalid="ignore"):
+        rest = square / (others - 1) * others / (within.sum() - within.sum(axis=1))
         log_q = np.log(rest)
         error = np.sqrt((r - 1) / r * np.sum((log_q - log_q.mean()) ** 2))
     return Bounded(

@@ -103,6 +103,7 @@ def run(where: Path, walkers: str, rounds: int, *more: str) -> Path:
     return where / "alanine-dipeptide"
 
 
+@pytest.mark.slow
 def test_the_samples_are_the_same_and_checkpoints_hold_no_coordinates(tmp_path: Path) -> None:
     inline = run(tmp_path / "inline", "inline", 5)
     run(tmp_path / "files", "files", 3)

@@ -54,7 +54,7 @@ def test_ray_gives_the_samples_of_inline_and_another_seed_others(tmp_path: Path)
 @pytest.mark.parametrize(
     ("campaign", "kills", "rounds", "seed"),
     [
-        ("double_well", 2, 14, 1),
+        pytest.param("double_well", 2, 14, 1, marks=pytest.mark.slow),
         pytest.param("double_well", 20, 90, 2, marks=pytest.mark.slow),
         pytest.param(WINDOWS, 6, 26, 3, marks=pytest.mark.slow),
         pytest.param(DRAWS, 3, 60, 4, marks=pytest.mark.slow),

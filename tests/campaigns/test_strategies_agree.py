@@ -46,7 +46,10 @@ def exact(drive: Drive) -> float:
     return float(np.log(p / (1.0 - p)))
 
 
-@pytest.mark.parametrize("road", list(ROADS))
+ALL = [pytest.param(r, marks=pytest.mark.slow if "plain" in r else ()) for r in ROADS]
+
+
+@pytest.mark.parametrize("road", ALL)
 def test_every_road_leads_to_the_integral(road: str) -> None:
     drive, estimate = well(road)
     f, error = rest(estimate)
@@ -54,7 +57,7 @@ def test_every_road_leads_to_the_integral(road: str) -> None:
     assert abs(f - exact(drive)) < SIGMAS * error
 
 
-@pytest.mark.parametrize("road", list(ROADS))
+@pytest.mark.parametrize("road", ALL)
 def test_the_surface_is_the_integral_too(road: str) -> None:
     drive, estimate = well(road)
     p = exact_probabilities(drive.system, drive.cvs, drive.problem.grid.edges)
@@ -73,6 +76,7 @@ def test_strata_and_chain_agree() -> None:
     assert abs(f - g) < SIGMAS * np.hypot(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("road", ["strata", "chain"])
 def test_flattened_and_plain_agree(road: str) -> None:
     (f, a), (g, b) = (rest(well(r)[1]) for r in (road, f"{road}, plain"))

@@ -153,7 +153,7 @@ def test_stopped_and_gone_on(name: str, tmp_path: Path) -> None:
 
 
 def test_no_built_in_role_with_walkers_is_left_out() -> None:
-    assert {"start"}.union(*(c.roles for c in CASES.values())) == set(KINDS)
+    assert {"start", "probe"}.union(*(c.roles for c in CASES.values())) == set(KINDS)
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +56,9 @@ class ProjectedElsewhere(OneWay):
 class Stale(Ghmc):
     """Wrong twin: keeps what it knew of the energy whatever has changed."""
 
-    def step(self, steps: int) -> None:
-        mm.CustomIntegrator.step(self, (2 if self._sites else 1) * steps)
+    def in_pieces(self, steps: int) -> tuple[Callable[[int], None], int]:
+        native = partial(mm.CustomIntegrator.step, self)
+        return native, (2 if self._sites else 1) * steps
 
 
 def of_each(integrator: Ghmc, name: str) -> Array:

@@ -54,9 +54,10 @@ def hit(number: signal.Signals, times: int = 1) -> None:
 
 
 def test_before_the_loop_a_signal_ends_what_goes_on() -> None:
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), answered():
         hit(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("requests", [1, 3])

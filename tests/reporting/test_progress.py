@@ -16,6 +16,7 @@ from msgen.orchestrator.convergence.base import Criteria, Criterion
 from msgen.orchestrator.convergence.errors import StateErrors
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
 from msgen.orchestrator.convergence.works import WorkOverlaps
+from msgen.orchestrator.estimators.left_out import Bounded
 from msgen.orchestrator.reporting.history import HistoryPoint
 from msgen.orchestrator.reporting.progress import (
     Progress,
@@ -75,10 +76,10 @@ def test_the_last_words_have_a_budget_to_go_on_with() -> None:
 @pytest.mark.parametrize(
     ("criterion", "helps"),
     [
-        (RHat({"phi": 1.13}), "a CV for what is slow"),
+        (RHat({"phi": Bounded(1.13, 1.2)}), "a CV for what is slow"),
         (EffectiveSamples(12.0), "more rounds"),
         (StateErrors({"a": 0.5}), "converge.state_error"),
-        (WorkOverlaps(("a", "b"), {("a", "b"): 0.01}), "strategy.path.steps"),
+        (WorkOverlaps(("a", "b"), {("a", "b"): Bounded(0.01, 0.005)}), "strategy.path.steps"),
     ],
 )
 def test_what_is_unmet_comes_with_a_remedy(criterion: Criterion, helps: str) -> None:

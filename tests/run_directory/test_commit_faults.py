@@ -88,7 +88,7 @@ def test_a_resume_can_be_cut_too(tmp_path: Path, whole: dict[str, object]) -> No
         store = Store(path / "store.zarr", "w")
         run_job(job(path, rounds=1), Recorder(), executor="inline")
         store = Store(path / "store.zarr", "w")
-        store.append(1, uncommitted())
+        store.append(store.last_round + 1, uncommitted(store.last_round + 1))
         del store
         with (path / "commits.jsonl").open("ab") as file:
             file.write(b'{"schema')
@@ -103,11 +103,11 @@ def test_a_resume_can_be_cut_too(tmp_path: Path, whole: dict[str, object]) -> No
     assert seen >= {"unlink", "replace"}
 
 
-def uncommitted() -> list[Any]:
+def uncommitted(rnd: int) -> list[Any]:
     """More than a chunk of one array, and an array that no committed round has."""
     return [
-        Segment((1, "other", 0), samples={"x": np.ones(4)}),
-        Segment((1, "walk", 0), samples={"cvs": np.ones((70_000, 2))}),
+        Segment((rnd, "other", 0), samples={"x": np.ones(4)}),
+        Segment((rnd, "walk", 0), samples={"cvs": np.ones((70_000, 2))}),
     ]
 
 

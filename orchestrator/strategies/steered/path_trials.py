@@ -185,7 +185,7 @@ class PathTrials:
 def _relative_variance(t: PathTrials) -> Array:
     """Var(a)/⟨a⟩² of the chance a of one path; 0 where nothing crossed or there is one path."""
     n, hits = t.paths, np.where(t.crossings > 0, t.crossings, 1.0)
-    variance = t.crossings_squared * n / hits**2 - 1.0
+    variance = t.crossings_squared / hits * n / hits - 1.0
     told = (t.crossings > 0) & (n > 1)
     return np.where(told, variance * n / np.maximum(n - 1.0, 1.0), 0.0)
 
