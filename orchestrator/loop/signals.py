@@ -25,6 +25,9 @@ _AT_LAST_S = GRACE_S + 4.0
 
 _AGAIN_S = 0.2
 
+_ONCE_S = 1.0
+"""Of SIGTERM: timeout(1) sends it to the command and, a moment later, to the command's group."""
+
 _ANSWERS = (
     "no more work begins; what is in hand ends with its slice and is kept (once more drops it)",
     "dropping what is in hand; the rest is kept",
@@ -43,6 +46,7 @@ class Signals:
     def __init__(self) -> None:
         self.stop = StopFlag()
         self._patient = self._over = self._struck = False
+        self._terminated = float("-inf")
         self._known: dict[int, str] = {number: number.name for number in _HEARD}
 
     @contextmanager
@@ -84,6 +88,10 @@ class Signals:
             time.sleep(_AGAIN_S)
 
     def _answer(self, number: int) -> None:
+        if number == signal.SIGTERM:
+            before, self._terminated = self._terminated, time.monotonic()
+            if self._terminated - before < _ONCE_S:
+                return
         self.stop.request()
         what = _ANSWERS[min(self.stop.requests, len(_ANSWERS)) - 1] if self._patient else "stopping"
         sys.stderr.write(f"{self._known[number]}: {what}\n")

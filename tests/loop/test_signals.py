@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -53,6 +54,20 @@ def hit(number: signal.Signals, times: int = 1) -> None:
     threading.Event().wait(60.0)
 
 
+def test_a_sigterm_that_comes_twice_at_once_is_one(capfd: pytest.CaptureFixture[str]) -> None:
+    """As timeout(1) sends it, to the command and to its group."""
+    with answered() as signals, signals.loop():
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(500):
+            if capfd.readouterr().err.count("SIGTERM"):
+                break
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert signals.stop.requests == 1
+        assert not signals.stop.urgent
+
+
 def test_before_the_loop_a_signal_ends_what_goes_on() -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), answered():
@@ -67,7 +82,7 @@ def test_a_loop_that_does_not_listen_is_ended(
     if requests == 1:
         monkeypatch.setattr(module, "_AT_LAST_S", 0.0)
     with pytest.raises(KeyboardInterrupt), answered() as heard, heard.loop():
-        hit(signal.SIGTERM, requests)
+        hit(signal.SIGINT, requests)
     assert heard.stop.requests == requests
 
 
