@@ -349,7 +349,8 @@ class Activity:
     share: float = 0.0
 
 
-Status = Literal["converged", "exhausted", "interrupted", "failed"]
+Status = Literal["converged", "exhausted", "interrupted", "failed", "renewed"]
+"""Of a call; 'renewed': it goes on by beginning anew, see `loop.extension`."""
 
 
 class Reporter(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -128,18 +129,19 @@ def run_campaign(
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
         command = None if quiet else command_of(checked, run_dir, source)
         how = {"executor": campaign.executor, "address": address}
+        began = time.perf_counter()
         while True:
             came = Extension.read(run_dir)
             set_aside(run_dir, len(came))
             now = along_more(checked, came)
-            job = _job(now, run_dir, platform, came)
+            job = _job(now, run_dir, platform, came, time.perf_counter() - began)
             reporter = reporter_of(now, run_dir, command, life)
             ended = run_job(job, reporter, **how, signals=signals, tell=tell)
             if ended.extend is None:
                 return ended.status
             seen = readings(run_dir, now, ended.extend)
             section = job.candidates[ended.extend]
-            one = Extension.of(ended.extend, section, seen, ended.cost)
+            one = Extension.of(ended.extend, section, seen, ended.cost, now.campaign.cvs)
             one.write(EventLog(run_dir / "events.jsonl"))
             if not quiet:
                 sys.stderr.write(f"{one.in_words}\n")
@@ -242,7 +244,13 @@ def _molecule(checked: Checked) -> OpenMMSystem:
     return checked.system
 
 
-def _job(checked: Checked, run_dir: Path, platform: str | None, came: Sequence[Extension]) -> Job:
+def _job(
+    checked: Checked,
+    run_dir: Path,
+    platform: str | None,
+    came: Sequence[Extension],
+    earlier_s: float,
+) -> Job:
     campaign = checked.campaign
     asked = campaign.resources
     shelved = campaign.shelved(checked.system.n_dof)
@@ -287,6 +295,7 @@ def _job(checked: Checked, run_dir: Path, platform: str | None, came: Sequence[E
             deadline_s=asked.deadline if asked.deadline != "auto" else None,
         ),
         spent=came[-1].cost if came else Cost(),
+        earlier_s=earlier_s,
         candidates=candidates(checked),
     )
 

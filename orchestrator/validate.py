@@ -286,7 +286,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     a, b = (
         {
             **{k: v for k, v in tree.items() if k not in ignored},
-            "cvs": {k: v for k, v in (tree.get("cvs") or {}).items() if k != "extend"},
+            "cvs": {k: v for k, v in (tree.get("cvs") or {}).items() if not isinstance(v, str)},
             "output": {key: (tree.get("output") or {}).get(key, "auto") for key in _OUTPUT},
             "replicas": _first(tree.get("replicas")),
         }

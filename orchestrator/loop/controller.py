@@ -81,6 +81,8 @@ class Controller:
         Whether the executor's workers sample beside the loop rather than in this process.
     spent : Cost, optional
         Before the campaign began anew.
+    earlier_s : float
+        Seconds of this call before it did.
     candidates : Mapping, optional
         What it may begin anew with, where replicas disagree in it.
     tell : Tell, optional
@@ -99,6 +101,7 @@ class Controller:
         stop: StopFlag | None = None,
         beside: bool = False,
         spent: Cost | None = None,
+        earlier_s: float = 0.0,
         candidates: Mapping[str, Section] | None = None,
         tell: Tell = say_nothing,
     ) -> None:
@@ -118,7 +121,7 @@ class Controller:
         self._state: Any = None
         self._tell = tell
         self._gatherer = Gatherer(executor, self._events, Unfinished(run_dir / "unfinished"))
-        self._account = Account(self._gatherer, executor.workers if beside else None)
+        self._account = Account(self._gatherer, executor.workers if beside else None, earlier_s)
 
     def run(self) -> Outcome:
         """Run until converged, exhausted, failed or interrupted; `Reporter.close` is called last.
@@ -175,9 +178,9 @@ class Controller:
                 self._reporter.round(info)
                 if self._resizer is not None:
                     self._resizer.round(info)
-                if (what := wanted(info, self._candidates)) is not None:
+                if over is None and (what := self._wanted(info)) is not None:
                     reason = f"replicas disagree in {what}: begins anew with it among the CVs"
-                    return Outcome("interrupted", reason, self._account.cost(), extend=what)
+                    return Outcome("renewed", reason, self._account.cost(), extend=what)
                 if info.estimate.converged:
                     return Outcome(
                         "converged", "every criterion of converge: holds", self._account.cost()
@@ -196,6 +199,13 @@ class Controller:
                 return self._outcome(*watch.ending())
             self._tell(watch.activity("absorbing"))
             absorbed = self._absorb(plan, segments, time.perf_counter() - began)
+
+    def _wanted(self, info: RoundInfo) -> str | None:
+        """What to begin anew with, if as much is left as it took to come here."""
+        what = wanted(info, self._candidates)
+        left, used = self._limits.energy_evaluations, info.cost.energy_evaluations
+        here = used - self._spent_before.energy_evaluations
+        return None if left is not None and left - used < here else what
 
     def _watch(self, plan: StepPlan, orders: Sequence[WorkOrder]) -> RoundWatch:
         return RoundWatch(

@@ -24,10 +24,14 @@ class Account:
     gatherer : Gatherer
     workers : callable, optional
         How many sample at the same time now; None: orders run in this process.
+    earlier_s : float
+        Seconds of this call before, that are in the cost already.
     """
 
-    def __init__(self, gatherer: Gatherer, workers: Callable[[], int] | None) -> None:
-        self._gatherer, self._workers = gatherer, workers
+    def __init__(
+        self, gatherer: Gatherer, workers: Callable[[], int] | None, earlier_s: float = 0.0
+    ) -> None:
+        self._gatherer, self._workers, self._earlier_s = gatherer, workers, earlier_s
         self._started = self._looked = time.perf_counter()
         self._worker_s = 0.0
         self.begin(Cost())
@@ -38,8 +42,8 @@ class Account:
 
     @property
     def seconds(self) -> float:
-        """Since this process began."""
-        return time.perf_counter() - self._started
+        """Since this call began."""
+        return self._earlier_s + time.perf_counter() - self._started
 
     def add(self, segments: Sequence[Segment]) -> None:
         """A round was absorbed."""
@@ -49,7 +53,7 @@ class Account:
     def cost(self) -> Cost:
         """Earlier processes up to their last commit, and this one up to now."""
         self._look()
-        wall = self.seconds
+        wall = time.perf_counter() - self._started
         busy = self._gatherer.waited_s
         if self._workers is not None:
             sampled = self._rounds.sampling_s - self._earlier.sampling_s

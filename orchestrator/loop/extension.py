@@ -8,7 +8,7 @@ reported, and what was sampled before is set aside: it was drawn by chains that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -49,15 +49,21 @@ class Extension:
     cost: Cost
 
     @classmethod
-    def of(cls, what: str, section: Section, seen: Array, cost: Cost) -> Self:
+    def of(
+        cls, what: str, section: Section, seen: Array, cost: Cost, taken: Collection[str]
+    ) -> Self:
         """From the `cvs:` section of something watched and the values of it that were seen.
+
+        `taken` are the names of the CVs that there are.
 
         Raises
         ------
         ValueError
             If it needs a range and no two finite values were seen.
         """
-        name = re.sub(r"\W+", "_", what).strip("_")
+        plain = re.sub(r"\W+", "_", what).strip("_")
+        names = (plain, *(f"{plain}_{n}" for n in range(2, len(taken) + 3)))
+        name = next(n for n in names if n not in taken)
         found: dict[str, Any] = {**section, "bins": BINS, "reported": False}
         if section["kind"] == "coordinate":
             low, high = _range(seen)

@@ -67,7 +67,7 @@ class Job:
     resources : Resources
     context : WorkerContext or None
         Where this process has one of `setup` already; only `run_inline` looks at it.
-    spent, candidates
+    spent, earlier_s, candidates
         See `Controller`.
     """
 
@@ -80,6 +80,7 @@ class Job:
     resources: Resources = field(default_factory=Resources)
     context: WorkerContext | None = None
     spent: Cost = field(default_factory=Cost)
+    earlier_s: float = 0.0
     candidates: Mapping[str, Section] = field(default_factory=dict)
 
     def run_with(
@@ -110,6 +111,7 @@ class Job:
                 stop=stop,
                 beside=beside,
                 spent=self.spent,
+                earlier_s=self.earlier_s,
                 candidates=self.candidates,
                 tell=tell,
             )

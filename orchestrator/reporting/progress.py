@@ -178,6 +178,8 @@ def final_lines(
 
     `raised` has commands with a larger budget, by the limit that was spent.
     """
+    if status == "renewed":
+        return [f"{campaign}: {reason}"]
     lines = [f"{campaign}: {status} — {reason}"]
     if info is not None:
         lines += result_lines(info.estimate)

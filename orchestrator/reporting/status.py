@@ -76,7 +76,7 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
         found.append(f"not the same molecule, left out ({times} times): {name}")
     hidden = result.estimate.diagnostics.get("hidden") or {}
     for what in hidden.get("coordinates", ()):
-        remedy = "make it one, or write cvs: {extend: auto}"
+        remedy = "make it one (steered and metadynamics do so by cvs: {extend: auto})"
         found.append(f"replicas disagree in {what}, which is no CV: {remedy}")
     found += [_came(e) for e in events if e["event"] == "extend"]
     found += [str(e["what"]) for e in events if e["event"] == "warning"]

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from places import CONFIGS, ROOT
 from sections import build_system
+from toy_campaign import Recorder, ToyStrategy
+from toy_campaign import setup as toy_setup
 
 import msgen
 from msgen.orchestrator import run as wiring
-from msgen.orchestrator.base import RoundInfo
+from msgen.orchestrator.base import Cost, RoundInfo
+from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop import controller
+from msgen.orchestrator.loop.budget import Limits
+from msgen.orchestrator.loop.controller import Controller
 from msgen.orchestrator.loop.extension import Extension
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.store import Store
@@ -105,6 +110,38 @@ def test_killed_about_the_new_beginning_it_goes_on_to_the_same_end(
     assert len(Extension.read(tmp_path / "cut" / "double-well")) == 1
     start(tmp_path / "cut", ROUNDS)
     assert outcome(tmp_path / "cut" / "double-well") == outcome(tmp_path / "whole" / "double-well")
+
+
+def test_a_name_that_is_taken_gets_a_number() -> None:
+    section, seen = {"kind": "coordinate", "index": 1}, np.array([0.0, 1.0])
+    first = Extension.of("y", section, seen, Cost(), ["x"])
+    again = Extension.of("y", section, seen, Cost(), ["y", "y_2"])
+    assert (first.name, again.name) == ("y", "y_3")
+    assert first.section["range"] == [-0.25, 1.25]
+    with pytest.raises(ValueError, match="nothing that varies"):
+        Extension.of("y", section, np.array([1.0, np.nan]), Cost(), [])
+
+
+@pytest.mark.parametrize(
+    ("limits", "ended"),
+    [
+        (Limits(rounds=4), "renewed"),
+        (Limits(rounds=3), "exhausted"),  # it was the last round
+        (Limits(energy_evaluations=600), "renewed"),
+        (Limits(energy_evaluations=400), "exhausted"),  # less is left than was spent
+    ],
+)
+def test_it_begins_anew_only_where_that_can_be_paid(
+    limits: Limits, ended: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wanted after three rounds of about 80 evaluations."""
+    monkeypatch.setattr(controller, "wanted", lambda info, _: "y" if info.round == 2 else None)
+    recorder = Recorder()
+    executor = InlineExecutor(toy_setup())
+    done = Controller(ToyStrategy(), executor, tmp_path, recorder, limits=limits).run()
+    assert done.status == ended
+    assert (done.extend == "y") == (ended == "renewed")
+    assert recorder.closed == [(ended, done.reason)]
 
 
 def test_without_it_nothing_begins_anew(tmp_path: Path, disagreeing: None) -> None:
