@@ -13,7 +13,7 @@ import yaml
 
 from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
-from msgen.orchestrator.base import Activity, Cost, Reporter, Status, Strategy
+from msgen.orchestrator.base import Activity, Cost, Ended, Reporter, Strategy
 from msgen.orchestrator.campaign_reporter import command_of, reporter_of
 from msgen.orchestrator.extended_campaign import along_more, candidates, readings
 from msgen.orchestrator.loop.budget import Limits
@@ -53,7 +53,7 @@ def run_campaign(
     quiet: bool = False,
     signals: Signals | None = None,
     life: SignsOfLife | None = None,
-) -> Status:
+) -> Ended:
     """Run a campaign to its end, or go on with the one in `run_dir`.
 
     Parameters
@@ -76,7 +76,7 @@ def run_campaign(
 
     Returns
     -------
-    Status
+    Ended
         'converged', 'exhausted', 'interrupted' or 'failed'.
 
     Raises
@@ -137,8 +137,9 @@ def run_campaign(
             job = _job(now, run_dir, platform, came, time.perf_counter() - began)
             reporter = reporter_of(now, run_dir, command, life)
             ended = run_job(job, reporter, **how, signals=signals, tell=tell)
-            if ended.extend is None:
+            if ended.status != "renewed":
                 return ended.status
+            assert ended.extend is not None
             seen = readings(run_dir, now, ended.extend)
             section = job.candidates[ended.extend]
             one = Extension.of(ended.extend, section, seen, ended.cost, now.campaign.cvs)

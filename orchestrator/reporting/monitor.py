@@ -104,7 +104,9 @@ class Monitor:
         if self._board is not None:
             self._board.close()
         if self._last is not None:
-            final: ResultStatus = "running" if status in ("interrupted", "renewed") else status
+            final: ResultStatus = (
+                "running" if status == "interrupted" or status == "renewed" else status
+            )
             result = self._result(self._last, final, reason)
             write_result(self._run_dir, result)
             write_tables(self._run_dir, result)
