@@ -18,6 +18,7 @@ from msgen.actors.worker import Worker
 from msgen.orchestrator.run_directory.unfinished import Unfinished
 from msgen.systems import pause as pause_module
 from msgen.systems.openmm.context import OpenMMContext
+from msgen.systems.openmm.system import OpenMMSystem
 
 STEERED = ("strategy.explore={pushes: 3, push_steps: 16, relax_steps: 10}", "replicas=2")
 LOCAL = "strategy={{kind: local, local: {{kind: {}, steps: 60}}}}"
@@ -156,7 +157,8 @@ def test_steps_in_pieces_are_the_same_steps(purpose: str, monkeypatch: pytest.Mo
     ends = []
     for piece_s in (1e9, 0.0):
         monkeypatch.setattr(pause_module, "_PIECE_S", piece_s)
-        context = drive.system.context(False, drive.cvs, purpose=purpose)  # type: ignore[attr-defined]
+        assert isinstance(drive.system, OpenMMSystem)
+        context = drive.system.context(False, drive.cvs, purpose=purpose)
         looks: list[int] = []
         context.pause.look = lambda looks=looks: looks.append(1)
         context.reseed(5)

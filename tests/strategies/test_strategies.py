@@ -17,6 +17,7 @@ from msgen.orchestrator.strategies.common.allocation import allocate, groups
 from msgen.orchestrator.strategies.common.inputs import BATCH, Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.readings import MOST_RECORDS, RECORDS
+from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
 from msgen.orchestrator.strategies.common.works import COLUMNS, Works
 
 SIGMAS = 4.5
@@ -316,6 +317,17 @@ def test_few_replicas_of_strata_and_their_works_are_counted_by_stretches_of_time
     assert told.stderr_kT == pytest.approx(0.04, rel=0.3)
     older = replace(made, apart=replace(made.apart, paths=None))
     assert older.estimate(problem, HALVES, True, {}, {}).states["rest"] == whole
+
+
+@pytest.mark.parametrize(
+    ("replicas", "bins", "kept"), [(2, 36**3, True), (16, 36**2, True), (16, 36**3, False)]
+)
+def test_stretches_are_kept_while_a_checkpoint_can_bear_them(
+    replicas: int, bins: int, kept: bool
+) -> None:
+    grown = ReplicaStretches.empty(0, bins + 2).grown(replicas)
+    assert (grown is not None) == kept
+    assert ReplicaStretches.empty(0, 3).grown(17) is None
 
 
 def test_a_production_begun_without_stretches_goes_on_without() -> None:

@@ -20,6 +20,8 @@ MOST_STRETCHES = 8
 """Stretches of time that a run is cut into; twice as many become so many."""
 MOST_BLOCKS = 16
 """With more there are units enough without stretches, which would weigh in every checkpoint."""
+MOST_VALUES = 8_000_000
+"""Of the sums; fine surfaces of many replicas have more, 64 MB in every checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class ReplicaStretches:
 
     def grown(self, blocks: int) -> ReplicaStretches | None:
         """With room for `blocks`; None where they are too many."""
-        if blocks > MOST_BLOCKS:
-            return None
         s, b, labels = self.sums.shape
+        if blocks > MOST_BLOCKS or 2 * MOST_STRETCHES * blocks * labels > MOST_VALUES:
+            return None
         more = np.zeros((s, blocks - b, labels))
         return replace(self, sums=np.concatenate([self.sums, more], axis=1))
 
