@@ -23,6 +23,29 @@ OXYGENS = CVSet((Distance("d", (0, 3)),))
 OXYGENS_4 = CVSet((Distance("d", (0, 4)),))
 """Of a four-site model."""
 
+ONE_WATER_TOP = """[ defaults ]
+1 2 yes 0.5 0.8333
+[ atomtypes ]
+OW 8 15.9994 -0.834 A 0.315061 0.6364
+HW 1 1.008 0.417 A 0.0 0.0
+[ moleculetype ]
+SOL 2
+[ atoms ]
+1 OW 1 SOL OW  1 -0.834 15.9994
+2 HW 1 SOL HW1 1  0.417 1.008
+3 HW 1 SOL HW2 1  0.417 1.008
+[ bonds ]
+1 2 1 0.09572 462750.4
+1 3 1 0.09572 462750.4
+[ angles ]
+2 1 3 1 104.52 836.8
+[ system ]
+water
+[ molecules ]
+SOL 1
+"""
+"""A topology of GROMACS: one water, its bonds and its angle flexible."""
+
 
 def waters(forcefield: str, platform: str = "Reference", n: int = 4, **more: Any) -> OpenMMSystem:
     """n waters of tip3p.xml, or of tip4pew.xml with its virtual sites, at 300 K.

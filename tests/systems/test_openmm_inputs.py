@@ -12,6 +12,7 @@ from openmm import app, unit
 from openmm_runs import langevin
 from places import CONFIGS
 from sections import build_cvs, build_system, refused
+from waters import ONE_WATER_TOP
 
 from msgen.orchestrator.schema.problems import dotted
 from msgen.systems import SpecError, System, Walkers
@@ -27,27 +28,6 @@ GRO = """one water
     1SOL    HW1    2   0.096   0.000   0.000
     1SOL    HW2    3  -0.024   0.093   0.000
    {box}
-"""
-TOP = """[ defaults ]
-1 2 yes 0.5 0.8333
-[ atomtypes ]
-OW 8 15.9994 -0.834 A 0.315061 0.6364
-HW 1 1.008 0.417 A 0.0 0.0
-[ moleculetype ]
-SOL 2
-[ atoms ]
-1 OW 1 SOL OW  1 -0.834 15.9994
-2 HW 1 SOL HW1 1  0.417 1.008
-3 HW 1 SOL HW2 1  0.417 1.008
-[ bonds ]
-1 2 1 0.09572 462750.4
-1 3 1 0.09572 462750.4
-[ angles ]
-2 1 3 1 104.52 836.8
-[ system ]
-water
-[ molecules ]
-SOL 1
 """
 
 
@@ -130,7 +110,7 @@ def build(change: dict[str, object], folder: Path = CONFIGS) -> OpenMMSystem:
 def files(tmp_path: Path) -> Path:
     (tmp_path / "water.gro").write_text(GRO.format(box="0.0 0.0 0.0"))
     (tmp_path / "water_box.gro").write_text(GRO.format(box="2.5 2.5 2.5"))
-    (tmp_path / "water.top").write_text(TOP)
+    (tmp_path / "water.top").write_text(ONE_WATER_TOP)
     (tmp_path / "water.prmtop").write_text(amber_water())
     (tmp_path / "water.inpcrd").write_text(INPCRD)
     pdb = app.PDBFile(str(CONFIGS / AMBER99SB["structure"]))

@@ -15,6 +15,7 @@ from alanine_molecule import AMBER99SB
 from openmm import app, unit
 from places import CONFIGS
 from sections import build_cvs, build_system
+from waters import ONE_WATER_TOP
 
 from msgen.systems import SpecError
 from msgen.systems.openmm.bonded_terms import BondedTerms
@@ -178,7 +179,7 @@ def test_twin_that_counts_atoms_sees_no_difference(tmp_path: Path) -> None:
 
 
 def test_gromacs_coordinates_in_another_order_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "water.top").write_text(TOP)
+    (tmp_path / "water.top").write_text(ONE_WATER_TOP)
     spec = {**AMBER99SB, "topology": "water.top", "coordinates": "water.gro"}
     spec = {k: v for k, v in spec.items() if k not in ("structure", "forcefield")}
     (tmp_path / "water.gro").write_text(GRO.format("OW ", "HW1", "HW2"))
@@ -196,25 +197,4 @@ GRO = """one water
     1SOL    {}    2   0.096   0.000   0.000
     1SOL    {}    3  -0.024   0.093   0.000
    0.0 0.0 0.0
-"""
-TOP = """[ defaults ]
-1 2 yes 0.5 0.8333
-[ atomtypes ]
-OW 8 15.9994 -0.834 A 0.315061 0.6364
-HW 1 1.008 0.417 A 0.0 0.0
-[ moleculetype ]
-SOL 2
-[ atoms ]
-1 OW 1 SOL OW  1 -0.834 15.9994
-2 HW 1 SOL HW1 1  0.417 1.008
-3 HW 1 SOL HW2 1  0.417 1.008
-[ bonds ]
-1 2 1 0.09572 462750.4
-1 3 1 0.09572 462750.4
-[ angles ]
-2 1 3 1 104.52 836.8
-[ system ]
-water
-[ molecules ]
-SOL 1
 """
