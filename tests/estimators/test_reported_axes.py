@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,18 @@ def test_merged_populations_are_those_of_the_merged_counts() -> None:
     alone = combine(sums, network).stderr
     added = np.sqrt(np.bincount(parts, np.nan_to_num(alone) ** 2, minlength=n))
     assert np.abs(added / direct.stderr - 1.0).max() > 0.5
+
+
+def test_what_is_known_of_whole_replicas_is_merged_too() -> None:
+    rng = np.random.default_rng(6)
+    fine, coarse = (rng.gamma(2.0, size=(1, n, THREE.size)) for n in (8, 4))
+    network, parts, n = solve_network(1, []), THREE.surface_bins, THREE.surface.size
+    cut = replace(combine(fine, network), whole=combine(coarse, network))
+    merged = cut.merged(parts, n)
+    together = np.zeros((1, 4, n))
+    np.add.at(together[0].T, parts, coarse[0].T)
+    assert merged.whole is not None
+    np.testing.assert_allclose(merged.whole.stderr, combine(together, network).stderr, rtol=1e-9)
 
 
 def test_what_was_never_visited_stays_unknown() -> None:

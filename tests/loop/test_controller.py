@@ -192,3 +192,12 @@ def test_a_round_that_would_pass_the_cap_is_not_begun() -> None:
     reason = limits.spent(spent, 0.0, next_round=101)
     assert reason == "budget.energy_evaluations is spent (900 of 1000, a round takes 101)"
     assert Limits().spent(spent, 0.0, next_round=10**9) is None
+
+
+def test_the_wall_time_is_that_of_the_call_and_the_cost_counts_it_once(tmp_path: Path) -> None:
+    """Where a campaign has begun anew, seconds of this call lie before this loop."""
+    limits = Limits(wall_s=50.0)
+    done, _ = run(tmp_path / "late", limits=limits, earlier_s=60.0, spent=Cost(wall_s=60.0))
+    assert (done.status, done.reason) == ("exhausted", "budget.wall is spent (50)")
+    assert 60.0 <= done.cost.wall_s < 110.0
+    assert run(tmp_path / "early", limits=limits)[0].status == "converged"

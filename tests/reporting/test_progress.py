@@ -194,3 +194,12 @@ def test_durations(seconds: float, text: str) -> None:
 )
 def test_counts(n: float, text: str) -> None:
     assert count(n) == text
+
+
+def test_where_a_campaign_begins_anew_nobody_is_told_how_to_go_on() -> None:
+    told = final_lines("wells", "renewed", "replicas disagree in y", info(3), "r", "msgen-run w")
+    assert told == ["wells: replicas disagree in y"]
+    assert any(
+        "msgen-run w" in t
+        for t in final_lines("wells", "interrupted", "", None, "r", "msgen-run w")
+    )
