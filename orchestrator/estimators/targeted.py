@@ -19,6 +19,7 @@ from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.importance import Units, log_mean_influence
 from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
+from msgen.orchestrator.estimators.skewness import block_error
 from msgen.orchestrator.estimators.works.bar import check_works, fermi, solve_bennett
 
 Array = NDArray[np.float64]
@@ -43,6 +44,9 @@ class Difference:
         ∫ 2 p_F p_R/(p_F + p_R) dw in [0, 1]; NaN from one side alone.
     reason : str
         Why there is no value or error; empty if there is.
+    dof : float
+        Degrees of freedom that an error from these influences has at most, as the works are
+        distributed; +inf where that is not asked.
     """
 
     value: float
@@ -51,6 +55,7 @@ class Difference:
     units: Ints
     overlap: float = float("nan")
     reason: str = ""
+    dof: float = float("inf")
 
 
 def tfep(
@@ -61,6 +66,8 @@ def tfep(
 ) -> Difference:
     """∆F = −ln ⟨e^{−Φ}⟩ + ln P(covered) from one side.
 
+    Of few blocks the error is wider where few works hold most of the average, see `skewness`.
+
     A map whose image misses a part of the end state sees e^{−∆F} P(covered) only, where covered is
     what the inverse map takes into the start state; it costs no energy to know of samples.
 
@@ -69,7 +76,7 @@ def tfep(
     work : Array, shape (n,)
         Φ in kT at samples of the start; +inf where the image lies outside the end state.
     unit : Ints, shape (n,), optional
-        Samples with the same number may be correlated.
+        Samples with the same number may be correlated; they come in the order of time.
     covered : bool array, shape (m,), optional
         Of samples of the end state; without it the map is taken to cover all of it.
     unit_covered : Ints, shape (m,), optional
@@ -86,13 +93,15 @@ def tfep(
     if covered is not None and not np.any(covered):
         return _none("nothing of the end state is covered")
     value, influence, _ = log_mean_influence(-w, unit)
-    parts = [(Units.read(unit, len(w)), unit, influence)]
+    units = Units.read(unit, len(w))
+    few = block_error(np.exp(-w - value), units.of)
+    parts = [(units, unit, influence * few.factor)]
     if covered is not None:
         inside = np.where(covered, 0.0, -np.inf)
         share, less, _ = log_mean_influence(inside, unit_covered)
         value -= share
         parts.append((Units.read(unit_covered, len(inside)), unit_covered, -less))
-    return _with_error(-value, parts, float("nan"))
+    return _with_error(-value, parts, float("nan"), few.dof)
 
 
 def two_sided(
@@ -199,12 +208,16 @@ def _centred(score: Array, units: Units) -> Array:
 
 
 def _with_error(
-    value: float, parts: list[tuple[Units, Ints | None, Array]], overlap: float
+    value: float,
+    parts: list[tuple[Units, Ints | None, Array]],
+    overlap: float,
+    most: float = float("inf"),
 ) -> Difference:
     """The difference whose negative has these influences, one part for each direction.
 
     Units in both directions are one sample of sums, those of one direction another: each has its
-    own share of the variance, and the degrees of freedom are Welch's.
+    own share of the variance, and the degrees of freedom are Welch's; those of the first direction
+    are `most` at most.
     """
     sizes = [units.sums(np.ones(len(units.of))) for units, _, _ in parts]
     parts = [
@@ -222,12 +235,13 @@ def _with_error(
         r, squares = int(mine.sum()), float(np.sum(influence[mine] ** 2))
         sides = [held[mine, j] for j in range(len(parts)) if (held[mine, j] > 0).any()]
         dof = max(1.0, min(map(degrees_of_freedom, sides)))
+        dof = min(dof, most) if kind & 1 else dof
         # of a single unit nothing else is known than what it did
         alone = r / (r - 1) * squares if r > 1 else squares
         variance, weight = variance + alone, weight + alone**2 / dof
     dof = variance**2 / weight if weight > 0 else float(np.count_nonzero(influence) - 1)
     error = float(np.sqrt(variance)) * inflation(max(dof, 1.0))
-    return Difference(value, error, -influence, labels, overlap)
+    return Difference(value, error, -influence, labels, overlap, dof=most)
 
 
 def _joined(

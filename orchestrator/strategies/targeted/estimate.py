@@ -138,7 +138,8 @@ class Joins:
         for k, d in enumerate(self.forward, 1):
             f[k] = d.value
             influence[d.units, k] = d.influence
-        return _against_first(f, influence, blocks, self._least)
+        most = min((d.dof for d in self.forward), default=np.inf)
+        return _against_first(f, influence, blocks, self._least, most)
 
     def _one_way(self, source: int, target: int) -> Difference:
         works, block = self.production.works, self.production.block
@@ -264,8 +265,13 @@ class Joins:
         return out
 
 
-def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> NetworkResult:
-    """Free energies and their influences turned to differences with state 0."""
+def _against_first(
+    f: Array, influence: Array, blocks: Ints, clusters: int, most: float = float("inf")
+) -> NetworkResult:
+    """Free energies and their influences turned to differences with state 0.
+
+    `most`: degrees of freedom at most of works that begin in state 0.
+    """
     known = np.isfinite(f) & bool(np.isfinite(f[0]))
     known[0] = True
     component = np.where(known, 0, np.arange(len(f)))
@@ -273,7 +279,8 @@ def _against_first(f: Array, influence: Array, blocks: Ints, clusters: int) -> N
     turned = np.where(known, influence - influence[:, :1], 0.0)
     scale = clusters / (clusters - 1) if clusters > 1 else float("nan")
     covariance = scale * turned.T @ turned
-    dof, dof_from = float(max(clusters - 1, 0)), np.full(len(f), np.inf)
+    dof, dof_from = min(float(max(clusters - 1, 0)), most), np.full(len(f), np.inf)
+    dof_from[0] = most
     return NetworkResult(f, covariance, component, blocks, turned, clusters, (), dof, dof_from)
 
 
