@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -140,6 +141,10 @@ class CV(Protocol):
 class Linear(Protocol):
     """A CV whose gradient is the same everywhere, and need not be derived."""
 
+    def values(self, positions: Array) -> Array:
+        """ξ, shape (n,), bit for bit what the torch function gives, without its overhead."""
+        ...
+
     def gradient(self, n_dof: int) -> Array:
         """∂ξ/∂x, shape (n_dof,)."""
         ...
@@ -170,18 +175,26 @@ class CVSet:
         """ξ(x), shape (n, C), differentiable."""
         return torch.stack([cv(x) for cv in self.cvs], dim=-1)
 
+    @cached_property
+    def _linear(self) -> tuple[Linear, ...] | None:
+        """The CVs where all are linear."""
+        linear = tuple(cv for cv in self.cvs if isinstance(cv, Linear))
+        return linear if linear and len(linear) == len(self.cvs) else None
+
     def __call__(self, positions: Array) -> Array:
         """ξ of flattened configurations, shape (n, C)."""
+        if self._linear is not None:
+            x = np.asarray(positions, dtype=np.float64)
+            return np.stack([cv.values(x) for cv in self._linear], axis=-1)
         with torch.no_grad():
             x = torch.as_tensor(np.array(positions, dtype=np.float64))
             return np.asarray(self.torch(x).numpy(), dtype=np.float64)
 
     def value_and_gradient(self, positions: Array) -> tuple[Array, Array]:
         """ξ, shape (n, C), and ∂ξ/∂x, shape (n, C, D); linear CVs are not differentiated."""
-        linear = [cv for cv in self.cvs if isinstance(cv, Linear)]
-        if len(linear) == len(self.cvs):
+        if self._linear is not None:
             n, n_dof = positions.shape
-            rows = np.array([cv.gradient(n_dof) for cv in linear])
+            rows = np.array([cv.gradient(n_dof) for cv in self._linear])
             return self(positions), np.repeat(rows[None], n, axis=0)
         x = torch.tensor(np.array(positions, dtype=np.float64), requires_grad=True)
         values = self.torch(x)

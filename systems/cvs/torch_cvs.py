@@ -221,6 +221,12 @@ class Coordinate:
         """ξ(x), shape (n,)."""
         return wrap(x[:, self.index]) if self.periodic else x[:, self.index]
 
+    def values(self, positions: Array) -> Array:
+        """ξ(x), shape (n,)."""
+        x = positions[:, self.index]
+        # as `wrap`
+        return x - TWO_PI * np.floor((x + math.pi) / TWO_PI) if self.periodic else x
+
     def gradient(self, n_dof: int) -> Array:
         """∂ξ/∂x, shape (n_dof,), the same everywhere."""
         out = np.zeros(n_dof)

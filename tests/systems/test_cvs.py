@@ -248,3 +248,15 @@ def test_a_radius_of_gyration_does_not_depend_on_how_masses_are_shared_out() -> 
     assert right == pytest.approx(before, rel=1e-4)
     assert abs(wrong / before - 1.0) > 5e-3
     assert np.array_equal(own, plain.masses.reshape(-1, 3)[:, 0])  # those of the force field
+
+
+def test_coordinates_have_the_same_bits_without_torch() -> None:
+    rng = np.random.default_rng(5)
+    x = np.concatenate([rng.normal(0.0, 20.0, (4000, 3)), np.full((1, 3), np.pi)])
+    cvs = CVSet((Coordinate("a", 0), Coordinate("b", 2, periodic=True)))
+    by_torch = cvs.torch(torch.as_tensor(x)).numpy()
+    assert np.array_equal(cvs(x), by_torch)
+    values, gradient = cvs.value_and_gradient(x)
+    assert np.array_equal(values, by_torch)
+    assert gradient.shape == (len(x), 2, 3)
+    assert np.abs(by_torch[:, 1]).max() <= np.pi < np.abs(by_torch[:, 0]).max()
