@@ -49,12 +49,14 @@ def trials() -> list[Trial]:
     local = {"kind": "hmc", "steps": 5}
     truth = {"rest": double_well()}
     steered = {"kind": "steered", "local": local}
-    umbrella = {"kind": "umbrella", "windows": {"x": 10}, "seeds": "neighbour", "local": local}
+    # wide windows and short seeding, so that the error decides when a campaign ends
+    windows = {"windows": {"x": 5}, "width": 0.5, "seeds": "neighbour", "relax": 50}
+    umbrella = {"kind": "umbrella", **windows, "local": local}
     adaptive = CONFIGS / "papers" / "gabrie_mode_collapse_adaptive.yaml"
     return [
         Trial("steered", wells(steered, 32, 0.1), truth, (SMALL,)),
         *(Trial(f"steered_{n}", wells(steered, n, 0.2), truth, (SMALL,)) for n in (4, 8)),
-        Trial("umbrella", wells(umbrella, 4, 0.1), truth),
+        Trial("umbrella", wells(umbrella, 4, 0.2), truth),
         Trial(
             "importance",
             adaptive,
