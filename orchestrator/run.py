@@ -13,6 +13,7 @@ import yaml
 
 from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
+from msgen.orchestrator import forecast
 from msgen.orchestrator.base import Activity, Cost, Ended, Reporter, Strategy
 from msgen.orchestrator.campaign_reporter import command_of, reporter_of
 from msgen.orchestrator.extended_campaign import along_more, candidates, readings
@@ -112,6 +113,8 @@ def run_campaign(
         about = described(checked)
         if about is not None and not begun:
             _tell_warnings(run_dir, about.warnings, quiet=quiet)
+        if not begun:
+            _tell_warnings(run_dir, forecast.warnings(checked), quiet=quiet)
         provenance.write(
             run_dir,
             simulated=None if about is None else about.facts,

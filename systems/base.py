@@ -184,8 +184,8 @@ class CVSet:
     def __call__(self, positions: Array) -> Array:
         """ξ of flattened configurations, shape (n, C)."""
         if self._linear is not None:
-            x = np.asarray(positions, dtype=np.float64)
-            return np.stack([cv.values(x) for cv in self._linear], axis=-1)
+            given = np.asarray(positions, dtype=np.float64)
+            return np.stack([cv.values(given) for cv in self._linear], axis=-1)
         with torch.no_grad():
             x = torch.as_tensor(np.array(positions, dtype=np.float64))
             return np.asarray(self.torch(x).numpy(), dtype=np.float64)

@@ -57,6 +57,8 @@ class StrategySection(Section):
     finds_states_as: ClassVar[str | None] = None
     """What to write where its own moves shall find the states; None: they do not."""
 
+    stretches: ClassVar[int] = 1
+    """Of local moves in a round of production, at the least."""
     extends: ClassVar[str | None] = "it does not move along the CVs"
     """Why more CVs are no remedy for what is hidden from those given; None: they are one."""
 
@@ -121,6 +123,18 @@ class StrategySection(Section):
         """What a round costs, as ``--dry-run`` tells it."""
         steps = campaign.first_replicas * self.local.evaluations
         return f"{steps:,} energy evaluations of local sampling"
+
+    def search_evaluations(self, campaign: Campaign) -> int:
+        """Energy evaluations before the first round of sampling, at the least."""
+        return 0
+
+    def walkers(self, campaign: Campaign) -> int:
+        """That move in every round, at the least."""
+        return campaign.first_replicas
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        """Rounds of the adaptation, of a stretch of local moves each, at the least."""
+        return 1
 
 
 def _by_cells(samples: StoredSamples) -> Array:

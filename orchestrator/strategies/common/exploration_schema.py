@@ -30,6 +30,10 @@ class ExploreSpec(Section):
     isomers: Literal["exclude", "include"] = "exclude"
     """Whether seeds with a flipped peptide bond or chiral centre count as states."""
 
+    def evaluations(self, each: int) -> int:
+        """Energy evaluations of a search, where a free step takes `each`."""
+        return self.pushes * (self.push_steps + self.relax_steps * each)
+
 
 def explore_problems(campaign: Campaign, explore: ExploreSpec, chain: bool) -> Iterator[Problem]:
     """Without pushes only a chain finds other states than the one it starts in."""

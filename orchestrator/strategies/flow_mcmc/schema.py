@@ -85,6 +85,12 @@ class FlowMCMC(StrategySection):
                 path[key] = or_own(path[key], spec["local"].get(key, own))
         return spec
 
+    def search_evaluations(self, campaign: Campaign) -> int:
+        return self.explore.evaluations(self.local.evaluations // self.local.steps)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        return 7
+
     def round_in_words(self, campaign: Campaign) -> str:
         each = 1 + (self.path.steps if self.path else 0)
         moves = campaign.first_replicas * self.global_steps * each

@@ -119,6 +119,12 @@ class Importance(StrategySection):
         check_alone(self.coordinates, system)
         return []
 
+    def search_evaluations(self, campaign: Campaign) -> int:
+        return self.explore.evaluations(self.local.evaluations // self.local.steps)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        return 1 if isinstance(self.training, ReverseKL) else self.training.rounds
+
     def round_in_words(self, campaign: Campaign) -> str:
         each = super().round_in_words(campaign)
         return f"{self.draws:,} energy evaluations of draws, and {each}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 class Local(StrategySection):
     """Local sampling only, the honest baseline."""
 
+    stretches: ClassVar[int] = 10
     kind: Literal["local"]
 
     @property
@@ -21,3 +22,6 @@ class Local(StrategySection):
 
     def model_use(self, campaign: Campaign) -> ModelUse:
         return ModelUse(exact=False)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        return 4

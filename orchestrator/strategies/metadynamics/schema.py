@@ -22,6 +22,7 @@ class Metadynamics(StrategySection):
 
     extends: ClassVar[str | None] = None
 
+    stretches: ClassVar[int] = 10
     kind: Literal["metadynamics"]
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """langevin or ghmc."""
@@ -49,6 +50,9 @@ class Metadynamics(StrategySection):
     def along_more(self, name: str) -> dict[str, Any]:
         """With hills along `name` as well, of the width that is taken where none is given."""
         return {**super().along_more(name), "width": "auto"}
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        return 16
 
     def round_in_words(self, campaign: Campaign) -> str:
         biased = self.width if isinstance(self.width, dict) else campaign.cvs

@@ -55,6 +55,7 @@ class ParallelTempering(StrategySection):
 
     defaults: ClassVar[Mapping[str, object]] = {"replicas": 8}
 
+    stretches: ClassVar[int] = 10
     kind: Literal["parallel_tempering"]
     temperatures: TemperaturesSpec = "auto"
     """auto: as many as neighbours need to exchange in 3 of 10 trials, placed by the energies seen;
@@ -98,6 +99,11 @@ class ParallelTempering(StrategySection):
             return ", ".join(text(tau) for tau in asked)
         number = "as many as exchange well" if asked == "auto" else str(asked)
         return f"{number} from {text(1.0)} to {text(spec['highest'])}"
+
+    def walkers(self, campaign: Campaign) -> int:
+        temperatures = self.temperatures
+        number = len(temperatures) if isinstance(temperatures, tuple) else temperatures
+        return campaign.first_replicas * (2 if isinstance(number, str) else number)
 
     def round_in_words(self, campaign: Campaign) -> str:
         return f"10 times {super().round_in_words(campaign)} at each temperature"

@@ -148,7 +148,15 @@ class Steered(StrategySection):
         tree["path"]["profile"] = "auto"  # of one CV only
         return {**tree, "stratify": False}
 
+    def search_evaluations(self, campaign: Campaign) -> int:
+        return self.explore.evaluations(self.local.evaluations // self.local.steps)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        # masses, two fits, and paths of the second one
+        return 6 if campaign.batched else 4
+
     def round_in_words(self, campaign: Campaign) -> str:
         steps = self.path.steps
         length = "tuned" if steps == "auto" else f"{steps:,} evaluations"
-        return f"{super().round_in_words(campaign)}, and steered paths ({length} each)"
+        each = super().round_in_words(campaign)
+        return f"1 to 8 times {each} at first, and steered paths ({length} each)"

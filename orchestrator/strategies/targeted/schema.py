@@ -25,6 +25,7 @@ class Targeted(StrategySection):
 
     models_configurations: ClassVar[bool] = True
 
+    stretches: ClassVar[int] = 10
     kind: Literal["targeted"]
     estimator: Literal["deep_bar", "bar", "tfep"] = "deep_bar"
     """What the result is: deep_bar sets each state against its own model and knows ln Z; bar and
@@ -64,6 +65,13 @@ class Targeted(StrategySection):
 
         check_alone(self.coordinates, system)
         return []
+
+    def search_evaluations(self, campaign: Campaign) -> int:
+        return self.explore.evaluations(self.local.evaluations // self.local.steps)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        # masses, and a fit
+        return 5
 
     def round_in_words(self, campaign: Campaign) -> str:
         draws = 10 * campaign.first_replicas * self.draws

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -76,6 +77,7 @@ class Umbrella(StrategySection):
 
     defaults: ClassVar[Mapping[str, object]] = {"replicas": 4, "model": {"kind": "score"}}
 
+    stretches: ClassVar[int] = 10
     kind: Literal["umbrella"]
     windows: WindowsSpec = "auto"
     """auto: evenly over the range of every CV, more where neighbours do not overlap."""
@@ -140,6 +142,19 @@ class Umbrella(StrategySection):
             return "placed over the range of the CVs, more where they do not overlap"
         counts = {n: w if isinstance(w, int) else len(w) for n, w in self.windows.items()}
         return " × ".join(f"{number} along {name}" for name, number in counts.items())
+
+    def search_evaluations(self, campaign: Campaign) -> int:
+        return self.walkers(campaign) * self.relax * (self.local.evaluations // self.local.steps)
+
+    def walkers(self, campaign: Campaign) -> int:
+        if self.windows == "auto":
+            # two along each CV: they are still to be placed
+            return campaign.first_replicas * int(2 ** len(campaign.cvs))
+        counts = (w if isinstance(w, int) else len(w) for w in self.windows.values())
+        return campaign.first_replicas * math.prod(counts)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        return 2
 
     def round_in_words(self, campaign: Campaign) -> str:
         return f"10 times {super().round_in_words(campaign)} for each window"

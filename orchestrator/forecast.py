@@ -1,0 +1,155 @@
+"""What a campaign takes at the least before it can say anything, from its file and a measured step.
+
+How long states take to mix nobody knows beforehand; what comes before the first estimate, and what
+`converged` asks for at the least, is known: the search, the shortest adaptation, and the rounds of
+production that every campaign holds. A budget below it is told before anything starts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msgen.orchestrator.convergence.looks import LEAST_ROUNDS
+from msgen.orchestrator.reporting.words import count, duration
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema import Campaign
+    from msgen.orchestrator.validate import Checked
+
+TRIALS = 3
+"""Batches of configurations whose energies are timed."""
+LARGEST_BATCH = 64
+"""Configurations in each, at most."""
+
+
+@dataclass(frozen=True)
+class Least:
+    """Energy evaluations that a campaign takes at the least.
+
+    Attributes
+    ----------
+    search : int
+        Of the search for states, or of seeding windows.
+    stretch : int
+        Of a stretch of local moves of all walkers, which is a round of the adaptation.
+    adaptation : int
+        Rounds.
+    stretches : int
+        In a round of production.
+    """
+
+    search: int
+    stretch: int
+    adaptation: int
+    stretches: int
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> Least:
+        """By what the strategy's section says."""
+        strategy = campaign.strategy
+        return cls(
+            strategy.search_evaluations(campaign),
+            strategy.walkers(campaign) * strategy.local.evaluations,
+            strategy.least_adaptation(campaign),
+            strategy.stretches,
+        )
+
+    @property
+    def first_estimate(self) -> int:
+        """Before the first free energy."""
+        return self._after(1)
+
+    @property
+    def converged(self) -> int:
+        """Before `converged` can be said."""
+        return self._after(LEAST_ROUNDS)
+
+    @property
+    def rounds(self) -> int:
+        """Of all, before `converged` can be said."""
+        return int(self.search > 0) + self.adaptation + LEAST_ROUNDS
+
+    def _after(self, production: int) -> int:
+        """And so many rounds of production."""
+        return self.search + self.stretch * (self.adaptation + production * self.stretches)
+
+
+def rows(checked: Checked) -> list[tuple[str, str]]:
+    """For ``--dry-run``: what comes first, when, and whether the budget bears it."""
+    least, campaign = Least.of(checked.campaign), checked.campaign
+    each, workers = seconds_each(checked), _workers(campaign)
+    found = count(least.first_estimate)
+    text = f"not before {found} energy evaluations"
+    if np.isfinite(each):
+        seconds = each * least.first_estimate / workers
+        some = f"{seconds:.1g} s" if seconds < 1 else duration(seconds)
+        text += f", {some} of sampling on {workers} worker{'s'[: workers != 1]} at the least"
+    out = [("first result", text)]
+    out += [("warning", problem) for problem in too_small(campaign, least, each / workers)]
+    return out
+
+
+def warnings(checked: Checked) -> list[str]:
+    """What is wrong with the budget, measured here and now."""
+    campaign = checked.campaign
+    return too_small(campaign, Least.of(campaign), seconds_each(checked) / _workers(campaign))
+
+
+def too_small(campaign: Campaign, least: Least, seconds: float) -> list[str]:
+    """Limits of the budget below what the plan takes at the least; `seconds` per evaluation."""
+    budget, out = campaign.budget, []
+    if budget.energy_evaluations < least.converged:
+        out.append(
+            f"budget.energy_evaluations {budget.energy_evaluations:,} is below the "
+            f"{least.converged:,} that come before `converged` can be said at the earliest: give "
+            "more, fewer replicas, or shorter stretches (strategy.local.steps)"
+        )
+    if budget.rounds is not None and budget.rounds < least.rounds:
+        out.append(
+            f"budget.rounds {budget.rounds} ends before `converged` can be said, after "
+            f"{least.rounds} rounds at the earliest: give more"
+        )
+    takes = seconds * least.converged
+    if budget.wall is not None and budget.wall < takes:
+        out.append(
+            f"budget.wall {duration(budget.wall)} is below the {duration(takes)} that this plan "
+            "takes here at the least: give more, or more workers"
+        )
+    return out
+
+
+def seconds_each(checked: Checked) -> float:
+    """Of an energy evaluation on one worker, measured here and now; NaN where it cannot be."""
+    campaign, system = checked.campaign, checked.system
+    if campaign.through_openmm:
+        from msgen.systems.openmm.system import OpenMMSystem  # which an analytic system needs not
+
+        assert isinstance(system, OpenMMSystem)
+        asked = str(campaign.spec_system().get("platform", "auto"))
+        if asked == "auto":
+            choice = system.fastest_platform()
+            return choice.us_per_step[choice.name] * 1e-6
+        return system.speed(system.platform_name) * 1e-6
+    number = min(LARGEST_BATCH, campaign.first_replicas)
+    walkers = system.initial().take(np.zeros(number, dtype=np.int64))
+    taken = []
+    for _ in range(TRIALS):
+        began = time.perf_counter()
+        system.energy_and_force(walkers)
+        checked.cvs.value_and_gradient(walkers.positions)
+        taken.append(time.perf_counter() - began)
+    return float(min(taken)) / number
+
+
+def _workers(campaign: Campaign) -> int:
+    resources = campaign.resources
+    if campaign.executor == "inline":
+        return 1
+    if resources.workers == "auto":
+        return max(1, (os.cpu_count() or 1) // resources.cpus_per_worker)
+    return resources.workers
