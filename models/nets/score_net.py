@@ -80,13 +80,11 @@ class ScoreNet(DenseNet):
 
 def affine(net: ScoreNet, level: Tensor) -> tuple[Tensor, Tensor]:
     """a and b in dx/dσ = a x + b F at levels of shape (…, 1), shapes (…, d)."""
-    c_skip, c_out, _ = net.noise.precondition(level)
+    of_x, of_net = net.noise.velocity_terms(level)
     shape = (*level.shape[:-1], len(net.linear) + len(net.angles))
     diagonal, factor = level.new_zeros(shape), level.new_zeros(shape)
-    # 1 − c_skip without cancellation where σ is small
-    rest = level**2 / (1 + level**2) if net.noise.kind == "edm" else 1 - c_skip
-    diagonal[..., net.linear] = rest / level
-    factor[..., net.linear] = -c_out / level
+    diagonal[..., net.linear] = of_x
+    factor[..., net.linear] = of_net
     if len(net.angles):
         factor[..., net.angles] = -(level * score_norm(level)).to(level)
     return diagonal, factor

@@ -63,10 +63,7 @@ class DenoisingLoss:
     def _loss(self, net: nn.Module, index: Tensor, generator: torch.Generator) -> Tensor:
         y = self.y[index]
         n = len(y)
-        # one level in each of n equal slices of their distribution: less noise, the same mean
-        slices = torch.randperm(n, generator=generator)
-        u = (slices + torch.rand(n, generator=generator)) / n
-        sigma = self.noise.training_levels(u.clamp(1e-6, 1 - 1e-6)).to(y.device)
+        sigma = drawn_levels(self.noise, n, generator).to(y.device)
         eps = torch.randn(y.shape, generator=generator).to(y.device)
         x, target = noised(y, sigma, eps, self.noise, self.angles)
         keep: Tensor | None = None
@@ -77,11 +74,21 @@ class DenoisingLoss:
         return out
 
 
+def drawn_levels(noise: Noise, n: int, generator: torch.Generator) -> Tensor:
+    """n training levels, shape (n,), one in each of n equal slices of their distribution.
+
+    In any order; less noise than independent ones, the same mean.
+    """
+    slices = torch.randperm(n, generator=generator)
+    u = (slices + torch.rand(n, generator=generator)) / n
+    return noise.training_levels(u.clamp(1e-6, 1 - 1e-6))
+
+
 def noised(
     y: Tensor, sigma: Tensor, eps: Tensor, noise: Noise, angles: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """x = y + σε and what F should be there on average, shapes (n, d); σ of shape (n,)."""
-    level = sigma[:, None]
+    """x = y + σε and what F should be there on average, of the shape of y; σ of shape (n,)."""
+    level = sigma.reshape(-1, *[1] * (y.ndim - 1))
     c_skip, c_out, _ = noise.precondition(level)
     # y and ε in place of x: (y − c_skip x)/c_out without cancellation
     target = ((1 - c_skip) * y - c_skip * level * eps) / c_out

@@ -19,7 +19,7 @@ from msgen.models.score.field import ScoreField
 from msgen.models.score.loss import DenoisingLoss, denoising_bound
 from msgen.models.score.noise import Noise
 from msgen.models.score.probability_flow import ProbabilityFlow, RungeKutta
-from msgen.models.score.samplers import Guided, heun, reverse_sde
+from msgen.models.score.samplers import Guided, descend, heun_step, reverse_sde
 from msgen.models.training.fitting import minimise
 from msgen.models.training.settings import Auto, Fit, Training
 from msgen.models.training.torch_model import TorchModel, chunks
@@ -140,7 +140,7 @@ class ScoreModel(TorchModel):
             return reverse_sde(slope, scale * (centre + z), label, net.noise, steps, rng)
         if config.sampler == "heun":
             levels = net.noise.levels(steps)
-            return heun(slope, centre + z, label, levels, rng, config.churn)
+            return descend(heun_step, slope, centre + z, label, levels, rng, config.churn)
         return RungeKutta(slope, net.noise.levels(steps)).push(centre + z, label)
 
     def _checked_context(self, context: Array | None, n: int) -> Array | None:

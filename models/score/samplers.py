@@ -8,10 +8,10 @@ Metropolis test follows. All of them work on σ and dx/dσ = (x − D(x; σ))/σ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,9 +24,19 @@ MOST_CHURN = math.sqrt(2) - 1
 
 
 class Velocity(Protocol):
-    """dx/dσ of the probability-flow ODE; x of shape (n, d)."""
+    """dx/dσ of the probability-flow ODE; x of shape (n, …)."""
 
     def velocity(self, x: Tensor, sigma: float, context: Tensor | None) -> Tensor: ...
+
+
+class Normals(Protocol):
+    """Where a sampler's noise comes from: one generator for all rows, or one a row."""
+
+    def standard_normal(self, size: tuple[int, ...]) -> Array: ...
+
+
+Step = Callable[[Velocity, Tensor, Tensor | None, float, float], Tensor]
+"""From x at one level to x at a lower one, given the context."""
 
 
 class Guided:
@@ -45,19 +55,38 @@ class Guided:
         return free + self.strength * (self.field.velocity(x, sigma, context) - free)
 
 
-def heun(
+def euler_step(
+    field: Velocity, x: Tensor, context: Tensor | None, start: float, end: float
+) -> Tensor:
+    """Euler's step from one level to a lower one; of a variance-preserving process DDIM's."""
+    return x + (end - start) * field.velocity(x, start, context)
+
+
+def heun_step(
+    field: Velocity, x: Tensor, context: Tensor | None, start: float, end: float
+) -> Tensor:
+    """Heun's step, of second order, at twice the price."""
+    first = field.velocity(x, start, context)
+    second = field.velocity(x + (end - start) * first, end, context)
+    return x + 0.5 * (end - start) * (first + second)
+
+
+def descend(
+    step: Step,
     field: Velocity,
     x: Tensor,
     context: Tensor | None,
     levels: Array,
-    rng: np.random.Generator,
+    normals: Normals,
     churn: float = 0.0,
 ) -> Tensor:
-    """Heun's method down to σ = 0, with noise added back and taken away again.
+    """Step after step down to σ = 0, with noise added back and taken away again.
 
     Parameters
     ----------
-    x : Tensor, shape (n, d)
+    step : callable
+        `euler_step` or `heun_step`.
+    x : Tensor, shape (n, …)
         At the first level.
     levels : Array, shape (steps + 1,)
         σ, decreasing to above 0; one more step, of Euler's method, leads from the last to 0.
@@ -73,10 +102,8 @@ def heun(
         start = sigma
         if gamma > 0 and CHURN_LEVELS[0] <= sigma <= CHURN_LEVELS[1]:
             start = sigma * (1 + gamma)
-            x = x + math.sqrt(start**2 - sigma**2) * _normal(x, rng)
-        first = field.velocity(x, start, context)
-        second = field.velocity(x + (end - start) * first, end, context)
-        x = x + 0.5 * (end - start) * (first + second)
+            x = x + math.sqrt(start**2 - sigma**2) * normal(x, normals)
+        x = step(field, x, context, start, end)
     last = float(levels[-1])
     return x - last * field.velocity(x, last, context)
 
@@ -87,7 +114,7 @@ def reverse_sde(
     context: Tensor | None,
     noise: Noise,
     steps: int,
-    rng: np.random.Generator,
+    normals: Normals,
 ) -> Tensor:
     """The reverse SDE by Euler–Maruyama, from the process's end to its start.
 
@@ -114,10 +141,11 @@ def reverse_sde(
         score = -field.velocity(x / scale, sigma, context) / sigma
         drift = shrink * x - 2 * scale * growth * score
         x = x + (then - now) * drift
-        x = x + scale * math.sqrt(2 * growth * (now - then)) * _normal(x, rng)
+        x = x + scale * math.sqrt(2 * growth * (now - then)) * normal(x, normals)
         scale = noise.scale_and_level(then)[0]
     return x / scale
 
 
-def _normal(x: Tensor, rng: np.random.Generator) -> Tensor:
-    return torch.as_tensor(rng.standard_normal(tuple(x.shape)))
+def normal(x: Tensor, normals: Normals) -> Tensor:
+    """Standard normal numbers of the shape of x."""
+    return torch.as_tensor(normals.standard_normal(tuple(x.shape)), device=x.device)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from msgen.models.score.noise import Noise
 from msgen.models.score.probability_flow import ProbabilityFlow
-from msgen.models.score.samplers import heun, reverse_sde
+from msgen.models.score.samplers import descend, heun_step, reverse_sde
 
 NOISE = Noise.of("edm")
 
@@ -198,10 +198,10 @@ def test_the_sde_without_its_noise_would_collapse() -> None:
 def test_heun_ends_in_the_mixture(churn: float) -> None:
     rng = np.random.default_rng(5)
     x = torch.as_tensor(NOISE.start * rng.standard_normal((4000, 1)))
-    y = heun(WELLS, x, None, NOISE.levels(48), rng, churn).numpy()[:, 0]
+    y = descend(heun_step, WELLS, x, None, NOISE.levels(48), rng, churn).numpy()[:, 0]
     right = y > 0
     assert abs(right.mean() - 0.6) < 4 * np.sqrt(0.24 / len(y)) + 0.01
     assert abs(y[right].std() / 0.2 - 1) < 4 / np.sqrt(2 * right.sum()) + 0.03
     # churn makes the end depend on more than the start
-    again = heun(WELLS, x, None, NOISE.levels(48), rng, churn).numpy()[:, 0]
+    again = descend(heun_step, WELLS, x, None, NOISE.levels(48), rng, churn).numpy()[:, 0]
     assert np.array_equal(y, again) == (churn == 0)
