@@ -6,10 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from msgen.models.base import FitReport, GenerativeModel, ModelState, Space
+    from msgen.models.base import FitReport, GenerativeModel, ModelState, Space, TrajectoryModel
     from msgen.models.defensive_mixture import Broad, Defended
     from msgen.models.model_selection import compare_on_held_out
-    from msgen.models.registry import build, load
+    from msgen.models.registry import (
+        build,
+        build_trajectory_model,
+        load,
+        load_trajectory_model,
+    )
 
 __all__ = [
     "Broad",
@@ -18,9 +23,12 @@ __all__ = [
     "GenerativeModel",
     "ModelState",
     "Space",
+    "TrajectoryModel",
     "build",
+    "build_trajectory_model",
     "compare_on_held_out",
     "load",
+    "load_trajectory_model",
 ]
 
 _MODULES = {
@@ -30,9 +38,12 @@ _MODULES = {
     "GenerativeModel": "base",
     "ModelState": "base",
     "Space": "base",
+    "TrajectoryModel": "base",
     "build": "registry",
+    "build_trajectory_model": "registry",
     "compare_on_held_out": "model_selection",
     "load": "registry",
+    "load_trajectory_model": "registry",
 }
 
 

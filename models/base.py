@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from msgen.models.score.keyed_noise import DrawKey
     from msgen.models.training.settings import Training
+    from msgen.models.trajectories.broken import Screened, States
+    from msgen.models.trajectories.data import Trajectories
 
 Array = NDArray[np.float64]
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -133,6 +136,73 @@ class GenerativeModel(Protocol):
 
     def state(self) -> ModelState:
         """Config and weights; `msgen.models.load` is the inverse."""
+        ...
+
+
+class Stated(Protocol):
+    """Any model: what it has learnt can be written down."""
+
+    def state(self) -> ModelState:
+        """Config and weights."""
+        ...
+
+
+@runtime_checkable
+class TrajectoryModel(Protocol):
+    """A model of whole trajectories; it is drawn from and tells no density.
+
+    What it makes stands beside what a simulator makes, and enters no exact estimate.
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    def fit(self, data: Trajectories, *, seed: int, fresh: bool = False) -> FitReport:
+        """Fit to snippets; deterministic in `seed`. A fitted model goes on unless `fresh`."""
+        ...
+
+    def generate(
+        self,
+        keys: Sequence[DrawKey],
+        *,
+        length: int | None = None,
+        conditions: Array | None = None,
+        batch: int = ...,
+    ) -> Array:
+        """Free trajectories, one a key, shape (n, length, d)."""
+        ...
+
+    def inpaint(
+        self,
+        keys: Sequence[DrawKey],
+        given: Array,
+        *,
+        conditions: Array | None = None,
+        repeats: int = ...,
+        jump: int = ...,
+        batch: int = ...,
+    ) -> Array:
+        """Trajectories through given frames, which are NaN where they are free."""
+        ...
+
+    def vary(
+        self,
+        keys: Sequence[DrawKey],
+        paths: Array,
+        noise: float,
+        *,
+        conditions: Array | None = None,
+        batch: int = ...,
+    ) -> Array:
+        """Variations of paths, noised a part of the way and brought back."""
+        ...
+
+    def screen(self, paths: Array, states: States | None = None) -> Screened:
+        """Which of the paths, shape (n, length, d), are whole."""
+        ...
+
+    def state(self) -> ModelState:
+        """Config and weights; `msgen.models.load_trajectory_model` is the inverse."""
         ...
 
 

@@ -12,7 +12,7 @@ from msgen.systems.plugins import Registry
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from msgen.models.base import GenerativeModel, Json, ModelState, Space
+    from msgen.models.base import Json, ModelState, Space, Stated
 
 GROUP = "msgen.models"
 """Entry points of models outside this repository; each is a `ModelKind`."""
@@ -27,9 +27,10 @@ class ModelKind:
     name : str
         The word after ``kind:`` in a campaign's `model:` section, and in the config of a state.
     build : callable
-        ``build(space, **settings)``: a model on a `Space`, not yet fitted. The settings are the
-        fields of the section but `kind`, checked and with every default filled in: what is left to
-        refuse, by a `SpecError`, is what does not fit the space.
+        ``build(space, **settings)``: a `GenerativeModel` on a `Space`, not yet fitted, or a
+        `TrajectoryModel` whose frames are of this space and whose conditions are its context. The
+        settings are the fields of the section but `kind`, checked and with every default filled in:
+        what is left to refuse, by a `SpecError`, is what does not fit the space.
     load : callable
         The inverse of the model's `state`, bit for bit.
     section : type or None
@@ -38,21 +39,21 @@ class ModelKind:
     """
 
     name: str
-    build: Callable[..., GenerativeModel]
-    load: Callable[[ModelState], GenerativeModel]
+    build: Callable[..., Stated]
+    load: Callable[[ModelState], Stated]
     section: type[BaseModel] | None = None
 
 
 def _ours(name: str, module: str, model: str) -> ModelKind:
     """A kind of this package; its module, and torch with it, is imported when there is one."""
 
-    def build(variables: Space, /, **settings: Json) -> GenerativeModel:
-        made: GenerativeModel = import_module(f"msgen.models.{module}").build(variables, **settings)
+    def build(variables: Space, /, **settings: Json) -> Stated:
+        made: Stated = import_module(f"msgen.models.{module}").build(variables, **settings)
         return made
 
-    def load(state: ModelState) -> GenerativeModel:
+    def load(state: ModelState) -> Stated:
         kind = getattr(import_module(f"msgen.models.{module}"), model)
-        made: GenerativeModel = kind.from_state(state)
+        made: Stated = kind.from_state(state)
         return made
 
     return ModelKind(name, build, load)
@@ -67,6 +68,7 @@ _OWN = (
     _ours("equivariant_flow", "continuous.equivariant_flow", "EquivariantFlow"),
     _ours("kde", "kde", "KernelDensity"),
     _ours("score", "score.model", "ScoreModel"),
+    _ours("trajectory_diffusion", "trajectories.model", "TrajectoryDiffusion"),
 )
 
 KINDS: Registry[ModelKind] = Registry(GROUP, ModelKind, {kind.name: kind for kind in _OWN})

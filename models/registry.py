@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from msgen.models.base import GenerativeModel, ModelState, Space, Spec
+from msgen.models.base import (
+    GenerativeModel,
+    ModelState,
+    Space,
+    Spec,
+    Stated,
+    TrajectoryModel,
+)
 from msgen.models.config import SCHEMA_VERSION, number
 from msgen.models.defensive_mixture import Broad, Defended
 from msgen.models.kinds import KINDS
@@ -24,10 +31,30 @@ def build(spec: Spec, space: Space) -> GenerativeModel:
     Raises
     ------
     SpecError
-        For an unknown kind, or a model that cannot live on `space`.
+        For an unknown kind, one that learns no density, or a model that cannot live on `space`.
     PluginError
         If the plug-in that brings the kind cannot be used here.
     """
+    model = _built(spec, space)
+    if not isinstance(model, GenerativeModel):
+        what = "learns whole trajectories, and tells no density"
+        raise SpecError(("model", "kind"), spec["kind"], what, "Take spline_flow")
+    return model
+
+
+def build_trajectory_model(spec: Spec, space: Space) -> TrajectoryModel:
+    """A model of trajectories whose frames are of `space`; its context are the conditions.
+
+    Raises as `build` does, and for a kind that learns a density.
+    """
+    model = _built(spec, space)
+    if not isinstance(model, TrajectoryModel):
+        what = "learns a density, no trajectories"
+        raise SpecError(("model", "kind"), spec["kind"], what, "Take trajectory_diffusion")
+    return model
+
+
+def _built(spec: Spec, space: Space) -> Stated:
     name = str(spec["kind"])
     if name not in KINDS:
         raise SpecError(("model", "kind"), name, "is no model", f"Use one of {', '.join(KINDS)}")
@@ -40,10 +67,28 @@ def load(state: ModelState) -> GenerativeModel:
     Raises
     ------
     ValueError
-        If the state is of a newer schema or of no kind known here.
+        If the state is of a newer schema, of no kind known here or of one that learns no density.
     PluginError
         If the plug-in that brings the kind cannot be used here.
     """
+    model = _loaded(state)
+    if not isinstance(model, GenerativeModel):
+        raise ValueError(f"a model of kind {state.config['kind']} tells no density")
+    return model
+
+
+def load_trajectory_model(state: ModelState) -> TrajectoryModel:
+    """The model of trajectories a state was taken from, with the same draws bit for bit.
+
+    Raises as `load` does, and for a kind that learns a density.
+    """
+    model = _loaded(state)
+    if not isinstance(model, TrajectoryModel):
+        raise ValueError(f"a model of kind {state.config['kind']} makes no trajectories")
+    return model
+
+
+def _loaded(state: ModelState) -> Stated:
     name, version = str(state.config.get("kind")), state.config.get("schema_version")
     # densities that no campaign asks for by name
     others: Mapping[str, Callable[[ModelState], GenerativeModel]] = {
@@ -57,7 +102,8 @@ def load(state: ModelState) -> GenerativeModel:
     if name in others:
         return others[name](state)
     if name in KINDS:
-        return KINDS[name].load(state)
+        model: Stated = KINDS[name].load(state)
+        return model
     raise ValueError(f"model state of unknown kind {name!r}; known here: {', '.join(KINDS)}")
 
 

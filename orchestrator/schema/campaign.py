@@ -15,7 +15,8 @@ from pydantic_core import PydanticCustomError
 
 from msgen.orchestrator.schema.cvs import CVSpec
 from msgen.orchestrator.schema.kinds import KindOf
-from msgen.orchestrator.schema.models import ModelSpec, SplineFlow
+from msgen.orchestrator.schema.model_kinds import ModelSpec
+from msgen.orchestrator.schema.models import SplineFlow
 from msgen.orchestrator.schema.quantities import (
     Interval,
     Section,

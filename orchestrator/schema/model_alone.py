@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from msgen.orchestrator.schema.models import ModelSpec
+from msgen.orchestrator.schema.model_kinds import ModelSpec
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.schema.quantities import Section
 

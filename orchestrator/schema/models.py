@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from msgen.models.kinds import KINDS
-from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoSteps, Section
 from msgen.orchestrator.schema.targets import DW4, LJ13
@@ -33,6 +31,8 @@ class ModelSection(Section):
         @property
         def kind(self) -> str: ...
 
+    learns: ClassVar[Literal["density", "trajectories"]] = "density"
+    """What it is a model of: a density that it tells, or whole trajectories."""
     angles: ClassVar[bool] = True
     """Whether it can hold periodic variables."""
     context: ClassVar[bool] = True
@@ -60,7 +60,9 @@ class ModelSection(Section):
         return self.model_dump()
 
 
-class _Fitted(ModelSection):
+class Fitted(ModelSection):
+    """What is said of the fit of a network."""
+
     learning_rate: float = Field(default=5e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=256, ge=1)
@@ -75,7 +77,7 @@ class _Fitted(ModelSection):
     """Fits repeat bit for bit on the cpu only."""
 
 
-class _Coupling(_Fitted):
+class _Coupling(Fitted):
     on_energy: ClassVar[bool] = True
     bijective: ClassVar[bool] = True
     transforms: AutoSteps = "auto"
@@ -102,7 +104,7 @@ class RealNVP(_Coupling):
     kind: Literal["realnvp"]
 
 
-class CopulaFlow(_Fitted):
+class CopulaFlow(Fitted):
     """Marginals by maps found without training, what ties them by affine couplings; no angles."""
 
     angles: ClassVar[bool] = False
@@ -123,7 +125,7 @@ class CopulaFlow(_Fitted):
     """Epochs without a better held-out loss before a fit ends; auto: a quarter of epochs."""
 
 
-class _Continuous(_Fitted):
+class _Continuous(Fitted):
     bijective: ClassVar[bool] = True
     layers: int = Field(default=5, ge=2)
     """Of the dense network."""
@@ -170,7 +172,7 @@ class FlowMatching(_Continuous):
             yield Problem(("model", "coupling"), "optimal_transport", what, "Take independent")
 
 
-class EquivariantFlow(_Fitted):
+class EquivariantFlow(Fitted):
     """Flow of identical particles: permutations, rotations and reflections change nothing."""
 
     angles: ClassVar[bool] = False
@@ -220,7 +222,7 @@ class KDE(ModelSection):
     """Most kernels that are kept."""
 
 
-class Score(_Fitted):
+class Score(Fitted):
     """Score (diffusion) model: noise is added to the samples, a network learns the way back."""
 
     kind: Literal["score"]
@@ -270,20 +272,3 @@ def _of_configurations(campaign: Campaign) -> str:
     """The first strategy whose model has whole configurations."""
     own = campaign.strategy_sections().items()
     return next(name for name, section in own if section.models_configurations)
-
-
-SECTIONS: Mapping[str, type[ModelSection]] = {
-    "spline_flow": SplineFlow,
-    "realnvp": RealNVP,
-    "copula_flow": CopulaFlow,
-    "cnf": CNF,
-    "flow_matching": FlowMatching,
-    "equivariant_flow": EquivariantFlow,
-    "kde": KDE,
-    "score": Score,
-}
-"""Those of our own kinds, by their ``kind:``."""
-
-
-ModelSpec = Annotated[ModelSection, KindOf(KINDS, ModelSection, SECTIONS)]
-"""The section of any kind, those of plug-ins included."""

@@ -32,15 +32,18 @@ class ModelUse:
 
     Attributes
     ----------
-    variables : {'none', 'cvs', 'conditional', 'configurations', 'solute'}
-        What it models; 'conditional': configurations, given the CVs.
+    variables : {'none', 'cvs', 'conditional', 'configurations', 'solute', 'trajectories'}
+        What it models; 'conditional': configurations, given the CVs; of 'trajectories' none tells
+        a density.
     label : {'state', 'window', 'none'} or None
         What it holds one density each for; None: it is not said.
     exact : bool
         Whether a Metropolis test or a weight rests on the density that it tells.
     """
 
-    variables: Literal["none", "cvs", "conditional", "configurations", "solute"] = "none"
+    variables: Literal["none", "cvs", "conditional", "configurations", "solute", "trajectories"] = (
+        "none"
+    )
     label: Literal["state", "window", "none"] | None = None
     exact: bool = True
 

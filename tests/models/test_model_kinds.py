@@ -8,13 +8,16 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from msgen.models import Space, build, load
+from msgen.models import Space, build, build_trajectory_model, load, load_trajectory_model
 from msgen.models.base import Bijective, Reparametrised
 from msgen.models.kinds import KINDS
 from msgen.models.training.settings import Fit
 from msgen.orchestrator.schema.model_alone import model_spec
-from msgen.orchestrator.schema.models import SECTIONS
+from msgen.orchestrator.schema.model_kinds import SECTIONS
 from msgen.systems.errors import SpecError
+
+DENSITIES = [name for name, section in SECTIONS.items() if section.learns == "density"]
+OTHERS = [name for name in SECTIONS if name not in DENSITIES]
 
 
 def test_every_kind_has_a_section() -> None:
@@ -23,19 +26,17 @@ def test_every_kind_has_a_section() -> None:
         assert get_args(section.model_fields["kind"].annotation) == (name,)
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", DENSITIES)
 def test_a_kind_is_built_of_what_its_section_says(name: str) -> None:
     """Of every setting, and the state tells the same model again."""
     model = build(model_spec({"kind": name}), Space((False,) * 6))
     module = import_module(type(model).__module__)
     asked = set(inspect.signature(module.build).parameters) - {"fit", "variables"}
-    fields = set(SECTIONS[name].model_fields) - {"kind"}
-    settings = fields - set(get_type_hints(Fit))
-    assert asked - ({"space"} if name != "equivariant_flow" else set()) == settings
+    assert asked - ({"space"} if name != "equivariant_flow" else set()) == settings_of(name)
     assert load(model.state()).state().config == model.state().config
 
 
-@pytest.mark.parametrize("name", SECTIONS)
+@pytest.mark.parametrize("name", DENSITIES)
 def test_a_section_says_what_its_model_can(name: str) -> None:
     section, spec = SECTIONS[name], model_spec({"kind": name})
     model = build(spec, Space((False,) * 6))
@@ -52,3 +53,27 @@ def test_a_section_says_what_its_model_can(name: str) -> None:
             with pytest.raises(SpecError) as caught:
                 build(spec, space)
             assert caught.value.path == "model.kind"
+
+
+def settings_of(name: str) -> set[str]:
+    """What a section says beside the kind and the fit."""
+    return set(SECTIONS[name].model_fields) - {"kind"} - set(get_type_hints(Fit))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_kind_of_trajectories_is_no_density(name: str) -> None:
+    """It is built of its section and loaded again by functions of its own alone."""
+    space = Space((False, True), (False,))
+    model = build_trajectory_model(model_spec({"kind": name}), space)
+    module = import_module(type(model).__module__)
+    assert set(inspect.signature(module.build).parameters) - {"fit", "space"} == settings_of(name)
+    state = model.state()
+    assert load_trajectory_model(state).state().config == state.config
+    with pytest.raises(SpecError, match="tells no density"):
+        build(model_spec({"kind": name}), space)
+    with pytest.raises(ValueError, match="tells no density"):
+        load(state)
+    with pytest.raises(SpecError, match="no trajectories"):
+        build_trajectory_model(model_spec({"kind": "kde"}), Space((False,)))
+    with pytest.raises(ValueError, match="no trajectories"):
+        load_trajectory_model(build(model_spec({"kind": "kde"}), Space((False,))).state())

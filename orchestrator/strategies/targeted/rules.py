@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.models import SECTIONS
+from msgen.orchestrator.schema.model_kinds import SECTIONS
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.strategies.common.configuration_rules import coordinate_problems
 from msgen.orchestrator.strategies.common.exploration_schema import explore_problems

@@ -1,0 +1,1 @@
+"""Diffusion models of whole trajectories: snippets of fixed stride, learnt and made anew."""
