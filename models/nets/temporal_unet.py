@@ -113,7 +113,7 @@ class TemporalUNet(nn.Module):
             1 on real frames and 0 on padded ones; None: all are real.
         """
         if self.head == "force":
-            out = self._made(x, level, conditions, mask)
+            out = self.made(x, level, conditions, mask)
             return out if mask is None else out * mask[:, :, None]
         learning = torch.is_grad_enabled()
         with torch.enable_grad():
@@ -130,9 +130,9 @@ class TemporalUNet(nn.Module):
         mask: Tensor | None = None,
     ) -> Tensor:
         """What F is the gradient of, shape (batch,), of an energy head."""
-        return self._made(x, level, conditions, mask).sum(dim=(1, 2))
+        return self.made(x, level, conditions, mask).sum(dim=(1, 2))
 
-    def _made(
+    def made(
         self, x: Tensor, level: Tensor, conditions: Tensor | None, mask: Tensor | None
     ) -> Tensor:
         """What the last convolution makes, shape (batch, frames, its channels); padded ones 0."""

@@ -81,13 +81,10 @@ class TrajectoryDiffusion:
         """
         known = data.checked(self.config.space)
         if fresh or not self.fitted or not self.channels.fits(known):
-            self.net = self._new(seed)
-            self.channels.learn(known)
+            self.begin(known, seed)
         else:
             self.channels.reach(known)
-        snippets = Snippets.of(known, self.channels, self.config.lengths[1])
-        apart = snippets.even and len(known.frames) >= FEWEST
-        training = replace(self.config.training, stretches=len(known.frames) if apart else 0)
+        snippets, training = self.prepared(known)
         learner = copy.deepcopy(self.net)
         if pick_device(training.device).type == "cuda" and self.config.head == "force":
             learner.compile()  # which cannot follow the second derivatives of an energy
@@ -102,6 +99,19 @@ class TrajectoryDiffusion:
         self.net.load_state_dict(learner.state_dict())
         self.fitted = True
         return report
+
+    def begin(self, data: Trajectories, seed: int) -> None:
+        """Take the units of checked data and first weights of this seed."""
+        self.net = self._new(seed)
+        self.channels.learn(data)
+        self.fitted = False
+
+    def prepared(self, data: Trajectories) -> tuple[Snippets, Training]:
+        """The snippets of checked data and how they are fitted: whole trajectories are held out."""
+        snippets = Snippets.of(data, self.channels, self.config.lengths[1])
+        apart = snippets.even and len(data.frames) >= FEWEST
+        stretches = len(data.frames) if apart else 0
+        return snippets, replace(self.config.training, stretches=stretches)
 
     def generate(
         self,

@@ -17,6 +17,7 @@ from msgen.models.trajectories import model as model_module
 from msgen.models.trajectories.channels import Channels
 from msgen.models.trajectories.data import Trajectories
 from msgen.models.trajectories.model import TrajectoryDiffusion
+from msgen.models.trajectories.seeds import Folded, StackedNets, fit_seeds
 from msgen.models.trajectories.snippets import SnippetLoss, Snippets
 from msgen.orchestrator.schema.model_alone import model_spec
 from msgen.orchestrator.schema.problems import CampaignError, dotted
@@ -280,3 +281,50 @@ def test_what_is_refused(options: dict[str, Any], field: str) -> None:
 def test_angles_are_no_conditions() -> None:
     with pytest.raises(SpecError, match="no angles"):
         made(Space((False,), (True,)))
+
+
+@pytest.mark.parametrize("head", ["energy", "force"])
+def test_stacked_nets_are_the_nets(head: str) -> None:
+    """Values and gradients, with conditions and padding; rows in turn are rows of their nets."""
+    models = [made(MIXED, head=head) for _ in range(3)]
+    for seed, model in enumerate(models):
+        model.begin(walks(4, 20).checked(MIXED), seed)
+        model.net.double()
+    stacked = StackedNets([model.net for model in models])
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(12, 7, 3, generator=generator, dtype=torch.float64)
+    level, about = 900 * x[:, 0, 0].abs(), x[:, 1, :1]
+    mask = (torch.arange(7) < torch.arange(12)[:, None] % 4 + 3).double()
+    folded = Folded(stacked, 3)
+    out = folded(x, level, about, mask)
+    out.square().sum().backward()
+    slopes = [w.grad for w in stacked.weights]
+    for i, model in enumerate(models):
+        own = model.net(x[i::3], level[i::3], about[i::3], mask[i::3])
+        torch.testing.assert_close(out[i::3], own)
+        own.square().sum().backward()
+        state = stacked.state_of(i)
+        for name, slope in zip(stacked.names, slopes, strict=True):
+            assert torch.equal(state[name], model.net.get_parameter(name))
+            theirs = model.net.get_parameter(name).grad
+            if theirs is not None:
+                assert slope is not None
+                torch.testing.assert_close(slope[i], theirs, rtol=1e-6, atol=1e-8)
+
+
+def test_seeds_fitted_together_learn() -> None:
+    """Each ends elsewhere, all of them better than they began."""
+    config = made(Space((True, False), (False,)), epochs=4, learning_rate=1e-2).config
+    models, report = fit_seeds(config, walks(12, 40), [1, 2])
+    assert report.held_out_loss < report.history[0][1]
+    data = walks(12, 40, 9).checked(MIXED)
+    for model, first in zip(models, (1, 2), strict=True):
+        loss = SnippetLoss(*(model.prepared(data)[0], config.process, config.lengths))
+        index = torch.arange(len(loss.snippets))
+        begun = TrajectoryDiffusion(config)
+        begun.begin(data, first)
+        with torch.no_grad():
+            after, before = (loss(m.net, index, None).mean() for m in (model, begun))
+        assert after < before - 0.05
+    draws = [model.generate(keys(2), conditions=np.array([[1.0]]), batch=2) for model in models]
+    assert not np.isclose(*draws).any()
