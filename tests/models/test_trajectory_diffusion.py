@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from double_well_paths import simulate, tell
 from frozen_models import through_a_checkpoint
 from torch import Tensor, nn
 
@@ -328,3 +329,25 @@ def test_seeds_fitted_together_learn() -> None:
         assert after < before - 0.05
     draws = [model.generate(keys(2), conditions=np.array([[1.0]]), batch=2) for model in models]
     assert not np.isclose(*draws).any()
+
+
+@pytest.mark.slow
+def test_double_well() -> None:
+    """A few minutes' fit: F(x) and the autocorrelations; unfitted the same net fails all of it."""
+    model = made(Space((False, False)), width=32, length=64, steps=20, batch=64, epochs=40)
+    data = simulate(64, 1280, seed=1)
+    begun = made(Space((False, False)), width=32, length=64, steps=20)
+    begun.begin(Trajectories(list(data)).checked(Space((False, False))), 1)
+    model.fit(Trajectories(list(data)), seed=1)
+    true, learnt, twin = (
+        tell(paths)
+        for paths in (
+            simulate(512, 64, seed=2),
+            model.generate(keys(512), batch=128),
+            begun.generate(keys(128), batch=128),
+        )
+    )
+    print(f"F error {learnt.f_error:.2f} kT, of as many true snippets {true.f_error:.2f} kT")
+    assert learnt.f_error < 1.2 < twin.f_error
+    assert np.abs(learnt.correlations - true.correlations).max() < 0.15
+    assert np.abs(twin.correlations - true.correlations).max() > 0.3

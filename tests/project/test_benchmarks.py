@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rows
 import score
+from dynamics_parts import trajectories
 
 
 def test_rows_are_printed_and_kept(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -92,3 +93,11 @@ def test_baselines_are_judged_by_the_errors_they_report(stderr: float, holds: bo
     verdicts = {row.holds for row in found if row.holds is not None}
     assert verdicts == {holds}
     assert found[1].value == pytest.approx(0.125)
+
+
+def test_learnt_trajectories_hold_or_do_not() -> None:
+    good = trajectories.Learnt(0.3, 0, 0.02, 0.012, 0.01, 1500.0, 60.0)
+    bad = trajectories.Learnt(0.8, 3, 0.09, 0.02, 0.3, 1500.0, 60.0)
+    for run, holds in ((good, True), (bad, False)):
+        verdicts = [r.holds for r in trajectories.told("force", [run, run]) if r.bound]
+        assert verdicts == [holds] * 3
