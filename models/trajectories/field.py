@@ -31,7 +31,3 @@ class SnippetField:
             made = self.net(seen, place, context)
         out: Tensor = of_x * x + of_net * made.double()
         return out
-
-    def denoise(self, x: Tensor, sigma: float, context: Tensor | None) -> Tensor:
-        """D(x; σ), the mean of what x was before the noise, shape (n, length, channels)."""
-        return x - sigma * self.velocity(x, sigma, context)

@@ -56,7 +56,7 @@ def draw_free(
     streams: RowStreams,
 ) -> Tensor:
     """Snippets from noise alone, of this shape."""
-    x = start(field, shape, about, streams)
+    x = start(field, shape, streams)
     return descend(step, field, x, about, field.noise.levels(steps), streams)
 
 
@@ -74,7 +74,7 @@ def draw_between(
 ) -> Tensor:
     """Snippets that are `given` where they are `fixed`; see `msgen.models.score.inpainting`."""
     n, length, channels = given.shape
-    x = start(field, (n, length, channels), about, streams)
+    x = start(field, (n, length, channels), streams)
     return inpaint(
         step,
         field,
@@ -104,12 +104,12 @@ def draw_near(
     return descend(step, field, x, about, levels, streams)
 
 
-def start(
-    field: SnippetField, shape: tuple[int, int, int], about: Tensor | None, streams: RowStreams
-) -> Tensor:
-    """Snippets at the first level: the mean there, which depends on conditions, and noise."""
-    sigma = field.noise.start
+def start(field: SnippetField, shape: tuple[int, int, int], streams: RowStreams) -> Tensor:
+    """Snippets at the first level: noise about the mean of all data.
+
+    That conditions move the mean is drowned here. What the net makes of no noise at all, which it
+    has never seen at this level, would be no better a centre: an ε-prediction multiplies it by σ.
+    """
     device = next(field.net.parameters()).device
     zero = torch.zeros(shape, dtype=torch.float64, device=device)
-    spread = math.hypot(1, sigma)
-    return field.denoise(zero, sigma, about) + spread * normal(zero, streams)
+    return math.hypot(1, field.noise.start) * normal(zero, streams)

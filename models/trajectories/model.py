@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, Unpack
@@ -85,18 +84,16 @@ class TrajectoryDiffusion:
         else:
             self.channels.reach(known)
         snippets, training = self.prepared(known)
-        learner = copy.deepcopy(self.net)
-        if pick_device(training.device).type == "cuda" and self.config.head == "force":
-            learner.compile()  # which cannot follow the second derivatives of an energy
+        # a compiler cannot follow the second derivatives of an energy
+        compiles = pick_device(training.device).type == "cuda" and self.config.head == "force"
         report = minimise(
-            learner,
-            SnippetLoss(snippets, self.config.process, self.config.lengths),
+            self.net,
+            SnippetLoss(snippets, self.config.process, self.config.lengths, compiles),
             len(snippets),
             seed=seed,
             weights=snippets.weights,
             training=training,
         )
-        self.net.load_state_dict(learner.state_dict())
         self.fitted = True
         return report
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -112,11 +113,15 @@ class SnippetLoss:
     noise : Noise
     lengths : tuple of int
         The shortest and the longest snippet.
+    compiles : bool
+        Whether the net that learns is compiled; for GPUs.
     """
 
     snippets: Snippets
     noise: Noise
     lengths: tuple[int, int]
+    compiles: bool = False
+    _compiled: dict[int, nn.Module] = field(default_factory=dict, init=False, repr=False)
 
     def to(self, device: torch.device) -> SnippetLoss:
         """The same with its data on `device`."""
@@ -127,7 +132,7 @@ class SnippetLoss:
         if generator is not None:
             shortest, longest = self.lengths
             length = int(torch.randint(shortest, longest + 1, (1,), generator=generator))
-            return self._loss(net, index, length, generator)
+            return self._loss(self._quick(net), index, length, generator)
         # the same noise, starts and lengths at every call, so that fits can be compared
         fixed = torch.Generator().manual_seed(_EVALUATION_SEED)
         parts = [index[i : i + CHUNK] for i in range(0, len(index), CHUNK)]
@@ -136,6 +141,12 @@ class SnippetLoss:
             for length in np.linspace(*self.lengths, REPEATS).astype(int).tolist()
         ]
         return torch.stack(rounds).mean(dim=0)
+
+    def _quick(self, net: nn.Module) -> nn.Module:
+        """The net, compiled where it is to be."""
+        if self.compiles and id(net) not in self._compiled:
+            self._compiled[id(net)] = cast(nn.Module, torch.compile(net))
+        return self._compiled.get(id(net), net)
 
     def _loss(
         self, net: nn.Module, index: Tensor, length: int, generator: torch.Generator

@@ -351,3 +351,25 @@ def test_double_well() -> None:
     assert learnt.f_error < 1.2 < twin.f_error
     assert np.abs(learnt.correlations - true.correlations).max() < 0.15
     assert np.abs(twin.correlations - true.correlations).max() > 0.3
+
+
+@pytest.mark.parametrize("head", ["energy", "force"])
+def test_nothing_is_compiled_on_the_cpu(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor in half precision; what is compiled elsewhere is compiled once."""
+    called: list[nn.Module] = []
+
+    def compiled(net: nn.Module) -> nn.Module:
+        called.append(net)
+        return net
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    model = made(MIXED, head=head, epochs=1, device="auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    model.fit(walks(12, 40), seed=1)
+    assert not called
+    snippets, _ = model.prepared(walks(12, 40).checked(MIXED))
+    loss = SnippetLoss(snippets, model.config.process, (8, 8), compiles=True)
+    for _ in range(2):
+        assert loss(model.net, torch.arange(8), torch.Generator()).dtype == torch.float32
+    loss(model.net, torch.arange(8), None)
+    assert called == [model.net]
