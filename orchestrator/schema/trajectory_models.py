@@ -66,7 +66,7 @@ class TrajectoryDiffusion(Fitted):
     """From noise to a trajectory; heun is of second order and asks the network twice a step."""
     steps: int = Field(default=30, ge=1, le=999)
     """Of the sampler."""
-    learning_rate: float = Field(default=1e-3, gt=0, lt=1)
+    learning_rate: float = Field(default=2e-3, gt=0, lt=1)
     """Peak rate, warmed up and then lowered."""
     batch: int = Field(default=64, ge=1)
     """Snippets per update."""

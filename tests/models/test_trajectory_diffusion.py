@@ -174,6 +174,8 @@ def test_given_frames_are_imposed(fitted: TrajectoryDiffusion) -> None:
     made_ = fitted.inpaint(keys(3), path, conditions=np.array([[1.0]]), repeats=2, jump=2, batch=3)
     assert np.array_equal(made_[:, [0, 3]], np.repeat(path[None, [0, 3]], 3, axis=0))
     assert np.isfinite(made_).all()
+    with pytest.raises(ValueError, match="one repeat"):
+        fitted.inpaint(keys(3), path, conditions=np.array([[1.0]]), repeats=0)
     path[5, 0] = 1.0
     with pytest.raises(ValueError, match="all of its columns"):
         fitted.inpaint(keys(3), path, conditions=np.array([[1.0]]))
