@@ -37,7 +37,7 @@ class DiscreteNoise(Noise):
     def scheduled(cls, kind: str, most: float) -> DiscreteNoise:
         """The process; the way back starts at its last level of at most `most`."""
         sigmas = levels_of(kind)
-        return cls(kind, sigmas[0], sigmas[-1], sigmas[sigmas <= most][-1])
+        return cls(kind, *map(float, (sigmas[0], sigmas[-1], sigmas[sigmas <= most][-1])))
 
     @cached_property
     def sigmas(self) -> Array:

@@ -203,7 +203,9 @@ class TrajectoryDiffusion:
         ----------
         paths : Array, shape (length, d) or (n, length, d)
         noise : float
-            The part, in (0, 1]; at 1 hardly anything of the path is left.
+            The part of the levels, in (0, 1]; at 1 hardly anything of the path is left. Processes
+            differ: at 0.55 σ is 8.0 standard deviations for edm (64 frames), 4.5 for linear, 1.8
+            for scaled_linear, 1.2 for cosine.
 
         Raises
         ------
