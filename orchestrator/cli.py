@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
+    _dynamics(commands.add_parser("dynamics", help="tell of trajectories how they move"))
     cv = commands.add_parser("cv", help="make a collective variable from data")
     _diffusion_map(cv.add_subparsers(dest="cv", required=True, metavar="KIND"))
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
@@ -75,6 +76,43 @@ def _overrides(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--set", action="append", default=[], metavar="A.B=C", dest="overrides",
         help="put a YAML value into the campaign; can be given many times",
+    )  # fmt: skip
+
+
+def _dynamics(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "data", type=Path, nargs="+", metavar="DATA", help="a run directory, or trajectory files"
+    )
+    sub.add_argument(
+        "--reference", type=Path, nargs="+", default=[], metavar="DATA", help="to compare with"
+    )
+    sub.add_argument(
+        "--topology", type=Path, metavar="FILE", help="the atoms of the files: PDB, prmtop, psf"
+    )
+    sub.add_argument(
+        "--cvs", metavar="YAML",
+        help="a campaign, a file with a cvs: section, or the section (default: those of the run)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--states", metavar="YAML",
+        help="core sets, as a states: section (default: those beside the CVs)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--stride", metavar="T", help="time between frames of the files, if they do not say it"
+    )
+    sub.add_argument("--reference-stride", metavar="T", help="default: --stride")
+    sub.add_argument("--lag", metavar="T", help="of VAMP-2, TICA and the Markov model")
+    sub.add_argument(
+        "--window", metavar="T",
+        help="length that the share of crossings is of (default: 64 frames, or a whole trajectory)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--pieces", type=int, default=1, metavar="N",
+        help="cut every trajectory into N that count as independent",
+    )  # fmt: skip
+    sub.add_argument(
+        "-o", "--output", type=Path, metavar="DIR",
+        help="for dynamics.json and dynamics.png (default: results/ of the run, else here)",
     )  # fmt: skip
 
 
@@ -223,6 +261,15 @@ def _export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _dynamics_told(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.commands.dynamics.command import tell_dynamics
+    from msgen.orchestrator.commands.dynamics.settings import Settings
+
+    named = {k: v for k, v in vars(args).items() if k != "command"}
+    print(tell_dynamics(Settings(**named)))
+    return 0
+
+
 def _cv(args: argparse.Namespace) -> int:
     from msgen.orchestrator.commands.cv_features import Settings
     from msgen.orchestrator.commands.make_cv import make_diffusion_map
@@ -261,6 +308,7 @@ _COMMANDS = {
     "report": _report,
     "export": _export,
     "verify": _verify,
+    "dynamics": _dynamics_told,
     "cv": _cv,
     "schema": _schema,
     "init": _init,

@@ -28,7 +28,7 @@ from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.reporting.status import is_alive, status, warnings_of
 from msgen.orchestrator.reporting.words import duration
-from msgen.orchestrator.run_directory.atomic_files import write_atomic
+from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError, write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.validate import RESOLVED, load_campaign
 
@@ -146,6 +146,7 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
         *_told(run_dir, result),
         *_drawn(result, figures),
+        *_dynamics(run_dir / "results"),
         *_spent(result),
         *_about(run_dir, result),
     ]
@@ -178,6 +179,24 @@ def _drawn(result: Result, figures: Mapping[str, bytes]) -> Iterator[str]:
         yield f"<h2>{titles[name]}</h2>{figure_html(titles[name], content)}"
         if name == "free_energy.png" and result.estimate.profile is not None:
             yield f"<p>{html.escape(_about_profile(result.estimate.profile))}</p>"
+
+
+def _dynamics(folder: Path) -> Iterator[str]:
+    """What `msgen dynamics` told of the run, if it was asked."""
+    from msgen.orchestrator.reporting import dynamics_result, dynamics_words  # few runs have it
+
+    if not (folder / dynamics_result.DYNAMICS).is_file():
+        return
+    yield "<h2>Dynamics</h2>"
+    try:
+        told = dynamics_result.read_dynamics(folder)
+    except RunDirectoryError as error:
+        yield f"<p>{html.escape(str(error))}</p>"
+        return
+    head, rows = dynamics_words.dynamics_table(told)
+    yield _table(rows, head) + _list(dynamics_words.dynamics_notes(told))
+    if (folder / dynamics_result.FIGURE).is_file():
+        yield figure_html("Dynamics", (folder / dynamics_result.FIGURE).read_bytes())
 
 
 def _spent(result: Result) -> Iterator[str]:

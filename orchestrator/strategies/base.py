@@ -195,6 +195,9 @@ class StrategyKind:
         ``fit_`` run where fits do.
     overlap : str
         What ``overlap`` in its diagnostics is of, as the progress block calls it.
+    runs_on : bool
+        Whether what a replica stores runs on from order to order as one trajectory of the local
+        moves, without a bias and without any other move: `msgen dynamics` then tells its times.
     mends : tuple of Mend
         Of its own sampling; see `run_directory.sampling_rules` for those of several kinds.
     """
@@ -206,6 +209,7 @@ class StrategyKind:
     reweight: Callable[[StoredSamples], Array] = _by_cells
     roles: Mapping[str, str] = field(default_factory=dict)
     overlap: str = "worst overlap of works"
+    runs_on: bool = False
     mends: tuple[Mend, ...] = ()
 
 

@@ -20,4 +20,4 @@ def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any
     return strategy.Local(problem)
 
 
-KIND = StrategyKind("local", Local, _build)
+KIND = StrategyKind("local", Local, _build, runs_on=True)

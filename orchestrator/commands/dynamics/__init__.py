@@ -1,0 +1,1 @@
+"""``msgen dynamics``: what trajectories tell of dynamics, from a run or from files."""

@@ -1,0 +1,155 @@
+"""What trajectories told of dynamics, as a figure: free energies, curves, the Markov model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from msgen.orchestrator.estimators.dynamics.chapman_kolmogorov import ChapmanKolmogorov
+from msgen.orchestrator.estimators.dynamics.judgement import (
+    Beside,
+    CurveReading,
+    Judgement,
+    SurfaceReading,
+)
+from msgen.orchestrator.estimators.dynamics.markov import MarkovModel
+from msgen.orchestrator.estimators.dynamics.readings import Array, Curve
+from msgen.orchestrator.reporting.panels import ceiling_of, coloured_map
+from msgen.orchestrator.reporting.plots import STATE_COLOURS, Drawing
+
+MOST_CVS = 4
+"""That are drawn; all are in the table."""
+_ACROSS = 3
+Panel = Callable[[Axes], None]
+
+
+def dynamics_figure(told: Judgement, title: str) -> Figure:
+    """Panels of what there is, each with the reference where there is one (dashed, black)."""
+    panels = [*_surfaces(told), *_curves(told), *_model(told)]
+    rows = -(-len(panels) // _ACROSS)
+    figure = Drawing(figsize=(4.2 * _ACROSS, 3.2 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, _ACROSS, squeeze=False).ravel()
+    for ax, panel in zip(axes, panels, strict=False):
+        panel(ax)
+        ax.grid(alpha=0.25)
+    for ax in axes[len(panels) :]:
+        ax.set_axis_off()
+    figure.suptitle(f"{title}" + (" (dashed: reference)" if told.extent.reference else ""))
+    return figure
+
+
+def _surfaces(told: Judgement) -> list[Panel]:
+    """F along every CV, and a map of the first two."""
+    lines = [s for s in told.surfaces if len(s.cvs) == 1][:MOST_CVS]
+    maps = [s for s in told.surfaces if len(s.cvs) == 2]
+
+    def label(cv: str) -> str:
+        return cv if told.units[cv] == "1" else f"{cv} / {told.units[cv]}"
+
+    def line(one: SurfaceReading, ax: Axes) -> None:
+        x = np.array(one.axes[0])
+        f, err = _floats(one.f_kT), _floats(one.stderr_kT)
+        ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0)
+        ax.plot(x, f, color=STATE_COLOURS[0], lw=1.5)
+        if one.reference_kT:
+            shift = None if one.difference is None else one.difference.shift_kT
+            ax.plot(x, _floats(one.reference_kT) + (shift or 0.0), "k--", lw=1.2)
+        ax.set(xlabel=label(one.cvs[0]), ylabel="F / kT")
+        ax.set_ylim(-0.5, ceiling_of(f) * 1.1 + 0.5)
+
+    def coloured(one: SurfaceReading, ax: Axes) -> None:
+        axes = [np.array(axis) for axis in one.axes]
+        f = _floats(one.f_kT).reshape(len(axes[0]), len(axes[1]))
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        coloured_map(figure, ax, axes, f, ceiling_of(f), "viridis", "F / kT")
+        ax.set(xlabel=label(one.cvs[0]), ylabel=label(one.cvs[1]))
+
+    return [*(partial(line, one) for one in lines), *(partial(coloured, one) for one in maps)]
+
+
+def _curves(told: Judgement) -> list[Panel]:
+    """Autocorrelations of all CVs in one panel, and displacements of each."""
+    unit = told.extent.here.unit
+    if not told.autocorrelations:
+        return []
+
+    def correlations(ax: Axes) -> None:
+        for k, one in enumerate(told.autocorrelations[:MOST_CVS]):
+            _pair(ax, one.curves, STATE_COLOURS[k], one.cv)
+        ax.axhline(0.0, color="grey", lw=0.8)
+        ax.set(xlabel=f"lag / {unit}", ylabel="autocorrelation", xscale="log")
+        ax.legend(frameon=False, fontsize="small")
+
+    def displacements(ax: Axes) -> None:
+        shown: tuple[tuple[str, tuple[CurveReading, ...]], ...] = (
+            ("", told.displacements),
+            (" between cores", told.transition_displacements),
+        )
+        for j, (name, curves) in enumerate(shown):
+            for k, one in enumerate(curves[:MOST_CVS]):
+                colour = STATE_COLOURS[(k + j * MOST_CVS) % len(STATE_COLOURS)]
+                _pair(ax, one.curves, colour, one.cv + name)
+        ax.set(xlabel=f"lag / {unit}", ylabel="mean squared displacement", xscale="log")
+        if any(v for one in told.displacements for v in one.curves.here.value if v):
+            ax.set_yscale("log")
+        ax.legend(frameon=False, fontsize="small")
+
+    return [correlations, displacements]
+
+
+def _model(told: Judgement) -> list[Panel]:
+    """The slowest time scale against the lag, and Chapman and Kolmogorov's test."""
+    unit = told.extent.here.unit
+    panels: list[Panel] = []
+    markov = told.markov
+    if markov is not None and markov.here.slowest.x:
+
+        def slowest(ax: Axes, models: Beside[MarkovModel] = markov) -> None:
+            reference = None if models.reference is None else models.reference.slowest
+            _pair(ax, Beside(models.here.slowest, reference), STATE_COLOURS[0], "slowest")
+            x = np.array(models.here.slowest.x)
+            low, high = ax.get_ylim()
+            ax.fill_between(x, 0.0, x, color="grey", alpha=0.25, lw=0, label="below the lag")
+            ax.set(xlabel=f"lag / {unit}", ylabel=f"implied time scale / {unit}")
+            ax.set_ylim(min(low, float(x.min())), max(high, 1.05 * float(x.max())))
+            ax.legend(frameon=False, fontsize="small")
+
+        panels.append(slowest)
+    tested = told.chapman_kolmogorov
+    if tested is not None and tested.here is not None:
+
+        def chapman(ax: Axes, test: ChapmanKolmogorov = tested.here) -> None:
+            for k, name in enumerate(test.sets[:MOST_CVS]):
+                colour = STATE_COLOURS[k]
+                x, value, _ = test.predicted[k].arrays()
+                ax.plot(x, value, color=colour, lw=1.4, label=f"{name}: T(τ)ᵏ")
+                _points(ax, test.observed[k], colour, "T(kτ)")
+            ax.set(xlabel=f"time / {unit}", ylabel="probability to be there still")
+            ax.legend(frameon=False, fontsize="x-small")
+
+        panels.append(chapman)
+    return panels
+
+
+def _pair(ax: Axes, curves: Beside[Curve], colour: str, label: str) -> None:
+    """A curve, and its reference."""
+    _points(ax, curves.here, colour, label, "-")
+    if curves.reference is not None:
+        x, value, stderr = curves.reference.arrays()
+        ax.errorbar(x, value, stderr, color="black", ls="--", lw=1.0, capsize=2)
+
+
+def _points(ax: Axes, curve: Curve, colour: str, label: str, line: str = "") -> None:
+    x, value, stderr = curve.arrays()
+    ax.errorbar(
+        x, value, stderr, color=colour, marker="o", ms=3, ls=line, lw=1.2, capsize=2, label=label
+    )
+
+
+def _floats(values: tuple[float | None, ...]) -> Array:
+    return np.array(values, dtype=np.float64)
