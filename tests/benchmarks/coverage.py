@@ -37,7 +37,7 @@ def rows_of(case: Case, found: Outcomes) -> list[Row]:
     rows = []
     for level, limit in LEVELS:
         seen = share(z, limit)
-        least, most = band(case.units, level, len(z) or n)
+        least, most = band(case.units, level, len(z) or n, case.heavy)
         bound = f"≥ {least:.2f}" if most >= 1.0 else f"{least:.2f}–{most:.2f}"
         if least <= 0.0:
             bound, holds = "", None
