@@ -21,6 +21,9 @@ class Unwrapped(Coordinate):
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return x[:, self.index]
 
+    def values(self, positions: Array) -> Array:
+        return positions[:, self.index]
+
 
 @dataclass(frozen=True)
 class Turned:
