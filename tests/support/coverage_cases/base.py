@@ -86,16 +86,12 @@ class Case:
         (rng, repeats) → Outcomes.
     never : bool
         Whether a campaign must not call itself converged; that alone is asked then.
-    heavy : bool
-        Whether what is averaged has no variance: the mean then follows no normal law, 68 and 95 %
-        cannot both be met, and 1 σ may hold more.
     """
 
     name: str
     units: int
     run: Callable[[np.random.Generator, int], Outcomes]
     never: bool = False
-    heavy: bool = False
 
     def stream(self, seed: int) -> np.random.Generator:
         """The case's own random numbers, whatever other cases there are."""
@@ -107,13 +103,12 @@ def share(z: Array, limit: float) -> float:
     return float(np.mean(np.abs(z) < limit)) if len(z) else float("nan")
 
 
-def band(units: int, level: float, n: int, heavy: bool = False) -> tuple[float, float]:
+def band(units: int, level: float, n: int) -> tuple[float, float]:
     """Least and largest share of n intervals that is accepted at this level."""
     narrow = level < 0.9
     if units < MANY:
         least = 0.0 if narrow else FEW - SLACK * float(np.sqrt(FEW * (1 - FEW) / n))
         return least, 1.0
     least = level - SLACK * float(np.sqrt(level * (1 - level) / n))
-    if heavy or not narrow:
-        return least, 1.0
-    return least, WIDEST + SLACK * float(np.sqrt(WIDEST * (1 - WIDEST) / n))
+    most = WIDEST + SLACK * float(np.sqrt(WIDEST * (1 - WIDEST) / n)) if narrow else 1.0
+    return least, most

@@ -11,7 +11,7 @@ from coverage_cases.chains import HALVES, problem
 from msgen.actors.base import Segment
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.base import Criteria
-from msgen.orchestrator.estimators.pareto import GOOD, USABLE
+from msgen.orchestrator.estimators.pareto import USABLE
 from msgen.orchestrator.strategies.importance.production import Weighted
 
 DRAWS = 4096
@@ -74,7 +74,6 @@ CASES = tuple(
         256,
         partial(run, tails=tails, stop=how == "at the stop", difference=what == "ΔF"),
         never=how == "at the stop" and tails[1] >= USABLE,
-        heavy=tails[1] > GOOD,
     )
     for how in ("fixed length", "at the stop")
     for what, tails, where in (
