@@ -6,7 +6,7 @@ import math
 import os
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator import forecast
+from msgen.orchestrator.forecast import Forecast
 from msgen.orchestrator.schema import REST, units
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.rules import cv_bounds
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plan(checked: Checked) -> str:
     """System, CVs, states, replicas, resources, cost of a round and budget, a line each."""
     campaign = checked.campaign
-    about, expected = described(checked), forecast.rows(checked)
+    about, expected = described(checked), Forecast.of(checked)
     rows = [
         ("campaign", f"{campaign.name}, seed {campaign.seed}"),
         ("system", f"{campaign.system.kind}, {checked.system.n_dof} degrees of freedom"),
@@ -34,11 +34,11 @@ def plan(checked: Checked) -> str:
         ("replicas", campaign.strategy.replicas_in_words(campaign)),
         ("workers", _workers(campaign)),
         ("a round", campaign.strategy.round_in_words(campaign)),
-        *(row for row in expected if row[0] != "warning"),
+        ("first result", expected.first_result),
         ("budget", _budget(campaign)),
         ("run directory", str(None if checked.run_dir is None else checked.run_dir.absolute())),
         *(("warning", text) for text in (() if about is None else about.warnings)),
-        *(row for row in expected if row[0] == "warning"),
+        *(("warning", text) for text in expected.warnings()),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)

@@ -79,59 +79,75 @@ class Least:
         return self.search + self.stretch * (self.adaptation + production * self.stretches)
 
 
-def rows(checked: Checked) -> list[tuple[str, str]]:
-    """For ``--dry-run``: what comes first, when, and whether the budget bears it."""
-    least, campaign = Least.of(checked.campaign), checked.campaign
-    each, workers = seconds_each(checked), _workers(campaign)
-    found = count(least.first_estimate)
-    text = f"not before {found} energy evaluations"
-    if np.isfinite(each):
-        seconds = each * least.first_estimate / workers
+@dataclass(frozen=True)
+class Forecast:
+    """What a campaign takes at the least, here.
+
+    Attributes
+    ----------
+    campaign : Campaign
+    least : Least
+    seconds : float
+        Of an energy evaluation on one worker.
+    workers : int
+    """
+
+    campaign: Campaign
+    least: Least
+    seconds: float
+    workers: int
+
+    @classmethod
+    def of(cls, checked: Checked) -> Forecast:
+        """Measured here and now."""
+        campaign = checked.campaign
+        return cls(campaign, Least.of(campaign), seconds_each(checked), _workers(campaign))
+
+    @property
+    def first_result(self) -> str:
+        """When there can be one, in words."""
+        seconds = self._takes(self.least.first_estimate)
         some = f"{seconds:.1g} s" if seconds < 1 else duration(seconds)
-        text += f", {some} of sampling on {workers} worker{'s'[: workers != 1]} at the least"
-    out = [("first result", text)]
-    out += [("warning", problem) for problem in too_small(campaign, least, each / workers)]
-    return out
-
-
-def warnings(checked: Checked) -> list[str]:
-    """What is wrong with the budget, measured here and now."""
-    campaign = checked.campaign
-    return too_small(campaign, Least.of(campaign), seconds_each(checked) / _workers(campaign))
-
-
-def too_small(campaign: Campaign, least: Least, seconds: float) -> list[str]:
-    """Limits of the budget below what the plan takes at the least; `seconds` per evaluation."""
-    budget, out = campaign.budget, []
-    if budget.energy_evaluations < least.converged:
-        out.append(
-            f"budget.energy_evaluations {budget.energy_evaluations:,} is below the "
-            f"{least.converged:,} that come before `converged` can be said at the earliest: give "
-            "more, fewer replicas, or shorter stretches (strategy.local.steps)"
+        workers = "1 worker" if self.workers == 1 else f"{self.workers} workers"
+        return (
+            f"not before {count(self.least.first_estimate)} energy evaluations, {some} of sampling "
+            f"on {workers} at the least"
         )
-    if budget.rounds is not None and budget.rounds < least.rounds:
-        out.append(
-            f"budget.rounds {budget.rounds} ends before `converged` can be said, after "
-            f"{least.rounds} rounds at the earliest: give more"
-        )
-    takes = seconds * least.converged
-    if budget.wall is not None and budget.wall < takes:
-        out.append(
-            f"budget.wall {duration(budget.wall)} is below the {duration(takes)} that this plan "
-            "takes here at the least: give more, or more workers"
-        )
-    return out
+
+    def warnings(self) -> list[str]:
+        """Limits of the budget below what the plan takes at the least, each with a remedy."""
+        budget, least, out = self.campaign.budget, self.least, []
+        if budget.energy_evaluations < least.converged:
+            out.append(
+                f"budget.energy_evaluations {budget.energy_evaluations:,} is below the "
+                f"{least.converged:,} that come before `converged` can be said at the earliest: "
+                "give more, fewer replicas, or shorter stretches (strategy.local.steps)"
+            )
+        if budget.rounds is not None and budget.rounds < least.rounds:
+            out.append(
+                f"budget.rounds {budget.rounds} ends before `converged` can be said, after "
+                f"{least.rounds} rounds at the earliest: give more"
+            )
+        takes = self._takes(least.converged)
+        if budget.wall is not None and budget.wall < takes:
+            out.append(
+                f"budget.wall {duration(budget.wall)} is below the {duration(takes)} that this "
+                "plan takes here at the least: give more, or more workers"
+            )
+        return out
+
+    def _takes(self, evaluations: int) -> float:
+        return self.seconds * evaluations / self.workers
 
 
 def seconds_each(checked: Checked) -> float:
-    """Of an energy evaluation on one worker, measured here and now; NaN where it cannot be."""
+    """Of an energy evaluation on one worker, measured here and now."""
     campaign, system = checked.campaign, checked.system
     if campaign.through_openmm:
         from msgen.systems.openmm.system import OpenMMSystem  # which an analytic system needs not
 
         assert isinstance(system, OpenMMSystem)
-        asked = str(campaign.spec_system().get("platform", "auto"))
-        if asked == "auto":
+        if str(campaign.spec_system().get("platform", "auto")) == "auto":
             choice = system.fastest_platform()
             return choice.us_per_step[choice.name] * 1e-6
         return system.speed(system.platform_name) * 1e-6
@@ -143,7 +159,7 @@ def seconds_each(checked: Checked) -> float:
         system.energy_and_force(walkers)
         checked.cvs.value_and_gradient(walkers.positions)
         taken.append(time.perf_counter() - began)
-    return float(min(taken)) / number
+    return min(taken) / number
 
 
 def _workers(campaign: Campaign) -> int:

@@ -13,10 +13,10 @@ import yaml
 
 from msgen.actors.base import Tree
 from msgen.actors.context import WorkerContext
-from msgen.orchestrator import forecast
 from msgen.orchestrator.base import Activity, Cost, Ended, Reporter, Strategy
 from msgen.orchestrator.campaign_reporter import command_of, reporter_of
 from msgen.orchestrator.extended_campaign import along_more, candidates, readings
+from msgen.orchestrator.forecast import Forecast
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Outcome
 from msgen.orchestrator.loop.extension import Extension
@@ -114,7 +114,7 @@ def run_campaign(
         if about is not None and not begun:
             _tell_warnings(run_dir, about.warnings, quiet=quiet)
         if not begun:
-            _tell_warnings(run_dir, forecast.warnings(checked), quiet=quiet)
+            _tell_warnings(run_dir, Forecast.of(checked).warnings(), quiet=quiet)
         provenance.write(
             run_dir,
             simulated=None if about is None else about.facts,

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.errors import inflation
+from msgen.orchestrator.estimators.few_blocks import block_error
 from msgen.orchestrator.estimators.importance import Units, log_mean_influence
 from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
-from msgen.orchestrator.estimators.skewness import block_error
 from msgen.orchestrator.estimators.works.bar import check_works, fermi, solve_bennett
 
 Array = NDArray[np.float64]
@@ -66,7 +66,7 @@ def tfep(
 ) -> Difference:
     """∆F = −ln ⟨e^{−Φ}⟩ + ln P(covered) from one side.
 
-    Of few blocks the error is wider where few works hold most of the average, see `skewness`.
+    Of few blocks the error is wider where few works hold most of the average, see `few_blocks`.
 
     A map whose image misses a part of the end state sees e^{−∆F} P(covered) only, where covered is
     what the inverse map takes into the start state; it costs no energy to know of samples.

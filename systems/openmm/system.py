@@ -90,6 +90,8 @@ class OpenMMSystem:
         self.pause = Pause()
         self._given, self._minimize = molecule.positions, minimize
         self.platform_choice: PlatformChoice | None = None
+        self._measured: PlatformChoice | None = None
+        self._speeds: dict[str, float] = {}
         if platform == "auto":
             self.platform_choice = self.fastest_platform()
             platform = self.platform_choice.name
@@ -123,16 +125,20 @@ class OpenMMSystem:
         return other
 
     def fastest_platform(self) -> PlatformChoice:
-        """What a short measurement on every platform finds; see `choose_platform`."""
-        return choose_platform(
-            self.openmm_system, self._given, self._box, self.timestep, self._origin
-        )
+        """What a short measurement on every platform found, once; see `choose_platform`."""
+        if self._measured is None:
+            self._measured = choose_platform(
+                self.openmm_system, self._given, self._box, self.timestep, self._origin
+            )
+        return self._measured
 
     def speed(self, platform: str, seconds: float = 0.15) -> float:
-        """What a step takes on a platform, in microseconds, in a short measurement."""
-        return microseconds_a_step(
-            self.openmm_system, self._given, self._box, self.timestep, platform, seconds
-        )
+        """What a step takes on a platform, in microseconds, in a short measurement, made once."""
+        if platform not in self._speeds:
+            self._speeds[platform] = microseconds_a_step(
+                self.openmm_system, self._given, self._box, self.timestep, platform, seconds
+            )
+        return self._speeds[platform]
 
     def _prepare(self, positions: Array, minimize: bool) -> Walkers:
         """The start, on its constraints."""

@@ -70,3 +70,22 @@ def test_another_platform_takes_the_molecule_that_was_built() -> None:
     assert (other.platform_name, one.platform_name) == ("CPU", "Reference")
     assert other.initial().positions.tolist() == direct.initial().positions.tolist()
     assert other.energy(other.initial()) == pytest.approx(one.energy(one.initial()), rel=1e-4)
+
+
+@pytest.mark.parametrize("options", [(), ("--dry-run",)], ids=["run", "dry run"])
+@pytest.mark.parametrize("platform", ["auto", "Reference"])
+def test_no_platform_is_measured_twice(
+    platform: str, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def counted(*arguments: Any, **_: Any) -> float:
+        measured.append(arguments[4])
+        return 50.0
+
+    for place in ("platforms", "system"):
+        monkeypatch.setattr(f"msgen.systems.openmm.{place}.microseconds_a_step", counted)
+    told = run("alanine_dipeptide.yaml", tmp_path, "--set", f"system.platform={platform}", *options)
+    assert told == (0 if options else 3)
+    assert measured
+    assert len(measured) == len(set(measured))

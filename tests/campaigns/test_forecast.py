@@ -9,7 +9,7 @@ from places import CONFIGS
 from small_campaigns import DRAWS, FLOW, HILLS, PAIR, PRODUCES, SMALL, TEMPERING, WINDOWS, run_name
 
 import msgen
-from msgen.orchestrator.forecast import Least, rows, too_small
+from msgen.orchestrator.forecast import Forecast, Least
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.validate import prepare
 
@@ -46,17 +46,17 @@ def test_windows_and_temperatures_multiply() -> None:
 def test_a_budget_below_it_is_told(setting: str, field: str) -> None:
     checked = prepare(CONFIGS / "double_well.yaml", (*SMALL["double_well"], setting))
     slow = 1e-3  # seconds an evaluation
-    (told,) = too_small(checked.campaign, Least.of(checked.campaign), slow)
+    (told,) = Forecast(checked.campaign, Least.of(checked.campaign), slow, 1).warnings()
     assert field in told
     assert "give more" in told
 
 
 def test_a_budget_that_is_enough_draws_no_warning_and_a_dry_run_tells_the_first_result() -> None:
     checked = prepare(CONFIGS / "double_well.yaml")
-    told = dict(rows(checked))
-    assert "warning" not in told
-    assert told["first result"].startswith("not before 380.8k energy evaluations, ")
-    assert "on 1 worker" in told["first result"]
+    told = Forecast.of(checked)
+    assert not told.warnings()
+    assert told.first_result.startswith("not before 380.8k energy evaluations, ")
+    assert "on 1 worker at" in told.first_result
 
 
 def test_a_campaign_says_it_before_it_starts(

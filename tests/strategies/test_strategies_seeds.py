@@ -16,7 +16,8 @@ from msgen.actors.orders.explore import ExploreRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.common.step_size import MASS_ROUNDS, PRIOR, LocalMoves
+from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
+from msgen.orchestrator.strategies.common.step_size import PRIOR, LocalMoves
 
 SIGMAS = 4.5
 HALVES = Partition.from_boxes({"left": {"x": (-np.inf, 0.0)}}, ("x",), np.array([False]))

@@ -14,7 +14,7 @@ from msgen.actors.base import encode
 from msgen.actors.configurations.seed_relaxation import Seeds
 from msgen.actors.roles import window_seeder as seeder
 from msgen.orchestrator.cli import main
-from msgen.orchestrator.strategies.umbrella.strategy import SETTLE
+from msgen.orchestrator.strategies.umbrella.schema import SETTLE
 
 SMALL = (
     "strategy={kind: umbrella, windows: {x: 12}, seeds: neighbour, relax: 200}",

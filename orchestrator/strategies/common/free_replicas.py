@@ -21,13 +21,11 @@ from msgen.orchestrator.strategies.common.free_energies import pre_production_es
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import Array
-
-BLOCKS = 10
-"""Stretches of local (and global) moves in one order; more as the rounds go on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,9 @@ from msgen.actors.engines.local_kernel import FIRST_STEP
 from msgen.actors.kernels.step_size import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
 from msgen.systems.base import Array
 
-MASS_ROUNDS = 3
-"""Rounds of the adaptation after which the masses are fixed."""
 MALA_GAIN = 5.0
 """The acceptance of MALA falls by a fifth per e-fold of its step, that of HMC much faster."""
 SOFTEST = 0.01

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.systems.base import CVSet, System
 
+ADAPT_ROUNDS = 7
+"""Rounds in which the flow is refitted, at the least."""
+
 
 class SolutePath(Section):
     """How a solute is driven to where the model proposes."""
@@ -89,7 +92,7 @@ class FlowMCMC(StrategySection):
         return self.explore.evaluations(self.local.evaluations // self.local.steps)
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        return 7
+        return ADAPT_ROUNDS
 
     def round_in_words(self, campaign: Campaign) -> str:
         each = 1 + (self.path.steps if self.path else 0)

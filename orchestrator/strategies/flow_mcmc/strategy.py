@@ -22,9 +22,11 @@ from msgen.actors.solute.solute import SoluteCoordinates
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.exploration import Seeds
-from msgen.orchestrator.strategies.common.free_replicas import BLOCKS, FreeReplicas
+from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.flow_mcmc.schema import ADAPT_ROUNDS
 from msgen.orchestrator.strategies.flow_mcmc.solute import report_moves
 from msgen.orchestrator.strategies.flow_mcmc.state import FlowState
 from msgen.orchestrator.strategies.flow_mcmc.weights import Weights
@@ -57,8 +59,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
 
     name = "flow_mcmc"
     state_type = FlowState
-    adapt_rounds = 7
-    """Rounds in which the flow is refitted."""
+    adapt_rounds = ADAPT_ROUNDS
 
     def __init__(self, problem: Problem, system: System) -> None:
         super().__init__(problem)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
+
+ADAPT_ROUNDS = 4
+"""Rounds before production, in which the step size is tuned."""
 
 
 class Local(StrategySection):
     """Local sampling only, the honest baseline."""
 
-    stretches: ClassVar[int] = 10
+    stretches: ClassVar[int] = BLOCKS
     kind: Literal["local"]
 
     @property
@@ -24,4 +28,4 @@ class Local(StrategySection):
         return ModelUse(exact=False)
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        return 4
+        return ADAPT_ROUNDS

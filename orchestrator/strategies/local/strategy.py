@@ -10,8 +10,10 @@ from msgen.actors.kernels.expanded_ensemble import Ladder
 from msgen.actors.orders.sample import SamplePayload, SampleRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import StepPlan
-from msgen.orchestrator.strategies.common.free_replicas import BLOCKS, FreeReplicas, FreeState
+from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.local.schema import ADAPT_ROUNDS
 
 
 class Local(FreeReplicas[FreeState]):
@@ -19,7 +21,7 @@ class Local(FreeReplicas[FreeState]):
 
     name = "local"
     state_type = FreeState
-    adapt_rounds = 4
+    adapt_rounds = ADAPT_ROUNDS
 
     def start(self) -> FreeState:
         """See `Strategy`."""

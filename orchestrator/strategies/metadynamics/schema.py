@@ -11,10 +11,15 @@ from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import FreeEnergy, Width
 from msgen.orchestrator.strategies.base import StrategySection, per_cv
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.metadynamics import rules
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
+
+LOOKS = (16, 32, 64, 128, 256, 512)
+"""Rounds of growth after which the bias is held against the one at half that time. Each is one
+stretch of local steps long: walkers hear of one another's hills after it."""
 
 
 class Metadynamics(StrategySection):
@@ -22,7 +27,7 @@ class Metadynamics(StrategySection):
 
     extends: ClassVar[str | None] = None
 
-    stretches: ClassVar[int] = 10
+    stretches: ClassVar[int] = BLOCKS
     kind: Literal["metadynamics"]
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """langevin or ghmc."""
@@ -52,7 +57,7 @@ class Metadynamics(StrategySection):
         return {**super().along_more(name), "width": "auto"}
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        return 16
+        return LOOKS[0]
 
     def round_in_words(self, campaign: Campaign) -> str:
         biased = self.width if isinstance(self.width, dict) else campaign.cvs

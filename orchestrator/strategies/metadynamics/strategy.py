@@ -23,13 +23,11 @@ from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.metadynamics.schema import LOOKS
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import Array
 from msgen.systems.openmm.bias_grid import BiasAxes, BiasAxis, empty_bias
 
-LOOKS = (16, 32, 64, 128, 256, 512)
-"""Rounds of growth after which the bias is held against the one at half that time. Each is one
-stretch of local steps long: walkers hear of one another's hills after it."""
 FLAT = 1.0
 """kT, RMS: a bias that has changed its shape by less since is frozen, …"""
 SMALL = 0.33

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from msgen.actors.base import WorkOrder
 from msgen.actors.orders.temper import TemperPayload
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.parallel_tempering.state import TemperingState
 
 Ints = NDArray[np.int64]
 
-BLOCKS = 10
-"""Stretches of local sampling in one order, a sweep of exchanges after each."""
 LONGEST = 8
 """`BLOCKS` of the longest round."""
 GROWTH = 3

@@ -15,6 +15,7 @@ from msgen.orchestrator.schema.quantities import (
 )
 from msgen.orchestrator.schema.units import Quantity
 from msgen.orchestrator.strategies.base import StrategySection
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.parallel_tempering import rules
 
 if TYPE_CHECKING:
@@ -49,13 +50,16 @@ TemperaturesSpec = Annotated[
 ]
 """`auto`, a number of temperatures, or all of them; see `rules`."""
 
+ADAPT_ROUNDS = 8
+"""Rounds of the adaptation; the last ones are the ladder's way into equilibrium."""
+
 
 class ParallelTempering(StrategySection):
     """Walkers at several temperatures that exchange; no model, no CV in any move."""
 
     defaults: ClassVar[Mapping[str, object]] = {"replicas": 8}
 
-    stretches: ClassVar[int] = 10
+    stretches: ClassVar[int] = BLOCKS
     kind: Literal["parallel_tempering"]
     temperatures: TemperaturesSpec = "auto"
     """auto: as many as neighbours need to exchange in 3 of 10 trials, placed by the energies seen;
@@ -104,6 +108,9 @@ class ParallelTempering(StrategySection):
         temperatures = self.temperatures
         number = len(temperatures) if isinstance(temperatures, tuple) else temperatures
         return campaign.first_replicas * (2 if isinstance(number, str) else number)
+
+    def least_adaptation(self, campaign: Campaign) -> int:
+        return ADAPT_ROUNDS
 
     def round_in_words(self, campaign: Campaign) -> str:
         return f"10 times {super().round_in_words(campaign)} at each temperature"

@@ -26,14 +26,13 @@ from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.parallel_tempering.ladder import first_ladder, place
 from msgen.orchestrator.strategies.parallel_tempering.orders import tempering_orders
 from msgen.orchestrator.strategies.parallel_tempering.production import LadderProduction
+from msgen.orchestrator.strategies.parallel_tempering.schema import ADAPT_ROUNDS
 from msgen.orchestrator.strategies.parallel_tempering.state import TemperingState
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import System
 
 PLACED = (2, 4)
 """Rounds of the adaptation after which temperatures are placed by the energies seen."""
-ADAPT = 8
-"""Rounds of the adaptation; the last ones are the ladder's way into equilibrium."""
 
 
 class ParallelTempering:
@@ -147,7 +146,7 @@ class ParallelTempering:
         asked = self.spec["temperatures"]
         if state.adapt in PLACED and not isinstance(asked, list | tuple):
             state = self._placed(state, segments)
-        if state.adapt < ADAPT:
+        if state.adapt < ADAPT_ROUNDS:
             return state
         states = self.problem.states() or self._basins(state)
         nothing = self._nothing(state, states)

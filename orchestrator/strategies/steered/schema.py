@@ -21,6 +21,7 @@ from msgen.orchestrator.schema.quantities import (
 )
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed, or_own, per_cv
 from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
+from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
 from msgen.orchestrator.strategies.steered import rules
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ Readings = Annotated[
     ),
 ]
 """`auto`, `off` (0 when resolved) or an even number."""
+
+FIT_ROUNDS = (0, 2)
+"""Rounds of the adaptation in which a fit begins, after the first local samples and the masses."""
 
 
 class PathSpec(Section):
@@ -152,8 +156,8 @@ class Steered(StrategySection):
         return self.explore.evaluations(self.local.evaluations // self.local.steps)
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        # masses, two fits, and paths of the second one
-        return 6 if campaign.batched else 4
+        # masses, both fits, and paths of the second one
+        return (MASS_ROUNDS if campaign.batched else 1) + FIT_ROUNDS[-1] + 1
 
     def round_in_words(self, campaign: Campaign) -> str:
         steps = self.path.steps

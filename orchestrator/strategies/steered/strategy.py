@@ -21,7 +21,8 @@ from msgen.orchestrator.strategies.common.allocation import given_up, groups
 from msgen.orchestrator.strategies.common.basins import basins_with, find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
-from msgen.orchestrator.strategies.common.step_size import MASS_ROUNDS, LocalMoves
+from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.probing.base import Finds
@@ -49,6 +50,7 @@ from msgen.orchestrator.strategies.steered.estimate import (
 from msgen.orchestrator.strategies.steered.orders import can_bridge, sampling_orders
 from msgen.orchestrator.strategies.steered.phases import begin_adapt, begin_produce
 from msgen.orchestrator.strategies.steered.profile import with_readings
+from msgen.orchestrator.strategies.steered.schema import FIT_ROUNDS
 from msgen.orchestrator.strategies.steered.state import (
     AdaptState,
     ExploreState,
@@ -63,8 +65,6 @@ from msgen.orchestrator.strategies.steered.state_refinement import (
 )
 from msgen.orchestrator.strategies.steered.switching import path_step, tuner_of
 
-FIT_ROUNDS = (0, 2)
-"""Rounds of the adaptation in which a fit begins, after the first local samples and the masses."""
 TRAIL_WIDTH = 2.0
 """Bins over which the few hundred configurations of the exploration are smoothed."""
 CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, 5, 9)

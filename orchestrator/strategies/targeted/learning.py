@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
 from msgen.actors.orders.fit import FitRecord
-from msgen.orchestrator.strategies.common.step_size import MASS_ROUNDS
+from msgen.orchestrator.strategies.targeted.schema import FIT_ROUNDS
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
@@ -19,8 +19,6 @@ Number = TypeVar("Number", np.int64, np.float64)
 
 MOST_LEARNT = 20_000
 """The most, and the latest, that a fit sees of one state."""
-FIT_ROUNDS = tuple(MASS_ROUNDS + r for r in (1, 4, 8, 13, 20))
-"""Rounds of the adaptation in which fits begin, each with about twice as much to learn from."""
 LITTLE = 0.02
 """Nats by which a fit has to beat the one before it for another to be worth its while, beside a
 per cent of the variables."""

@@ -14,7 +14,7 @@ from msgen.actors.orders.target import BridgeSpec, FitTransportPayload, Maps, Ta
 from msgen.models.base import ModelState
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.targeted.learning import FIT_ROUNDS
+from msgen.orchestrator.strategies.targeted.schema import FIT_ROUNDS
 from msgen.orchestrator.strategies.targeted.state import StatesState
 
 FRAMES = 10

@@ -10,6 +10,7 @@ from pydantic import Field
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
 from msgen.orchestrator.strategies.common.exploration_schema import ExploreSpec
+from msgen.orchestrator.strategies.common.rounds import BLOCKS, MASS_ROUNDS
 from msgen.orchestrator.strategies.targeted import rules
 
 if TYPE_CHECKING:
@@ -19,13 +20,16 @@ if TYPE_CHECKING:
     from msgen.orchestrator.schema.models import ModelSection
     from msgen.systems.base import CVSet, System
 
+FIT_ROUNDS = tuple(MASS_ROUNDS + r for r in (1, 4, 8, 13, 20))
+"""Rounds of the adaptation in which fits begin, each with about twice as much to learn from."""
+
 
 class Targeted(StrategySection):
     """A model of the full configuration for each state; free energies by Bennett's estimator."""
 
     models_configurations: ClassVar[bool] = True
 
-    stretches: ClassVar[int] = 10
+    stretches: ClassVar[int] = BLOCKS
     kind: Literal["targeted"]
     estimator: Literal["deep_bar", "bar", "tfep"] = "deep_bar"
     """What the result is: deep_bar sets each state against its own model and knows ln Z; bar and
@@ -70,8 +74,7 @@ class Targeted(StrategySection):
         return self.explore.evaluations(self.local.evaluations // self.local.steps)
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        # masses, and a fit
-        return 5
+        return FIT_ROUNDS[0] + 1
 
     def round_in_words(self, campaign: Campaign) -> str:
         draws = 10 * campaign.first_replicas * self.draws

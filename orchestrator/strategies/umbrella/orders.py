@@ -9,14 +9,13 @@ from msgen.actors.base import WorkOrder
 from msgen.actors.orders.configurations import RecallPayload
 from msgen.actors.orders.umbrella import UmbrellaPayload, WindowMoves
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.umbrella.state import UmbrellaState
 from msgen.orchestrator.strategies.umbrella.windows import colours, pieces
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
 
-BLOCKS = 10
-"""Stretches of local sampling in one order, an exchange after each; more as the rounds go on."""
 LONGEST = 8
 """`BLOCKS` of the longest round."""
 GROWTH = 3

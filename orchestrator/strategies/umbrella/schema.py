@@ -22,6 +22,7 @@ from msgen.orchestrator.schema.quantities import (
 from msgen.orchestrator.schema.units import Quantity
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection, per_cv
 from msgen.orchestrator.strategies.common.exploration_schema import Broad
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.umbrella import rules
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ WindowsSpec = Annotated[
 ]
 """`auto`, or by CV name a number of windows or their centres; see `rules`."""
 
+SETTLE = 2
+"""Rounds after walkers were seeded that do not count."""
+
 
 class SeedTraining(Section):
     """What the first model of the windows learns from."""
@@ -77,7 +81,7 @@ class Umbrella(StrategySection):
 
     defaults: ClassVar[Mapping[str, object]] = {"replicas": 4, "model": {"kind": "score"}}
 
-    stretches: ClassVar[int] = 10
+    stretches: ClassVar[int] = BLOCKS
     kind: Literal["umbrella"]
     windows: WindowsSpec = "auto"
     """auto: evenly over the range of every CV, more where neighbours do not overlap."""
@@ -154,7 +158,7 @@ class Umbrella(StrategySection):
         return campaign.first_replicas * math.prod(counts)
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        return 2
+        return SETTLE
 
     def round_in_words(self, campaign: Campaign) -> str:
         return f"10 times {super().round_in_words(campaign)} for each window"

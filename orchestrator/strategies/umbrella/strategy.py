@@ -29,14 +29,13 @@ from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.umbrella.orders import FREE_ROUNDS, free_orders, window_orders
 from msgen.orchestrator.strategies.umbrella.production import WindowProduction
+from msgen.orchestrator.strategies.umbrella.schema import SETTLE
 from msgen.orchestrator.strategies.umbrella.seed_pool import fit_windows_order, with_recent
 from msgen.orchestrator.strategies.umbrella.seeding import seed_orders, with_seeds
 from msgen.orchestrator.strategies.umbrella.state import UmbrellaState
 from msgen.orchestrator.strategies.umbrella.windows import place
 from msgen.systems.base import Array
 
-SETTLE = 2
-"""Rounds after walkers were seeded that do not count."""
 MOST_ADAPT = 24
 """Rounds after which adaptation ends even if windows still lack overlap; the result says so."""
 NEAR = 2.0

@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import lfilter
 
 from msgen.orchestrator.estimators.errors import inflation
-from msgen.orchestrator.estimators.skewness import block_error, variance_dof
+from msgen.orchestrator.estimators.few_blocks import block_error, variance_dof
 
 BLOCKS, LENGTH, MEMORY, TAIL = 4, 160, 0.9, 0.28
 """Weights u^{−TAIL} of readings that remember one another."""
