@@ -62,14 +62,15 @@ def test_times_both_ways_are_those_of_the_chain(transition: Array, paths: int, f
         assert twin < 0.5 * exact[0] - 2 * SIGMAS * error
 
 
-def test_walks_that_are_cut_off_count_as_long_as_they_were_seen() -> None:
-    """By hand: from A, ages at risk 1, 1, 1, 2 of four walks, one of them cut off after 1."""
-    path = np.array([[0.0, 0.0, 2.0, 3.0, 0.0, 2.0]])
+@pytest.mark.parametrize("left", [1, 3, 7])
+def test_walks_that_are_cut_off_count_as_long_as_they_were_seen(left: int) -> None:
+    """By hand: three walks from A, one of them cut off after so many steps."""
+    path = np.array([[0.0, 0.0, 2.0, 3.0, 0.0, *[2.0] * left]])
     data = of_one_cv(path)
     there, back = passages(data, ends(data, 3), AB)
-    # walks from A: 0→0 after 1, 0→3 after 2, and 0→? cut off after 1; all in one interval of age
-    # until 20 end: 1 passage in 1 + 2 + 1 steps
-    assert there.mean_time.value == pytest.approx(4.0)
+    # walks from A: 0→0 after 1, 0→3 after 2, and 0→? cut off; all in one interval of age
+    # until 20 end: 1 passage in 1 + 2 + `left` steps
+    assert there.mean_time.value == pytest.approx(3.0 + left)
     assert there.mean_time.stderr is None
     assert "one trajectory" in there.mean_time.why
     assert (there.finished, there.unfinished) == (1, 1)
