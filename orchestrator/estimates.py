@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from msgen.actors.base import Array
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.estimators.dynamics.judgement import Judgement
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,8 @@ class Estimate:
         Whether all criteria hold by their values, the size of the errors left aside.
     extent : Extent or None
         Of the production that this rests on; None while nothing counts.
+    dynamics : Judgement or None
+        What trajectories told, where a round ended with a judgement of some.
     """
 
     axes: Mapping[str, Array]
@@ -105,6 +110,7 @@ class Estimate:
     ungrounded: tuple[str, ...] = ()
     standing: bool = False
     extent: Extent | None = None
+    dynamics: Judgement | None = None
 
     @property
     def largest_error(self) -> float | None:

@@ -226,7 +226,7 @@ def build_strategy(setup: Tree, context: WorkerContext | None = None) -> Strateg
     built = context or WorkerContext(setup)
     walkers = built.shelf.folder if setup.get("shelf") else None
     campaign = Campaign.parse(setup["campaign"])
-    return strategies.build_probed(campaign, built.system, built.cvs, walkers)
+    return strategies.build_probed(campaign, built.system, built.cvs, walkers, built.base_dir)
 
 
 def _platform(checked: Checked, run_dir: Path) -> str | None:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from msgen.orchestrator.plugins_in_use import plugins_of
+from msgen.orchestrator.run_directory import inputs as inputs_module
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.inputs import changed, inputs_of
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
+from msgen.orchestrator.schema.differences import tree_differences
 from msgen.orchestrator.schema.dimensions import plain as plain_quantity
-from msgen.orchestrator.schema.problems import MISSING, dotted
+from msgen.orchestrator.schema.problems import MISSING
 from msgen.orchestrator.schema.rules import cv_bounds, say
 from msgen.orchestrator.schema.source import Source, apply_overrides, plain, read_file
 from msgen.orchestrator.schema.translate import problems_of
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 Resume = Literal["auto", "must", "never"]
 
-RESOLVED = "campaign.resolved.yaml"
+RESOLVED = inputs_module.RESOLVED
 MAY_DIFFER = ("budget", "converge", "resources", "output", "executor")
 """What a resumed campaign may change, as no sample depends on it; of output, not all."""
 _OUTPUT = ("stride", "walkers")
@@ -151,6 +153,7 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
+    from msgen.orchestrator.finished_runs import begun_with
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
     source = source or Source(campaign.name, {})
@@ -160,6 +163,8 @@ def check(
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
         problems += campaign.strategy.checks(campaign, base_dir, system, cvs)
+        if (run := begun_with(campaign, base_dir)) is not None:
+            campaign.strategy.admit(campaign, run, system)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error
@@ -292,7 +297,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         }
         for tree in (old, new)
     )
-    found = list(_walk(a, b, ()))
+    found = tree_differences(a, b)
     for key in ("cvs", "states"):
         one, two = a.get(key), b.get(key)
         # the order of the axes and of the states is part of the result
@@ -301,21 +306,3 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         if set(one) == set(two) and list(one) != list(two):
             found.append(f"{key} was in the order {list(one)}, is {list(two)}")
     return found
-
-
-def _walk(old: Any, new: Any, path: tuple[str | int, ...]) -> list[str]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        return [
-            text
-            for key in [*old, *(k for k in new if k not in old)]
-            for text in _walk(old.get(key, MISSING), new.get(key, MISSING), (*path, key))
-        ]
-    if old == new:
-        return []
-    was, is_ = ("absent" if v is MISSING else _short(v) for v in (old, new))
-    return [f"{dotted(path)} was {was}, is {is_}"]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:39] + "…"

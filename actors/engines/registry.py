@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.base import Engine
 from msgen.actors.engines.batched import ArrayEngine
+from msgen.actors.engines.inertial import InertialEngine
 from msgen.actors.engines.local_kernel import local_kernel
 from msgen.actors.engines.mass_matrix import PreconditionedEngine
 from msgen.actors.engines.sliced import SlicedEngine
 from msgen.actors.engines.tempered_base import Heated, HeatedArray
+from msgen.actors.kernels.langevin import Langevin
 from msgen.actors.slices import Machine
 from msgen.systems.base import Array, Walkers
 from msgen.systems.errors import SpecError
@@ -46,6 +48,9 @@ class EngineKind:
         ``heated(context, walkers, tau, step, rng)``: rows at several temperatures.
     driver : callable
         ``driver(context, atoms, route)``: a solute driven through its solvent.
+    inertial : callable
+        ``inertial(context)``: the engine whose walkers go on with their velocities from call to
+        call and from order to order, where the local kernel has some.
     """
 
     batched: bool
@@ -56,6 +61,7 @@ class EngineKind:
         Heated,
     ]
     driver: Callable[[WorkerContext, NDArray[np.intp], Route], Driver]
+    inertial: Callable[[WorkerContext], Engine]
 
 
 def engine_kind(context: WorkerContext) -> EngineKind:
@@ -66,7 +72,15 @@ def engine_kind(context: WorkerContext) -> EngineKind:
 def build_engine(context: WorkerContext, step: float | None, masses: Array | None = None) -> Engine:
     """The engine for this worker, whose calls are slices of the order in hand if it can be put
     back to where it stood."""
-    engine = engine_kind(context).build(context, step, masses)
+    return _sliced(context, engine_kind(context).build(context, step, masses))
+
+
+def build_inertial_engine(context: WorkerContext) -> Engine:
+    """The engine of trajectories, in slices as `build_engine` has it."""
+    return _sliced(context, engine_kind(context).inertial(context))
+
+
+def _sliced(context: WorkerContext, engine: Engine) -> Engine:
     if context.slices is not None and isinstance(engine, Machine):
         return SlicedEngine(engine, context.slices)
     return engine
@@ -80,6 +94,13 @@ def _batched(context: WorkerContext, step: float | None, masses: Array | None) -
         )
     kernel = local_kernel(spec, context.system, step, masses)
     return ArrayEngine(context.system, context.cvs, kernel, masses)
+
+
+def _batched_inertial(context: WorkerContext) -> Engine:
+    kernel = local_kernel(context.setup["strategy"]["local"], context.system, None)
+    if isinstance(kernel, Langevin):
+        return InertialEngine(context.system, context.cvs, kernel)
+    return ArrayEngine(context.system, context.cvs, kernel)
 
 
 def _batched_driver(context: WorkerContext, atoms: NDArray[np.intp], route: Route) -> Driver:
@@ -109,6 +130,11 @@ def _openmm(context: WorkerContext, step: float | None, masses: Array | None) ->
     return engine
 
 
+def _openmm_inertial(context: WorkerContext) -> Engine:
+    # it keeps velocities wherever walkers have some
+    return _openmm(context, None, None)
+
+
 def _openmm_heated(
     context: WorkerContext,
     walkers: Walkers,
@@ -134,7 +160,7 @@ def _openmm_driver(context: WorkerContext, atoms: NDArray[np.intp], route: Route
 
 
 ENGINES: Mapping[str, EngineKind] = {
-    "batched": EngineKind(True, False, _batched, HeatedArray, _batched_driver),
-    "openmm": EngineKind(False, True, _openmm, _openmm_heated, _openmm_driver),
+    "batched": EngineKind(True, False, _batched, HeatedArray, _batched_driver, _batched_inertial),
+    "openmm": EngineKind(False, True, _openmm, _openmm_heated, _openmm_driver, _openmm_inertial),
 }
 """By `System.engine`."""

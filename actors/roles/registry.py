@@ -106,6 +106,26 @@ def _probe(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     return probe(context, order, rng)
 
 
+def _follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.trajectories import follow
+
+    return follow(context, order, rng)
+
+
+def _fit_trajectories(
+    context: WorkerContext, order: WorkOrder, rng: np.random.Generator
+) -> Segment:
+    from msgen.actors.roles.trajectories import fit_trajectories
+
+    return fit_trajectories(context, order, rng)
+
+
+def _generate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.trajectories import generate
+
+    return generate(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -123,9 +143,12 @@ ROLES: dict[str, Role] = {
     "temper": _temper,
     "bias": _bias,
     "probe": _probe,
+    "trajectory": _follow,
+    "generate": _generate,
     "fit": _fit,
     "fit_windows": _fit_windows,
     "fit_transport": _fit_transport,
     "fit_energy": _fit_energy,
+    "fit_trajectories": _fit_trajectories,
 }
 """Role functions by `WorkOrder.kind`."""

@@ -124,7 +124,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         samples={
             **samples_of(visits, p.replicas),
             **watch.columns(p.replicas),
-            **_frames(context, last),
+            **last_frames(context, last),
             **works,
         },
         carry=encode(SampleRecord(rows_of(last, context, order), mean_curvature)),
@@ -145,7 +145,7 @@ def samples_of(visits: list[Visits], replicas: Labels) -> dict[str, Array]:
     }
 
 
-def _frames(context: WorkerContext, walkers: Walkers) -> dict[str, Array]:
+def last_frames(context: WorkerContext, walkers: Walkers) -> dict[str, Array]:
     """The last configuration of each replica, where trajectories are asked for."""
     if not context.setup.get("trajectory"):
         return {}

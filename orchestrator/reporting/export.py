@@ -8,76 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.results import Result, committed_result, write_tables
 from msgen.orchestrator.reporting.samples import Samples
+from msgen.orchestrator.reporting.stored_samples import stored_samples
 from msgen.orchestrator.reporting.trajectories import write_frames
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
-from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.schema import Campaign
-from msgen.orchestrator.strategies.common.reweighting import StoredSamples, by_cells
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, load_campaign
 
 
 def read_samples(run_dir: Path, result: Result) -> Samples | None:
-    """The local samples of a run, None if it holds none.
-
-    Weighed as its strategy says; by cells where there is no campaign file any more.
-    """
-    campaign = _campaign(run_dir)
-    strategy = None if campaign is None else KINDS[campaign.strategy.kind]
-    store = Store(Path(run_dir) / "store.zarr")
-    names = store.names()
-    stored = [name.partition("/")[0] for name in names if name.endswith("/cvs")]
-    sampled = stored if strategy is None else strategy.samples
-    kind = next((k for k in sampled if k in stored), None)
-    if kind is None:
-        return None
-    xi = np.asarray(store.read(f"{kind}/cvs"), dtype=np.float64)
-    rounds, replicas = np.zeros(len(xi), dtype=np.int64), np.zeros(len(xi), dtype=np.int64)
-    blocks: dict[tuple[int, int], tuple[int, int]] = {}
-    pictures: dict[tuple[int, int], int] = {}
-    for rnd, array, replica, start, stop in store.index().tolist():
-        if names[array] == f"{kind}/cvs":
-            rounds[start:stop], replicas[start:stop] = rnd, replica
-            blocks[rnd, replica] = (start, stop)
-        elif names[array] == f"{kind}/positions":
-            pictures[rnd, replica] = stop - start
-    if f"{kind}/replica" in names:  # one order may serve several
-        replicas = np.asarray(store.read(f"{kind}/replica")).astype(np.int64)
-    cvs = result.header.sampled
-    weights = (by_cells if strategy is None else strategy.reweight)(
-        StoredSamples(
-            kind=kind,
-            xi=xi,
-            rounds=rounds,
-            replicas=replicas,
-            produced=_last_production(run_dir),
-            names=tuple(cv.name for cv in cvs),
-            periodic=np.array([cv.periodic for cv in cvs]),
-            regions=result.header.regions,
-            estimate=result.estimate,
-            columns=frozenset(n.partition("/")[2] for n in names if n.startswith(f"{kind}/")),
-            read=lambda name: np.asarray(store.read(f"{kind}/{name}"), dtype=np.float64),
-        )
-    )
-    # samples come replica after replica, and a frame is the last of its replica
-    ends = np.append(np.flatnonzero(np.diff(replicas)), len(replicas) - 1)
-    rows = [
-        row
-        for key, (start, stop) in blocks.items()
-        if key in pictures
-        for row in [*ends[(start <= ends) & (ends < stop - 1)].tolist(), stop - 1]
-    ]
-    return Samples(
-        rounds,
-        replicas,
-        weights,
-        xi,
-        np.asarray(store.read(f"{kind}/positions"), dtype=np.float64) if pictures else None,
-        np.array(rows, dtype=np.int64),
-    )
+    """The local samples of a run, see `stored_samples`."""
+    return stored_samples(run_dir, result, _campaign(run_dir))
 
 
 def export(run_dir: Path) -> list[Path]:
@@ -117,16 +59,6 @@ def export(run_dir: Path) -> list[Path]:
         written += write_frames(folder, samples.frames, system)
         written.append(_write_csv(folder / "frames.csv", result, shown))
     return written
-
-
-def _last_production(run_dir: Path) -> tuple[int, ...]:
-    """Rounds of the produce phase since it began for the last time; none while it has not."""
-    out: tuple[int, ...] = ()
-    for point in read_history(run_dir):
-        begins = bool(out) and point.round > out[-1] + 1
-        if point.phase == "produce":
-            out = (point.round,) if begins else (*out, point.round)
-    return out
 
 
 def _campaign(run_dir: Path) -> Campaign | None:

@@ -85,6 +85,11 @@ class Monitor:
         unmet = "; ".join(info.unmet)
         result = self._result(info, "running", f"unmet: {unmet}" if unmet else "in progress")
         write_result(self._run_dir, result)
+        if info.estimate.dynamics is not None:
+            from msgen.orchestrator.reporting.dynamics_result import write_dynamics  # few have it
+
+            title = f"{self._header.campaign}: generated beside gathered"
+            write_dynamics(self._run_dir / "results", info.estimate.dynamics, title)
         if self._board is not None:
             self._board.round(info, self._image(result))
         if self._show is not None:

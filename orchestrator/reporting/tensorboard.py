@@ -34,6 +34,7 @@ PROMISED_TAGS: Mapping[str, tuple[str, ...]] = {
         "model/version",
         "replicas",
         "budget/{limit}",
+        "dynamics/{reading}",
     ),
     "histograms": ("cv/{cv}", "work/forward", "work/reverse"),
     "images": ("free_energy",),
@@ -90,6 +91,7 @@ def scalars(info: RoundInfo) -> dict[str, float]:
     out["model/version"] = info.model_version
     out["replicas"] = info.replicas
     out |= {f"budget/{limit}": fraction for limit, fraction in info.budget.items()}
+    out |= {f"dynamics/{name}": v for name, v in dict(found.get("dynamics") or {}).items()}
     return {
         tag: float(v)
         for tag, v in out.items()

@@ -2,6 +2,7 @@
 
 A file is an input if a value of the campaign names it, or if an input names it in turn: what a
 Gromacs topology includes, what a force-field file includes, what a Python factory's module imports.
+A run directory that a value names is known by what it has committed.
 A factory from an installed distribution is known by that one's version. What a module imports from
 other distributions is not looked at (`provenance.json` has the versions that numbers depend on),
 and files that a factory opens by itself are not seen.
@@ -24,6 +25,8 @@ from typing import Any
 Inputs = dict[str, str]
 """By name: 'sha256:…' of a file, or 'NAME VERSION' of an installed distribution."""
 
+RESOLVED = "campaign.resolved.yaml"
+"""In a run directory: the campaign with every default filled in."""
 SECTIONS = ("system", "cvs", "strategy", "model")
 _GROMACS = re.compile(r'^\s*#include\s+["<]([^">]+)[">]', re.MULTILINE)
 _FORCE_FIELD = re.compile(r"<Include\s[^>]*file\s*=\s*[\"']([^\"']+)[\"']")
@@ -52,6 +55,8 @@ def inputs_of(campaign: Mapping[str, Any], base_dir: Path, plugins: Sequence[str
                 _add_module(value.split(":")[0], base_dir, found)
             elif key != "kind" and (path := _file(value, base_dir)) is not None:
                 _add_file(value, path, found)
+            elif key != "kind" and (commits := _run(value, base_dir)) is not None:
+                found[value] = _digest(commits)
     return found
 
 
@@ -99,6 +104,15 @@ def _file(name: str, folder: Path) -> Path | None:
         except (OSError, ValueError):  # a long text or one with a zero byte names no file
             return None
     return None
+
+
+def _run(name: str, folder: Path) -> Path | None:
+    """The commits of the run directory of that name; each has digests of all its samples."""
+    commits = (folder / name).expanduser() / "commits.jsonl"
+    try:
+        return commits if name and commits.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _force_field_folders() -> list[Path]:

@@ -88,7 +88,7 @@ class Campaign(Section):
     def _fill_in(cls, data: Any) -> Any:
         """Defaults that depend on the system or the strategy.
 
-        Molecules take langevin, potentials hmc.
+        Molecules take langevin, potentials hmc, unless the strategy has moves of its own.
         """
         if not isinstance(data, dict):
             return data
@@ -98,7 +98,8 @@ class Campaign(Section):
             return data
         out = dict(data)
         if "local" not in strategy:
-            kind = (
+            own = _known(KINDS, strategy.get("kind"), lambda kind: kind.section.own_local)
+            kind = own or (
                 "langevin"
                 if _known(SYSTEM_KINDS, system.get("kind"), lambda kind: kind.openmm)
                 else "hmc"
@@ -177,6 +178,14 @@ class Campaign(Section):
             return self.output.stride
         local = self.strategy.local
         return min(local.steps, {"mala": 10, "hmc": 1}.get(local.kind, 50))
+
+    @property
+    def frame_spacing(self) -> tuple[float, str]:
+        """Time between stored samples, and its unit: 'ps', or 'steps' where no time is known."""
+        timestep = self.spec_strategy()["local"].get("timestep")
+        if self.has_units and timestep is not None:
+            return float(f"{self.stride * timestep:.9g}"), "ps"
+        return float(self.stride), "steps"
 
     def shelved(self, n_dof: int) -> bool:
         """Whether walkers of so many degrees of freedom go to files of their own."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from msgen.orchestrator.base import Strategy
     from msgen.orchestrator.schema import Campaign
     from msgen.orchestrator.strategies.common.inputs import Problem
@@ -18,7 +18,10 @@ __all__ = ["build", "build_probed", "problem_of"]
 
 
 def problem_of(
-    campaign: Campaign, system: System, cvs: CVSet, walkers: Path | None = None
+    campaign: Campaign,
+    system: System,
+    cvs: CVSet,
+    walkers: Path | None = None,
 ) -> Problem:
     """The campaign as the strategies see it.
 
@@ -90,21 +93,49 @@ def problem_of(
 
 
 def build(
-    campaign: Campaign, system: System, cvs: CVSet, walkers: Path | None = None
+    campaign: Campaign,
+    system: System,
+    cvs: CVSet,
+    walkers: Path | None = None,
+    base_dir: Path = Path(),
 ) -> Strategy[Any]:
-    """The strategy a campaign asks for; parameters as in `problem_of`."""
+    """The strategy a campaign asks for.
+
+    Parameters
+    ----------
+    campaign, system, cvs, walkers
+        As in `problem_of`.
+    base_dir : Path
+        The campaign file's folder.
+
+    Raises
+    ------
+    SpecError
+        As in `problem_of`, and if there is no such run as the strategy begins with.
+    """
     from msgen.orchestrator.strategies.registry import KINDS
 
-    problem = problem_of(campaign, system, cvs, walkers)
+    problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
     return KINDS[campaign.strategy.kind].build(problem, system, campaign)
 
 
 def build_probed(
-    campaign: Campaign, system: System, cvs: CVSet, walkers: Path | None = None
+    campaign: Campaign,
+    system: System,
+    cvs: CVSet,
+    walkers: Path | None = None,
+    base_dir: Path = Path(),
 ) -> Strategy[Any]:
     """The same, with the probes that every campaign makes beside it."""
     from msgen.orchestrator.strategies.probing.strategy import Probing
     from msgen.orchestrator.strategies.registry import KINDS
 
-    problem = problem_of(campaign, system, cvs, walkers)
+    problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
     return Probing(problem, KINDS[campaign.strategy.kind].build(problem, system, campaign))
+
+
+def _begun(problem: Problem, campaign: Campaign, base_dir: Path) -> Problem:
+    """With the finished run that the strategy begins with, where it names one."""
+    from msgen.orchestrator.finished_runs import begun_with
+
+    return replace(problem, begun_with=begun_with(campaign, base_dir))

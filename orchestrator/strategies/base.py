@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from msgen.orchestrator.base import Array, Strategy
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common import inputs
+    from msgen.orchestrator.strategies.common.finished_run import FinishedRun
     from msgen.orchestrator.strategies.common.reweighting import StoredSamples
     from msgen.systems.base import CVSet, System
 
@@ -53,6 +54,8 @@ class StrategySection(Section):
 
     defaults: ClassVar[Mapping[str, object]] = {}
     """What the campaign's other sections are where the file leaves them out, by their key."""
+    own_local: ClassVar[str | None] = None
+    """Kind of its local moves where the file has none; None: as the system would have it."""
     uses_dense_metric: ClassVar[bool] = False
     """Whether `local.metric: dense` is for it."""
     models_configurations: ClassVar[bool] = False
@@ -102,6 +105,19 @@ class StrategySection(Section):
         SpecError
         """
         return []
+
+    @property
+    def begins_with(self) -> tuple[Where, str] | None:
+        """Where the run directory of a finished campaign that it needs is named, and its name."""
+        return None
+
+    def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
+        """See that it can begin with that run.
+
+        Raises
+        ------
+        SpecError
+        """
 
     def spec(self, campaign: Campaign) -> dict[str, Any]:
         """The section in internal units; see `Campaign.spec_strategy`."""
@@ -198,6 +214,8 @@ class StrategyKind:
     runs_on : bool
         Whether what a replica stores runs on from order to order as one trajectory of the local
         moves, without a bias and without any other move: `msgen dynamics` then tells its times.
+    keeps_velocities : bool
+        Whether its velocities do, too, and are not drawn anew at the beginning of orders.
     mends : tuple of Mend
         Of its own sampling; see `run_directory.sampling_rules` for those of several kinds.
     """
@@ -210,6 +228,7 @@ class StrategyKind:
     roles: Mapping[str, str] = field(default_factory=dict)
     overlap: str = "worst overlap of works"
     runs_on: bool = False
+    keeps_velocities: bool = False
     mends: tuple[Mend, ...] = ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.dynamics import KIND as DYNAMICS
 from msgen.orchestrator.strategies.flow_mcmc import KIND as FLOW_MCMC
 from msgen.orchestrator.strategies.importance import KIND as IMPORTANCE
 from msgen.orchestrator.strategies.local import KIND as LOCAL
@@ -26,6 +27,7 @@ _OWN = (
     PARALLEL_TEMPERING,
     METADYNAMICS,
     LOCAL,
+    DYNAMICS,
 )
 
 KINDS: Registry[StrategyKind] = Registry(GROUP, StrategyKind, {kind.name: kind for kind in _OWN})

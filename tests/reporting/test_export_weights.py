@@ -12,8 +12,9 @@ from places import CONFIGS
 
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.cli import main_run
-from msgen.orchestrator.reporting.export import _last_production, read_samples
+from msgen.orchestrator.reporting.export import read_samples
 from msgen.orchestrator.reporting.results import committed_result
+from msgen.orchestrator.reporting.stored_samples import _last_production
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.strategies.common.reweighting import StoredSamples, by_cells
 

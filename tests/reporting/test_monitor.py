@@ -30,6 +30,7 @@ NAMES = {
     "{move}": ("local", "steered"),
     "{cv}": ("phi", "psi"),
     "{limit}": ("energy_evaluations",),
+    "{reading}": ("difference_kT",),
 }
 
 

@@ -39,7 +39,7 @@ def setup_of(
         "threads": 1,
     }
     build = strategies.build_probed if probed else strategies.build
-    return build(campaign, system, cvs), setup, system, cvs
+    return build(campaign, system, cvs, base_dir=CONFIGS), setup, system, cvs
 
 
 @dataclass

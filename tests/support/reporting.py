@@ -57,6 +57,7 @@ def estimate(
             "r_hat": {"phi": 1.02, "psi": 1.04},
             "acceptance": {"local": 0.98, "steered": 0.21},
             "round_trips": 7,
+            "dynamics": {"difference_kT": 0.4},
         },
         not unmet,
         unmet,

@@ -12,6 +12,7 @@ from msgen.orchestrator.commands.dynamics.settings import wrong
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.schema.cv_section import CVSection
+from msgen.orchestrator.strategies.base import StrategyKind
 from msgen.orchestrator.strategies.registry import KINDS
 
 
@@ -74,7 +75,7 @@ def read_run(path: Path) -> Run:
         r[np.flatnonzero(weight[r] > 0)[0] : np.flatnonzero(weight[r] > 0)[-1] + 1] for r in runs
     ]
     cvs = result.header.sampled
-    stride, unit, told = _clock(campaign, kind.runs_on)
+    stride, unit, told = _clock(campaign, kind)
     return Run(
         Trajectories(
             tuple(samples.cvs[r] for r in kept),
@@ -91,21 +92,22 @@ def read_run(path: Path) -> Run:
     )
 
 
-def _clock(campaign: Campaign, runs_on: bool) -> tuple[float, str, tuple[str, ...]]:
+def _clock(campaign: Campaign, kind: StrategyKind) -> tuple[float, str, tuple[str, ...]]:
     """Time between stored samples, its unit, and what made them, in words."""
     local = campaign.strategy.local
     timestep = campaign.spec_strategy()["local"].get("timestep")
     told = f"kernel: {local.kind} of strategy {campaign.strategy.kind}"
-    if not runs_on:
+    if not kind.runs_on:
         between = "a bias, or moves that are no dynamics, stand between its frames"
         why = f"{told}; {between}, so that each order is a piece of its own and times mean little"
         return 1.0, "frames", (why,)
+    stride, unit = campaign.frame_spacing
     if timestep is None:
         told += f", a frame every {campaign.stride} of its moves"
     else:
-        unit = " ps" if campaign.has_units else ""
-        told += f", timestep {timestep:g}{unit}, a frame every {campaign.stride} steps"
-    own = "times are those of this kernel, which draws velocities anew at the beginning of orders"
-    if campaign.has_units and timestep is not None:
-        return float(f"{campaign.stride * timestep:.9g}"), "ps", (told, own)
-    return float(campaign.stride), "steps", (told, own)
+        dimension = " ps" if campaign.has_units else ""
+        told += f", timestep {timestep:g}{dimension}, a frame every {campaign.stride} steps"
+    own = "times are those of this kernel"
+    if not kind.keeps_velocities:
+        own += ", which draws velocities anew at the beginning of orders"
+    return stride, unit, (told, own)

@@ -16,6 +16,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.walker_files import START, Shelf
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
+from msgen.orchestrator.strategies.common.finished_run import FinishedRun
 from msgen.systems.base import Array, Walkers
 
 BATCH = 64
@@ -68,6 +69,8 @@ class Problem:
         What of it could be a CV.
     shelf : Shelf or None
         Where walkers lie in files of their own; None where they travel with the orders.
+    begun_with : FinishedRun or None
+        The finished campaign that the strategy begins with, where it names one.
     """
 
     names: tuple[str, ...]
@@ -91,6 +94,7 @@ class Problem:
     watched_periodic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     watched_as_cv: tuple[str, ...] = ()
     shelf: Shelf | None = None
+    begun_with: FinishedRun | None = None
 
     @property
     def periodic(self) -> NDArray[np.bool_]:

@@ -1,0 +1,115 @@
+"""Trajectories: of the local moves on the workers, and of a model of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from msgen.actors.base import Segment, WorkOrder, encode
+from msgen.actors.context import WorkerContext
+from msgen.actors.engines.registry import build_inertial_engine
+from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.trajectories import (
+    FitTrajectoriesPayload,
+    FollowPayload,
+    FollowRecord,
+    GeneratePayload,
+    GenerateRecord,
+)
+from msgen.actors.roles.sampler import last_frames
+from msgen.actors.roles.trainer import on_device
+from msgen.actors.roles.walkers import rows_of, walkers_of
+from msgen.models import build_trajectory_model, load_trajectory_model
+from msgen.models.base import Space, TrajectoryModel
+from msgen.models.score.keyed_noise import DrawKey
+from msgen.models.trajectories.data import Trajectories
+
+
+def follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Leave walkers to the local moves, and read the CVs every so many steps.
+
+    Payload and record: `FollowPayload`, `FollowRecord`. Samples, replica after replica: 'cvs',
+    'replica' and 'start', the region that the trajectory began in.
+    """
+    p = order.read(FollowPayload)
+    engine = build_inertial_engine(context)
+    engine.begin(rng)
+    xi = engine.load(walkers_of(p.walkers, context))
+    free = np.zeros(len(xi), dtype=bool)
+    read = np.stack([engine.chunk(xi, free, p.steps) for _ in range(p.frames)], axis=1)
+    last = engine.walkers()
+    return Segment(
+        order.key,
+        samples={
+            "cvs": read.reshape(-1, read.shape[2]),
+            "replica": np.repeat(p.replicas.astype(np.float64), p.frames),
+            "start": np.repeat(p.start.astype(np.float64), p.frames),
+            **last_frames(context, last),
+        },
+        carry=encode(FollowRecord(rows_of(last, context, order))),
+        counts={
+            "local_evaluations": float(engine.tally.evaluations),
+            "nonfinite": float(engine.tally.nonfinite),
+        },
+        evaluations=engine.tally.evaluations,
+        model_version=order.model_version,
+    )
+
+
+def fit_trajectories(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Fit a new version of the model to all trajectories that there are.
+
+    Payload and record: `FitTrajectoriesPayload`, `FitRecord`.
+    """
+    p = order.read(FitTrajectoriesPayload)
+    if order.model_version >= 0:
+        # a model of its own: the one that generates is frozen
+        model = load_trajectory_model(context.models.state(order.model_version))
+    else:
+        space = Space(tuple(p.periodic.tolist()))
+        model = build_trajectory_model(on_device(context.setup["model"]), space)
+    seed = int(rng.integers(2**31))
+    report = model.fit(Trajectories(list(p.frames), p.weights), seed=seed)
+    return Segment(
+        order.key,
+        carry=encode(FitRecord(True, model.state())),
+        counts={
+            "train_loss": report.train_loss,
+            "held_out_loss": report.held_out_loss,
+            "epochs": float(report.epochs),
+        },
+        model_version=order.model_version,
+    )
+
+
+def generate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Draw free trajectories, each by its own number whatever is drawn beside it.
+
+    Payload and record: `GeneratePayload`, `GenerateRecord`. Samples: 'frames', path after path, and
+    'path', the number of each frame's.
+    """
+    p = order.read(GeneratePayload)
+    model = _model(context, order.model_version)
+    seed = int(context.setup["seed"])
+    numbers = np.arange(p.first, p.first + p.number)
+    paths = model.generate([DrawKey(seed, int(i), p.cycle) for i in numbers])
+    whole = model.screen(paths).whole
+    return Segment(
+        order.key,
+        samples={
+            "frames": paths.reshape(-1, paths.shape[2]),
+            "path": np.repeat(numbers.astype(np.float64), paths.shape[1]),
+        },
+        carry=encode(GenerateRecord(paths, whole)),
+        counts={"generated": float(len(paths)), "broken": float((~whole).sum())},
+        model_version=order.model_version,
+    )
+
+
+def _model(context: WorkerContext, version: int) -> TrajectoryModel:
+    """A frozen version, built once a worker."""
+    state = context.models.state(version)
+    kept = context.cache.get("trajectory_model")
+    if kept is None or kept[0] is not state:
+        kept = context.cache["trajectory_model"] = (state, load_trajectory_model(state))
+    model: TrajectoryModel = kept[1]
+    return model

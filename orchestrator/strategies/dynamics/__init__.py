@@ -1,0 +1,44 @@
+"""Whole trajectories, gathered, learnt and made anew, beside a campaign that is exact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.dynamics.schema import Dynamics
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.base import Array, Strategy
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.orchestrator.strategies.common.reweighting import StoredSamples
+    from msgen.systems.base import System
+
+
+def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any]:
+    from msgen.orchestrator.strategies.dynamics.exact_run import exact_of
+    from msgen.orchestrator.strategies.dynamics.judging import Bench
+    from msgen.orchestrator.strategies.dynamics.strategy import Dynamics as Loop
+
+    if problem.begun_with is None:
+        raise ValueError("there is no exact run to begin with")
+    exact = exact_of(problem.begun_with, campaign, system.n_dof)
+    return Loop(problem, exact, Bench.of(problem, campaign, exact))
+
+
+def _reweight(samples: StoredSamples) -> Array:
+    """By the free energy of the state that each trajectory began in."""
+    from msgen.orchestrator.strategies.dynamics.exact_run import weights_of_stored
+
+    return weights_of_stored(samples)
+
+
+KIND = StrategyKind(
+    "dynamics",
+    Dynamics,
+    _build,
+    samples=("trajectory",),
+    reweight=_reweight,
+    runs_on=True,
+    keeps_velocities=True,
+)

@@ -1,0 +1,129 @@
+"""What a campaign of learned dynamics keeps between rounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.orders.walkers import WalkerRows
+from msgen.models.base import ModelState
+from msgen.systems.base import Array
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Trajectories of one cycle.
+
+    Attributes
+    ----------
+    frames : Array, shape (n, length, C)
+    start : int array, shape (n,)
+        The state that each began in.
+    """
+
+    frames: Array
+    start: Ints
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the model of one cycle made.
+
+    Attributes
+    ----------
+    paths : Array, shape (n, length, C)
+        Without the broken ones.
+    broken : int
+        How many were.
+    """
+
+    paths: Array
+    broken: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How far generated trajectories are from gathered ones.
+
+    Attributes
+    ----------
+    frames : int
+        Gathered by then.
+    broken : float
+        Share of the paths that were made.
+    difference, stderr : float
+        Of the free energy along the first CVs, RMS in kT, see `estimators.dynamics.surfaces`; inf
+        and NaN where not known.
+    regions : Array, shape (K,)
+        Divergence of what follows a stay in each state, nats; NaN where not known.
+    """
+
+    frames: int
+    broken: float
+    difference: float
+    stderr: float
+    regions: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamicsState:
+    """What is kept between rounds.
+
+    Attributes
+    ----------
+    round : int
+        The one that comes next.
+    phase : {'produce', 'done', 'exhausted'}
+    doing : {'gather', 'fit', 'generate'}
+    walkers : WalkerRows
+        One a replica.
+    start : int array, shape (R,)
+        The state that the trajectory of each began in.
+    under_way : Array, shape (R, f, C)
+        Frames of the trajectories so far.
+    gathered : tuple of Gathered
+        By cycle.
+    version : int
+        Of the model, −1 for none.
+    model : ModelState or None
+    made : Made or None
+        By the last model that was judged.
+    verdicts : tuple of Verdict
+        By cycle.
+    lost : int
+        Trajectories that met what is not finite, and count nowhere.
+    """
+
+    round: int
+    phase: Literal["produce", "done", "exhausted"] = "produce"
+    doing: Literal["gather", "fit", "generate"] = "gather"
+    walkers: WalkerRows
+    start: Ints
+    under_way: Array
+    gathered: tuple[Gathered, ...] = ()
+    version: int = -1
+    model: ModelState | None = None
+    made: Made | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    lost: int = 0
+
+    @property
+    def frames(self) -> Array:
+        """All trajectories, shape (n, length, C)."""
+        return np.concatenate([one.frames for one in self.gathered])
+
+    @property
+    def starts(self) -> Ints:
+        """The state that each of `frames` began in, shape (n,)."""
+        return np.concatenate([one.start for one in self.gathered])
+
+    @property
+    def just_judged(self) -> bool:
+        """Whether the last round ended with a verdict."""
+        fresh = self.doing == "gather" and not self.under_way.shape[1]
+        return bool(self.verdicts) and (fresh or self.phase != "produce")
