@@ -20,7 +20,7 @@ from msgen.orchestrator.estimators.errors import inflation
 from msgen.orchestrator.estimators.few_blocks import block_error
 from msgen.orchestrator.estimators.importance import Units, log_mean_influence
 from msgen.orchestrator.estimators.leverage import correction, degrees_of_freedom
-from msgen.orchestrator.estimators.works.bar import check_works, fermi, solve_bennett
+from msgen.orchestrator.estimators.works.bar import APART, apart, check_works, fermi, solve_bennett
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -135,6 +135,8 @@ def two_sided(
         return _none("no works in one direction")
     if not (np.isfinite(w_f).any() and np.isfinite(w_r).any()):
         return _none("every work of one direction is infinite")
+    if apart(w_f, w_r):
+        return _none(APART)
     of_f, of_r = Units.read(unit_forward, len(w_f)), Units.read(unit_reverse, len(w_r))
     ratio = len(w_f) / len(w_r)
     m, share = float(np.log(ratio)), 1.0

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from msgen.orchestrator.estimators.diagnostics import work_overlap
 from msgen.orchestrator.estimators.errors import inflation, interval, jackknife
 from msgen.orchestrator.estimators.histogram import Grid
+from msgen.orchestrator.estimators.targeted import two_sided
 from msgen.orchestrator.estimators.windows.mbar import solve_mbar, surface_from_windows
 from msgen.orchestrator.estimators.works.bar import bar
 from msgen.orchestrator.estimators.works.network import PairWorks, solve_network
@@ -127,6 +128,24 @@ def test_far_works_are_solved() -> None:
     result = bar(np.array([900.0, 905.0]), np.array([-880.0, -870.0]))
     assert -0.1 < result.delta_f - 890 < 15
     assert result.overlap < 1e-3 or result.overlap > 0.99
+
+
+@pytest.mark.filterwarnings("error")
+def test_works_that_never_meet_tell_nothing() -> None:
+    """Paths too short by far: 1,700 kT are lost there and back."""
+    forward, reverse = np.array([900.0, 905.0]), np.array([800.0, 790.0])
+    for one in (bar(forward, reverse), bar(forward, reverse, forward_blocks=np.arange(2),
+                                           reverse_blocks=np.arange(2) + 2)):  # fmt: skip
+        assert np.isnan([one.delta_f, one.stderr]).all()
+        assert "do not meet" in one.reason
+    both = two_sided(forward, reverse)
+    assert np.isnan([both.value, both.stderr]).all()
+    assert "do not meet" in both.reason
+    joined = solve_network(2, [PairWorks(0, 1, forward, reverse, np.arange(2), np.arange(2) + 2)])
+    assert joined.component.tolist() == [0, 1]
+    assert "do not meet" in joined.unused[0][2]
+    # where they meet at last there is an answer again
+    assert np.isfinite(bar(forward - 890.0, reverse - 790.0).stderr)
 
 
 def test_overlap_is_one_for_reversible_work_and_falls_to_zero() -> None:

@@ -42,6 +42,11 @@ class BarResult:
     reason: str = ""
 
 
+FAR = 700.0
+"""kT lost there and back by the best paths, beyond which every share of the sums rounds to zero."""
+APART = f"works of the two directions do not meet: {FAR:.0f} kT are lost there and back"
+
+
 def bar(
     forward: Array,
     reverse: Array,
@@ -81,6 +86,8 @@ def bar(
         return _none("no works in one direction")
     if not (np.isfinite(w_f).any() and np.isfinite(w_r).any()):
         return _none("every work of one direction is infinite")
+    if apart(w_f, w_r):
+        return _none(APART)
     m = float(np.log(len(w_f) / len(w_r)))
     delta = solve_bennett(w_f, w_r, m)
     f_f, f_r = fermi(m + w_f - delta), fermi(-m + w_r + delta)
@@ -101,6 +108,11 @@ def bar(
 def fermi(x: Array) -> Array:
     """f(x) = 1/(1 + e^x), 0 at +inf."""
     return np.asarray(expit(-x), dtype=np.float64)
+
+
+def apart(forward: Array, reverse: Array) -> bool:
+    """Whether even the best finite works of the two directions lose more than `FAR`."""
+    return bool(FAR < forward.min() + reverse.min() < np.inf)
 
 
 def check_works(works: Array) -> Array:

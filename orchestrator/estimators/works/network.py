@@ -11,7 +11,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from msgen.orchestrator.estimators.leverage import degrees_of_freedom
-from msgen.orchestrator.estimators.works.bar import bar, check_works, cluster_scores, fermi
+from msgen.orchestrator.estimators.works.bar import (
+    APART,
+    apart,
+    bar,
+    check_works,
+    cluster_scores,
+    fermi,
+)
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -184,7 +191,10 @@ def _usable(
         if not (0 <= p.i < n_states and 0 <= p.j < n_states) or p.i == p.j:
             raise ValueError(f"pair ({p.i}, {p.j}) is not a pair of two states below {n_states}")
         w_f, w_r = check_works(p.forward), check_works(p.reverse)
-        if len(w_f) and len(w_r):
+        both = len(w_f) and len(w_r)
+        if both and apart(w_f, w_r):
+            bad.append((p.i, p.j, APART))
+        elif both:
             good.append(PairWorks(p.i, p.j, w_f, w_r, p.forward_blocks, p.reverse_blocks))
         elif len(w_f) or len(w_r):
             bad.append((p.i, p.j, "no works in one direction"))
