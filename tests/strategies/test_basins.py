@@ -8,7 +8,7 @@ import pytest
 from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.estimators.histogram import Grid
-from msgen.orchestrator.strategies.common.basins import PERSISTENCE, find_basins
+from msgen.orchestrator.strategies.common.basins import PERSISTENCE, basins_at_rest, find_basins
 
 PI = np.pi
 ANGLE = Grid.regular(((-PI, PI),), (36,), (True,))
@@ -135,3 +135,44 @@ def test_noise_of_few_samples_makes_no_basins() -> None:
         xi = np.random.default_rng(seed).normal(0.0, 0.7, 1500)
         counts = np.histogram(xi, LINE.edges[0])[0]
         assert len(find_basins(counts, LINE, ("x",), smooth=2.0)) == 1
+
+
+def at_rest(rng: np.random.Generator, places: list[tuple[float, float, int]]) -> np.ndarray:
+    """Ten readings of pushed walkers: half on the way down to (x, y), so many each, then there."""
+    goal = np.concatenate([np.tile([x, y], (n, 1)) for x, y, n in places])
+    begin = rng.uniform(-PI, PI, goal.shape)
+    share = np.minimum(np.arange(1, 11) / 5.0, 1.0)[None, :, None]
+    return begin[:, None] * (1 - share) + goal[:, None] * share + rng.normal(
+        0.0, 0.2, (len(goal), 10, 2)
+    )  # fmt: skip
+
+
+def test_basins_of_pushed_walkers_are_where_several_come_to_rest() -> None:
+    """In every one of ten draws all four, and never the place where a single one is stuck."""
+    places = [(-1.2, 2.4, 26), (-1.2, -0.9, 18), (1.0, 0.9, 6), (0.8, -1.9, 13), (2.6, -0.4, 1)]
+    for seed in range(10):
+        runs = at_rest(np.random.default_rng(seed), places)
+        part = basins_at_rest(runs, TORUS, ("phi", "psi"))
+        assert len(part) == 4
+        found = part.assign(np.array([[x, y] for x, y, _ in places[:4]]))
+        assert sorted(found.tolist()) == [0, 1, 2, 3]
+        # as before: all readings, widely smoothed, a barrier as high as one of F
+        index = TORUS.index(runs.reshape(-1, 2))
+        counts = np.bincount(index[index >= 0], minlength=TORUS.size).reshape(TORUS.shape)
+        assert len(find_basins(counts, TORUS, ("phi", "psi"), smooth=2.0)) < 4
+
+
+def test_walkers_all_over_a_plain_are_in_one_basin() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(10):
+        runs = rng.uniform(-PI, PI, (64, 10, 2))
+        assert len(basins_at_rest(runs, TORUS, ("phi", "psi"))) == 1
+
+
+def test_few_walkers_or_none_that_come_to_rest_in_range() -> None:
+    rng = np.random.default_rng(6)
+    few = at_rest(rng, [(-1.2, 2.4, 3), (1.0, -0.9, 2)])
+    assert len(basins_at_rest(few, TORUS, ("phi", "psi"))) == 2
+    outside = np.full((4, 10, 1), 99.0)
+    assert len(basins_at_rest(outside, LINE, ("x",))) == 1
+    assert len(basins_at_rest(outside[:0], LINE, ("x",))) == 1

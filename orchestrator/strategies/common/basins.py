@@ -16,6 +16,12 @@ from msgen.systems.base import Array
 PERSISTENCE = 2.0
 """kT by which a basin's barrier must stand above its bottom to count."""
 MAX_BASINS = 12
+LEAST_RUNS, RUNS_EACH = 3, 16
+"""A basin is where at least so many pushed walkers came to rest, or one in so many where they are
+few: where a single one stays it may be stuck."""
+RELAXED_WIDTH, RELAXED_PERSISTENCE = 1.5, 1.5
+"""Bins and kT for what pushed walkers read at rest. They are few, and fill basins by how wide the
+way into them is rather than by what they weigh, so that a pass stands out less."""
 
 
 def find_basins(
@@ -24,13 +30,14 @@ def find_basins(
     names: tuple[str, ...],
     persistence: float = PERSISTENCE,
     smooth: float = 1.0,
+    seen: NDArray[np.bool_] | None = None,
 ) -> Partition:
     """Watershed of −ln(density), shallow basins merged into the neighbour over the lowest pass.
 
     Bins are taken in order of falling density; each joins the basin of a denser neighbour or starts
     its own; where two meet, the one whose bottom is less than `persistence` below the pass is
     merged (topological persistence: Edelsbrunner et al., Discrete Comput. Geom. 28, 511, 2002).
-    Bins never seen go to the nearest basin.
+    Bins never seen go to the nearest basin, and so do those of basins that too few runs have seen.
 
     Parameters
     ----------
@@ -40,6 +47,8 @@ def find_basins(
         kT.
     smooth : float
         Width of the Gaussian the counts are smoothed with, in bins.
+    seen : bool array, shape (n,) + grid shape, optional
+        Bins that each of n runs was in; a basin then takes some of them, see `LEAST_RUNS`.
     """
     wrap = ["wrap" if p else "nearest" for p in grid.periodic]
     density = ndimage.gaussian_filter(np.asarray(counts, dtype=np.float64), smooth, mode=wrap)
@@ -48,6 +57,9 @@ def find_basins(
     label = np.full(f.shape, -1, dtype=np.int64)
     parent: list[int] = []
     bottom: list[float] = []
+    runs: list[NDArray[np.bool_]] = []
+    every = np.ones((1, *f.shape), dtype=bool) if seen is None else seen
+    least = int(np.clip(len(every) // RUNS_EACH, 1, LEAST_RUNS))
 
     def root(b: int) -> int:
         while parent[b] != b:
@@ -66,14 +78,49 @@ def find_basins(
             label[at] = len(parent)
             parent.append(len(parent))
             bottom.append(float(f[at]))
+            runs.append(every[(slice(None), *at)].copy())
             continue
         label[at] = met[0]
+        runs[met[0]] |= every[(slice(None), *at)]
         for other in met[1:]:
-            if f[at] - bottom[other] < persistence:
+            few = min(int(runs[b].sum()) for b in (met[0], other)) < least
+            if few or f[at] - bottom[other] < persistence:
                 parent[other] = met[0]
+                runs[met[0]] |= runs[other]
     final = np.array([root(b) for b in range(len(parent))], dtype=np.int64)
+    lone = np.array([int(one.sum()) < least for one in runs], dtype=bool)[final]
+    if not lone.all():
+        final = np.where(lone, -1, final)
     merged = np.where(label >= 0, final[label], -1)
     return _partition(merged, f, grid, names)
+
+
+def basins_at_rest(runs: Array, grid: Grid, names: tuple[str, ...]) -> Partition:
+    """The basins that pushed walkers relaxed into.
+
+    Parameters
+    ----------
+    runs : Array, shape (n, m, C)
+        CVs of n walkers while they relaxed. The first half is their way down, and shows no basin.
+    """
+    rest = runs[:, runs.shape[1] // 2 :]
+    index = grid.index(rest.reshape(-1, rest.shape[2])).reshape(rest.shape[:2])
+    seen = np.zeros((len(rest), grid.size), dtype=bool)
+    counts = np.zeros(grid.size)
+    for own, found in zip(seen, index, strict=True):
+        inside = found[found >= 0]
+        own[inside] = True
+        counts += np.bincount(inside, minlength=grid.size)
+    if not counts.any():
+        counts += 1.0  # nothing came to rest inside the range: all of it is one
+    return find_basins(
+        counts.reshape(grid.shape),
+        grid,
+        names,
+        persistence=RELAXED_PERSISTENCE,
+        smooth=RELAXED_WIDTH,
+        seen=seen.reshape(-1, *grid.shape),
+    )
 
 
 def basins_with(

@@ -81,15 +81,20 @@ class Found:
     ----------
     seeds : Seeds
         Those there were, and the relaxed walkers.
-    trail : Array, shape (n, C)
-        CVs seen while relaxing, isomers left out.
+    runs : Array, shape (n, m, C)
+        CVs that each pushed walker read while it relaxed, isomers left out.
     isomers : Mapping of str to int
         How often each was met.
     """
 
     seeds: Seeds
-    trail: Array
+    runs: Array
     isomers: Mapping[str, int]
+
+    @property
+    def trail(self) -> Array:
+        """All readings, shape (n·m, C)."""
+        return self.runs.reshape(-1, self.runs.shape[2])
 
 
 def orders(
@@ -121,7 +126,7 @@ def absorb(problem: Problem, seeds: Seeds, segments: Sequence[Segment]) -> Found
     """Add the relaxed walkers to the seeds; isomers are left out and named."""
     keep_isomers = problem.strategy["explore"]["isomers"] == "include"
     parts, xi = [seeds.walkers.without_velocities()], [seeds.xi]
-    trails: list[Array] = []
+    runs: list[Array] = []
     isomers: dict[str, int] = {}
     for segment in segments:
         done = segment.read(ExploreRecord)
@@ -131,7 +136,6 @@ def absorb(problem: Problem, seeds: Seeds, segments: Sequence[Segment]) -> Found
         inside = np.isfinite(done.cvs).all(axis=1) & good
         parts.append(done.walkers.without_velocities().take(np.flatnonzero(inside)))
         xi.append(done.cvs[inside])
-        ok = (segment.samples["flipped"] == 0) | keep_isomers
-        trails.append(segment.samples["cvs"][ok])
+        runs.append(segment.samples["cvs"].reshape(len(good), -1, problem.dim)[good])
     found = Seeds(WalkerRows.join(parts), np.concatenate(xi))
-    return Found(found, np.concatenate(trails), isomers)
+    return Found(found, np.concatenate(runs), isomers)

@@ -18,7 +18,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import given_up, groups
-from msgen.orchestrator.strategies.common.basins import basins_with, find_basins
+from msgen.orchestrator.strategies.common.basins import basins_at_rest, basins_with
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
@@ -65,8 +65,6 @@ from msgen.orchestrator.strategies.steered.state_refinement import (
 )
 from msgen.orchestrator.strategies.steered.switching import path_step, tuner_of
 
-TRAIL_WIDTH = 2.0
-"""Bins over which the few hundred configurations of the exploration are smoothed."""
 CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, 5, 9)
 """The same for a chain, whose model also has to learn the weights of the states."""
 MOST_ADAPT = 40
@@ -226,10 +224,7 @@ class Steered:
         state = replace(state, pool=found.seeds, isomers=isomers, attempt=state.attempt + 1)
         states = problem.states() if state.found is None else state.found
         if states is None:
-            index = problem.grid.index(found.trail)
-            counts = np.bincount(index[index >= 0], minlength=problem.grid.size)
-            counts = counts.reshape(problem.grid.shape)
-            states = find_basins(counts, problem.grid, problem.names, smooth=TRAIL_WIDTH)
+            states = basins_at_rest(found.runs, problem.grid, problem.names)
         seeds = states.assign(state.pool.xi)
         missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
         if missing and state.attempt < explore.EXPLORE_ROUNDS:

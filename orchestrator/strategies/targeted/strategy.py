@@ -27,7 +27,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
-from msgen.orchestrator.strategies.common.basins import basins_with, find_basins
+from msgen.orchestrator.strategies.common.basins import basins_at_rest, basins_with
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -50,9 +50,6 @@ from msgen.orchestrator.strategies.targeted.state import (
 )
 
 Ints = NDArray[np.int64]
-
-TRAIL_WIDTH = 2.0
-"""Bins over which the few hundred configurations of the exploration are smoothed."""
 
 
 class Targeted:
@@ -187,10 +184,7 @@ class Targeted:
         attempt, pool = state.attempt + 1, found.seeds
         states = self._named()
         if states is None:
-            index = problem.grid.index(found.trail)
-            counts = np.bincount(index[index >= 0], minlength=problem.grid.size)
-            counts = counts.reshape(problem.grid.shape)
-            states = find_basins(counts, problem.grid, problem.names, smooth=TRAIL_WIDTH)
+            states = basins_at_rest(found.runs, problem.grid, problem.names)
         where = states.assign(pool.xi)
         missing = tuple(n for k, n in enumerate(states.names) if not (where == k).any())
         if missing and attempt < explore.EXPLORE_ROUNDS:
