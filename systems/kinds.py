@@ -149,6 +149,7 @@ PARTICLE_KINDS = ("dimer", "polymer")
 # in the order in which messages list them
 _SYSTEMS = (
     _through_openmm("openmm", "build_molecule:openmm_system"),
+    _through_openmm("alkane", "build_alkane:alkane_system"),
     _through_openmm("dimer", "build_particles:dimer_system"),
     _through_openmm("polymer", "build_particles:polymer_system"),
     _potential("double_well", "two_dimensional:DoubleWell"),

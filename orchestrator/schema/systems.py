@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from msgen.orchestrator.schema import units
+from msgen.orchestrator.schema.alkanes import Alkane
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.particles import Dimer, Polymer
 from msgen.orchestrator.schema.quantities import (
@@ -18,7 +18,7 @@ from msgen.orchestrator.schema.quantities import (
     Time,
     problem,
 )
-from msgen.orchestrator.schema.system_section import SystemSection
+from msgen.orchestrator.schema.system_section import MolecularSection, SystemSection
 from msgen.orchestrator.schema.targets import DW4, LJ13, HarmonicPair, ManyWell, Phi4
 from msgen.systems.kinds import SYSTEM_KINDS
 from msgen.systems.plugins import PluginError
@@ -27,7 +27,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class OpenMMSystem(SystemSection):
+class OpenMMSystem(MolecularSection):
     """A molecule through OpenMM, from one of `forcefield`, `topology` and `system_xml`."""
 
     kind: Literal["openmm"]
@@ -59,25 +59,6 @@ class OpenMMSystem(SystemSection):
     platform: Literal["auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP"] = "auto"
     """auto: the fastest in a short measurement, once a campaign."""
 
-    @property
-    def temperature_K(self) -> float | None:
-        """Of the thermostat."""
-        return self.temperature
-
-    @property
-    def own_step(self) -> tuple[float, float]:
-        """The system's own."""
-        return self.timestep, self.friction
-
-    @classmethod
-    def kT_of(cls, given: Mapping[str, Any]) -> float | None:
-        """Of a `temperature` with its unit."""
-        try:
-            temperature = units.parse(given.get("temperature"), "temperature")
-        except units.UnitError:
-            return None
-        return units.GAS_CONSTANT * temperature or None
-
     @model_validator(mode="before")
     @classmethod
     def _no_barostat(cls, data: Any) -> Any:
@@ -90,11 +71,6 @@ class OpenMMSystem(SystemSection):
                     value=data[key],
                 )
         return data
-
-    @field_validator("constraints", mode="before")
-    @classmethod
-    def _none_word(cls, value: Any) -> Any:
-        return "None" if value is None or value == "none" else value
 
     @model_validator(mode="after")
     def _one_source(self) -> OpenMMSystem:
@@ -254,6 +230,7 @@ class PythonSystem(SystemSection):
 
 SECTIONS: Mapping[str, type[SystemSection]] = {
     "openmm": OpenMMSystem,
+    "alkane": Alkane,
     "dimer": Dimer,
     "polymer": Polymer,
     "double_well": DoubleWell,
