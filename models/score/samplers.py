@@ -71,6 +71,24 @@ def heun_step(
     return x + 0.5 * (end - start) * (first + second)
 
 
+def dpm_solver_3_step(
+    field: Velocity, x: Tensor, context: Tensor | None, start: float, end: float
+) -> Tensor:
+    """The step of DPM-Solver-3, of third order in ln σ, at three times the price of Euler's.
+
+    The velocity is taken for a parabola in ln σ, and its integral over σ is exact. It is made for
+    levels that are even in ln σ, and for networks whose output varies little where σ is small.
+    Source: Lu et al., DPM-Solver (2022), algorithm 2 (order 3, r₁ = 1/3, r₂ = 2/3), for x/α.
+    """
+    h = math.log(start / end)
+    first = field.velocity(x, start, context)
+    near, far = start * math.exp(-h / 3), start * math.exp(-2 * h / 3)
+    second = field.velocity(x + (near - start) * first, near, context) - first
+    bend = far * (math.expm1(2 * h / 3) / (2 * h / 3) - 1)
+    third = field.velocity(x + (far - start) * first - 2 * bend * second, far, context) - first
+    return x + (end - start) * first - 1.5 * end * (math.expm1(h) / h - 1) * third
+
+
 def descend(
     step: Step,
     field: Velocity,
@@ -85,7 +103,7 @@ def descend(
     Parameters
     ----------
     step : callable
-        `euler_step` or `heun_step`.
+        `euler_step`, `heun_step` or `dpm_solver_3_step`.
     x : Tensor, shape (n, …)
         At the first level.
     levels : Array, shape (steps + 1,)

@@ -1,4 +1,4 @@
-"""Updates of a network: Adam, a rate that is warmed up and lowered, and an average beside it."""
+"""Updates of a network: an optimizer, a rate that is warmed up and lowered, an average beside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgen.models.training.settings import Training
 
 
 class Descent:
-    """Adam on the weights of `net`, moved to the device of `training`.
+    """Adam or RAdam on the weights of `net`, moved to the device of `training`.
 
     Attributes
     ----------
@@ -25,22 +25,28 @@ class Descent:
         self.device = pick_device(training.device)
         net.to(self.device)
         self._parameters, self._clip = list(net.parameters()), training.clip
-        self._adam = torch.optim.Adam(net.parameters(), lr=training.learning_rate, fused=True)
+        self._optimizer = _optimizer(net, training)
         self._average = Average(net, training.ema) if training.ema else None
         self.averaged: nn.Module = net if self._average is None else self._average.net
 
     def step(self, loss: Tensor, rate: float) -> None:
         """One update down the gradient of `loss`, shape ()."""
-        self._adam.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
-        for group in self._adam.param_groups:
+        for group in self._optimizer.param_groups:
             group["lr"] = rate
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
         # one wild batch must not ruin the weights
         if bool(torch.isfinite(norm)):
-            self._adam.step()
+            self._optimizer.step()
         if self._average is not None:
             self._average.update()
+
+
+def _optimizer(net: nn.Module, training: Training) -> torch.optim.Optimizer:
+    if training.optimizer == "radam":
+        return torch.optim.RAdam(net.parameters(), lr=training.learning_rate)
+    return torch.optim.Adam(net.parameters(), lr=training.learning_rate, fused=True)
 
 
 def pick_device(name: str) -> torch.device:

@@ -49,6 +49,7 @@ class Training:
         walker resemble each other, and say nothing of what others would see.
     clip : float
         Bound on the norm of the gradient.
+    optimizer : {'adam', 'radam'}
     device : str
         'cpu', 'cuda' or 'auto' (cuda where there is one). Repeats are bit-exact on the cpu only.
     updates : int
@@ -67,6 +68,7 @@ class Training:
     held_out: float = 0.1
     stretches: int = 0
     clip: float = 5.0
+    optimizer: Literal["adam", "radam"] = "adam"
     device: str = "cpu"
     updates: int = AUTO_UPDATES
     most_epochs: int = MAX_AUTO_EPOCHS
