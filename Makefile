@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS ?= .venv-peers
 PEERS_STAMP := $(PEERS)/.installed
+FOREIGN ?= .venv-systems
+FOREIGN_STAMP := $(FOREIGN)/.fetched
 FLOORS := systems models actors orchestrator
 TYPING := build/typing/msgen
 LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
@@ -37,11 +39,11 @@ format: $(STAMP)
 chaos: $(STAMP)
 	$(BIN)/python tests/chaos.py $(ARGS)
 
-bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP))
+bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP)) $(if $(filter systems,$(NAME)),$(FOREIGN_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \
 	  echo "usage: make bench NAME=…, one of:"; \
 	  ls tests/benchmarks 2>/dev/null | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; exit 2; }
-	PEERS=$(PEERS) PYTHONPATH=$(CURDIR)/tests/support:$(CURDIR)/tests/references \
+	PEERS=$(PEERS) FOREIGN=$(FOREIGN) PYTHONPATH=$(CURDIR)/tests/support:$(CURDIR)/tests/references \
 	  $(BIN)/python tests/benchmarks/$(NAME).py $(ARGS)
 
 # Runs and environments stay: they are dear.
@@ -61,6 +63,12 @@ $(STAMP): pyproject.toml constraints.txt
 $(PEERS_STAMP): tests/benchmarks/peers/requirements.txt constraints.txt
 	$(PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt -r $<
+	touch $@
+
+# Test data of other packages: their archives are fetched, nothing in them is installed.
+$(FOREIGN_STAMP): tests/benchmarks/systems_parts/requirements.txt
+	$(PYTHON) -m venv $(FOREIGN)
+	$(FOREIGN)/bin/python -m pip download --quiet --no-deps --dest $(FOREIGN)/archives -r $<
 	touch $@
 
 # mypy cannot follow setuptools' editable finder: it sees the floors as one package by these links.
