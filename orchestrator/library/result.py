@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgen.orchestrator.reporting.progress import result_lines
 from msgen.orchestrator.reporting.results import RESULT, CVInfo, committed_result
 from msgen.orchestrator.reporting.results import Result as Content
-from msgen.orchestrator.reporting.status import is_alive
+from msgen.orchestrator.reporting.status import ended, is_alive
 from msgen.orchestrator.schema.problems import CampaignError, Problem
 from msgen.orchestrator.validate import RESOLVED
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 Status = Literal["converged", "exhausted", "running", "interrupted", "failed"]
 """'running' while a process works on it; 'interrupted' if none does and there is more to do."""
+
+
+ENDS: Mapping[str, Status] = {s: s for s in ("exhausted", "interrupted", "failed")}
+"""How a process can leave a run that has no round yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +72,16 @@ class Result:
     def read(cls, run_dir: Path, status: Status | None = None) -> Result:
         """What `run_dir` holds; `status` where the caller knows how it ended."""
         content = committed_result(run_dir) if (run_dir / RESULT).is_file() else None
+        alive = is_alive(run_dir)
+        end = ended(run_dir) if content is None and not alive else None
         if status is None:
             status = "running" if content is None else content.status
-            if status == "running" and not is_alive(run_dir):
+            if end is not None and end[0] in ENDS:
+                status = ENDS[end[0]]
+            elif status == "running" and not alive:
                 status = "interrupted"
         reason = "no round committed yet" if content is None else content.reason
+        reason = reason if end is None else f"{reason}: {end[1]}"
         return cls(run_dir, status, reason, content)
 
     @property

@@ -50,7 +50,7 @@ def screen_of(console: Console | None = None) -> Screen:
 class Lines:
     """One line a round, and one where nothing was said for long."""
 
-    every_s = 9.0
+    every_s = 8.0
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -15,6 +15,9 @@ from msgen.orchestrator.reporting.screens import Screen
 from msgen.orchestrator.reporting.words import count, duration
 
 _TICK_S = 0.5
+_FIRST_S = 0.8
+"""Of silence before the first sign; beside it Python's start and imports are waited for."""
+
 _LEAST_SHARE = 0.02
 """Of a round's cost that has to be done here before the time it will take is told."""
 
@@ -36,7 +39,7 @@ class SignsOfLife:
         self._screen, self._clock = screen, clock
         self._now: Activity | None = None
         self._began = self._round_began = self._shown = clock()
-        self._first_share = 0.0
+        self._first_share, self._silent = 0.0, True
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -53,7 +56,7 @@ class SignsOfLife:
     def show(self, block: Panel, line: str) -> None:
         """See `Place`."""
         with self._lock:
-            self._shown = self._clock()
+            self._shown, self._silent = self._clock(), False
             self._screen.show(block, line)
 
     def end(self, lines: Sequence[str]) -> None:
@@ -66,9 +69,10 @@ class SignsOfLife:
         """Show what goes on, if it is time."""
         with self._lock:
             quiet = self._clock() - self._shown
-            if self._now is None or self._over.is_set() or quiet < self._screen.every_s:
+            least = min(_FIRST_S, self._screen.every_s) if self._silent else self._screen.every_s
+            if self._now is None or self._over.is_set() or quiet < least:
                 return
-            self._shown = self._clock()
+            self._shown, self._silent = self._clock(), False
             self._screen.beat(self._line(self._now))
 
     def _line(self, now: Activity) -> str:

@@ -33,6 +33,12 @@ def is_alive(run_dir: Path) -> bool:
         return False
 
 
+def ended(run_dir: Path) -> tuple[str, str] | None:
+    """How the last process that worked on a run ended, and why; None if none has ended yet."""
+    stops = [e for e in EventLog(run_dir / "events.jsonl").read() if e["event"] == "stop"]
+    return (str(stops[-1]["status"]), str(stops[-1]["reason"])) if stops else None
+
+
 def status(run_dir: Path) -> str:
     """How far a run is: phase, states, cost, what is unmet and what went wrong, a line each."""
     run_dir = Path(run_dir)
@@ -41,8 +47,11 @@ def status(run_dir: Path) -> str:
     try:
         result = committed_result(run_dir)
     except CampaignError:
-        what = "is running, no round committed yet" if alive else "has not committed any round"
-        return f"{run_dir} {what}"
+        if alive:
+            return f"{run_dir} is running, no round committed yet"
+        end = ended(run_dir)
+        why = "" if end is None else f": {end[0]} — {end[1]}"
+        return f"{run_dir} has not committed any round{why}"
     estimate, cost = result.estimate, result.cost
     word: str = result.status
     if word == "running":

@@ -58,6 +58,10 @@ class Molecule:
     origin: tuple[Field, object] = (("system",), "")
 
 
+_NO_LATTICE = "Illegal nonbonded method"
+"""What OpenMM says of PME with an implicit solvent, which has no lattice: a box means nothing."""
+
+
 def _options(source: MoleculeSource, periodic: bool) -> dict[str, Any]:
     """Keyword arguments of OpenMM's createSystem."""
     method = source.nonbonded
@@ -78,7 +82,8 @@ def _options(source: MoleculeSource, periodic: bool) -> dict[str, Any]:
         "removeCMMotion": False,
     }
     if method != "NoCutoff":
-        options["nonbondedCutoff"] = source.cutoff or 1.0
+        # scripts in force-field files ask for its unit
+        options["nonbondedCutoff"] = (source.cutoff or 1.0) * unit.nanometer
     if source.hydrogen_mass is not None:
         options["hydrogenMass"] = source.hydrogen_mass * unit.dalton
     return options
@@ -121,18 +126,28 @@ def _create(create: Callable[[], Any], field: Field, value: object) -> Any:
                 "Name a force-field file that fits this residue, add the atoms that it misses, or "
                 "give the molecule by topology: (Amber, Gromacs) or system_xml:"
             )
+        elif _NO_LATTICE in text:
+            remedy = "Write nonbonded: NoCutoff, which an implicit solvent goes with"
         raise SpecError(field, value, f"the system cannot be built: {text}", remedy) from error
 
 
 def _from_force_field(source: MoleculeSource, base_dir: Path) -> tuple[Any, Any, Array, Any]:
     pdb = read_structure(source.structure, base_dir)
     field = _force_field(source.forcefield, base_dir)
-    options = _options(source, pdb.topology.getPeriodicBoxVectors() is not None)
-    system = _create(
-        lambda: field.createSystem(pdb.topology, **options),
-        ("system", "structure"),
-        source.structure,
-    )
+
+    boxed = pdb.topology.getPeriodicBoxVectors() is not None
+    options = _options(source, boxed)
+
+    def create() -> Any:
+        try:
+            return field.createSystem(pdb.topology, **options)
+        except ValueError as error:
+            if not (boxed and source.nonbonded == "auto" and _NO_LATTICE in str(error)):
+                raise
+        pdb.topology.setPeriodicBoxVectors(None)
+        return field.createSystem(pdb.topology, **_options(source, False))
+
+    system = _create(create, ("system", "structure"), source.structure)
     return pdb.topology, system, in_nm(pdb.getPositions(asNumpy=True)), None
 
 

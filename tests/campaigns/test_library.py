@@ -14,6 +14,7 @@ import yaml
 
 import msgen
 from msgen.orchestrator.cli import main
+from msgen.orchestrator.run_directory.events import EventLog
 
 CAMPAIGN: dict[str, Any] = {
     "name": "well",
@@ -99,6 +100,9 @@ def test_a_run_without_a_round_says_so(tmp_path: Path) -> None:
     early = msgen.load(tmp_path)
     assert (early.status, early.reason) == ("interrupted", "no round committed yet")
     assert "no round committed yet" in early._repr_html_()
+    EventLog(early.run_dir / "events.jsonl").write("stop", status="exhausted", reason="why")
+    spent = msgen.load(early.run_dir)
+    assert (spent.status, spent.reason) == ("exhausted", "no round committed yet: why")
     with pytest.raises(msgen.CampaignError, match="the first comes after the first round"):
         early.free_energies  # noqa: B018
     with pytest.raises(msgen.CampaignError, match="holds no campaign"):

@@ -71,6 +71,9 @@ def test_status_leaves_the_run_directory_as_it_was(tmp_path: Path) -> None:
 
 def test_before_the_first_round(tmp_path: Path) -> None:
     assert status(tmp_path).endswith("has not committed any round")
+    why = "budget.wall is spent (5) in round 0"
+    EventLog(tmp_path / "events.jsonl").write("stop", status="exhausted", reason=why)
+    assert status(tmp_path).endswith(f"has not committed any round: exhausted — {why}")
     with RunLock(tmp_path):
         assert status(tmp_path).endswith("is running, no round committed yet")
     for tell in (write_report, export):

@@ -29,20 +29,31 @@ def test_a_line_comes_when_nothing_was_said_for_long() -> None:
         clock.now += 1.0
         life.beat()
     assert out.getvalue().splitlines() == [
+        "building the system · 1 s so far",  # the first sign, soon
         "building the system · 9 s so far",
-        "building the system · 18 s so far",
+        "building the system · 17 s so far",
     ]
     shown.round(info(0))
-    clock.now += 8.0
+    clock.now += 7.0
     life.beat()
-    assert out.getvalue().count("so far") == 2  # the round was said 8 s ago
+    assert out.getvalue().count("so far") == 3  # the round was said 7 s ago
     clock.now += 1.0
     life.beat()
-    assert out.getvalue().count("so far") == 3
+    assert out.getvalue().count("so far") == 4
     shown.close("converged", "a reason")
     clock.now += 60.0
     life.beat()
-    assert out.getvalue().count("so far") == 3  # nothing after the last words
+    assert out.getvalue().count("so far") == 4  # nothing after the last words
+
+
+def test_what_has_been_shown_already_needs_no_early_sign() -> None:
+    out, clock = io.StringIO(), Clock()
+    life = SignsOfLife(Lines(Console(file=out, width=200)), clock)
+    Progress("x", "r", "c", place=life).round(info(0))
+    life(Activity("sampling", 1))
+    clock.now += 5.0
+    life.beat()
+    assert "so far" not in out.getvalue()
 
 
 def test_a_round_has_a_predicted_end_by_what_was_done_here() -> None:

@@ -218,6 +218,26 @@ def test_obc2_is_replaced_and_agrees() -> None:
         np.testing.assert_allclose(f[0], f[1], atol=1e-4, rtol=1e-6)
 
 
+def test_an_implicit_solvent_needs_no_box(tmp_path: Path) -> None:
+    """The CRYST1 line of a file means nothing then; `auto` does not make it a lattice."""
+    text = (CONFIGS / AMBER99SB["structure"]).read_text()
+    boxed = "CRYST1   40.000   40.000   40.000  90.00  90.00  90.00 P 1           1\n" + text
+    (tmp_path / "boxed.pdb").write_text(boxed)
+    solvent = {"structure": "boxed.pdb", "forcefield": ["amber99sb.xml", "implicit/obc2.xml"]}
+    system = build(solvent, tmp_path)
+    free = build({"forcefield": solvent["forcefield"]})
+    assert system.initial().box is None
+    x = free.initial()
+    assert system.energy(x) == pytest.approx(free.energy(x), abs=1e-6)
+    # a cutoff has a unit wherever it ends up
+    cut = build({**solvent, "nonbonded": "CutoffNonPeriodic", "cutoff": 2.0}, tmp_path)
+    assert np.isfinite(cut.energy(x)).all()
+    told = refused({**AMBER99SB, **solvent, "nonbonded": "PME"}, tmp_path)
+    assert "NoCutoff" in told.remedy
+    without = build({"structure": "boxed.pdb"}, tmp_path)
+    assert without.initial().box is not None
+
+
 def test_other_solvent_models_are_left_alone() -> None:
     pdb = app.PDBFile(str(CONFIGS / AMBER99SB["structure"]))
     for name, options in (
