@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from msgen.orchestrator.schema.cvs import AXIS
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem, choose
+from msgen.systems.topology.bond_lengths import BondLengths
+from msgen.systems.topology.same_atoms import NAMING, first_difference, named
 
 if TYPE_CHECKING:
     from msgen.models.diffusion_map.map import Scale, Select
@@ -234,10 +236,26 @@ def _trajectory(path: Path, checked: Checked) -> Array:
         raise wrong("DATA", str(path), "is no array", "Give .npy or .npz for this system")
     import mdtraj  # a second to import, needed here only
 
+    remedy = "Give a trajectory of the campaign's atoms, in their order"
     try:
-        frames = mdtraj.load(str(path), top=topology)
+        given = {} if path.name.lower().endswith(NAMING) else {"top": topology}
+        frames = mdtraj.load(str(path), **given)
+        if frames.unitcell_lengths is not None and frames.topology.n_bonds:
+            frames.make_molecules_whole(inplace=True)
     except Exception as error:  # its readers raise anything
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        remedy = "Give a trajectory of the campaign's atoms, in their order"
         raise wrong("DATA", str(path), f"cannot be read ({text})", remedy) from error
-    return np.asarray(frames.xyz, dtype=np.float64).reshape(len(frames), -1)
+    x = np.asarray(frames.xyz, dtype=np.float64).reshape(len(frames), -1)
+    if frames.n_atoms != topology.n_atoms:
+        what = f"has {frames.n_atoms} atoms where the system has {topology.n_atoms}"
+        raise wrong("DATA", str(path), what, remedy)
+    found = first_difference(named(topology), named(frames.topology))
+    if found is not None:
+        what = f"has other atoms, or in another order: {found[1]}"
+        raise wrong("DATA", str(path), what, remedy)
+    start = checked.system.initial().positions[0].reshape(-1, 3)
+    torn = BondLengths.of(topology, start).never(x[:_AT_ONCE])
+    if torn is not None:
+        what = f"is of other atoms, in another order or unit, or cut by a box: {torn}"
+        raise wrong("DATA", str(path), what, remedy)
+    return x

@@ -21,6 +21,10 @@ COMMON = (1.008, 12.011, 14.007, 15.999, 18.998, 22.99, 24.305, 30.974, 32.06, 3
 """Masses of the elements that molecules in water are made of."""
 
 
+NAMING = (".pdb", ".h5", ".lh5", ".pdb.gz", ".cif", ".gro")
+"""Formats whose files say which atoms they are of; of others mdtraj has to be told."""
+
+
 @dataclass(frozen=True)
 class NamedAtom:
     """An atom as a file knows it.

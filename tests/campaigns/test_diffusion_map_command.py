@@ -9,6 +9,7 @@ import mdtraj
 import numpy as np
 import pytest
 import yaml
+from alanine_molecule import reordered_pdb
 from exact_populations import exact_probabilities
 from places import CONFIGS, TESTS
 from sections import build_cvs, build_system
@@ -75,6 +76,22 @@ def test_a_cv_of_a_molecule_from_a_trajectory(
         assert np.abs(checked.cvs(frames) - at).max(axis=1).min() < 1e-4
     spec = {"phi1": {"kind": "diffusion_map", "file": "phi.npz"}}
     assert np.ptp(build_cvs(spec, checked.system, tmp_path)(frames)) > 0.5
+
+
+def test_a_trajectory_of_other_atoms_makes_no_cv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    campaign = TESTS / "campaigns" / "molecule.yaml"
+    start = mdtraj.load(str(CONFIGS / "alanine_dipeptide.pdb"))
+    order = [1, 0, *range(2, start.n_atoms)]
+    mdtraj.Trajectory(start.xyz[:, order], start.topology).save_dcd(str(tmp_path / "md.dcd"))
+    (tmp_path / "md.pdb").write_text(reordered_pdb(0))
+    for name in ("md.dcd", "md.pdb"):
+        words = ("-o", tmp_path / "phi.npz", "--campaign", campaign)
+        assert command(tmp_path / name, *words) == 2
+        error = capsys.readouterr().err
+        assert "in another order" in error
+        assert "in their order" in error
 
 
 def test_a_cv_from_a_run_takes_its_samples(

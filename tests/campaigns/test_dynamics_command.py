@@ -9,6 +9,7 @@ from pathlib import Path
 import mdtraj
 import numpy as np
 import pytest
+from alanine_molecule import reordered_pdb
 from places import CONFIGS
 
 from msgen.orchestrator.cli import main
@@ -175,6 +176,43 @@ def test_times_that_files_tell_are_used(tmp_path: Path, capsys: pytest.CaptureFi
     timed.save_xtc(str(tmp_path / "md.xtc"))
     assert command(tmp_path / "md.xtc", *words) == 2
     assert "not evenly spaced" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("which", ["first", "second", "reference"])
+def test_a_trajectory_of_atoms_in_another_order_is_refused(
+    which: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A DCD holds no names: bonds that are in no frame what they can be tell it."""
+    paths = molecule_files(tmp_path, 20)
+    whole = mdtraj.load(str(paths[0]), top=str(PDB))
+    order = [1, 0, *range(2, whole.n_atoms)]
+    other = tmp_path / "other.dcd"
+    mdtraj.Trajectory(whole.xyz[:, order], whole.topology).save_dcd(str(other))
+    words = ("--topology", PDB, "--cvs", PHI, "-o", tmp_path)
+    given = {
+        "first": (other, paths[1]),
+        "second": (paths[0], other),
+        "reference": (paths[0], "--reference", other),
+    }
+    assert command(*given[which], *words) == 2
+    error = capsys.readouterr().err
+    assert "ACE:CH3 and ACE:H" in error
+    assert "in the same order" in error
+    assert command(*paths, *words) == 0
+
+
+def test_files_that_name_their_atoms_are_held_to_the_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To those of the topology beside them, and of each other: their number is not enough."""
+    whole = mdtraj.load(str(molecule_files(tmp_path, 20)[0]), top=str(PDB))
+    whole.save_pdb(str(tmp_path / "whole.pdb"))
+    (tmp_path / "other.pdb").write_text(reordered_pdb(4))
+    words = ("--cvs", PHI, "--stride", "1 ps", "-o", tmp_path)
+    for given in (("other.pdb", "--topology", PDB), ("whole.pdb", tmp_path / "other.pdb")):
+        assert command(tmp_path / given[0], *given[1:], *words) == 2
+        assert "in another order: atom 4 (from 0) is O of ACE" in capsys.readouterr().err
+    assert command(tmp_path / "whole.pdb", "--topology", PDB, *words) == 0
 
 
 def test_what_was_written_is_read_as_it_was(local_run: Path, tmp_path: Path) -> None:

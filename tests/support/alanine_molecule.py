@@ -43,3 +43,15 @@ def molecule(**changes: Any) -> tuple[OpenMMSystem, CVSet]:
     system = build_system({**AMBER99SB, **changes}, CONFIGS)
     assert isinstance(system, OpenMMSystem)
     return system, build_cvs(PHI_PSI, system, CONFIGS)
+
+
+def reordered_pdb(first: int) -> str:
+    """The start structure as a PDB file in which atoms `first` and `first` + 1 change places."""
+    lines = [
+        line
+        for line in (CONFIGS / AMBER99SB["structure"]).read_text().splitlines()
+        if line.startswith(("ATOM", "HETATM"))
+    ]
+    lines[first], lines[first + 1] = lines[first + 1], lines[first]
+    rows = [f"{line[:6]}{k:5d}{line[11:]}" for k, line in enumerate(lines, 1)]
+    return "\n".join([*rows, "END", ""])

@@ -16,18 +16,19 @@ from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
 from msgen.orchestrator.estimators.dynamics.validity import BondWindows, lengths
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem
+from msgen.systems.topology.bond_lengths import BondLengths
+from msgen.systems.topology.same_atoms import NAMING, first_difference, named
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+_ORDER = "Give trajectories and a topology of the same atoms in the same order"
 CHUNK = 2000
 _LONGEST = 120
 _EVEN = 1e-3
 """Of a time step, that frames may be off their place."""
 _TIMED = (".xtc", ".trr", ".h5", ".nc", ".netcdf", ".ncdf", ".lh5")
 """Formats whose files say when each frame was."""
-_WHOLE = (".pdb", ".h5", ".lh5", ".pdb.gz", ".cif", ".gro")
-"""Formats whose files say which atoms they are of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,18 +66,43 @@ def open_structure(files: Sequence[Path], topology: Path | None) -> Structure:
     if topology is not None and not topology.is_file():
         raise wrong("--topology", str(topology), "no such file", "Give a PDB, prmtop, psf or gro")
     first = files[0]
-    if topology is None and not first.name.lower().endswith(_WHOLE):
+    whole = _names_its_atoms(first)
+    if topology is None and not whole:
         what = "does not say which atoms it is of"
         raise wrong(
             "--topology", MISSING, f"is missing: {first.name} {what}", "Give a PDB or prmtop"
         )
     frame = next(chunks(first, topology, None, 1))
     box = frame.unitcell_vectors
+    x = np.asarray(frame.xyz[0], dtype=np.float64)
+    known = x if whole else None
+    if topology is not None and _names_its_atoms(topology):
+        given = next(chunks(topology, None, None, 1))
+        if whole:
+            _same_names(first, given.topology, frame.topology)
+        elif given.n_atoms == frame.n_atoms:
+            known = np.asarray(given.xyz[0], dtype=np.float64)
     return Structure(
         frame.topology,
-        np.asarray(frame.xyz[0], dtype=np.float64).ravel(),
+        x.ravel(),
         None if box is None else np.asarray(box[0], dtype=np.float64),
+        bond_lengths=BondLengths.of(frame.topology, known),
     )
+
+
+def _names_its_atoms(path: Path) -> bool:
+    return path.name.lower().endswith(NAMING)
+
+
+def _same_names(path: Path, own: Any, other: Any) -> None:
+    """Refuse a file whose atoms `other` are not those of the topology `own`."""
+    if own.n_atoms != other.n_atoms:
+        what = f"has {other.n_atoms} atoms a frame, not {own.n_atoms}"
+        raise wrong("DATA", str(path), what, "Give trajectories of one molecule")
+    found = first_difference(named(own), named(other))
+    if found is not None:
+        what = f"has other atoms, or in another order: {found[1]}"
+        raise wrong("DATA", str(path), what, _ORDER)
 
 
 def chunks(path: Path, topology: Path | None, atoms: Any, size: int = CHUNK) -> Iterator[Any]:
@@ -90,7 +116,7 @@ def chunks(path: Path, topology: Path | None, atoms: Any, size: int = CHUNK) -> 
     import mdtraj  # a second to import, needed here only
 
     given: dict[str, Any] = {}
-    if not path.name.lower().endswith(_WHOLE):
+    if not _names_its_atoms(path):
         given["top"] = str(topology) if atoms is None else atoms
     try:
         for frames in mdtraj.iterload(str(path), chunk=size, **given):
@@ -146,12 +172,12 @@ def read_files(
     low, high = np.full(len(bonds), np.inf), np.full(len(bonds), -np.inf)
     paths, times, bad, flipped = [], [], [], []
     for path in files:
-        own, clock = [], []
+        own: list[Array] = []
+        clock: list[Array] = []
         for frames in chunks(path, topology, structure.topology):
             x = np.asarray(frames.xyz, dtype=np.float64).reshape(len(frames), -1)
-            if x.shape[1] != structure.n_dof:
-                what = f"has {x.shape[1] // 3} atoms a frame, the first has {structure.n_dof // 3}"
-                raise wrong("DATA", str(path), what, "Give trajectories of one molecule")
+            if not own:
+                _belongs(path, frames.topology, x, structure)
             own.append(cvs(x))
             clock.append(np.asarray(frames.time, dtype=np.float64))
             length = lengths(x, bonds)
@@ -181,6 +207,18 @@ def read_files(
         np.concatenate(bad) if bad else None,
         np.concatenate(flipped) if flipped else None,
     )
+
+
+def _belongs(path: Path, atoms: Any, x: Array, structure: Structure) -> None:
+    """Refuse a file of other atoms: by their names, and by the bonds of its first frames (n, 3N).
+
+    Most formats hold no names, and their atoms are taken by number.
+    """
+    _same_names(path, structure.topology, atoms)
+    torn = None if structure.bond_lengths is None else structure.bond_lengths.never(x)
+    if torn is not None:
+        what = f"is of other atoms, in another order or unit, or cut by a box: {torn}"
+        raise wrong("DATA", str(path), what, _ORDER)
 
 
 def _finite(path: Path, xi: Array, names: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from msgen.systems.base import Array, Walkers
 from msgen.systems.openmm.constraints import RigidBonds
+from msgen.systems.topology.bond_lengths import BondLengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +22,15 @@ class Structure:
     positions : Array, shape (3N,)
         nm; what an RMSD is from where no other reference is named.
     box : Array, shape (3, 3), or None
+    bond_lengths : BondLengths or None
+        What positions of these atoms are held to.
     """
 
     topology: Any
     positions: Array
     box: Array | None = None
     constraints: RigidBonds | None = None
+    bond_lengths: BondLengths | None = None
 
     @property
     def n_dof(self) -> int:
