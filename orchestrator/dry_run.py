@@ -36,7 +36,7 @@ def plan(checked: Checked) -> str:
         ("a round", campaign.strategy.round_in_words(campaign)),
         ("first result", expected.first_result),
         ("budget", _budget(campaign)),
-        ("run directory", str(None if checked.run_dir is None else checked.run_dir.absolute())),
+        *zip(("run directory", "warning"), checked.where, strict=False),
         *(("warning", text) for text in (() if about is None else about.warnings)),
         *(("warning", text) for text in expected.warnings()),
     ]

@@ -98,6 +98,8 @@ def run_campaign(
             raise FileExistsError(f"{run_dir} holds a run already; --resume auto goes on with it")
         if resume == "must" and not begun:
             raise FileNotFoundError(f"{run_dir} holds no run to resume")
+        if not quiet:
+            _say_where(checked)
         tell = life or say_nothing
         tell(Activity("measuring platforms"))
         platform = _platform(checked, run_dir)
@@ -149,6 +151,12 @@ def run_campaign(
             one.write(EventLog(run_dir / "events.jsonl"))
             if not quiet:
                 sys.stderr.write(f"{one.in_words}\n")
+
+
+def _say_where(checked: Checked) -> None:
+    """The run directory in full: whose run it is depends on where the command was given."""
+    for key, text in zip(("run directory", "warning"), checked.where, strict=False):
+        sys.stderr.write(f"{key}: {text}\n")
 
 
 def _tell_changes(run_dir: Path, plugins: Sequence[Plugin], *, quiet: bool) -> None:

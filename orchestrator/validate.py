@@ -6,21 +6,19 @@ and looks at the run directory. Neither starts a worker.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.run_directory import inputs as inputs_module
-from msgen.orchestrator.run_directory import provenance
-from msgen.orchestrator.run_directory.inputs import changed, inputs_of
+from msgen.orchestrator.run_directory.inputs import inputs_of
+from msgen.orchestrator.run_directory.usable import Resume, directory_problems, run_beside
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
-from msgen.orchestrator.schema.differences import tree_differences
 from msgen.orchestrator.schema.dimensions import plain as plain_quantity
 from msgen.orchestrator.schema.problems import MISSING
 from msgen.orchestrator.schema.rules import cv_bounds, say
@@ -31,13 +29,7 @@ if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
     from msgen.systems.openmm.description import Description
 
-Resume = Literal["auto", "must", "never"]
-
 RESOLVED = inputs_module.RESOLVED
-MAY_DIFFER = ("budget", "converge", "resources", "output", "executor")
-"""What a resumed campaign may change, as no sample depends on it; of output, not all."""
-_OUTPUT = ("stride", "walkers")
-_OURS = ("campaign.yaml", "provenance.json", "events.jsonl", "logs", "lock", "writer.lock")
 
 
 @dataclass(frozen=True)
@@ -58,6 +50,8 @@ class Checked:
         What ``--set`` changed, so that the command can be said again.
     inputs : mapping
         Digests of the files that decide its samples, see `run_directory.inputs`.
+    beside : Path, optional
+        A run of this campaign beside its file, where none is in `run_dir`.
     """
 
     campaign: Campaign
@@ -67,6 +61,19 @@ class Checked:
     run_dir: Path | None
     overrides: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    beside: Path | None = None
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """Where it writes, and what else there is, in words; nothing without a run directory."""
+        if self.run_dir is None:
+            return ()
+        begun = (self.run_dir / RESOLVED).exists()
+        told = f"{self.run_dir.absolute()}, {'goes on there' if begun else 'begins there'}"
+        if self.beside is None:
+            return (told,)
+        how = f"to go on with that one, say --output-dir {self.beside.parent}"
+        return (told, f"a run of this campaign lies beside its file, in {self.beside}: {how}")
 
 
 def load(
@@ -122,8 +129,9 @@ def prepare(
     campaign, source = load(given, overrides)
     run_dir = (output_dir or Path(campaign.output.directory)) / campaign.name
     base_dir = Path.cwd() if isinstance(given, Mapping) else given.resolve().parent
+    beside = None if output_dir is not None else run_beside(campaign, base_dir, run_dir)
     checked = check(campaign, base_dir, run_dir=run_dir, resume=resume, source=source)
-    return replace(checked, overrides=tuple(overrides))
+    return replace(checked, overrides=tuple(overrides), beside=beside)
 
 
 def check(
@@ -217,92 +225,3 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
             problems.append(Problem(("cvs", name, "range"), shown, what, "Widen the range"))
     tried = complaints(system, cvs)
     return problems + [Problem(e.field, MISSING, e.problem, e.remedy) for e in tried]
-
-
-def directory_problems(
-    campaign: Campaign, run_dir: Path, resume: Resume, inputs: Mapping[str, str]
-) -> list[Problem]:
-    """Why `run_dir` cannot be written to, holds something else, or does not suit `resume`."""
-
-    def problem(what: str, remedy: str = "Give another directory with --output-dir") -> Problem:
-        return Problem(("output", "directory"), str(run_dir), what, remedy)
-
-    existing = next(p for p in (run_dir, *run_dir.absolute().parents) if p.exists())
-    if not existing.is_dir():
-        return [problem(f"{existing} is a file")]
-    if not os.access(existing, os.W_OK | os.X_OK):
-        return [problem(f"{existing} is not writable")]
-    resolved = run_dir / RESOLVED
-    if not resolved.exists():
-        if resume == "must":
-            return [problem("there is no run to resume", "Start it with --resume auto")]
-        strange = existing == run_dir and any(
-            p.name not in _OURS and not p.name.startswith(".") for p in run_dir.iterdir()
-        )
-        return [problem("is not empty and holds no campaign")] if strange else []
-    if resume == "never":
-        remedy = "Take --resume auto to go on with it, or another name (--set name=…)"
-        return [problem("holds a run already", remedy)]
-    try:
-        old = _filled_in(read_file(resolved).tree)
-    except CampaignError as error:
-        return [problem(f"its {RESOLVED} cannot be read: {error.problems[0].problem}")]
-    different = differences(old, campaign.to_dict())
-    known = provenance.read(run_dir).get("inputs")
-    if known is not None:
-        different += changed(known, inputs)
-    if not different:
-        return []
-    what = "holds another campaign: " + "; ".join(different[:8])
-    if len(different) > 8:
-        what += f"; and {len(different) - 8} more"
-    remedy = "Take another name (--set name=…) or --output-dir, or change these back"
-    return [problem(what, remedy)]
-
-
-def _filled_in(tree: dict[str, Any]) -> dict[str, Any]:
-    """With the defaults of keys that came since it was written; as it is if it is no campaign."""
-    try:
-        return Campaign.parse(tree).to_dict()
-    except ValidationError:
-        return tree
-
-
-def _first(replicas: object) -> object:
-    # how many more there may be is for the cluster to decide
-    return replicas.get("min") if isinstance(replicas, Mapping) else replicas
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Where two resolved campaigns differ in what a sample depends on, in words.
-
-    Parameters
-    ----------
-    old, new : Mapping
-        As `Campaign.to_dict` gives them. `MAY_DIFFER` lists the sections that are left out; with
-        `cvs.extend` a campaign may begin anew later, but for that it changes nothing.
-
-    Returns
-    -------
-    list of str
-        Like ``"system.temperature was 300.0 K, is 320.0 K"``; empty where a run can be resumed.
-    """
-    ignored = set(MAY_DIFFER)
-    a, b = (
-        {
-            **{k: v for k, v in tree.items() if k not in ignored},
-            "cvs": {k: v for k, v in (tree.get("cvs") or {}).items() if not isinstance(v, str)},
-            "output": {key: (tree.get("output") or {}).get(key, "auto") for key in _OUTPUT},
-            "replicas": _first(tree.get("replicas")),
-        }
-        for tree in (old, new)
-    )
-    found = tree_differences(a, b)
-    for key in ("cvs", "states"):
-        one, two = a.get(key), b.get(key)
-        # the order of the axes and of the states is part of the result
-        if not isinstance(one, Mapping) or not isinstance(two, Mapping):
-            continue
-        if set(one) == set(two) and list(one) != list(two):
-            found.append(f"{key} was in the order {list(one)}, is {list(two)}")
-    return found

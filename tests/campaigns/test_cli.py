@@ -65,6 +65,38 @@ def test_run_directory_is_below_the_working_directory(
     assert calls["run_dir"] == Path("runs/analytic")
 
 
+def test_a_run_beside_the_file_is_told_where_another_would_begin(
+    calls: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Begun where the file lies, and called again from elsewhere: another run, not silently."""
+    home, away = tmp_path / "home", tmp_path / "away"
+    home.mkdir()
+    away.mkdir()
+    file = shutil.copy(ANALYTIC, home)
+    beside = home / "runs" / "analytic"
+    monkeypatch.chdir(away)
+
+    def told(*words: str) -> str:
+        assert main_run([str(file), *words, "--dry-run"]) == 0
+        return capsys.readouterr().out
+
+    assert f"{away}/runs/analytic, begins there" in told()
+    assert "beside its file" not in told()
+    beside.mkdir(parents=True)
+    resolved = yaml.safe_dump(load_campaign(Path(file)).to_dict())
+    (beside / "campaign.resolved.yaml").write_text(resolved)
+    assert f"in {beside}: to go on with that one, say --output-dir {beside.parent}" in told()
+    # with it the run goes on, and nothing else is told; nor of another campaign, or at home
+    assert f"{beside}, goes on there" in told("--output-dir", str(beside.parent))
+    for words in (("--output-dir", str(beside.parent)), ("--set", "seed=99")):
+        assert "beside its file" not in told(*words)
+    monkeypatch.chdir(home)
+    assert "beside its file" not in told()
+    assert main_run([str(file)]) == 0
+    assert calls["checked"].where == (f"{beside}, goes on there",)
+
+
 def test_a_failure_is_one_line_and_a_log(
     calls: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
