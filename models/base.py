@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from msgen.models.score.keyed_noise import DrawKey
     from msgen.models.training.settings import Training
     from msgen.models.trajectories.broken import Screened, States
-    from msgen.models.trajectories.data import Trajectories
+    from msgen.models.trajectories.data import TrainingTrajectories
 
 Array = NDArray[np.float64]
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -157,7 +157,7 @@ class TrajectoryModel(Protocol):
     @property
     def dim(self) -> int: ...
 
-    def fit(self, data: Trajectories, *, seed: int, fresh: bool = False) -> FitReport:
+    def fit(self, data: TrainingTrajectories, *, seed: int, fresh: bool = False) -> FitReport:
         """Fit to snippets; deterministic in `seed`. A fitted model goes on unless `fresh`."""
         ...
 

@@ -21,7 +21,7 @@ from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models import build_trajectory_model, load_trajectory_model
 from msgen.models.base import Space, TrajectoryModel
 from msgen.models.score.keyed_noise import DrawKey
-from msgen.models.trajectories.data import Trajectories
+from msgen.models.trajectories.data import TrainingTrajectories
 
 
 def follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -68,7 +68,7 @@ def fit_trajectories(context: WorkerContext, order: WorkOrder, rng: np.random.Ge
         space = Space(tuple(p.periodic.tolist()))
         model = build_trajectory_model(on_device(context.setup["model"]), space)
     seed = int(rng.integers(2**31))
-    report = model.fit(Trajectories(list(p.frames), p.weights), seed=seed)
+    report = model.fit(TrainingTrajectories(list(p.frames), p.weights), seed=seed)
     return Segment(
         order.key,
         carry=encode(FitRecord(True, model.state())),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from msgen.models.base import Array, Space
 from msgen.models.coupling.density import columns
-from msgen.models.trajectories.data import Trajectories
+from msgen.models.trajectories.data import TrainingTrajectories
 
 MOVED, WIDENED = 0.5, 1.5
 """Data whose channels have moved or spread further than this need a new standardisation."""
@@ -42,7 +42,7 @@ class Channels(nn.Module):
             self.register_buffer(f"{name}scale", torch.ones(n, dtype=torch.float64))
         self.register_buffer("largest", torch.zeros((), dtype=torch.float64))
 
-    def learn(self, data: Trajectories) -> None:
+    def learn(self, data: TrainingTrajectories) -> None:
         """Take shift and scale, weighted by frames, and the largest jump of the data."""
         loc, scale = _moments(data, [self._raw(y) for y in data.frames])
         self.loc.copy_(torch.as_tensor(loc))
@@ -54,12 +54,12 @@ class Channels(nn.Module):
         self.largest.zero_()
         self.reach(data)
 
-    def reach(self, data: Trajectories) -> None:
+    def reach(self, data: TrainingTrajectories) -> None:
         """Let the largest jump be no less than that of these data."""
         jumps = [self.jumps(y[None]).max() for y in data.frames]
         self.largest.fill_(max(float(self.largest), *jumps))
 
-    def fits(self, data: Trajectories) -> bool:
+    def fits(self, data: TrainingTrajectories) -> bool:
         """Whether the data lie within what shift and scale were made for."""
         loc, scale = _moments(data, [self.encode(y) for y in data.frames])
         moved, widened = np.abs(loc).max(), np.abs(np.log(scale)).max()
@@ -93,7 +93,7 @@ class Channels(nn.Module):
         return np.concatenate(parts, axis=-1)
 
 
-def _moments(data: Trajectories, values: list[Array]) -> tuple[Array, Array]:
+def _moments(data: TrainingTrajectories, values: list[Array]) -> tuple[Array, Array]:
     """Mean and standard deviation over all rows of `values`, shapes (c,); 1 for a constant.
 
     One array of rows for each trajectory, each row with its weight.

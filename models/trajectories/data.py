@@ -12,7 +12,7 @@ from msgen.models.validation import check_rows, check_weights
 
 
 @dataclass(frozen=True)
-class Trajectories:
+class TrainingTrajectories:
     """Trajectories of one stride.
 
     Attributes
@@ -29,7 +29,7 @@ class Trajectories:
     weights: Array | None = None
     conditions: Array | None = None
 
-    def checked(self, space: Space) -> Trajectories:
+    def checked(self, space: Space) -> TrainingTrajectories:
         """The same as float64, the weights' mean at 1.
 
         Raises
@@ -44,7 +44,9 @@ class Trajectories:
         if min(map(len, frames)) < 2:
             raise ValueError("a trajectory needs two frames or more")
         weights = check_weights(self.weights, len(frames))
-        return Trajectories(frames, weights, conditions_of(self.conditions, len(frames), space))
+        return TrainingTrajectories(
+            frames, weights, conditions_of(self.conditions, len(frames), space)
+        )
 
 
 def conditions_of(conditions: Array | None, n: int, space: Space) -> Array | None:

@@ -22,7 +22,7 @@ from msgen.models.training.settings import Fit, Training
 from msgen.models.trajectories.broken import Screened, States, screen
 from msgen.models.trajectories.channels import Channels
 from msgen.models.trajectories.config import STEPS, Sampler, TrajectoryConfig
-from msgen.models.trajectories.data import Trajectories, conditions_of
+from msgen.models.trajectories.data import TrainingTrajectories, conditions_of
 from msgen.models.trajectories.field import SnippetField
 from msgen.models.trajectories.generation import (
     ROWS,
@@ -67,7 +67,7 @@ class TrajectoryDiffusion:
         """Variables of a frame."""
         return self.config.space.dim
 
-    def fit(self, data: Trajectories, *, seed: int, fresh: bool = False) -> FitReport:
+    def fit(self, data: TrainingTrajectories, *, seed: int, fresh: bool = False) -> FitReport:
         """Fit to snippets of the data; deterministic in `seed` on the cpu.
 
         A fitted model goes on from its weights unless `fresh`, or unless the data have moved or
@@ -97,13 +97,13 @@ class TrajectoryDiffusion:
         self.fitted = True
         return report
 
-    def begin(self, data: Trajectories, seed: int) -> None:
+    def begin(self, data: TrainingTrajectories, seed: int) -> None:
         """Take the units of checked data and first weights of this seed."""
         self.net = self._new(seed)
         self.channels.learn(data)
         self.fitted = False
 
-    def prepared(self, data: Trajectories) -> tuple[Snippets, Training]:
+    def prepared(self, data: TrainingTrajectories) -> tuple[Snippets, Training]:
         """The snippets of checked data and how they are fitted: whole trajectories are held out."""
         snippets = Snippets.of(data, self.channels, self.config.lengths[1])
         apart = snippets.even and len(data.frames) >= FEWEST

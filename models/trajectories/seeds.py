@@ -17,13 +17,13 @@ from msgen.models.base import FitReport
 from msgen.models.nets.temporal_unet import TemporalUNet
 from msgen.models.training.fitting import minimise
 from msgen.models.trajectories.config import TrajectoryConfig
-from msgen.models.trajectories.data import Trajectories
+from msgen.models.trajectories.data import TrainingTrajectories
 from msgen.models.trajectories.model import TrajectoryDiffusion
 from msgen.models.trajectories.snippets import CHUNK, SnippetLoss
 
 
 def fit_seeds(
-    config: TrajectoryConfig, data: Trajectories, seeds: Sequence[int]
+    config: TrajectoryConfig, data: TrainingTrajectories, seeds: Sequence[int]
 ) -> tuple[list[TrajectoryDiffusion], FitReport]:
     """One model a seed, each with its own first weights, starts of snippets and noise.
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from msgen.models.score.loss import drawn_levels, noised
 from msgen.models.score.noise import Noise
 from msgen.models.trajectories.channels import Channels
-from msgen.models.trajectories.data import Trajectories
+from msgen.models.trajectories.data import TrainingTrajectories
 
 REPEATS = 2
 """Noise draws per held-out snippet."""
@@ -53,7 +53,7 @@ class Snippets:
     even: bool
 
     @classmethod
-    def of(cls, data: Trajectories, channels: Channels, longest: int) -> Snippets:
+    def of(cls, data: TrainingTrajectories, channels: Channels, longest: int) -> Snippets:
         """Snippets of up to `longest` frames; a trajectory that is shorter is one snippet."""
         lengths = np.array([len(y) for y in data.frames])
         slots = np.maximum(1, lengths // longest)

@@ -16,7 +16,7 @@ from msgen.models.base import Array
 from msgen.models.score.keyed_noise import DrawKey
 from msgen.models.trajectories import model as model_module
 from msgen.models.trajectories.channels import Channels
-from msgen.models.trajectories.data import Trajectories
+from msgen.models.trajectories.data import TrainingTrajectories
 from msgen.models.trajectories.model import TrajectoryDiffusion
 from msgen.models.trajectories.seeds import Folded, StackedNets, fit_seeds
 from msgen.models.trajectories.snippets import SnippetLoss, Snippets
@@ -34,14 +34,14 @@ def made(space: Space, **options: Any) -> TrajectoryDiffusion:
     return model_module.build(space, **settings)
 
 
-def walks(n: int, length: int, seed: int = 0) -> Trajectories:
+def walks(n: int, length: int, seed: int = 0) -> TrainingTrajectories:
     """An angle that goes round and a length that follows, hotter from one to the next."""
     rng = np.random.default_rng(seed)
     kt = np.linspace(0.5, 1.5, n)
     steps = rng.standard_normal((n, length, 2)) * np.sqrt(0.2 * kt)[:, None, None]
     angle = 3 + np.cumsum(steps[..., 0], axis=1)
     frames = np.stack((angle, 5 + np.sin(angle) + steps[..., 1]), axis=-1)
-    return Trajectories(list(frames), conditions=kt[:, None])
+    return TrainingTrajectories(list(frames), conditions=kt[:, None])
 
 
 def keys(n: int, first: int = 0) -> list[DrawKey]:
@@ -58,7 +58,7 @@ def fitted() -> TrajectoryDiffusion:
 def test_channels_are_standardised_and_read_back() -> None:
     data = walks(6, 50)
     weights = np.arange(1.0, 7.0)
-    weighted = Trajectories(data.frames, weights, data.conditions).checked(MIXED)
+    weighted = TrainingTrajectories(data.frames, weights, data.conditions).checked(MIXED)
     channels = Channels(MIXED)
     channels.learn(weighted)
     y = np.stack([np.asarray(f) for f in data.frames])
@@ -85,7 +85,7 @@ def test_a_constant_channel_stays() -> None:
     space = Space((False, False))
     frames = np.stack((np.full(30, 7.0), np.arange(30.0)), axis=1)
     channels = Channels(space)
-    channels.learn(Trajectories([frames]).checked(space))
+    channels.learn(TrainingTrajectories([frames]).checked(space))
     np.testing.assert_allclose(channels.decode(channels.encode(frames)), frames)
 
 
@@ -94,7 +94,9 @@ def test_snippets_begin_anywhere_and_stay_inside() -> None:
     space = Space((False,), (False,))
     lengths = [20, 5, 43]
     frames = [100.0 * i + np.arange(float(n))[:, None] for i, n in enumerate(lengths)]
-    data = Trajectories(frames, np.array([1.0, 2, 3]), np.array([[0.0], [1], [5]])).checked(space)
+    data = TrainingTrajectories(frames, np.array([1.0, 2, 3]), np.array([[0.0], [1], [5]])).checked(
+        space
+    )
     channels = Channels(space)
     channels.learn(data)
     snippets = Snippets.of(data, channels, 8)
@@ -134,7 +136,7 @@ def test_the_loss_of_a_short_trajectory_is_that_of_its_frames(fitted: Trajectory
     """EDM's target has unit variance; padded frames, whatever they hold, are not counted."""
     space = Space((False,))
     rng = np.random.default_rng(3)
-    data = Trajectories([rng.standard_normal((5, 1)) for _ in range(3000)]).checked(space)
+    data = TrainingTrajectories([rng.standard_normal((5, 1)) for _ in range(3000)]).checked(space)
     channels = Channels(space)
     channels.learn(data)
     loss = SnippetLoss(Snippets.of(data, channels, 8), fitted.config.process, (8, 8))
@@ -237,24 +239,27 @@ def test_state_round_trip_determinism_and_warm_start(
         assert model.fit(data, seed=1, fresh=fresh).history[0][1] > onward.history[0][1]
 
 
-def _moved(data: Trajectories) -> Trajectories:
+def _moved(data: TrainingTrajectories) -> TrainingTrajectories:
     frames = [np.asarray(y) + np.array([0.0, 50.0]) for y in data.frames]
-    return Trajectories(frames, conditions=data.conditions)
+    return TrainingTrajectories(frames, conditions=data.conditions)
 
 
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        (Trajectories([]), "no trajectories"),
-        (Trajectories([np.zeros((9, 2))]), "1 conditions"),
-        (Trajectories([np.zeros((1, 2))], conditions=np.zeros((1, 1))), "two frames"),
-        (Trajectories([np.zeros((9, 3))], conditions=np.zeros((1, 1))), r"\(n, 2\)"),
-        (Trajectories([np.full((9, 2), np.nan)], conditions=np.zeros((1, 1))), "not finite"),
-        (Trajectories([np.zeros((9, 2))] * 3, conditions=np.zeros((2, 1))), "2 rows"),
-        (Trajectories([np.zeros((9, 2))], np.zeros(1), np.zeros((1, 1))), "weights"),
+        (TrainingTrajectories([]), "no trajectories"),
+        (TrainingTrajectories([np.zeros((9, 2))]), "1 conditions"),
+        (TrainingTrajectories([np.zeros((1, 2))], conditions=np.zeros((1, 1))), "two frames"),
+        (TrainingTrajectories([np.zeros((9, 3))], conditions=np.zeros((1, 1))), r"\(n, 2\)"),
+        (
+            TrainingTrajectories([np.full((9, 2), np.nan)], conditions=np.zeros((1, 1))),
+            "not finite",
+        ),
+        (TrainingTrajectories([np.zeros((9, 2))] * 3, conditions=np.zeros((2, 1))), "2 rows"),
+        (TrainingTrajectories([np.zeros((9, 2))], np.zeros(1), np.zeros((1, 1))), "weights"),
     ],
 )
-def test_wrong_data(data: Trajectories, says: str) -> None:
+def test_wrong_data(data: TrainingTrajectories, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         made(MIXED).fit(data, seed=0)
 
@@ -339,8 +344,8 @@ def test_double_well() -> None:
     model = made(Space((False, False)), width=32, length=64, steps=20, batch=64, epochs=40)
     data = simulate(64, 1280, seed=1)
     begun = made(Space((False, False)), width=32, length=64, steps=20)
-    begun.begin(Trajectories(list(data)).checked(Space((False, False))), 1)
-    model.fit(Trajectories(list(data)), seed=1)
+    begun.begin(TrainingTrajectories(list(data)).checked(Space((False, False))), 1)
+    model.fit(TrainingTrajectories(list(data)), seed=1)
     true, learnt, twin = (
         tell(paths)
         for paths in (

@@ -21,7 +21,7 @@ from scipy import stats
 
 from msgen.models import Space
 from msgen.models.score.keyed_noise import DrawKey
-from msgen.models.trajectories.data import Trajectories
+from msgen.models.trajectories.data import TrainingTrajectories
 from msgen.models.trajectories.model import TrajectoryDiffusion, build
 from msgen.orchestrator.schema.model_alone import model_spec
 
@@ -118,7 +118,7 @@ def fitted(spec: dict[str, Any], seed: int, updates: int) -> Learnt:
     model = TrajectoryDiffusion(replace(begun.config, training=training))
     data = simulate(TRAJECTORIES, FRAMES, seed)
     started = process_time()
-    model.fit(Trajectories(list(data)), seed=seed)
+    model.fit(TrainingTrajectories(list(data)), seed=seed)
     trained = process_time()
     paths = model.generate([DrawKey(seed, i) for i in range(DRAWN)])
     ended = process_time()
