@@ -27,6 +27,8 @@ class FollowPayload:
         Their ids, and the region that the trajectory of each began in.
     frames, steps : int
         Readings of the CVs, and local steps before each.
+    temperature : float or None
+        In the unit of the system's section; None for its own.
     """
 
     kind: ClassVar[str] = "trajectory"
@@ -36,6 +38,7 @@ class FollowPayload:
     start: Ints
     frames: int
     steps: int
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class FitTrajectoriesPayload:
     weights : Array, shape (n,)
         Of every frame of a trajectory, see `msgen.models.trajectories.data`.
     periodic : bool array, shape (C,)
+    conditions : Array, shape (n, k), or None
+        What each is conditional on.
     """
 
     kind: ClassVar[str] = "fit_trajectories"
@@ -63,17 +68,33 @@ class FitTrajectoriesPayload:
     frames: Array
     weights: Array
     periodic: Bools
+    conditions: Array | None = None
 
 
 @dataclass(frozen=True)
 class GeneratePayload:
-    """Free trajectories of the order's model, as many as one batch of its network holds.
+    """Trajectories of the order's model, as many as one batch of its network holds.
+
+    They are free; or go through `given` frames; or are variations of a path.
 
     Attributes
     ----------
     first, number : int
         The paths first … first + number − 1 of their cycle, each drawn by its own number.
     cycle : int
+    task : int
+        Which of the things asked for they are of.
+    length : int or None
+        Frames of free ones; None: the longest that was learnt.
+    conditions : Array, shape (1, k), or None
+    given : Array, shape (n, length, C), or None
+        Frames to go through, NaN where they are free.
+    near : Array, shape (length, C), or None
+        A path to vary.
+    file : str or None
+        The file of one, relative to the campaign's.
+    noise : float
+        Part of the way that it is noised.
     """
 
     kind: ClassVar[str] = "generate"
@@ -81,6 +102,13 @@ class GeneratePayload:
     first: int
     number: int
     cycle: int
+    task: int = 0
+    length: int | None = None
+    conditions: Array | None = None
+    given: Array | None = None
+    near: Array | None = None
+    file: str | None = None
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,10 +117,15 @@ class GenerateRecord:
 
     Attributes
     ----------
+    task : int
     paths : Array, shape (n, length, C)
     whole : bool array, shape (n,)
         Without a jump beyond the largest of the data.
+    varied : Array, shape (length, C), or None
+        The path that they are variations of.
     """
 
     paths: Array
     whole: Bools
+    task: int = 0
+    varied: Array | None = None

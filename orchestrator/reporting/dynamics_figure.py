@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ from msgen.orchestrator.estimators.dynamics.judgement import (
     Beside,
     CurveReading,
     Judgement,
+    MadeReading,
     SurfaceReading,
 )
 from msgen.orchestrator.estimators.dynamics.markov import MarkovModel
@@ -29,7 +30,16 @@ Panel = Callable[[Axes], None]
 
 def dynamics_figure(told: Judgement, title: str) -> Figure:
     """Panels of what there is, each with the reference where there is one (dashed, black)."""
-    panels = [*_surfaces(told), *_curves(told), *_model(told)]
+    return _drawn([*_surfaces(told), *_curves(told), *_model(told)], told, title)
+
+
+def made_figure(told: Judgement, title: str) -> Figure | None:
+    """Panels of what else a model was asked for; None where that was nothing."""
+    panels = [panel for one in told.made for panel in _made(one, told)]
+    return _drawn(panels, told, title) if panels else None
+
+
+def _drawn(panels: list[Panel], told: Judgement, title: str) -> Figure:
     rows = -(-len(panels) // _ACROSS)
     figure = Drawing(figsize=(4.2 * _ACROSS, 3.2 * rows + 0.4), layout="constrained")
     axes = figure.subplots(rows, _ACROSS, squeeze=False).ravel()
@@ -47,19 +57,8 @@ def _surfaces(told: Judgement) -> list[Panel]:
     lines = [s for s in told.surfaces if len(s.cvs) == 1][:MOST_CVS]
     maps = [s for s in told.surfaces if len(s.cvs) == 2]
 
-    def label(cv: str) -> str:
-        return cv if told.units[cv] == "1" else f"{cv} / {told.units[cv]}"
-
     def line(one: SurfaceReading, ax: Axes) -> None:
-        x = np.array(one.axes[0])
-        f, err = _floats(one.f_kT), _floats(one.stderr_kT)
-        ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0)
-        ax.plot(x, f, color=STATE_COLOURS[0], lw=1.5)
-        if one.reference_kT:
-            shift = None if one.difference is None else one.difference.shift_kT
-            ax.plot(x, _floats(one.reference_kT) + (shift or 0.0), "k--", lw=1.2)
-        ax.set(xlabel=label(one.cvs[0]), ylabel="F / kT")
-        ax.set_ylim(-0.5, ceiling_of(f) * 1.1 + 0.5)
+        _line(ax, one, _label(told, one.cvs[0]))
 
     def coloured(one: SurfaceReading, ax: Axes) -> None:
         axes = [np.array(axis) for axis in one.axes]
@@ -67,9 +66,60 @@ def _surfaces(told: Judgement) -> list[Panel]:
         figure = ax.get_figure(root=True)
         assert figure is not None
         coloured_map(figure, ax, axes, f, ceiling_of(f), "viridis", "F / kT")
-        ax.set(xlabel=label(one.cvs[0]), ylabel=label(one.cvs[1]))
+        ax.set(xlabel=_label(told, one.cvs[0]), ylabel=_label(told, one.cvs[1]))
 
     return [*(partial(line, one) for one in lines), *(partial(coloured, one) for one in maps)]
+
+
+def _label(told: Judgement, cv: str) -> str:
+    return cv if told.units[cv] == "1" else f"{cv} / {told.units[cv]}"
+
+
+def _line(ax: Axes, one: SurfaceReading, label: str) -> None:
+    """F along one CV."""
+    x = np.array(one.axes[0])
+    f, err = _floats(one.f_kT), _floats(one.stderr_kT)
+    ax.fill_between(x, f - err, f + err, color=STATE_COLOURS[5], alpha=0.5, lw=0)
+    ax.plot(x, f, color=STATE_COLOURS[0], lw=1.5)
+    if one.reference_kT:
+        shift = None if one.difference is None else one.difference.shift_kT
+        ax.plot(x, _floats(one.reference_kT) + (shift or 0.0), "k--", lw=1.2)
+    ax.set(xlabel=label, ylabel="F / kT")
+    ax.set_ylim(-0.5, ceiling_of(f) * 1.1 + 0.5)
+
+
+def _made(one: MadeReading, told: Judgement) -> Iterator[Panel]:
+    """F along the first CV of what should be at equilibrium, else some paths; displacements."""
+    unit = told.extent.here.unit
+    for surface in one.surfaces[:1]:
+
+        def line(ax: Axes, surface: SurfaceReading = surface) -> None:
+            _line(ax, surface, _label(told, surface.cvs[0]))
+            ax.set_title(one.what, fontsize="medium")
+
+        yield line
+    if one.examples and not one.surfaces:
+
+        def paths(ax: Axes) -> None:
+            for path in one.examples:
+                first = np.array(path)[:, 0]
+                ax.plot(told.extent.here.stride * np.arange(len(first)), first, lw=1.0)
+            cv = next(iter(told.units))
+            ax.set(xlabel=f"time / {unit}", ylabel=_label(told, cv))
+            ax.set_title(one.what, fontsize="medium")
+
+        yield paths
+    curves = one.transition_displacements or one.displacements
+    if curves:
+
+        def displacements(ax: Axes) -> None:
+            for k, curve in enumerate(curves[:MOST_CVS]):
+                _pair(ax, curve.curves, STATE_COLOURS[k], curve.cv)
+            ax.set(xlabel=f"lag / {unit}", ylabel="mean squared displacement", xscale="log")
+            ax.set_title(one.what, fontsize="medium")
+            ax.legend(frameon=False, fontsize="small")
+
+        yield displacements
 
 
 def _curves(told: Judgement) -> list[Panel]:

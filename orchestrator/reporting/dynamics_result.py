@@ -1,4 +1,4 @@
-"""`results/dynamics.json` and its figure: what trajectories told of dynamics."""
+"""`results/dynamics.json` and its figures: what trajectories told of dynamics."""
 
 from __future__ import annotations
 
@@ -14,20 +14,29 @@ from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError, wri
 
 DYNAMICS = "dynamics.json"
 FIGURE = "dynamics.png"
+MADE_FIGURE = "dynamics_made.png"
+"""Of what a model was asked for beside free trajectories; there where it was."""
 SCHEMA_VERSION = 1
 _TYPE = TypeAdapter(Judgement)
 
 
 def write_dynamics(folder: Path, told: Judgement, title: str) -> list[Path]:
-    """Write `dynamics.json` and `dynamics.png` in a folder, each as a whole; returns the paths."""
-    from msgen.orchestrator.reporting.dynamics_figure import dynamics_figure
+    """Write `dynamics.json` and its figures in a folder, each as a whole; returns the paths."""
+    from msgen.orchestrator.reporting.dynamics_figure import dynamics_figure, made_figure
     from msgen.orchestrator.reporting.plots import png
 
     content = {"schema_version": SCHEMA_VERSION, "of": title, **asdict(told)}
     text = json.dumps(jsonable(content), allow_nan=False, ensure_ascii=False)
     write_atomic(folder / DYNAMICS, text + "\n")
     write_atomic(folder / FIGURE, png(dynamics_figure(told, title)))
-    return [folder / DYNAMICS, folder / FIGURE]
+    paths = [folder / DYNAMICS, folder / FIGURE]
+    made = made_figure(told, title)
+    if made is None:
+        # of an earlier answer, which this one replaces
+        (folder / MADE_FIGURE).unlink(missing_ok=True)
+        return paths
+    write_atomic(folder / MADE_FIGURE, png(made))
+    return [*paths, folder / MADE_FIGURE]
 
 
 def read_dynamics(folder: Path) -> Judgement:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
 from msgen.orchestrator.estimators.dynamics.chapman_kolmogorov import ChapmanKolmogorov
-from msgen.orchestrator.estimators.dynamics.judgement import Beside, CurveReading, Judgement
+from msgen.orchestrator.estimators.dynamics.judgement import (
+    Beside,
+    CurveReading,
+    Judgement,
+    MadeReading,
+    SurfaceReading,
+)
 from msgen.orchestrator.estimators.dynamics.markov import MarkovModel
 from msgen.orchestrator.estimators.dynamics.readings import Curve, Reading
 
@@ -85,11 +91,43 @@ def _rows(told: Judgement) -> Iterator[Row]:
     if told.validity is not None:
         v = told.validity
         yield (f"share of invalid structures ({v.judged})", value_of(v.share), "")
+    for one in told.made:
+        yield from _of_made(one, told.units, unit)
+
+
+def _of_made(one: MadeReading, units: Mapping[str, str], unit: str) -> Iterator[Row]:
+    """What else a model was asked for."""
+    reference = None if one.extent is None else one.extent.reference
+    beside = "" if reference is None else str(reference.trajectories)
+    yield (f"made {one.what}: whole; broken", f"{one.paths}; {one.broken}", beside)
+    for row in _of_distances(one.surfaces):
+        yield (f"  {row[0].strip()}", *row[1:])
+    if one.crossing is not None:
+        name = f"  windows of {one.crossing.here.length:g} {unit} that cross"
+        yield (name, *_both(one.crossing, lambda c: value_of(c.share)))
+    for curve in one.autocorrelations:
+        yield from _of_curve(f"  autocorrelation of {curve.cv} at", curve, unit)
+    for title, curves in (
+        ("  mean squared displacement of", one.displacements),
+        ("  the same, begun between cores,", one.transition_displacements),
+    ):
+        for curve in curves:
+            square = {"1": ""}.get(units[curve.cv], f" / {units[curve.cv]}²")
+            yield from _of_curve(f"{title} {curve.cv}{square} at", curve, unit)
 
 
 def _of_distributions(told: Judgement) -> Iterator[Row]:
     """How far free energies and densities are from the reference."""
-    for surface in told.surfaces:
+    yield from _of_distances(told.surfaces)
+    for one in told.divergences:
+        chance = "–" if one.by_chance is None else f"{one.by_chance:.2g}"
+        name = f"JSD of {', '.join(one.of)} / nats, {one.bins} bins"
+        yield (name, f"{value_of(one.nats)} (chance {chance})", "")
+
+
+def _of_distances(surfaces: Sequence[SurfaceReading]) -> Iterator[Row]:
+    """Of free energies from the reference."""
+    for surface in surfaces:
         off = surface.difference
         if off is None:
             continue
@@ -97,10 +135,6 @@ def _of_distributions(told: Judgement) -> Iterator[Row]:
         floor = "–" if off.floor_kT is None else f"{off.floor_kT:.3f} kT"
         yield (name, f"{value_of(off.rms_kT)} kT", "")
         yield ("  noise alone; bins; empty ones", f"{floor}; {off.bins}; {off.empty}", "")
-    for one in told.divergences:
-        chance = "–" if one.by_chance is None else f"{one.by_chance:.2g}"
-        name = f"JSD of {', '.join(one.of)} / nats, {one.bins} bins"
-        yield (name, f"{value_of(one.nats)} (chance {chance})", "")
 
 
 def _of_curve(title: str, curve: CurveReading, unit: str) -> Iterator[Row]:
@@ -165,6 +199,8 @@ def _verdict(told: ChapmanKolmogorov | None) -> str:
 
 def _notes(told: Judgement) -> Iterator[str]:
     yield from told.notes
+    for one in told.made:
+        yield from (f"made {one.what}: {note}" for note in one.notes)
     for passages in told.passages:
         for p in (passages.here, passages.reference):
             if p is not None and p.mean_time.why:

@@ -195,8 +195,12 @@ def _dynamics(folder: Path) -> Iterator[str]:
         return
     head, rows = dynamics_words.dynamics_table(told)
     yield _table(rows, head) + _list(dynamics_words.dynamics_notes(told))
-    if (folder / dynamics_result.FIGURE).is_file():
-        yield figure_html("Dynamics", (folder / dynamics_result.FIGURE).read_bytes())
+    for name, title in (
+        (dynamics_result.FIGURE, "Dynamics"),
+        (dynamics_result.MADE_FIGURE, "Trajectories that were asked for"),
+    ):
+        if (folder / name).is_file():
+            yield figure_html(title, (folder / name).read_bytes())
 
 
 def _spent(result: Result) -> Iterator[str]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from places import CONFIGS
 
 from msgen.actors.base import Segment, WorkOrder, encode
-from msgen.actors.orders.trajectories import FollowPayload, FollowRecord
+from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.trajectories import (
+    FitTrajectoriesPayload,
+    FollowPayload,
+    FollowRecord,
+    GeneratePayload,
+    GenerateRecord,
+)
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.worker import Worker
 from msgen.orchestrator.strategies.registry import KINDS
@@ -16,9 +26,10 @@ from msgen.orchestrator.validate import load_campaign
 N = 64
 
 
-def worker(local: str) -> Worker:
+def worker(local: str, **more: str) -> Worker:
     file = CONFIGS / "papers" / "dynamics_diffusion_double_well.yaml"
-    campaign = load_campaign(file, [f"strategy.local={local}"])
+    model = "{kind: trajectory_diffusion, width: 8, mults: [1], length: 8, epochs: 4, steps: 6}"
+    campaign = load_campaign(file, [f"strategy.local={local}", f"model={model}"])
     return Worker(
         {
             "system": campaign.spec_system(),
@@ -28,6 +39,7 @@ def worker(local: str) -> Worker:
             "roles": dict(KINDS["dynamics"].roles),
             "seed": 7,
             "threads": 1,
+            **more,
         }
     )
 
@@ -79,3 +91,53 @@ def test_frames_come_replica_after_replica(local: str) -> None:
     again = followed(worker(local), begun(), 0, frames=3, steps=5)
     np.testing.assert_array_equal(again.samples["cvs"], made.samples["cvs"])
     assert encode(again.read(FollowRecord)).keys() == encode(made.read(FollowRecord)).keys()
+
+
+@pytest.mark.parametrize("kt", [None, 3.0])
+def test_an_order_is_at_the_temperature_it_says(kt: float | None) -> None:
+    """⟨y²⟩ = kT/6 and ⟨v²⟩ = kT: of walkers at 3 kT neither is the system's own."""
+    by = worker("{kind: langevin, timestep: 0.05, friction: 5.0}")
+    ids = np.arange(N)
+    payload = FollowPayload(begun(), ids, ids % 2, 40, 10, kt)
+    made = by.execute(WorkOrder.of(0, payload))
+    assert isinstance(made, Segment)
+    y = made.samples["cvs"].reshape(N, 40, 2)[:, 10:, 1]
+    v = made.read(FollowRecord).walkers.velocities
+    assert v is not None
+    # a y of every 10 steps has a memory of about one frame
+    each = np.sqrt(2 / (N * 10))
+    assert abs((y**2).mean() * 6 / (kt or 1.0) - 1) < 4 * each
+    assert abs((v**2).mean() / (kt or 1.0) - 1) < 4 * np.sqrt(2 / (2 * N))
+    assert set(made.samples["apart"].tolist()) == {float(kt is not None)}
+
+
+def test_models_make_what_an_order_asks_for(tmp_path: Path) -> None:
+    """Ends that are given are kept, lengths and temperatures taken, and a path read from a file."""
+    by = worker("{kind: overdamped}", base_dir=str(tmp_path))
+    frames = np.random.default_rng(0).standard_normal((24, 16, 2)).cumsum(axis=1) / 8
+    about = np.repeat([[1.0], [1.5]], 12, axis=0)
+    fit = FitTrajectoriesPayload(frames, np.ones(24), np.zeros(2, dtype=bool), about)
+    fitted = by.execute(WorkOrder.of(0, fit))
+    assert isinstance(fitted, Segment)
+    by.publish(0, encode(fitted.read(FitRecord).model))
+
+    def made(**asked: Any) -> GenerateRecord:
+        payload = GeneratePayload(number=3, cycle=0, conditions=np.array([[1.2]]), **asked)
+        done = by.execute(WorkOrder.of(1, payload, model_version=0))
+        assert isinstance(done, Segment)
+        assert done.samples["task"].tolist() == [float(payload.task)] * len(done.samples["path"])
+        return done.read(GenerateRecord)
+
+    assert made(first=0, length=12).paths.shape == (3, 12, 2)
+    given = np.full((3, 8, 2), np.nan)
+    given[:, 0], given[:, -1] = frames[:3, 0], frames[3:6, 5]
+    between = made(first=3, task=1, given=given)
+    np.testing.assert_array_equal(between.paths[:, [0, -1]], given[:, [0, -1]])
+    assert between.task == 1
+    (tmp_path / "way.csv").write_text(
+        "# x, y\n" + "\n".join(f"{a:.17g}, {b:.17g}" for a, b in frames[0])
+    )
+    varied = made(first=6, task=2, file="way.csv", noise=0.02)
+    np.testing.assert_array_equal(varied.varied, frames[0])
+    assert np.abs(varied.paths - frames[0]).max() < 0.5
+    np.testing.assert_array_equal(made(first=6, near=frames[0], noise=0.02).paths, varied.paths)

@@ -137,6 +137,45 @@ def test_another_exact_run_is_another_campaign(exact: Path, whole: Path, tmp_pat
         (("strategy.free_energies=.",), "strategy.free_energies", "is no run directory"),
         (("cvs.x.range=[-2, 2.5]",), "strategy.free_energies", "cvs.x.range was"),
         (("system.kT=1.5",), "strategy.free_energies", "system.kT was"),
+        (("strategy.temperatures=[1.5]",), "replicas", "3 states (the rest is one) at 2"),
+        (
+            ("strategy.temperatures=[1.0]", "replicas=64"),
+            "strategy.temperatures",
+            "the system's own",
+        ),
+        (
+            ("strategy.temperatures=[320 K]", "replicas=64"),
+            "strategy.temperatures.0",
+            "has no unit",
+        ),
+        (
+            ("strategy.temperatures=[0.01]", "replicas=64"),
+            "strategy.temperatures",
+            "of its samples carry",
+        ),
+        (("strategy.generate.temperature=1.2",), "strategy.generate.temperature", "more than one"),
+        (
+            ("strategy.generate.temperature=2", "strategy.temperatures=[1.5]", "replicas=64"),
+            "strategy.generate.temperature.0",
+            "outside what is gathered, 1 to 1.5",
+        ),
+        (("strategy.generate.length=[8, 17]",), "strategy.generate.length.1", "the 16 frames"),
+        (("strategy.generate.length=2",), "strategy.generate.length", "no number of frames"),
+        (
+            ("strategy.generate.inpaint={from: left, to: righ, frames: 8}",),
+            "strategy.generate.inpaint.to",
+            "is no state",
+        ),
+        (
+            ("strategy.generate.inpaint={from: left, to: left, frames: 8}",),
+            "strategy.generate.inpaint.to",
+            "where they begin",
+        ),
+        (
+            ("strategy.generate.vary={path: nowhere.txt}",),
+            "strategy.generate.vary.path",
+            "cannot be read",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_said_once(
@@ -190,6 +229,38 @@ def test_an_exact_run_without_configurations_or_an_end_is_refused(
     mine.write_text("\n".join(line for line in text.splitlines() if not line.startswith("  y:")))
     with pytest.raises(CampaignError, match="every coordinate as a CV"):
         prepare(mine, from_run(one / "dynamics-diffusion-exact"), output_dir=tmp_path / "none")
+
+
+@pytest.mark.slow
+def test_all_that_can_be_asked_for_is_told_and_the_same_after_a_stop(
+    exact: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "way.txt").write_text("\n".join(f"{x:.3f} 0" for x in np.linspace(-1, 1, 8)))
+    sets = from_run(
+        exact,
+        "strategy.temperatures=[1.5]",
+        "strategy.generate.temperature=[1.2, 1.5]",
+        "strategy.generate.length=12",
+        "strategy.generate.inpaint={from: left, to: right, frames: 8, paths: 16}",
+        f"strategy.generate.vary={{path: {tmp_path / 'way.txt'}, noise: 0.3, paths: 8}}",
+        "replicas=32",
+        "strategy.cycles=1",
+    )
+    assert run(FILE, tmp_path / "a", *sets) == 3
+    told = read_dynamics(tmp_path / "a" / NAME / "results")
+    assert [one.what.partition(" /")[0] for one in told.made] == [
+        "at kT = 1.2",
+        "at kT = 1.5",
+        "of 12 frames",
+        "from left to right in 8 frames",
+        "variations of",
+    ]
+    assert all(one.paths + one.broken > 0 for one in told.made)
+    # trajectories at another temperature are no samples of this one
+    assert len(read_run(tmp_path / "a" / NAME).data.paths) == 16
+    assert run(FILE, tmp_path / "b", *sets, "budget.rounds=3") == 3
+    assert run(FILE, tmp_path / "b", *sets) == 3
+    assert outcome(tmp_path / "b" / NAME) == outcome(tmp_path / "a" / NAME)
 
 
 @pytest.mark.slow

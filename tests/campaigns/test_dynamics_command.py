@@ -15,8 +15,14 @@ from places import CONFIGS
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.commands.dynamics import runs
 from msgen.orchestrator.commands.dynamics.runs import read_run
+from msgen.orchestrator.estimators.dynamics.brief import brief
 from msgen.orchestrator.estimators.dynamics.judge import Asked, Labelled, judge
-from msgen.orchestrator.reporting.dynamics_result import read_dynamics, write_dynamics
+from msgen.orchestrator.reporting.dynamics_result import (
+    MADE_FIGURE,
+    read_dynamics,
+    write_dynamics,
+)
+from msgen.orchestrator.reporting.dynamics_words import dynamics_lines
 from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 
 PDB = CONFIGS / "alanine_dipeptide.pdb"
@@ -219,9 +225,24 @@ def test_what_was_written_is_read_as_it_was(local_run: Path, tmp_path: Path) -> 
     run = read_run(local_run)
     cores = np.where(np.abs(run.data.xi[:, 0]) > 0.6, (run.data.xi[:, 0] > 0).astype(int), -1)
     asked = Asked(("low", "high"), 500.0, 2000.0, ((-2.0, 2.0),), ("1",))
-    told = judge(Labelled(run.data, cores), asked, notes=("a note",))
+    labelled = Labelled(run.data, cores)
+    alone = judge(labelled, asked, notes=("a note",))
+    # with what a model was asked for beside, that has a figure of its own
+    made = (
+        brief("of 12 frames", labelled, labelled, asked, at_equilibrium=True, broken=3),
+        brief("from low to high", labelled, None, asked, at_equilibrium=False),
+        brief("at 320 K", None, None, asked, at_equilibrium=True, notes=("all are broken",)),
+    )
+    told = replace(alone, made=made)
     write_dynamics(tmp_path, told, "a title")
     assert read_dynamics(tmp_path) == told
+    assert (tmp_path / MADE_FIGURE).stat().st_size > 20_000
+    lines = dynamics_lines(told)
+    assert any(line.startswith("made of 12 frames: whole; broken") for line in lines)
+    assert "note: made at 320 K: all are broken" in lines
+    write_dynamics(tmp_path, alone, "a title")
+    assert read_dynamics(tmp_path) == alone
+    assert not (tmp_path / MADE_FIGURE).exists()
     content = json.loads((tmp_path / "dynamics.json").read_text())
     assert (content["schema_version"], content["of"]) == (1, "a title")
     (tmp_path / "dynamics.json").write_text(json.dumps({**content, "schema_version": 9}))

@@ -105,11 +105,13 @@ def judge(
         raise ValueError("trajectories and reference have other CVs, or another unit of time")
     if same_lag(asked.lag, *every) is None:
         raise ValueError(f"a lag of {asked.lag:g} is no whole number of strides")
-    return _Judge(here, reference, asked).all(notes)
+    return Judging(here, reference, asked).all(notes)
 
 
 @dataclass(frozen=True, eq=False)
-class _Judge:
+class Judging:
+    """Readings of some trajectories, each beside that of the reference."""
+
     here: Labelled
     reference: Labelled | None
     asked: Asked
@@ -124,7 +126,7 @@ class _Judge:
         score = self.vamp2()
         models = self.markov()
         return Judgement(
-            extent=self.both(_extent),
+            extent=self.both(extent),
             units=dict(zip(self.here.data.names, self.asked.units, strict=True)),
             lag=self.asked.lag,
             notes=notes,
@@ -275,7 +277,8 @@ class _Judge:
         return self.both(model), self.both(test)
 
 
-def _extent(one: Labelled) -> Extent:
+def extent(one: Labelled) -> Extent:
+    """How much there is."""
     data = one.data
     frames = int(data.lengths.sum())
     return Extent(

@@ -68,6 +68,40 @@ class CurveReading:
 
 
 @dataclass(frozen=True)
+class MadeReading:
+    """What is told of trajectories that a model was asked for beside free ones.
+
+    Attributes
+    ----------
+    what : str
+        Which they are, in words.
+    paths, broken : int
+        Those that are told of, and those left out.
+    notes : tuple of str
+    extent : Beside of Extent, or None
+        None where there are none.
+    surfaces, autocorrelations, crossing
+        Only of what should be at equilibrium; else empty.
+    displacements, transition_displacements : tuple of CurveReading
+        As of `Judgement`.
+    examples : tuple
+        Some of them, frame by frame, a number a CV.
+    """
+
+    what: str
+    paths: int
+    broken: int
+    notes: tuple[str, ...] = ()
+    extent: Beside[Extent] | None = None
+    surfaces: tuple[SurfaceReading, ...] = ()
+    autocorrelations: tuple[CurveReading, ...] = ()
+    displacements: tuple[CurveReading, ...] = ()
+    transition_displacements: tuple[CurveReading, ...] = ()
+    crossing: Beside[Crossing] | None = None
+    examples: tuple[tuple[tuple[float, ...], ...], ...] = ()
+
+
+@dataclass(frozen=True)
 class Judgement:
     """All that is told; None or empty where there was nothing to tell it by.
 
@@ -92,6 +126,8 @@ class Judgement:
     markov : Beside of MarkovModel
     chapman_kolmogorov : Beside of ChapmanKolmogorov
     validity : Validity or None
+    made : tuple of MadeReading
+        What else a model was asked for.
     """
 
     extent: Beside[Extent]
@@ -110,3 +146,4 @@ class Judgement:
     markov: Beside[MarkovModel] | None
     chapman_kolmogorov: Beside[ChapmanKolmogorov | None] | None
     validity: Validity | None = None
+    made: tuple[MadeReading, ...] = ()

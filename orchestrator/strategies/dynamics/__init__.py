@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 
 def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any]:
     from msgen.orchestrator.strategies.dynamics.exact_run import exact_of
-    from msgen.orchestrator.strategies.dynamics.judging import Bench
-    from msgen.orchestrator.strategies.dynamics.strategy import Dynamics as Loop
+    from msgen.orchestrator.strategies.dynamics.strategy import loop_of
 
     if problem.begun_with is None:
         raise ValueError("there is no exact run to begin with")
     exact = exact_of(problem.begun_with, campaign, system.n_dof)
-    return Loop(problem, exact, Bench.of(problem, campaign, exact))
+    return loop_of(problem, system, campaign, exact)
 
 
 def _reweight(samples: StoredSamples) -> Array:

@@ -117,7 +117,8 @@ def weights_of_stored(samples: StoredSamples) -> Array:
     """Of frames by the state that their trajectory began in; they sum to 1."""
     start = samples.read("start").astype(np.int64)
     f = _free_energies(samples.estimate, tuple(samples.estimate.states))
-    counted = samples.counted() & np.isfinite(f[start]) & np.isfinite(samples.xi).all(axis=1)
+    own = samples.read("apart") == 0
+    counted = samples.counted() & own & np.isfinite(f[start]) & np.isfinite(samples.xi).all(axis=1)
     number = np.bincount(start[counted], minlength=len(f))
     weight = np.where(counted, np.exp(np.nanmin(f) - f[start]), 0.0)
     weight = weight / np.maximum(number[start], 1)

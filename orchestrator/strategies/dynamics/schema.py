@@ -10,22 +10,15 @@ from pydantic import Field
 
 from msgen.orchestrator.schema.problems import Path as Where
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.schema.quantities import Section
-from msgen.orchestrator.strategies.base import ModelUse, StrategySection
+from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
 from msgen.orchestrator.strategies.dynamics import rules
+from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Temperatures
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
     from msgen.systems.base import CVSet, System
-
-
-class Generate(Section):
-    """What the model is asked for after each fit."""
-
-    free: int = Field(default=1024, ge=64)
-    """Free trajectories, of the longest length that the model learns."""
 
 
 class Dynamics(StrategySection):
@@ -42,6 +35,9 @@ class Dynamics(StrategySection):
     begin in, and the free energies that weigh them. Relative to this file."""
     frames: int = Field(default=256, ge=8)
     """Of each trajectory that is gathered."""
+    temperatures: Temperatures = ()
+    """Temperatures to gather at beside the system's own, with an equal part of the replicas each;
+    the model is then conditional on the temperature."""
     generate: Generate = Field(default_factory=Generate)
     cycles: int = Field(default=10, ge=1)
     """Of gathering, fitting, generating and judging, at the most."""
@@ -55,10 +51,23 @@ class Dynamics(StrategySection):
     def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
         return rules.length_problems(campaign, self)
 
+    def timed(self) -> Iterator[Timed]:
+        yield from super().timed()
+        asked = (
+            (("strategy", "temperatures"), self.temperatures),
+            (("strategy", "generate", "temperature"), self.generate.temperature),
+        )
+        for where, values in asked:
+            for i, value in enumerate(values):
+                yield (*where, i), value, "temperature"
+
     def checks(
         self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
     ) -> list[Problem]:
-        return rules.shelf_problems(campaign, system.n_dof)
+        return [
+            *rules.shelf_problems(campaign, system.n_dof),
+            *rules.path_problems(self, base_dir, len(cvs)),
+        ]
 
     @property
     def begins_with(self) -> tuple[Where, str]:
@@ -66,8 +75,21 @@ class Dynamics(StrategySection):
 
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
         from msgen.orchestrator.strategies.dynamics.exact_run import exact_of
+        from msgen.orchestrator.strategies.dynamics.warmed import warmed
 
-        exact_of(run, campaign, system.n_dof)
+        exact = exact_of(run, campaign, system.n_dof)
+        warmed(exact, system, self.own_temperature(campaign), self.others)
+
+    @property
+    def others(self) -> tuple[float, ...]:
+        """`temperatures`, in K or as the system's kT."""
+        return tuple(q.value for q in self.temperatures)
+
+    @staticmethod
+    def own_temperature(campaign: Campaign) -> float:
+        """Of the system, in the same unit; 1 where it knows none, which has no others."""
+        system = campaign.spec_system()
+        return next((float(system[key]) for key in rules.THERMAL if key in system), 1.0)
 
     def parts(self, campaign: Campaign) -> int:
         """Orders that take a replica through one trajectory."""

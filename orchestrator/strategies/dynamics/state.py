@@ -24,15 +24,18 @@ class Gathered:
     frames : Array, shape (n, length, C)
     start : int array, shape (n,)
         The state that each began in.
+    temperature : int array, shape (n,)
+        Which of those that are gathered it is at; 0 is the system's own.
     """
 
     frames: Array
     start: Ints
+    temperature: Ints
 
 
 @dataclass(frozen=True)
 class Made:
-    """What the model of one cycle made.
+    """What the model of one cycle made of one task.
 
     Attributes
     ----------
@@ -40,10 +43,13 @@ class Made:
         Without the broken ones.
     broken : int
         How many were.
+    varied : Array, shape (length, C), or None
+        The path that they are variations of.
     """
 
     paths: Array
     broken: int
+    varied: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,8 @@ class DynamicsState:
         One a replica.
     start : int array, shape (R,)
         The state that the trajectory of each began in.
+    temperature : int array, shape (R,)
+        As in `Gathered`.
     under_way : Array, shape (R, f, C)
         Frames of the trajectories so far.
     gathered : tuple of Gathered
@@ -91,8 +99,8 @@ class DynamicsState:
     version : int
         Of the model, −1 for none.
     model : ModelState or None
-    made : Made or None
-        By the last model that was judged.
+    made : tuple of Made
+        By the last model that was judged, one for each task; free paths first.
     verdicts : tuple of Verdict
         By cycle.
     lost : int
@@ -104,11 +112,12 @@ class DynamicsState:
     doing: Literal["gather", "fit", "generate"] = "gather"
     walkers: WalkerRows
     start: Ints
+    temperature: Ints
     under_way: Array
     gathered: tuple[Gathered, ...] = ()
     version: int = -1
     model: ModelState | None = None
-    made: Made | None = None
+    made: tuple[Made, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     lost: int = 0
 
@@ -121,6 +130,11 @@ class DynamicsState:
     def starts(self) -> Ints:
         """The state that each of `frames` began in, shape (n,)."""
         return np.concatenate([one.start for one in self.gathered])
+
+    @property
+    def temperatures(self) -> Ints:
+        """Which temperature each of `frames` is at, shape (n,)."""
+        return np.concatenate([one.temperature for one in self.gathered])
 
     @property
     def just_judged(self) -> bool:

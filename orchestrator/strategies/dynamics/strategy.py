@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,22 +21,48 @@ from msgen.actors.orders.trajectories import (
     FitTrajectoriesPayload,
     FollowPayload,
     FollowRecord,
-    GeneratePayload,
     GenerateRecord,
 )
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.models.trajectories.generation import ROWS
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.dynamics.judgement import Judgement
+from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.dynamics.allotment import allotted, goes_on
+from msgen.orchestrator.strategies.dynamics.asking import Asking, tasks_of
 from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.judging import Bench
+from msgen.orchestrator.strategies.dynamics.schema import Dynamics as DynamicsSection
 from msgen.orchestrator.strategies.dynamics.schema import frames_of_an_order
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Made, Verdict
+from msgen.orchestrator.strategies.dynamics.warmed import warmed
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.systems.base import System
 
 Ints = NDArray[np.int64]
+
+
+def loop_of(problem: Problem, system: System, campaign: Campaign, exact: Exact) -> Dynamics:
+    """That of a campaign, and of what is exact at the system's own temperature.
+
+    Raises
+    ------
+    SpecError
+        If exact samples are no ground for another temperature.
+    """
+    section, model = campaign.strategy, campaign.model
+    assert isinstance(section, DynamicsSection)
+    # a plug-in's model may have no longest snippet
+    longest = model.length[1] if isinstance(model, TrajectoryDiffusion) else section.frames
+    own = section.own_temperature(campaign)
+    warm = (exact, *warmed(exact, system, own, section.others))
+    generate = problem.strategy["generate"]
+    asking = Asking(tasks_of(generate), generate, own, len(warm) > 1, longest, problem.seed)
+    bench = Bench.of(problem, campaign, warm, (own, *section.others))
+    return Dynamics(problem, warm, bench, asking)
 
 
 class Dynamics:
@@ -44,14 +71,19 @@ class Dynamics:
     Parameters
     ----------
     problem : Problem
-    exact : Exact
+    warm : sequence of Exact
+        What is exact at each temperature, the system's own first.
     bench : Bench
+    asking : Asking
     """
 
     name = "dynamics"
 
-    def __init__(self, problem: Problem, exact: Exact, bench: Bench) -> None:
-        self.problem, self.exact, self.bench = problem, exact, bench
+    def __init__(
+        self, problem: Problem, warm: Sequence[Exact], bench: Bench, asking: Asking
+    ) -> None:
+        self.problem, self.warm, self.bench, self.asking = problem, warm, bench, asking
+        self.exact = warm[0]
         self.spec = problem.strategy
         self._frames = int(self.spec["frames"])
         self._told: tuple[Made, Judgement] | None = None
@@ -108,48 +140,41 @@ class Dynamics:
     # orders
 
     def _follow(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
-        problem = self.problem
-        each = frames_of_an_order(problem.stride, int(self.spec["local"]["steps"]))
+        stride = self.problem.stride
+        each = frames_of_an_order(stride, int(self.spec["local"]["steps"]))
         frames = min(each, self._frames - state.under_way.shape[1])
+
+        def payload(group: Ints) -> FollowPayload:
+            at = int(state.temperature[group[0]])
+            temperature = float(self.bench.temperatures[at]) if at else None
+            mine = (state.walkers.take(group), group, state.start[group])
+            return FollowPayload(*mine, frames, stride, temperature)
+
         return tuple(
             WorkOrder.of(
                 state.round,
-                FollowPayload(
-                    state.walkers.take(group), group, state.start[group], frames, problem.stride
-                ),
+                payload(group),
                 number,
-                cost_hint=float(frames * problem.stride * len(group)),
+                cost_hint=float(frames * stride * len(group)),
             )
-            for number, group in enumerate(self._groups)
+            for number, group in enumerate(groups(self.problem, state.temperature))
         )
 
     def _fit(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
-        weights = self.bench.weights(state.starts)
-        payload = FitTrajectoriesPayload(state.frames, weights, self.problem.periodic)
+        at = state.temperatures
+        weights = self.bench.weights(state.starts, at)
+        about = self.bench.temperatures[at][:, None] if self.asking.conditional else None
+        payload = FitTrajectoriesPayload(state.frames, weights, self.problem.periodic, about)
         version = state.version
         return (WorkOrder.of(state.round, payload, model_version=version, cost_hint=1e3),)
 
     def _generate(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
-        number = int(self.spec["generate"]["free"])
-        return tuple(
-            WorkOrder.of(
-                state.round,
-                GeneratePayload(first, min(ROWS, number - first), len(state.verdicts)),
-                i,
-                model_version=state.version,
-                cost_hint=1e3,
-            )
-            for i, first in enumerate(range(0, number, ROWS))
-        )
-
-    @property
-    def _groups(self) -> list[Ints]:
-        return groups(self.problem, np.zeros(self.problem.replicas, dtype=np.int64))
+        return self.asking.orders(state, self.bench.simulated(state))
 
     # what becomes of their segments
 
     def _gathered(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
-        ids, dim = self._groups, self.problem.dim
+        ids, dim = groups(self.problem, state.temperature), self.problem.dim
         new = [s.read(FollowRecord).walkers for s in segments]
         read = [
             s.samples["cvs"].reshape(len(group), -1, dim)
@@ -161,7 +186,7 @@ class Dynamics:
         if frames.shape[1] < self._frames:
             return state
         sound = np.asarray(np.isfinite(frames).all(axis=(1, 2)))
-        more = Gathered(frames[sound], state.start[sound])
+        more = Gathered(frames[sound], state.start[sound], state.temperature[sound])
         return replace(
             state,
             doing="fit",
@@ -172,9 +197,11 @@ class Dynamics:
 
     def _judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
         records = [s.read(GenerateRecord) for s in segments]
-        whole = np.concatenate([r.whole for r in records])
-        made = Made(np.concatenate([r.paths for r in records])[whole], int((~whole).sum()))
-        verdicts = (*state.verdicts, self.bench.verdict(state, made))
+        made = tuple(
+            self._made(state, [r for r in records if r.task == task], free=task == 0)
+            for task in range(len(self.asking.tasks))
+        )
+        verdicts = (*state.verdicts, self.bench.verdict(state, made[0]))
         state = replace(state, made=made, verdicts=verdicts)
         if not goes_on(verdicts):
             return replace(state, phase="done")
@@ -186,17 +213,34 @@ class Dynamics:
             doing="gather",
             walkers=begun.walkers,
             start=begun.start,
+            temperature=begun.temperature,
             under_way=begun.under_way,
         )
 
+    def _made(self, state: DynamicsState, records: Sequence[GenerateRecord], *, free: bool) -> Made:
+        """What came of one task, without the broken ones."""
+        if not records:
+            return Made(np.zeros((0, 1, self.problem.dim)), 0)
+        paths = np.concatenate([r.paths for r in records])
+        whole = np.concatenate([r.whole for r in records])
+        if not free:
+            whole = whole & self.bench.simulated(state).without_skips(paths)
+        return Made(paths[whole], int((~whole).sum()), records[0].varied)
+
     def _begun(self, rnd: int, verdict: Verdict | None) -> DynamicsState:
         """New trajectories, more of them where the last ones were worst."""
-        problem, exact = self.problem, self.exact
+        problem = self.problem
         worst = None if verdict is None else verdict.regions
-        number = allotted(problem.replicas, exact.share > 0, worst)
+        parts = np.array_split(np.arange(problem.replicas), len(self.warm))
+        number = [
+            allotted(len(part), one.share > 0, worst)
+            for part, one in zip(parts, self.warm, strict=True)
+        ]
+        states = len(self.bench.states)
         positions = [
-            exact.drawn(k, n, stream(problem.seed, (rnd, "start", k)))
-            for k, n in enumerate(number.tolist())
+            exact.drawn(k, n, stream(problem.seed, (rnd, "start", k + t * states)))
+            for t, (exact, mine) in enumerate(zip(self.warm, number, strict=True))
+            for k, n in enumerate(mine.tolist())
             if n
         ]
         box = problem.start.box
@@ -204,7 +248,8 @@ class Dynamics:
         return DynamicsState(
             round=rnd,
             walkers=WalkerRows(np.concatenate(positions), box=boxes),
-            start=np.repeat(np.arange(len(number)), number),
+            start=np.concatenate([np.repeat(np.arange(states), mine) for mine in number]),
+            temperature=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
             under_way=np.zeros((problem.replicas, 0, problem.dim)),
         )
 
@@ -244,8 +289,9 @@ class Dynamics:
 
     def _judgement(self, state: DynamicsState) -> Judgement | None:
         """All that there is to tell, computed once: it is asked for by round and by resume."""
-        if state.made is None or not len(state.made.paths):
+        if not state.made or not len(state.made[0].paths):
             return None
-        if self._told is None or not np.array_equal(self._told[0].paths, state.made.paths):
-            self._told = (state.made, self.bench.judgement(state))
+        made = state.made[0]
+        if self._told is None or not np.array_equal(self._told[0].paths, made.paths):
+            self._told = (made, self.bench.judgement(state, self.asking))
         return self._told[1]
