@@ -10,6 +10,7 @@ import pytest
 from places import CONFIGS
 
 from msgen.actors.base import Segment, WorkOrder, encode
+from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
 from msgen.actors.orders.trajectories import (
     FitTrajectoriesPayload,
@@ -22,6 +23,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.worker import Worker
 from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
+from msgen.systems.base import System
 
 N = 64
 
@@ -141,3 +143,61 @@ def test_models_make_what_an_order_asks_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(varied.varied, frames[0])
     assert np.abs(varied.paths - frames[0]).max() < 0.5
     np.testing.assert_array_equal(made(first=6, near=frames[0], noise=0.02).paths, varied.paths)
+
+
+FREE_OF_NOISE = 1e-30
+"""A friction, 1/ps, of which exp(−γ∆t) is 1 in double precision."""
+
+
+def peptide(friction: float) -> tuple[Worker, System]:
+    """Alanine dipeptide in vacuum on the Reference platform."""
+    sets = ("strategy={kind: dynamics, free_energies: x}", "model={kind: trajectory_diffusion}")
+    campaign = load_campaign(CONFIGS / "alanine_dipeptide.yaml", sets)
+    strategy = campaign.spec_strategy()
+    context = WorkerContext(
+        {
+            "system": campaign.spec_system(),
+            "cvs": campaign.spec_cvs(),
+            "strategy": {**strategy, "local": {**strategy["local"], "friction": friction}},
+            "base_dir": str(CONFIGS),
+            "platform": "Reference",
+            "seed": 7,
+            "threads": 1,
+        }
+    )
+    return Worker(context.setup, context), context.system
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_molecules_trajectory_is_the_same_however_it_is_cut_into_orders(kept: bool) -> None:
+    """Bit for bit where there is no noise; with velocities drawn anew it is another."""
+    by, system = peptide(FREE_OF_NOISE)
+    start = WalkerRows(np.repeat(system.initial().positions, 2, axis=0))
+    begun = followed(by, start, 0, frames=1, steps=20).read(FollowRecord).walkers
+    assert begun.velocities is not None
+    whole = followed(by, begun, 1, frames=4, steps=10)
+    first = followed(by, begun, 1, frames=1, steps=10)
+    middle = first.read(FollowRecord).walkers
+    rest = followed(by, middle if kept else middle.without_velocities(), 2, frames=3, steps=10)
+    pieces = [s.samples["cvs"].reshape(2, -1, 2) for s in (first, rest)]
+    same = np.array_equal(np.concatenate(pieces, axis=1), whole.samples["cvs"].reshape(2, 4, 2))
+    assert same is kept
+    ends = [s.read(FollowRecord).walkers for s in (whole, rest)]
+    for name in ("positions", "velocities"):
+        assert np.array_equal(*(getattr(end, name) for end in ends)) is kept
+
+
+def test_a_molecules_velocities_outlast_an_order_with_noise_too() -> None:
+    """After 2 fs at 1/ps they are nearly what they were; those of another temperature are its."""
+    by, system = peptide(1.0)
+    start = WalkerRows(np.repeat(system.initial().positions, 8, axis=0))
+    walkers = followed(by, start, 0, frames=1, steps=200).read(FollowRecord).walkers
+    after = followed(by, walkers, 1, frames=1).read(FollowRecord).walkers
+    anew = followed(by, walkers.without_velocities(), 1, frames=1).read(FollowRecord).walkers
+    assert walkers.velocities is not None
+    assert after.velocities is not None
+    assert anew.velocities is not None
+    heavy = system.masses > 2.0
+    x = walkers.velocities[:, heavy].ravel()
+    assert np.corrcoef(x, after.velocities[:, heavy].ravel())[0, 1] > 0.95
+    assert abs(np.corrcoef(x, anew.velocities[:, heavy].ravel())[0, 1]) < 0.3
