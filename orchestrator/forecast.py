@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msgen.orchestrator.convergence.looks import LEAST_ROUNDS
 from msgen.orchestrator.reporting.words import count, duration
 
 if TYPE_CHECKING:
@@ -41,12 +40,16 @@ class Least:
         Rounds.
     stretches : int
         In a round of production.
+    production, rounds : int
+        Rounds of production, and of all, before `converged` can be said.
     """
 
     search: int
     stretch: int
     adaptation: int
     stretches: int
+    production: int
+    rounds: int
 
     @classmethod
     def of(cls, campaign: Campaign) -> Least:
@@ -54,9 +57,11 @@ class Least:
         strategy = campaign.strategy
         return cls(
             strategy.search_evaluations(campaign),
-            strategy.walkers(campaign) * strategy.local.evaluations,
+            strategy.stretch(campaign),
             strategy.least_adaptation(campaign),
             strategy.stretches,
+            strategy.least_production(),
+            strategy.least_rounds(campaign),
         )
 
     @property
@@ -67,12 +72,7 @@ class Least:
     @property
     def converged(self) -> int:
         """Before `converged` can be said."""
-        return self._after(LEAST_ROUNDS)
-
-    @property
-    def rounds(self) -> int:
-        """Of all, before `converged` can be said."""
-        return int(self.search > 0) + self.adaptation + LEAST_ROUNDS
+        return self._after(self.production)
 
     def _after(self, production: int) -> int:
         """And so many rounds of production."""

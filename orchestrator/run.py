@@ -16,6 +16,7 @@ from msgen.actors.context import WorkerContext
 from msgen.orchestrator.base import Activity, Cost, Ended, Reporter, Strategy
 from msgen.orchestrator.campaign_reporter import command_of, reporter_of
 from msgen.orchestrator.extended_campaign import along_more, candidates, readings
+from msgen.orchestrator.first_phase import Done, first_phase
 from msgen.orchestrator.forecast import Forecast
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Outcome
@@ -54,6 +55,7 @@ def run_campaign(
     quiet: bool = False,
     signals: Signals | None = None,
     life: SignsOfLife | None = None,
+    command: str | None = None,
 ) -> Ended:
     """Run a campaign to its end, or go on with the one in `run_dir`.
 
@@ -74,6 +76,8 @@ def run_campaign(
         Where the caller listens to them already.
     life : SignsOfLife, optional
         Shows what goes on between rounds.
+    command : str, optional
+        What to repeat in order to go on, where that is not this campaign alone.
 
     Returns
     -------
@@ -132,14 +136,31 @@ def run_campaign(
         given = resolved if source is None else source.read_text(encoding="utf-8")
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
-        command = None if quiet else command_of(checked, run_dir, source)
+        command = None if quiet else command or command_of(checked, run_dir, source)
         how = {"executor": campaign.executor, "address": address}
         began = time.perf_counter()
+
+        def before(first: Checked, folder: Path) -> Ended:
+            return run_campaign(
+                first,
+                run_dir=folder,
+                address=address,
+                quiet=quiet,
+                signals=signals,
+                life=life,
+                command=command,
+            )
+
+        done = first_phase(checked, run_dir, before)
+        if not isinstance(done, Done):
+            return done
+        checked = done.checked
         while True:
             came = Extension.read(run_dir)
             set_aside(run_dir, len(came))
             now = along_more(checked, came)
-            job = _job(now, run_dir, platform, came, time.perf_counter() - began)
+            spent = came[-1].cost if came else done.cost
+            job = _job(now, run_dir, platform, spent, time.perf_counter() - began)
             reporter = reporter_of(now, run_dir, command, life)
             ended = run_job(job, reporter, **how, signals=signals, tell=tell)
             if ended.status != "renewed":
@@ -260,7 +281,7 @@ def _job(
     checked: Checked,
     run_dir: Path,
     platform: str | None,
-    came: Sequence[Extension],
+    spent: Cost,
     earlier_s: float,
 ) -> Job:
     campaign = checked.campaign
@@ -306,7 +327,7 @@ def _job(
             gpu_workers=platform in _GPU_PLATFORMS,
             deadline_s=asked.deadline if asked.deadline != "auto" else None,
         ),
-        spent=came[-1].cost if came else Cost(),
+        spent=spent,
         earlier_s=earlier_s,
         candidates=candidates(checked),
     )

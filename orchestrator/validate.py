@@ -93,9 +93,15 @@ def load(
         stem = re.sub(r"[^A-Za-z0-9._-]+", "-", word).lstrip("._-")
         source.tree["name"] = stem or "campaign"
     try:
-        return Campaign.parse(source.tree), source
+        campaign = Campaign.parse(source.tree)
     except ValidationError as error:
         raise CampaignError(source.name, problems_of(error), source.lines) from None
+    try:
+        campaign.strategy.first(campaign)
+    except ValidationError as error:
+        problems = campaign.strategy.placed(problems_of(error))
+        raise CampaignError(source.name, problems, source.lines) from None
+    return campaign, source
 
 
 def load_campaign(path: Path, overrides: Sequence[str] = ()) -> Campaign:

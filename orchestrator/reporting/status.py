@@ -14,6 +14,7 @@ from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.reporting.words import count, duration
 from msgen.orchestrator.run_directory.events import EventLog
+from msgen.orchestrator.run_directory.inputs import FIRST
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.run_directory.whole import warning as damage_warning
 from msgen.orchestrator.schema.problems import CampaignError
@@ -47,6 +48,9 @@ def status(run_dir: Path) -> str:
     try:
         result = committed_result(run_dir)
     except CampaignError:
+        first = run_dir / FIRST
+        if first.is_dir():
+            return f"{run_dir} runs another strategy first\n{status(first)}"
         if alive:
             return f"{run_dir} is running, no round committed yet"
         end = ended(run_dir)

@@ -27,6 +27,8 @@ Inputs = dict[str, str]
 
 RESOLVED = "campaign.resolved.yaml"
 """In a run directory: the campaign with every default filled in."""
+FIRST = "exact"
+"""In a run directory: that of a campaign which ran before, where the strategy asks for one."""
 SECTIONS = ("system", "cvs", "strategy", "model")
 _GROMACS = re.compile(r'^\s*#include\s+["<]([^">]+)[">]', re.MULTILINE)
 _FORCE_FIELD = re.compile(r"<Include\s[^>]*file\s*=\s*[\"']([^\"']+)[\"']")

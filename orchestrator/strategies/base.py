@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -111,6 +111,24 @@ class StrategySection(Section):
         """Where the run directory of a finished campaign that it needs is named, and its name."""
         return None
 
+    def first(self, campaign: Campaign) -> Campaign | None:
+        """A campaign that runs before this one, in a folder of its run directory; None: none.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If the file says it wrongly.
+        """
+        return None
+
+    def placed(self, problems: Iterable[Problem]) -> list[Problem]:
+        """Problems of that campaign, where they stand in the file of this one."""
+        return list(problems)
+
+    def after_first(self, campaign: Campaign, run_dir: Path) -> Campaign:
+        """The campaign as it goes on when that is done, in `run_dir`."""
+        return campaign
+
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
         """See that it can begin with that run.
 
@@ -151,9 +169,24 @@ class StrategySection(Section):
         """That move in every round, at the least."""
         return campaign.first_replicas
 
+    def stretch(self, campaign: Campaign) -> int:
+        """Energy evaluations of a stretch of local moves of all walkers."""
+        return self.walkers(campaign) * self.local.evaluations
+
     def least_adaptation(self, campaign: Campaign) -> int:
         """Rounds of the adaptation, of a stretch of local moves each, at the least."""
         return 1
+
+    def least_production(self) -> int:
+        """Rounds of production, of `stretches` each, before it can be over."""
+        from msgen.orchestrator.convergence.looks import LEAST_ROUNDS  # numpy comes with it
+
+        return LEAST_ROUNDS
+
+    def least_rounds(self, campaign: Campaign) -> int:
+        """Rounds of all, before it can be over."""
+        search = int(self.search_evaluations(campaign) > 0)
+        return search + self.least_adaptation(campaign) + self.least_production()
 
 
 def _by_cells(samples: StoredSamples) -> Array:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
-from msgen.orchestrator.schema.cvs import Coordinate
 from msgen.orchestrator.schema.differences import tree_differences
+from msgen.orchestrator.strategies.dynamics.rules import covered
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
 
@@ -133,8 +133,8 @@ def _configurations(
         rows = samples.frame_rows
         return samples.cvs[rows], samples.frames, samples.weight[rows]
     # where every coordinate is a CV, samples are configurations
-    place = [cv.index for cv in campaign.cvs.values() if isinstance(cv, Coordinate)]
-    if len(place) != len(campaign.cvs) or sorted(place) != list(range(n_dof)):
+    place = covered(campaign, n_dof)
+    if place is None:
         return None
     positions = np.empty_like(samples.cvs)
     positions[:, place] = samples.cvs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,8 +14,14 @@ from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
 from msgen.orchestrator.strategies.dynamics import rules
 from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Temperatures
+from msgen.orchestrator.strategies.dynamics.nested import (
+    FreeEnergies,
+    nested_tree,
+    placed,
+)
 
 if TYPE_CHECKING:
+    from msgen.orchestrator.forecast import Least
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
     from msgen.systems.base import CVSet, System
@@ -30,9 +36,10 @@ class Dynamics(StrategySection):
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """langevin; for analytic systems also overdamped. What is learnt are its trajectories, a frame
     every `output.stride` steps; `steps` is how far one order takes a replica."""
-    free_energies: str = Field(min_length=1)
+    free_energies: FreeEnergies
     """Run directory of a finished campaign of the same system, CVs and states: exact samples to
-    begin in, and the free energies that weigh them. Relative to this file."""
+    begin in, and the free energies that weigh them; relative to this file. Or an exact strategy,
+    which then runs first: its section, with `replicas` and `model` of its own."""
     frames: int = Field(default=256, ge=8)
     """Of each trajectory that is gathered."""
     temperatures: Temperatures = ()
@@ -46,7 +53,11 @@ class Dynamics(StrategySection):
         return ModelUse("trajectories", exact=False)
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
-        return rules.dynamics_problems(campaign, self)
+        yield from rules.dynamics_problems(campaign, self)
+        if isinstance(self.free_energies, dict) and self.free_energies["kind"] == self.kind:
+            what = "begins with a run itself, and tells no free energy of its own"
+            where = ("strategy", "free_energies", "kind")
+            yield Problem(where, self.kind, what, "Take an exact one, like steered")
 
     def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
         return rules.length_problems(campaign, self)
@@ -64,14 +75,33 @@ class Dynamics(StrategySection):
     def checks(
         self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
     ) -> list[Problem]:
+        first = self.first(campaign)
+        nested = [] if first is None else first.strategy.checks(first, base_dir, system, cvs)
         return [
+            *self.placed(nested),
+            *rules.configuration_problems(campaign, self, system.n_dof),
             *rules.shelf_problems(campaign, system.n_dof),
             *rules.path_problems(self, base_dir, len(cvs)),
         ]
 
     @property
-    def begins_with(self) -> tuple[Where, str]:
-        return ("strategy", "free_energies"), self.free_energies
+    def begins_with(self) -> tuple[Where, str] | None:
+        named = self.free_energies
+        return (("strategy", "free_energies"), named) if isinstance(named, str) else None
+
+    def first(self, campaign: Campaign) -> Campaign | None:
+        if isinstance(self.free_energies, str):
+            return None
+        return type(campaign).parse(nested_tree(campaign, self.free_energies))
+
+    def placed(self, problems: Iterable[Problem]) -> list[Problem]:
+        return placed(problems)
+
+    def after_first(self, campaign: Campaign, run_dir: Path) -> Campaign:
+        tree = campaign.to_dict()
+        return type(campaign).parse(
+            {**tree, "strategy": {**tree["strategy"], "free_energies": str(run_dir)}}
+        )
 
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
         from msgen.orchestrator.strategies.dynamics.exact_run import exact_of
@@ -96,11 +126,39 @@ class Dynamics(StrategySection):
         return -(-self.frames // frames_of_an_order(campaign.stride, self.local.steps))
 
     def round_in_words(self, campaign: Campaign) -> str:
-        each = super().round_in_words(campaign)
-        return f"{each}; {self.parts(campaign)} of them, a fit and a judgement make a cycle"
+        each = frames_of_an_order(campaign.stride, self.local.steps) * campaign.stride
+        steps = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
+        parts = f"{self.parts(campaign)} of them, a fit and a judgement make a cycle"
+        return f"{steps}; {parts}"
+
+    def stretch(self, campaign: Campaign) -> int:
+        """The trajectories of a cycle, which end in a judgement: a fit costs no energy."""
+        return self.walkers(campaign) * self.frames * campaign.stride
+
+    def search_evaluations(self, campaign: Campaign) -> int:
+        """Those of the exact strategy, where it runs first."""
+        return 0 if (least := self._nested_least(campaign)) is None else least.first_estimate
 
     def least_adaptation(self, campaign: Campaign) -> int:
-        return self.parts(campaign)
+        return 0
+
+    def least_production(self) -> int:
+        """Cycles, before it can be seen that they improve nothing."""
+        from msgen.orchestrator.strategies.dynamics.allotment import PATIENCE
+
+        return min(PATIENCE + 1, self.cycles)
+
+    def least_rounds(self, campaign: Campaign) -> int:
+        least = self._nested_least(campaign)
+        # of which production may be a single round
+        first = 0 if least is None else least.rounds - least.production + 1
+        return first + self.least_production() * (self.parts(campaign) + 2)
+
+    def _nested_least(self, campaign: Campaign) -> Least | None:
+        from msgen.orchestrator.forecast import Least
+
+        first = self.first(campaign)
+        return None if first is None else Least.of(first)
 
 
 def frames_of_an_order(stride: int, steps: int) -> int:
