@@ -58,9 +58,9 @@ class UmbrellaPayload:
     chunks : Ints, shape (n,)
         Readings of the CVs of each walker in a block.
     steps, blocks : int
-        Local steps before each reading; blocks, with a sweep of exchanges after each.
+        Local steps before each reading; blocks, with exchanges after each.
     pairs : Ints, shape (m, 3)
-        Two rows that exchange, and a colour; a sweep tries the pairs of one colour.
+        Two rows that exchange, and a colour; pairs of one colour have no row in common.
     moves : WindowMoves or None
     recent : int
         Configurations of each walker that are handed to the next fit.
@@ -105,6 +105,8 @@ class UmbrellaRecord:
         None where no fit asks for them.
     visited : float32 array, shape (m, C + H), or None
         See `msgen.actors.orders.visits`; None in a record of before.
+    stood : Ints, shape (blocks, n), or None
+        Which walker stood in each slot after each block; None in a record of before.
     """
 
     walkers: WalkerRows
@@ -115,3 +117,4 @@ class UmbrellaRecord:
     watched: tuple[str, ...]
     recent: LabelledConfigurations | None = None
     visited: NDArray[np.float32] | None = None
+    stood: Ints | None = None

@@ -27,6 +27,10 @@ from msgen.systems.base import Array, Walkers
 TOGETHER = 5
 """Stretches whose moves of the model are made at once: a batch costs little more than one."""
 
+SWEEPS = 8
+"""Of exchanges after a block, each over all pairs. They cost no energy, and bring walkers sooner to
+where they can be (Chodera and Shirts, J. Chem. Phys. 135, 194110, 2011)."""
+
 Ints = NDArray[np.int64]
 
 
@@ -34,7 +38,7 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     """Walkers of umbrella windows: local steps under the restraint, global moves, exchange.
 
     Walker i samples ρ*(x) g(λ_i|ξ(x)). After each block: independence moves proposed by the
-    frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and one sweep of Metropolis
+    frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and `SWEEPS` of Metropolis
     exchanges of configurations between neighbours,
 
     .. math:: a = \\min(1, e^{E(λ_a,ξ_a)+E(λ_b,ξ_b)-E(λ_a,ξ_b)-E(λ_b,ξ_a)})
@@ -52,7 +56,7 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         open_ = block % TOGETHER + 1
         if p.moves and (open_ == TOGETHER or block == p.blocks - 1):
             run.move_inside(p.moves, order.model_version, open_)
-        run.exchange(block)
+        run.exchange()
         run.note()
     return run.segment(order)
 
@@ -74,6 +78,7 @@ class _Run:
     records: list[list[Array]]
     watched: list[Array] = field(default_factory=list)
     visited: list[Array] = field(default_factory=list)
+    stood: list[Ints] = field(default_factory=list)
     frames: list[Array] = field(default_factory=list)
     frames_xi: list[Array] = field(default_factory=list)
     counts: dict[str, float] = field(default_factory=dict)
@@ -148,24 +153,24 @@ class _Run:
         self._count("global_proposed", float(steps * len(self.walkers)))
         self._count("global_accepted", float(done.accepted.sum()) * steps)
 
-    def exchange(self, block: int) -> None:
-        """One sweep over the pairs of this block's colour."""
-        pairs, lam, e = self.p.pairs, self.p.lam, self.g.energy
+    def exchange(self) -> None:
+        """`SWEEPS` over the pairs of every colour in turn."""
+        pairs = self.p.pairs
         if not len(pairs):
             return
-        colours = int(pairs[:, 2].max()) + 1
-        mine = np.flatnonzero(pairs[:, 2] == block % colours)
-        a, b = pairs[mine, 0], pairs[mine, 1]
-        gain = (
-            e(lam[a], self.xi[a])
-            + e(lam[b], self.xi[b])
-            - e(lam[a], self.xi[b])
-            - e(lam[b], self.xi[a])
-        )
-        yes = log_uniform(self.rng, gain.shape) < gain
         order = np.arange(len(self.walkers))
-        order[a[yes]], order[b[yes]] = b[yes], a[yes]
+        for colour in [*range(int(pairs[:, 2].max()) + 1)] * SWEEPS:
+            self._sweep(np.flatnonzero(pairs[:, 2] == colour), order)
         self.walkers, self.xi, self.who = self.walkers.take(order), self.xi[order], self.who[order]
+
+    def _sweep(self, mine: Ints, order: Ints) -> None:
+        """Disjoint pairs, in place: `order` is the row that each row's configuration comes from."""
+        lam, e = self.p.lam, self.g.energy
+        a, b = self.p.pairs[mine, 0], self.p.pairs[mine, 1]
+        at_a, at_b = self.xi[order[a]], self.xi[order[b]]
+        gain = e(lam[a], at_a) + e(lam[b], at_b) - e(lam[a], at_b) - e(lam[b], at_a)
+        yes = log_uniform(self.rng, gain.shape) < gain
+        order[a[yes]], order[b[yes]] = order[b[yes]], order[a[yes]]
         self.exchanges[mine, 0] += 1
         self.exchanges[mine, 1] += yes
         self._count("exchange_proposed", float(len(mine)))
@@ -175,6 +180,7 @@ class _Run:
         """What is watched, and configurations for the next fit."""
         x = self.walkers.positions
         self.watched.append(watch(self.context, x))
+        self.stood.append(self.who)
         self.visited.append(np.hstack([self.xi, self.context.watched.geometry(x)]))
         if self.p.recent:
             self.frames.append(self.walkers.positions)
@@ -195,6 +201,7 @@ class _Run:
             watched_names(self.context),
             self._recent(),
             np.concatenate(self.visited).astype(np.float32),
+            np.stack(self.stood),
         )
         self._count("local_proposed", tally.proposals)
         self._count("local_accepted", tally.accepted)

@@ -88,14 +88,16 @@ class WindowProduction:
         time, full = self.time.with_round(series.shape[1], MOST_STRETCHES)
         if full:
             record = record.with_units(halved(self.ladders, self.time.number + 1))
-        records = [s.read(UmbrellaRecord) for s in segments]
-        who = np.concatenate([r.who for r in records])
+        trips = self.trips
+        for done in (s.read(UmbrellaRecord) for s in segments):
+            stood = done.who[None] if done.stood is None else done.stood
+            trips = trips.with_stood(stood, done.slots)
         return replace(
             self,
             record=record,
             mixing=self.mixing.with_readings(series.reshape(self.ladders, k, -1, series.shape[-1])),
             time=time,
-            trips=self.trips.with_round(who, np.concatenate([r.slots for r in records])),
+            trips=trips,
             rounds=self.rounds + 1,
         )
 

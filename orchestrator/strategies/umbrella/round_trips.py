@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RoundTrips:
-    """Who was last at which end, looked at once a round.
+    """Who was last at which end, looked at after every exchange.
 
     Attributes
     ----------
@@ -41,13 +41,15 @@ class RoundTrips:
         none = np.full(walkers, -1, dtype=np.int64)
         return cls(ends, len(windows), none, np.zeros(walkers, dtype=np.int64))
 
-    def with_round(self, who: Ints, slot: Ints) -> RoundTrips:
-        """When walkers `who` stand in `slot` (ladder · windows + window)."""
+    def with_stood(self, stood: Ints, slot: Ints) -> RoundTrips:
+        """When walkers `stood`, shape (blocks, n), in each `slot` (ladder · windows + window)."""
         last, turns = self.last.copy(), self.turns.copy()
-        for side, end in enumerate(self.ends.tolist()):
-            here = who[slot % self.windows == end]
-            turns[here] += last[here] == 1 - side
-            last[here] = side
+        at = [slot % self.windows == end for end in self.ends.tolist()]
+        for who in stood:
+            for side, there in enumerate(at):
+                here = who[there]
+                turns[here] += last[here] == 1 - side
+                last[here] = side
         return replace(self, last=last, turns=turns)
 
     @property
