@@ -16,6 +16,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import entry_points, packages_distributions, version
 from itertools import accumulate
@@ -204,8 +205,14 @@ def _installed(top: str, path: Path) -> str | None:
     """The distribution and version that brings a module from site-packages."""
     if not {"site-packages", "dist-packages"} & set(path.parts):
         return None
-    names = packages_distributions().get(top)
+    names = _distributions(tuple(sys.path)).get(top)
     return None if not names else f"{names[0]} {version(names[0])}"
+
+
+@cache
+def _distributions(_places: tuple[str, ...]) -> Mapping[str, Sequence[str]]:
+    """Who brings which module, where Python looks; to ask takes half a second."""
+    return packages_distributions()
 
 
 def _imports(path: Path, package: str) -> list[str]:
