@@ -14,7 +14,7 @@ LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench chaos clean
+.PHONY: demo test test-slow lint format bench chaos clean tblite
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -34,6 +34,10 @@ lint: $(STAMP) $(LINKS)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# xTB for systems of ASE's: its tests run where it is there.
+tblite: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt tblite
 
 # 50 random kills of workers, trainer, controller, driver and nodes during one campaign.
 chaos: $(STAMP)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TRIALS = 3
 """Batches of configurations whose energies are timed."""
+ENOUGH_S = 5.0
+"""Seconds after which no further one is timed."""
 LARGEST_BATCH = 64
 """Configurations in each, at most."""
 
@@ -152,9 +154,11 @@ def seconds_each(checked: Checked) -> float:
             return choice.us_per_step[choice.name] * 1e-6
         return system.speed(system.platform_name) * 1e-6
     number = min(LARGEST_BATCH, campaign.first_replicas)
+    taken: list[float] = []
+    if campaign.has_atoms:  # whose configurations are calculated one by one, and may be dear
+        number = 1
     walkers = system.initial().take(np.zeros(number, dtype=np.int64))
-    taken = []
-    for _ in range(TRIALS):
+    while len(taken) < TRIALS and sum(taken) < ENOUGH_S:
         began = time.perf_counter()
         system.energy_and_force(walkers)
         checked.cvs.value_and_gradient(walkers.positions)

@@ -27,7 +27,7 @@ from msgen.orchestrator.schema.translate import problems_of
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
-    from msgen.systems.openmm.description import Description
+    from msgen.systems.description import Description
 
 RESOLVED = inputs_module.RESOLVED
 
@@ -188,14 +188,21 @@ def check(
 
 
 def described(checked: Checked) -> Description | None:
-    """What is simulated, in words; None of a system that is not OpenMM's."""
-    if not checked.campaign.through_openmm:
+    """What is simulated, in words; None of a potential."""
+    campaign = checked.campaign
+    if campaign.system.kind == "ase":
+        from msgen.systems.ase.description import describe as describe_calculated
+        from msgen.systems.ase.system import ASESystem
+
+        assert isinstance(checked.system, ASESystem)
+        return describe_calculated(checked.system, int(campaign.spec_system()["charge"]))
+    if not campaign.through_openmm:
         return None
     from msgen.systems.openmm.description import describe
     from msgen.systems.openmm.system import OpenMMSystem
 
     assert isinstance(checked.system, OpenMMSystem)
-    return describe(checked.system, checked.campaign.spec_system())
+    return describe(checked.system, campaign.spec_system())
 
 
 def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:

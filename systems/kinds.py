@@ -50,7 +50,7 @@ class SystemKind:
         can tell is raised as a `SpecError`.
     openmm : bool
         Whether it builds a `msgen.systems.openmm.system.OpenMMSystem`, whose walkers OpenMM steps
-        one after another. All other systems are given batches.
+        one after another. Walkers of all other systems are stepped in batches by our own kernels.
     atoms : bool
         Whether the system has a topology, and CVs of atoms are for it.
     units : bool
@@ -164,6 +164,7 @@ _SYSTEMS = (
     _potential("lj13", "clusters:LennardJonesCluster"),
     _potential("harmonic_pair", "harmonic_pair:HarmonicPair"),
     SystemKind("python", _ours("potentials.python:python_system")),
+    SystemKind("ase", _ours("ase.build:ase_system"), atoms=True, units=True),
 )
 
 SYSTEM_KINDS: Registry[SystemKind] = Registry(
@@ -178,6 +179,9 @@ _CVS = (
     CVKind("rmsd", _ours("cvs.build:rmsd"), "atoms"),
     CVKind("radius_of_gyration", _ours("cvs.build:radius_of_gyration"), "atoms", feature=True),
     CVKind("coordination", _ours("cvs.build:coordination"), "atoms", feature=True),
+    CVKind("principal_radius", _ours("cvs.build_clusters:principal_radius"), "atoms", feature=True),
+    CVKind("sorted_distance", _ours("cvs.build_clusters:sorted_distance"), "atoms", feature=True),
+    CVKind("steinhardt", _ours("cvs.build_clusters:steinhardt"), "atoms", feature=True),
     CVKind("linear_combination", _ours("cvs.build:linear_combination")),
     CVKind("coordinate", _ours("cvs.build:coordinate"), "coordinates", feature=True),
     CVKind("mean_coordinate", _ours("cvs.build:mean_coordinate"), "coordinates"),

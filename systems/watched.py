@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.systems.ase.system import ASESystem
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs.torch_cvs import Coordinate, Dihedral
 from msgen.systems.potentials.clusters import Particles
@@ -31,8 +32,9 @@ class Watched:
 
     Of a potential, every coordinate that is no CV itself: up to `MOST_COORDINATES` one by one,
     otherwise the means of as many groups of neighbouring ones, in which a slow one still holds the
-    share 1/(its group's size) of the variance. Of identical particles, sorted pair distances: no
-    rotation or exchange of particles changes them. Of a molecule, ω of the peptide bonds, the
+    share 1/(its group's size) of the variance. Of identical particles, and of the atoms of each
+    element of a cluster, sorted pair distances: no rotation or exchange of particles changes them.
+    Of a molecule, ω of the peptide bonds, the
     torsions about bonds that are free to turn (but for those that are a CV), and the handedness of
     its stereocentres. Always the energy, which has a part in whatever else there is.
 
@@ -65,10 +67,12 @@ def watched(system: System, cvs: CVSet) -> Watched:
     """What is watched of a system beside these CVs."""
     as_cv: Mapping[str, Section] = {}
     turning = 0
-    if system.topology is not None:
+    if isinstance(system, ASESystem) and not system.topology.n_bonds:
+        names, geometry = _atoms(system)
+    elif system.topology is not None:
         names, turning, geometry, as_cv = _molecule(system, cvs)
     elif isinstance(system, Particles):
-        names, geometry = _cluster(system)
+        names, geometry = _cluster(np.arange(system.n_particles), system.spatial_dim)
     else:
         names, geometry, as_cv = _coordinates(system, cvs)
     periodic = np.arange(len(names) + 1) < turning
@@ -91,17 +95,31 @@ def _coordinates(system: System, cvs: CVSet) -> tuple[tuple[str, ...], Read, Map
     return groups, lambda x: x @ mean, {}
 
 
-def _cluster(system: Particles) -> tuple[tuple[str, ...], Read]:
-    """Pair distances by rank, evenly spread over all ranks."""
-    n = system.n_particles
-    i, j = np.triu_indices(n, k=1)
+def _cluster(
+    alike: NDArray[np.intp], spatial_dim: int, of: str = ""
+) -> tuple[tuple[str, ...], Read]:
+    """Pair distances of particles that are alike by rank, evenly spread over all ranks."""
+    first, second = np.triu_indices(len(alike), k=1)
+    i, j = alike[first], alike[second]
     rank = np.unique(np.linspace(0, len(i) - 1, min(MOST_DISTANCES, len(i))).astype(np.intp))
 
     def distances(x: Array) -> Array:
-        p = x.reshape(len(x), n, system.spatial_dim)
+        p = x.reshape(len(x), -1, spatial_dim)
         return np.sort(np.linalg.norm(p[:, i] - p[:, j], axis=2), axis=1)[:, rank]
 
-    return tuple(f"pair distance {r + 1} of {len(i)}" for r in rank), distances
+    return tuple(f"{of}pair distance {r + 1} of {len(i)}" for r in rank), distances
+
+
+def _atoms(system: ASESystem) -> tuple[tuple[str, ...], Read]:
+    """Those of the atoms of each element, of which there are at least two."""
+    symbols = np.array(system.symbols)
+    kinds = [s for s in dict.fromkeys(system.symbols) if (symbols == s).sum() > 1]
+    parts = [_cluster(np.flatnonzero(symbols == s), 3, f"{s} ") for s in kinds]
+
+    def distances(x: Array) -> Array:
+        return np.hstack([np.empty((len(x), 0)), *(read(x) for _, read in parts)])
+
+    return tuple(name for names, _ in parts for name in names), distances
 
 
 def _molecule(

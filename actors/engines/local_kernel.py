@@ -13,8 +13,31 @@ from msgen.actors.kernels.overdamped import Overdamped
 from msgen.systems.base import Array, System
 from msgen.systems.errors import SpecError
 
-FIRST_STEP = {"mala": 0.01, "hmc": 0.1}
+TUNED = ("mala", "hmc")
+"""Kinds whose step size can be tuned."""
+_WITHOUT_UNITS = {"mala": 0.01, "hmc": 0.1}
 """Where the tuning of an analytic system's step size starts, in units of kT and unit mass."""
+
+
+def own_timestep(system: System) -> float | None:
+    """What a system of atoms says its dynamics bear, ps; None for an analytic one."""
+    given: float | None = getattr(system, "timestep", None)
+    return given
+
+
+def first_step(kind: str, timestep: float | None) -> float:
+    """Where the tuning of a step size starts.
+
+    Parameters
+    ----------
+    kind : str
+        Of the local moves.
+    timestep : float or None
+        See `own_timestep`. A move of MALA goes as far as one such step, its own being Δt²/2.
+    """
+    if timestep is None:
+        return _WITHOUT_UNITS.get(kind, 1.0)
+    return 0.5 * timestep**2 if kind == "mala" else timestep
 
 
 def local_kernel(
@@ -45,7 +68,8 @@ def local_kernel(
     if kind == "overdamped":
         return Overdamped(float(spec["step_size"]), system.kT / mass)
     given = spec.get("step_size", "auto")
-    size = float(given) if not isinstance(given, str) else (step or FIRST_STEP.get(kind, 0.01))
+    begun = step or first_step(kind, own_timestep(system))
+    size = begun if isinstance(given, str) else float(given)
     if kind == "mala":
         return Mala(size, system.kT / mass)
     if kind == "hmc":

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.local_kernel import FIRST_STEP, local_kernel
+from msgen.actors.engines.local_kernel import first_step, local_kernel, own_timestep
 from msgen.actors.kernels.base import BoltzmannTarget, Target
 from msgen.systems.base import Array, Walkers
 
@@ -117,7 +117,8 @@ class HeatedArray:
     ) -> None:
         spec, system = context.setup["strategy"]["local"], context.system
         kind = str(spec["kind"])
-        sizes = np.full(len(tau), FIRST_STEP.get(kind, 1.0)) if step is None else step
+        begun = first_step(kind, own_timestep(system))
+        sizes = np.full(len(tau), begun) if step is None else step
         masses = heated_masses(kind, system.masses, tau, sizes)
         self._kernel = local_kernel(spec, system, float(sizes[0]), masses)
         self._target = HeatedTarget(BoltzmannTarget(system), tau)

@@ -16,6 +16,7 @@ from msgen.actors.engines.tempered_base import HeatedTarget
 from msgen.actors.kernels.base import BoltzmannTarget, Mask, Target
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.orders.probe import ProbePayload
+from msgen.actors.probing import atoms
 from msgen.actors.probing.base import Probed, read
 from msgen.systems.base import Array, System, Walkers
 from msgen.systems.cvs.torch_cvs import Coordinate
@@ -79,14 +80,18 @@ def probe_arrays(
     """Bursts and scattered starts, relaxed, and then run at the campaign's temperature."""
     system, n = context.system, len(start)
     target = BoltzmannTarget(system)
-    spread = _spread(p, start.positions)
+    whole = system.topology is not None  # atoms turn and drift together
+    spread = np.full(system.n_dof, atoms.SPREAD) if whole else _spread(p, start.positions)
+    heat = atoms.HEAT if whole else HEAT
     mass = system.kT / spread[None] ** 2
     x, ways = np.array(start.positions), np.array(p.ways)
     scattered, hot = np.flatnonzero(ways == "scatter"), np.flatnonzero(ways == "burst")
-    moved, spent = scatter(context, p, x[scattered], rng)
-    x[scattered] = moved
+    if whole:
+        x[scattered], spent = atoms.scatter(system, x[scattered], rng)
+    else:
+        x[scattered], spent = scatter(context, p, x[scattered], rng)
     if len(hot):
-        tau = np.exp(rng.uniform(np.log(HEAT[0]), np.log(HEAT[1]), size=len(hot)))
+        tau = np.exp(rng.uniform(np.log(heat[0]), np.log(heat[1]), size=len(hot)))
         burst = Restless(
             HeatedTarget(target, tau), x[hot], mass / tau[:, None], np.ones((len(hot), 1)),
             system.kT,

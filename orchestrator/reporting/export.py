@@ -12,9 +12,11 @@ from msgen.orchestrator.reporting.results import Result, committed_result, write
 from msgen.orchestrator.reporting.samples import Samples
 from msgen.orchestrator.reporting.stored_samples import stored_samples
 from msgen.orchestrator.reporting.trajectories import write_frames
+from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.validate import RESOLVED, load_campaign
+from msgen.systems.ase.description import elements_of
 
 
 def read_samples(run_dir: Path, result: Result) -> Samples | None:
@@ -29,7 +31,8 @@ def export(run_dir: Path) -> list[Path]:
     - ``results/samples.npz`` and ``results/samples.csv``, the local samples: round, replica,
       equilibrium weight (0 where a sample is not in the estimates) and CVs in internal units;
     - ``trajectories/frames.dcd``, for molecules whose coordinates were stored, and beside it
-      ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` for particles.
+      ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` for particles,
+      ``frames.xyz`` for what a calculator of ASE's computes.
 
     Raises
     ------
@@ -56,7 +59,9 @@ def export(run_dir: Path) -> list[Path]:
         shown["weight"] = shown["weight"] / total if total > 0 else shown["weight"]
         campaign = _campaign(run_dir)
         system = {} if campaign is None else campaign.spec_system()
-        written += write_frames(folder, samples.frames, system)
+        simulated = provenance.read(run_dir).get("simulated", {})
+        elements = elements_of(simulated) if system.get("kind") == "ase" else ()
+        written += write_frames(folder, samples.frames, system, elements)
         written.append(_write_csv(folder / "frames.csv", result, shown))
     return written
 

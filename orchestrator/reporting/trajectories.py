@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from msgen.systems.openmm.structure import Molecule
 
 
-def write_frames(folder: Path, frames: Array, system: Mapping[str, Any]) -> list[Path]:
+def write_frames(
+    folder: Path, frames: Array, system: Mapping[str, Any], elements: Sequence[str] = ()
+) -> list[Path]:
     """Write ``frames.dcd``; for particles in reduced units also ``frames.pdb``, what they are.
 
     A molecule's atoms stand in the structure file that its campaign names. Particles have none, and
@@ -31,10 +33,13 @@ def write_frames(folder: Path, frames: Array, system: Mapping[str, Any]) -> list
         nm.
     system : Mapping
         The campaign's `system:` section, internal units.
+    elements : sequence of str
+        Of the atoms, of a system of ASE's: there is ``frames.xyz`` then, in Å, which ASE reads.
     """
     x = np.array(frames, dtype=np.float64).reshape(len(frames), -1, 3)
     if system.get("kind") not in PARTICLE_KINDS:
-        return [_write_dcd(folder / "frames.dcd", x, None)]
+        written = [_write_dcd(folder / "frames.dcd", x, None)]
+        return written + ([_write_xyz(folder / "frames.xyz", x, elements)] if elements else [])
     # OpenMM comes with it
     from msgen.systems.openmm.build_particles import particles
 
@@ -79,6 +84,18 @@ def _write_dcd(path: Path, x: Array, sides: Array | None) -> Path:
     with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as out:
         out.write(10.0 * x.astype(np.float32), **cell)  # in Å
     os.replace(aside, path)
+    return path
+
+
+def _write_xyz(path: Path, x: Array, elements: Sequence[str]) -> Path:
+    lines = []
+    for k, frame in enumerate(10.0 * x):
+        lines += [str(len(elements)), f"frame {k}"]
+        lines += [
+            f"{symbol} {a:.8f} {b:.8f} {c:.8f}"
+            for symbol, (a, b, c) in zip(elements, frame.tolist(), strict=True)
+        ]
+    write_atomic(path, "\n".join(lines) + "\n")
     return path
 
 

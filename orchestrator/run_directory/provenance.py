@@ -27,6 +27,8 @@ _PACKAGES = (
     "zuko",
     "ray",
     "zarr",
+    "ase",
+    "tblite",
 )
 
 
@@ -100,7 +102,7 @@ def write(
     plugins : sequence of Plugin
         Whose code the campaign runs; a file without any is as it always was.
     simulated : mapping, optional
-        What is simulated, see `msgen.systems.openmm.description`.
+        What is simulated, see `msgen.systems.description`.
 
     Raises
     ------

@@ -34,6 +34,10 @@ def _off_reference(campaign: Campaign, platform: str | None) -> bool:
     return platform not in (None, "Reference")
 
 
+def _atoms_in_batches(campaign: Campaign, platform: str | None) -> bool:
+    return campaign.has_atoms and campaign.batched
+
+
 COMMON: tuple[Mend, ...] = (
     Mend(
         "angles",
@@ -49,6 +53,11 @@ COMMON: tuple[Mend, ...] = (
         "noise",
         "every order drew the same noise from OpenMM, except on its Reference platform",
         _off_reference,
+    ),
+    Mend(
+        "turning-atoms",
+        "atoms that our own kernels step were given masses and probes by axes that turn with them",
+        _atoms_in_batches,
     ),
 )
 """Those that do not belong to one strategy."""

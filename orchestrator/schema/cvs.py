@@ -112,6 +112,39 @@ class Coordination(CVSection):
         return (0.0, math.inf)
 
 
+class PrincipalRadius(_Length):
+    """Root of an eigenvalue of the gyration tensor; the smallest is 0 of what is planar."""
+
+    kind: Literal["principal_radius"]
+    atoms: Atoms = "all"
+    axis: Literal["smallest", "middle", "largest"] = "smallest"
+    """Which eigenvalue."""
+
+
+class SortedDistance(_Length):
+    """The shortest of all distances between some atoms, or the one of another rank."""
+
+    kind: Literal["sorted_distance"]
+    atoms: Atoms = "all"
+    rank: int = Field(default=1, ge=1)
+    """1 is the shortest."""
+
+
+class Steinhardt(CVSection):
+    """Global bond-orientational order Q_l of Steinhardt, Nelson and Ronchetti, 0 to 1."""
+
+    kind: Literal["steinhardt"]
+    atoms: Atoms = "all"
+    degree: Literal[2, 4, 6, 8, 10, 12] = 6
+    """l."""
+    r0: Length
+    """Pairs count as bonds below it, with the weight 1/(1 + (r/r₀)¹²)."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return (0.0, 1.0)
+
+
 class Coordinate(CVSection):
     """One Cartesian coordinate of an analytic system."""
 
@@ -251,7 +284,17 @@ class LinearCombination(CVSection):
 
 
 SimpleCV = Annotated[
-    Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination | Coordinate | PythonCV,
+    Dihedral
+    | Angle
+    | Distance
+    | RMSD
+    | RadiusOfGyration
+    | Coordination
+    | PrincipalRadius
+    | SortedDistance
+    | Steinhardt
+    | Coordinate
+    | PythonCV,
     Field(discriminator="kind"),
 ]
 SECTIONS: Mapping[str, type[CVSection]] = {
@@ -261,6 +304,9 @@ SECTIONS: Mapping[str, type[CVSection]] = {
     "rmsd": RMSD,
     "radius_of_gyration": RadiusOfGyration,
     "coordination": Coordination,
+    "principal_radius": PrincipalRadius,
+    "sorted_distance": SortedDistance,
+    "steinhardt": Steinhardt,
     "linear_combination": LinearCombination,
     "coordinate": Coordinate,
     "mean_coordinate": MeanCoordinate,

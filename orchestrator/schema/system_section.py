@@ -46,7 +46,7 @@ class SystemSection(Section):
 
 
 class MolecularSection(SystemSection):
-    """What molecules have: a temperature, and bonds that may be rigid."""
+    """What molecules and clusters have: a temperature, and perhaps bonds that may be rigid."""
 
     if TYPE_CHECKING:  # fields of each kind, at their own places
 

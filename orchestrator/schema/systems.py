@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from msgen.orchestrator.schema.alkanes import Alkane
+from msgen.orchestrator.schema.ase import ASESystem
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.particles import Dimer, Polymer
 from msgen.orchestrator.schema.quantities import (
@@ -245,6 +246,7 @@ SECTIONS: Mapping[str, type[SystemSection]] = {
     "lj13": LJ13,
     "harmonic_pair": HarmonicPair,
     "python": PythonSystem,
+    "ase": ASESystem,
 }
 """Those of our own kinds, by their ``kind:``."""
 

@@ -40,6 +40,7 @@ def problem_of(
     """
     import numpy as np
 
+    from msgen.actors.engines.local_kernel import own_timestep
     from msgen.actors.walker_files import Shelf
     from msgen.orchestrator.convergence.base import Criteria
     from msgen.orchestrator.estimators.histogram import Grid
@@ -85,6 +86,7 @@ def problem_of(
         coordinates=all(spec.kind == "coordinate" for spec in campaign.cvs.values()),
         angles=coordinate_angles(cvs, system.n_dof),
         stride=campaign.stride,
+        timestep=own_timestep(system),
         watched_names=beside.names,
         watched_periodic=beside.periodic,
         watched_as_cv=tuple(beside.as_cv),

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from msgen.systems.base import Array
 from msgen.systems.build import build_cv
 from msgen.systems.cvs.collective import MeanCoordinate, PairDistances, PotentialEnergy, Statistic
 from msgen.systems.cvs.torch_cvs import (
@@ -53,8 +52,8 @@ def _few_atoms(site: CVSite, given: Sequence[int | str]) -> tuple[int, ...]:
     return atoms
 
 
-def _many_atoms(site: CVSite, given: Atoms, least: int) -> tuple[int, ...]:
-    """The atoms of an RMSD or a radius of gyration."""
+def many_atoms(site: CVSite, given: Atoms, least: int) -> tuple[int, ...]:
+    """A group of atoms of one molecule, `least` at the least."""
     where = (*site.field, "atoms")
     atoms = resolve_atoms(given, _topology(site), where)
     if len(atoms) < least:
@@ -109,7 +108,7 @@ def distance(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Distance
 
 def rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMSD:
     """The RMSD from a structure file, or from the start."""
-    chosen = _many_atoms(site, atoms, 3)
+    chosen = many_atoms(site, atoms, 3)
     if reference is None:
         return RMSD(name, chosen, site.system.initial().positions.reshape(-1, 3))
     # imports mdtraj and OpenMM, which analytic systems do without
@@ -124,29 +123,35 @@ REPARTITIONED = 0.5
 """g/mol that an atom is off its element from which masses count as shared out otherwise."""
 
 
-def _own_masses(site: CVSite) -> Array:
-    """Mass of each atom, shape (N,): the system's, or the elements' where it has shared them out.
+def own_masses(site: CVSite, chosen: Sequence[int], given: Atoms) -> tuple[float, ...]:
+    """Masses of the atoms `chosen`: the system's, or the elements' where it has shared them out.
 
     Hydrogens are made heavy at the cost of their neighbours so that steps may be longer, and atoms
     without mass stand still; what is measured must not depend on that. The first shows by a total
     that is that of the elements.
+
+    Raises
+    ------
+    SpecError
+        If none of them has a mass; they were `given` so.
     """
-    given = site.system.masses.reshape(-1, 3).max(axis=1)
+    held = site.system.masses.reshape(-1, 3).max(axis=1)
     atoms = list(_topology(site).atoms)
     own = np.array([0.0 if a.element is None else float(a.element.mass) for a in atoms])
-    given = np.where(given > 0, given, own)
-    shared = abs(given.sum() - own.sum()) < 1e-3 * own.sum()
-    return own if shared and np.abs(given - own).max() > REPARTITIONED else given
+    held = np.where(held > 0, held, own)
+    shared = abs(held.sum() - own.sum()) < 1e-3 * own.sum()
+    told = own if shared and np.abs(held - own).max() > REPARTITIONED else held
+    masses = tuple(float(told[a]) for a in chosen)
+    if not sum(masses) > 0:
+        what = "have no mass to weigh them by, and are of no element"
+        raise SpecError((*site.field, "atoms"), given, what, "Take other atoms")
+    return masses
 
 
 def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyration:
     """The mass-weighted radius of gyration."""
-    chosen = _many_atoms(site, atoms, 2)
-    masses = _own_masses(site)[list(chosen)]
-    if not masses.sum() > 0:
-        what = "have no mass to weigh them by, and are of no element"
-        raise SpecError((*site.field, "atoms"), atoms, what, "Take other atoms")
-    return RadiusOfGyration(name, chosen, tuple(float(m) for m in masses))
+    chosen = many_atoms(site, atoms, 2)
+    return RadiusOfGyration(name, chosen, own_masses(site, chosen, atoms))
 
 
 def coordination(

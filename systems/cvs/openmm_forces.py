@@ -14,6 +14,7 @@ from typing import Any
 import openmm as mm
 
 from msgen.systems.base import CV, CVSet
+from msgen.systems.cvs.clusters import AXES, PrincipalRadius
 from msgen.systems.cvs.diffusion_map import LandmarkCV
 from msgen.systems.cvs.torch_cvs import (
     RMSD,
@@ -41,7 +42,8 @@ def can_express(cv: CV) -> bool:
         return all(can_express(c) for c in cv.components)
     if isinstance(cv, LandmarkCV):
         return all(can_express(c) for c in cv.features)
-    return isinstance(cv, Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination)
+    known = Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination | PrincipalRadius
+    return isinstance(cv, known)
 
 
 def _geometric(n: int) -> str:
@@ -98,6 +100,41 @@ def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
     return CVTerms(f"({_sum(above)}/{_sum(below)})", forces)
 
 
+def _moment(cv: RadiusOfGyration | PrincipalRadius, of: str) -> Any:
+    """The mean, weighted by mass, of what `of` says of the centre of mass g1 and an atom g2."""
+    total = sum(cv.masses)
+    force = mm.CustomCentroidBondForce(2, f"w*{of}")
+    force.addPerBondParameter("w")
+    force.addGroup(list(cv.atoms), list(cv.masses))
+    for atom, mass in zip(cv.atoms, cv.masses, strict=True):
+        force.addBond([0, force.addGroup([atom], [1.0])], [mass / total])
+    return force
+
+
+_TURN = {"largest": 0.0, "smallest": 2.0 * math.pi / 3.0, "middle": 4.0 * math.pi / 3.0}
+assert set(_TURN) == set(AXES)
+
+
+def _principal_terms(cv: PrincipalRadius, prefix: str) -> CVTerms:
+    """Roots of the cubic by its angle: λ_k = q + 2p cos(φ + turn), cos 3φ = det(S − q)/2p³.
+
+    (O. K. Smith, Commun. ACM 4, 168, 1961). The angle stays off 0 and π/3, where its own gradient,
+    but not that of λ_k, has no bound.
+    """
+    entries = ("xx", "yy", "zz", "xy", "xz", "yz")
+    name = {e: f"{prefix}_{e}" for e in entries}
+    forces = {name[e]: _moment(cv, f"({e[0]}2-{e[0]}1)*({e[1]}2-{e[1]}1)") for e in entries}
+    xx, yy, zz, xy, xz, yz = (name[e] for e in entries)
+    q = f"(({xx}+{yy}+{zz})/3)"
+    a, b, c = (f"({one}-{q})" for one in (xx, yy, zz))
+    off = f"{xy}^2+{xz}^2+{yz}^2"
+    p = f"sqrt(max(1e-30,({a}^2+{b}^2+{c}^2+2*({off}))/6))"
+    det = f"({a}*{b}*{c}+2*{xy}*{xz}*{yz}-{a}*{yz}^2-{b}*{xz}^2-{c}*{xy}^2)"
+    angle = f"(acos(max(-1+1e-14,min(1-1e-14,{det}/(2*{p}^3))))/3)"
+    value = f"({q}+2*{p}*cos({angle}+{_TURN[cv.axis]!r}))"
+    return CVTerms(f"sqrt(max(1e-16,{value}))", forces)
+
+
 def cv_terms(cv: CV, prefix: str = own("cv")) -> CVTerms:
     """The CV's value as inner forces and an expression over them.
 
@@ -138,14 +175,9 @@ def cv_terms(cv: CV, prefix: str = own("cv")) -> CVTerms:
     elif isinstance(cv, RMSD):
         force = mm.RMSDForce([mm.Vec3(*map(float, r)) for r in cv.reference], list(cv.atoms))
     elif isinstance(cv, RadiusOfGyration):
-        total_mass = sum(cv.masses)
-        force = mm.CustomCentroidBondForce(2, "w*distance(g1,g2)^2")
-        force.addPerBondParameter("w")
-        force.addGroup(list(cv.atoms), list(cv.masses))
-        for atom, mass in zip(cv.atoms, cv.masses, strict=True):
-            group = force.addGroup([atom], [1.0])
-            force.addBond([0, group], [mass / total_mass])
-        return CVTerms(f"sqrt({prefix})", {prefix: force})
+        return CVTerms(f"sqrt({prefix})", {prefix: _moment(cv, "distance(g1,g2)^2")})
+    elif isinstance(cv, PrincipalRadius):
+        return _principal_terms(cv, prefix)
     elif isinstance(cv, Coordination):
         force = mm.CustomBondForce(_switch(cv))
         for i, j in cv.pairs:

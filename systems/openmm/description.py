@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import openmm as mm
 
+from msgen.systems.description import Description
 from msgen.systems.openmm.system import OpenMMSystem
 
 WATER = frozenset({"HOH", "WAT", "SOL", "TIP3", "TIP4", "TP3", "H2O", "SPC", "OPC"})
@@ -28,22 +28,6 @@ _METHODS = {
     4: "PME",
     5: "LJ-PME",
 }
-
-
-@dataclass(frozen=True)
-class Description:
-    """What is simulated.
-
-    Attributes
-    ----------
-    facts : Mapping of str to str
-        In the order in which they are shown.
-    warnings : tuple of str
-        What is allowed and seldom meant.
-    """
-
-    facts: Mapping[str, str]
-    warnings: tuple[str, ...]
 
 
 def describe(system: OpenMMSystem, spec: Mapping[str, Any]) -> Description:

@@ -84,6 +84,7 @@ def test_defaults_are_those_of_the_schema(kind: str) -> None:
 @pytest.mark.parametrize("kind", SYSTEMS)
 def test_examples_are_valid(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(CONFIGS / "alanine_dipeptide.pdb", tmp_path)
+    shutil.copy(CONFIGS / "examples" / "ag6.xyz", tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "surface.py").write_text(code)
     shown = list(examples(kind))

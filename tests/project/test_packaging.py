@@ -124,7 +124,7 @@ def test_the_wheel_says_of_itself_what_an_index_takes(wheel: Path) -> None:
     assert about.description == (ROOT / "README.md").read_text(encoding="utf-8")
     assert about.summary is not None
     assert len(about.summary) < 512
-    assert set(about.provides_extra or []) == {"dev", "xarray"}
+    assert set(about.provides_extra or []) == {"ase", "dev", "tblite", "xarray"}
     with pytest.raises(ExceptionGroup):
         Metadata.from_email(content.replace(b"Name: msgen\n", b"Name: ms gen\n"), validate=True)
 

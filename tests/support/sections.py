@@ -81,7 +81,7 @@ def build_cvs(specs: Mapping[str, Spec], system: System, base_dir: Path) -> CVSe
 def refused(system: Spec, folder: Path, cvs: Mapping[str, Any] | None = None) -> Problem:
     """The first problem of a campaign with this system, and with these CVs; it must have one."""
     if cvs is None:
-        atoms = system["kind"] in ("openmm", "alkane", "dimer", "polymer")
+        atoms = system["kind"] in ("openmm", "alkane", "ase", "dimer", "polymer")
         one = {"kind": "distance", "atoms": [0, 1]} if atoms else {"kind": "coordinate", "index": 0}
         cvs = {"x": one}
     tree = {

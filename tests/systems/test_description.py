@@ -19,7 +19,8 @@ from msgen.orchestrator.reporting.html_report import write_report
 from msgen.orchestrator.reporting.status import status
 from msgen.orchestrator.run import run_campaign
 from msgen.orchestrator.validate import prepare
-from msgen.systems.openmm.description import Description, describe
+from msgen.systems.description import Description
+from msgen.systems.openmm.description import describe
 from msgen.systems.openmm.system import OpenMMSystem
 
 PDB = CONFIGS / AMBER99SB["structure"]

@@ -61,6 +61,8 @@ class Problem:
         Coordinates that the CVs know as angles.
     stride : int
         Local steps between two readings of the CVs.
+    timestep : float or None
+        What the system says its dynamics bear, ps; None for one without atoms.
     watched_names : tuple of str
         What is watched beside the CVs, see `msgen.systems.watched`.
     watched_periodic : bool array
@@ -90,6 +92,7 @@ class Problem:
     coordinates: bool
     angles: NDArray[np.bool_]
     stride: int
+    timestep: float | None = None
     watched_names: tuple[str, ...] = ()
     watched_periodic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     watched_as_cv: tuple[str, ...] = ()

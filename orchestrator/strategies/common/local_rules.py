@@ -17,11 +17,14 @@ def local_problems(campaign: Campaign) -> Iterator[Problem]:
     here: Path = ("strategy", "local")
     strategy, local = campaign.strategy, campaign.strategy.local
     if not campaign.batched and local.kind not in ("langevin", "ghmc"):
-        what, remedy = "is for analytic systems", "Take langevin or ghmc"
+        what, remedy = "is not for what OpenMM steps", "Take langevin or ghmc"
         yield Problem((*here, "kind"), local.kind, what, remedy)
     if isinstance(local, HMC) and local.metric == "dense":
         if not strategy.uses_dense_metric:
             what = f"is for the {' and '.join(_with_dense_metric())} strategy"
+            yield Problem((*here, "metric"), local.metric, what, "Write metric: diagonal")
+        elif campaign.has_atoms:
+            what = "is for potentials: the axes of a cluster or a molecule turn with it"
             yield Problem((*here, "metric"), local.metric, what, "Write metric: diagonal")
         elif local.step_size != "auto":
             what, remedy = "cannot be given with metric: dense, which sets the scale", "Remove it"

@@ -44,7 +44,7 @@ class GHMC(_Local):
 
 
 class MALA(_Local):
-    """Metropolis-adjusted overdamped Langevin; exact; analytic systems."""
+    """Metropolis-adjusted overdamped Langevin; exact; all systems but OpenMM's."""
 
     kind: Literal["mala"]
     steps: int = Field(default=200, ge=1)
@@ -54,7 +54,7 @@ class MALA(_Local):
 
 
 class HMC(_Local):
-    """Hamiltonian Monte Carlo; exact; analytic systems."""
+    """Hamiltonian Monte Carlo; exact; all systems but OpenMM's."""
 
     kind: Literal["hmc"]
     steps: int = Field(default=50, ge=1)
@@ -74,7 +74,7 @@ class HMC(_Local):
 
 
 class Overdamped(_Local):
-    """Euler–Maruyama overdamped Langevin; approximate; analytic systems."""
+    """Euler–Maruyama overdamped Langevin; approximate; all systems but OpenMM's."""
 
     kind: Literal["overdamped"]
     steps: int = Field(default=500, ge=1)

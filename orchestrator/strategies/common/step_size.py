@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
-from msgen.actors.engines.local_kernel import FIRST_STEP
+from msgen.actors.engines.local_kernel import TUNED, first_step
 from msgen.actors.kernels.step_size import HMC_ACCEPTANCE, MALA_ACCEPTANCE, StepSize
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -48,11 +48,12 @@ class LocalMoves:
     def first(cls, problem: Problem) -> LocalMoves:
         """Before anything was seen."""
         local = problem.strategy["local"]
-        if local["kind"] not in FIRST_STEP or not isinstance(local.get("step_size"), str):
+        if local["kind"] not in TUNED or not isinstance(local.get("step_size"), str):
             return cls()
+        begun = first_step(local["kind"], problem.timestep)
         if local["kind"] == "mala":
-            return cls(StepSize(FIRST_STEP["mala"], MALA_ACCEPTANCE, gain=MALA_GAIN))
-        return cls(StepSize(FIRST_STEP[local["kind"]], HMC_ACCEPTANCE))
+            return cls(StepSize(begun, MALA_ACCEPTANCE, gain=MALA_GAIN))
+        return cls(StepSize(begun, HMC_ACCEPTANCE))
 
     @property
     def step_size(self) -> float | None:
@@ -94,6 +95,8 @@ class LocalMoves:
             Mean ∇∇U of what was seen, where it was asked for.
         """
         if not problem.batched or self.step is None or adapted >= MASS_ROUNDS:
+            return self
+        if problem.has_atoms:  # which turn and drift: no coordinate has a spread of its own
             return self
         if dense(problem):
             mean = np.mean(curvatures, axis=0) if curvatures else None

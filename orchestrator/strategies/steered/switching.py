@@ -51,7 +51,7 @@ def path_step(problem: Problem, moves: LocalMoves, kappa: Array | None = None) -
     if not problem.batched:
         return float(problem.strategy["local"]["timestep"])
     masses, step = moves.masses, moves.step_size
-    longest = 0.1 if step is None else step
+    longest = (problem.timestep or 0.1) if step is None else step
     if masses is not None:
         longest = PRECONDITIONED_STEP
         exact = kappa is not None and problem.strategy["path"]["scheme"] != "extended"
