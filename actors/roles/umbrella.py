@@ -27,10 +27,6 @@ from msgen.systems.base import Array, Walkers
 TOGETHER = 5
 """Stretches whose moves of the model are made at once: a batch costs little more than one."""
 
-SWEEPS = 8
-"""Of exchanges after a block, each over all pairs. They cost no energy, and bring walkers sooner to
-where they can be (Chodera and Shirts, J. Chem. Phys. 135, 194110, 2011)."""
-
 Ints = NDArray[np.int64]
 
 
@@ -38,8 +34,8 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     """Walkers of umbrella windows: local steps under the restraint, global moves, exchange.
 
     Walker i samples ρ*(x) g(λ_i|ξ(x)). After each block: independence moves proposed by the
-    frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and `SWEEPS` of Metropolis
-    exchanges of configurations between neighbours,
+    frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and one sweep of Metropolis
+    exchanges of configurations between all neighbours, pairs of one colour after another,
 
     .. math:: a = \\min(1, e^{E(λ_a,ξ_a)+E(λ_b,ξ_b)-E(λ_a,ξ_b)-E(λ_b,ξ_a)})
 
@@ -154,12 +150,12 @@ class _Run:
         self._count("global_accepted", float(done.accepted.sum()) * steps)
 
     def exchange(self) -> None:
-        """`SWEEPS` over the pairs of every colour in turn."""
+        """One sweep over all pairs, those of one colour after another; it costs no energy."""
         pairs = self.p.pairs
         if not len(pairs):
             return
         order = np.arange(len(self.walkers))
-        for colour in [*range(int(pairs[:, 2].max()) + 1)] * SWEEPS:
+        for colour in range(int(pairs[:, 2].max()) + 1):
             self._sweep(np.flatnonzero(pairs[:, 2] == colour), order)
         self.walkers, self.xi, self.who = self.walkers.take(order), self.xi[order], self.who[order]
 

@@ -28,6 +28,9 @@ STRATEGIES: dict[str, tuple[Section, Section | None]] = {
 OF_POTENTIALS = tuple(name for name in STRATEGIES if name != "metadynamics")
 REPLICAS = {"umbrella": 4, "parallel_tempering": 8}
 """Where they are walkers of one window, or ladders; 64 of the others."""
+SLOWER = {"umbrella": 2.0, "parallel_tempering": 2.0, "local": 2.0}
+"""Budgets of those that nothing carries over barriers, or that sample at many places at once, where
+nothing is hidden: in units of a trap's."""
 ON_CONFIGURATIONS = ("flow_mcmc", "importance", "targeted")
 CONVERGE: Section = {"state_error": "0.2 kT", "surface_error": "1 kT", "below": "4 kT"}
 
@@ -86,6 +89,7 @@ class Trap:
     def campaign(self, strategy: str) -> Section:
         """The campaign file's content for one strategy."""
         section, model = STRATEGIES[strategy]
+        more = 1.0 if self.hidden else SLOWER.get(strategy, 1.0)
         out: Section = {
             "name": self.name.replace("_", "-"),
             "system": dict(self.system),
@@ -93,7 +97,7 @@ class Trap:
             "strategy": dict(section),
             "replicas": REPLICAS.get(strategy, 64),
             "converge": dict(self.converge),
-            "budget": {"energy_evaluations": int(self.evaluations), "wall": "4 h"},
+            "budget": {"energy_evaluations": int(more * self.evaluations), "wall": "4 h"},
         }
         if self.states is not None:
             out["states"] = dict(self.states)
