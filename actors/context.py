@@ -11,7 +11,6 @@ from msgen.actors.base import Tree, decode
 from msgen.actors.slices import Slices
 from msgen.actors.walker_files import Shelf
 from msgen.models.base import GenerativeModel, ModelState
-from msgen.systems.pause import Pausing
 
 if TYPE_CHECKING:
     from msgen.systems.base import CVSet, System
@@ -88,7 +87,6 @@ class WorkerContext:
         self.setup = setup
         if system is not None and cvs is not None:
             self.system, self.cvs = system, cvs
-            self._attend(system)
         self.models = Models()
         self.slices: Slices | None = None
         self.cache: dict[str, Any] = {}
@@ -108,19 +106,9 @@ class WorkerContext:
         """The campaign's system, on the platform chosen for the run."""
         from msgen.systems import build_system
 
-        made = build_system(
+        return build_system(
             self.setup["system"], self.base_dir, platform=self.setup.get("platform")
         )
-        self._attend(made)
-        return made
-
-    def _attend(self, system: System) -> None:
-        if isinstance(system, Pausing):
-            system.pause.look = self._look
-
-    def _look(self) -> None:
-        if self.slices is not None:
-            self.slices.check()
 
     @cached_property
     def watched(self) -> Watched:

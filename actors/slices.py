@@ -34,6 +34,16 @@ _FINISH_S = 5.0
 """How long a call may go on after a stop was asked for, before it is left in the middle."""
 
 
+_PIECE, _MOST = 50, 200
+"""Steps of a long call that are a slice at the least, and slices that it is cut into at most."""
+
+
+def pieces(n_steps: int) -> list[int]:
+    """Steps of the slices of a long call: a function of their number, whatever a step takes."""
+    each = max(_PIECE, -(-n_steps // _MOST))
+    return [min(each, n_steps - first) for first in range(0, n_steps, each)]
+
+
 class HaltedError(Exception):
     """The order was asked to stop, and has: not an error of its own."""
 

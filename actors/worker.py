@@ -16,6 +16,7 @@ from msgen.actors.base import Begun, Segment, Tree, WorkOrder, copy_tree, stream
 from msgen.actors.context import WorkerContext
 from msgen.actors.roles.registry import ROLES, Role
 from msgen.actors.slices import HaltedError, Slices
+from msgen.systems.pause import looked_after
 
 
 class Worker:
@@ -83,7 +84,8 @@ class Worker:
         rng = stream(self._seed, order.key)
         slices = self._context.slices = Slices(rng, pulse or self._pulse, order.begun)
         try:
-            done = self._roles[order.kind](self._context, mine, rng)
+            with looked_after(slices.check):
+                done = self._roles[order.kind](self._context, mine, rng)
         except HaltedError:
             return slices.begun(order.key)
         finally:

@@ -1,10 +1,11 @@
-"""Where who waits for a system may look around between its native calls."""
+"""Where whoever computes for long lets the one who waits look around, between two pieces of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 _PIECE_S = 0.5
 """How long a native call may take, about."""
@@ -17,19 +18,31 @@ def _nothing() -> None:
     pass
 
 
+_LOOK: ContextVar[Callable[[], None]] = ContextVar("look", default=_nothing)
+
+
+@contextmanager
+def looked_after(look: Callable[[], None]) -> Iterator[None]:
+    """In here `look` is called wherever somebody pauses; what it raises ends what is computed."""
+    before = _LOOK.set(look)
+    try:
+        yield
+    finally:
+        _LOOK.reset(before)
+
+
+def pause() -> None:
+    """Let who waits look around; it changes no number, and does nothing where nobody waits."""
+    _LOOK.get()()
+
+
 class Pause:
-    """Cuts long runs of steps into native calls of less than a second.
+    """Cuts long runs of steps into native calls of less than a second, with a `pause` between.
 
     Where they are cut shows in no number: the integrator goes on as if it had not been asked.
-
-    Attributes
-    ----------
-    look : callable
-        Called between native calls. What it raises ends the run of steps.
     """
 
     def __init__(self) -> None:
-        self.look: Callable[[], None] = _nothing
         self._step_s = _PIECE_S / _FIRST
 
     def steps(self, step: Callable[[int], None], n: int) -> None:
@@ -40,11 +53,4 @@ class Pause:
             step(some)
             self._step_s = max(1e-9, (time.perf_counter() - began) / some)
             n -= some
-            self.look()
-
-
-@runtime_checkable
-class Pausing(Protocol):
-    """A system whose work can be looked into."""
-
-    pause: Pause
+            pause()

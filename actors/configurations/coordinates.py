@@ -13,6 +13,7 @@ from msgen.systems.base import Array, System, Walkers
 from msgen.systems.coordinates.representation import Exact, Representation, build_representation
 from msgen.systems.errors import SpecError
 from msgen.systems.external_field import field_felt
+from msgen.systems.pause import pause
 
 Bools = NDArray[np.bool_]
 
@@ -143,6 +144,7 @@ class InCoordinates:
 
     def log_density(self, y: Array) -> Array:
         """ln ρ*(y), shape (n,); −inf where it cannot be evaluated."""
+        pause()
         y = np.asarray(y, dtype=np.float64)
         volume = self.coordinates.log_det(y)
         value = np.full(len(y), -np.inf)

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched, Tally
-from msgen.actors.kernels.base import BoltzmannTarget, Kernel, Mask, SumTarget, Target
+from msgen.actors.kernels.base import BoltzmannTarget, Mask, SumTarget, Target
+from msgen.actors.kernels.chain import Chain, ChainKernel
 from msgen.actors.kernels.switching.constrained_paths import Rows
 from msgen.actors.kernels.switching.constrained_schemes import switch
 from msgen.actors.kernels.switching.level_sets import level_sets
 from msgen.actors.kernels.switching.path_readings import Waypoints
+from msgen.actors.slices import set_words, words_of
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs.torch_cvs import Coordinate
+from msgen.systems.pause import pause
 
 STEADY = 1.2
 """Frequency of a steered coordinate's restraint times the time step; velocity Verlet bears 2."""
@@ -56,10 +60,12 @@ class Potential:
 
     def force(self, x: Array, rows: Rows) -> Array:
         """−∇U, shape (n, D)."""
+        pause()
         return self.system.energy_and_force(Walkers(x))[1]
 
     def energy_and_force(self, x: Array, rows: Rows) -> tuple[Array, Array]:
         """U/kT, shape (n,), and −∇U, shape (n, D)."""
+        pause()
         u, f = self.system.energy_and_force(Walkers(x))
         return u / self.system.kT, f
 
@@ -70,20 +76,22 @@ class ArrayEngine:
     Parameters
     ----------
     system, cvs
-    kernel : Kernel
+    kernel : ChainKernel
         The local kernel.
     masses : Array, shape (D,), or None
         Masses of the switching paths; the system's own if None.
     """
 
     def __init__(
-        self, system: System, cvs: CVSet, kernel: Kernel, masses: Array | None = None
+        self, system: System, cvs: CVSet, kernel: ChainKernel, masses: Array | None = None
     ) -> None:
         self.system, self.cvs, self.kernel = system, cvs, kernel
         self.masses = system.masses if masses is None else masses
         self._target = BoltzmannTarget(system)
         self._rng: np.random.Generator  # of the order in hand: none before `begin`
         self._x = self._before = np.zeros((0, system.n_dof))
+        self._chain: Chain | None = None  # while a chunk is under way
+        self._lam, self._on, self._taken = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool), 0
         self.tally = Tally()
 
     def set_local_restraint(self, g: Conditional) -> None:
@@ -101,15 +109,37 @@ class ArrayEngine:
 
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
         """See `Engine`."""
+        self.start(lam, on)
+        self.advance(n_steps)
+        return self.finish()
+
+    def start(self, lam: Array, on: Mask) -> None:
+        """See `TogetherEngine`."""
+        self._chain = self._opened(lam, on)
+        self.tally.evaluations += len(self._x)
+
+    def _opened(self, lam: Array, on: Mask) -> Chain:
         target: Target = self._target
         if on.any():
             target = SumTarget((self._target, RestraintTarget(self.cvs, self._local, lam, on)))
-        result = self.kernel(target, Walkers(self._x), self._rng, n_steps=n_steps)
-        self._before, self._x = self._x, result.walkers.positions
-        self.tally.evaluations += result.evaluations
+        self._lam, self._on, self._taken = lam, on, 0
+        return self.kernel.chain(target, self._x.copy(), self._rng)
+
+    def advance(self, n_steps: int) -> None:
+        """See `TogetherEngine`."""
+        assert self._chain is not None
+        self._chain.advance(n_steps)
+        self._taken += n_steps
+        self.tally.evaluations += n_steps * self.kernel.evaluations_per_step * len(self._x)
+
+    def finish(self) -> Array:
+        """See `TogetherEngine`."""
+        chain, n_steps = self._chain, self._taken
+        assert chain is not None
+        self._before, self._x, self._chain = self._x, chain.x, None
         self.tally.proposals += n_steps * len(self._x)
-        self.tally.accepted += float(result.accepted.sum()) * n_steps
-        self.tally.nonfinite += result.nonfinite
+        self.tally.accepted += float((chain.accepted / n_steps).sum()) * n_steps
+        self.tally.nonfinite += chain.nonfinite
         return self.cvs(self._x)
 
     def revert(self, which: Mask) -> None:
@@ -120,8 +150,32 @@ class ArrayEngine:
         """See `Engine`."""
         return Walkers(self._x.copy())
 
+    # slices, see `msgen.actors.slices`
+
+    def snapshot(self) -> Tree:
+        """See `msgen.actors.slices.Machine`."""
+        kept: Tree = {"x": self._x.copy(), "before": self._before.copy()}
+        if self._chain is not None:
+            kept["chain"] = self._chain.snapshot()
+            kept["held"] = {"lam": self._lam.copy(), "on": self._on.copy(), "taken": self._taken}
+        return kept
+
+    def resume(self, snapshot: Tree) -> None:
+        """See `msgen.actors.slices.Machine`."""
+        self._x, self._before = np.array(snapshot["x"]), np.array(snapshot["before"])
+        self._chain = None
+        if "chain" in snapshot:
+            held = snapshot["held"]
+            # what it begins with is nobody's, and is put aside at once
+            words = words_of(self._rng)
+            chain = self._opened(np.array(held["lam"]), np.array(held["on"], dtype=bool))
+            set_words(self._rng, words)
+            chain.resume(snapshot["chain"])
+            self._chain, self._taken = chain, int(held["taken"])
+
     def _forces(self, g: Conditional, x: Array, lam: Array) -> tuple[Array, Array, Array]:
         """Total energy in kT, total force, and ξ, under U − kT ln g(λ|ξ) up to its constant."""
+        pause()
         kT = self.system.kT
         energy, force = self.system.energy_and_force(Walkers(x))
         xi, dxi = self.cvs.value_and_gradient(x)

@@ -6,7 +6,7 @@ import numpy as np
 
 from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.kernels.base import Mask
-from msgen.actors.kernels.langevin import Langevin, LangevinState
+from msgen.actors.kernels.langevin import Langevin
 from msgen.systems.base import Array, CVSet, System, Walkers
 
 
@@ -25,7 +25,6 @@ class InertialEngine(ArrayEngine):
     def __init__(self, system: System, cvs: CVSet, kernel: Langevin) -> None:
         super().__init__(system, cvs, kernel)
         self._langevin = kernel
-        self._state: LangevinState
 
     @property
     def _unit(self) -> Array:
@@ -35,14 +34,17 @@ class InertialEngine(ArrayEngine):
     def load(self, walkers: Walkers) -> Array:
         """See `Engine`."""
         xi = super().load(walkers)
-        self._state = self._langevin.init(self._target, self._x, self._rng)
-        self.tally.evaluations += len(self._x)
+        free = np.zeros(len(self._x), dtype=bool)
+        super().start(np.zeros((len(self._x), len(self.cvs))), free)
         if walkers.velocities is not None:
-            self._state = self._state._replace(velocity=walkers.velocities / self._unit)
+            assert self._chain is not None
+            kept = self._chain.snapshot()
+            kept["state"]["velocity"] = walkers.velocities / self._unit
+            self._chain.resume(kept)
         return xi
 
-    def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
-        """See `Engine`.
+    def start(self, lam: Array, on: Mask) -> None:
+        """See `TogetherEngine`; the chain is the one that was loaded.
 
         Raises
         ------
@@ -51,16 +53,20 @@ class InertialEngine(ArrayEngine):
         """
         if on.any():
             raise ValueError("a restraint is no part of the dynamics that are followed")
-        for _ in range(n_steps):
-            self._state, outcome = self._langevin.step(self._target, self._state, self._rng)
-            self.tally.nonfinite += int(outcome.nonfinite.sum())
-        moved = n_steps * len(self._x)
-        self.tally.evaluations += moved
+        self._taken = 0
+
+    def finish(self) -> Array:
+        """See `TogetherEngine`."""
+        chain, moved = self._chain, self._taken * len(self._x)
+        assert chain is not None
+        self._before, self._x = self._x, chain.x
         self.tally.proposals += moved
         self.tally.accepted += moved
-        self._before, self._x = self._x, self._state.x
+        self.tally.nonfinite += chain.nonfinite
+        chain.nonfinite = 0
         return self.cvs(self._x)
 
     def walkers(self) -> Walkers:
         """See `Engine`."""
-        return Walkers(self._x.copy(), self._state.velocity * self._unit)
+        assert self._chain is not None
+        return Walkers(self._x.copy(), self._chain.snapshot()["state"]["velocity"] * self._unit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msgen.actors.kernels.base import Kernel
+from msgen.actors.kernels.chain import ChainKernel
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.kernels.langevin import Ghmc, Langevin
 from msgen.actors.kernels.mala import Mala
@@ -42,7 +42,7 @@ def first_step(kind: str, timestep: float | None) -> float:
 
 def local_kernel(
     spec: Mapping[str, Any], system: System, step: float | None, masses: Array | None = None
-) -> Kernel:
+) -> ChainKernel:
     """The local kernel of an analytic or Python system.
 
     Parameters

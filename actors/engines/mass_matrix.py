@@ -10,9 +10,10 @@ import numpy as np
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched
 from msgen.actors.engines.batched import ArrayEngine
-from msgen.actors.kernels.base import Kernel
+from msgen.actors.kernels.chain import ChainKernel
 from msgen.actors.kernels.switching.linear_level_sets import linear_row
 from msgen.systems.base import CV, Array, CVSet, System, Walkers
+from msgen.systems.pause import pause
 from msgen.systems.potentials.linear_transform import LinearForm, Sheared, ShearedCV
 
 STEP = 1e-4
@@ -32,7 +33,7 @@ class PreconditionedEngine(ArrayEngine):
     """
 
     def __init__(
-        self, system: System, cvs: CVSet, make: Callable[[System], Kernel], masses: Array
+        self, system: System, cvs: CVSet, make: Callable[[System], ChainKernel], masses: Array
     ) -> None:
         self._sheared = Sheared(system, masses)
         inside = tuple(sheared(cv, self._sheared.matrix, system.n_dof) for cv in cvs.cvs)
@@ -90,6 +91,7 @@ def curvature(system: System, x: Array) -> tuple[Array, int]:
     for i in range(d):
         shift = np.zeros(d)
         shift[i] = h[i]
+        pause()
         both = np.concatenate([x - shift, x + shift])
         _, force = system.energy_and_force(Walkers(both))
         out[i] = (force[:n] - force[n:]).mean(axis=0) / (2.0 * h[i])

@@ -23,6 +23,7 @@ from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.openmm.context import OpenMMContext
 from msgen.systems.openmm.own_names import centre
 from msgen.systems.openmm.system import OpenMMSystem
+from msgen.systems.pause import pause
 
 
 class MoleculeEngine:
@@ -267,7 +268,6 @@ class MoleculeEngine:
         path.context.setVelocities(v - half * force * self._inverse)
         self.tally.evaluations += (levels - 1) * stride + 2
         step, set_parameter = path.integrator.step, path.context.setParameter
-        look = path.pause.look
         names = [centre(c) for c in range(len(delta))]
         every = 1 if schedule.overdamped else schedule.refresh
         damping = schedule.damping
@@ -285,7 +285,7 @@ class MoleculeEngine:
             for name, value in zip(names, lams[level], strict=True):
                 set_parameter(name, value)
             if level % 16 == 0:
-                look()
+                pause()
             if level in stops:
                 # at the first kick of a level on the way to the middle, at the last one after it,
                 # so that the reverse path refreshes, and is read, at the same places

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -12,12 +13,29 @@ from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Engine, Switched, Tally
 from msgen.actors.kernels.base import Mask
-from msgen.actors.slices import Machine, Slices
+from msgen.actors.slices import Machine, Slices, pieces
 from msgen.systems.base import Array, Walkers
 
 
 class ResumableEngine(Engine, Machine, Protocol):
-    """An engine that steps walkers one after another, and can be put back to where it stood."""
+    """An engine that can be put back to where it stood."""
+
+
+@runtime_checkable
+class TogetherEngine(ResumableEngine, Protocol):
+    """An engine that steps all walkers at once, on one stream: steps can be parted, not they."""
+
+    def start(self, lam: Array, on: Mask) -> None:
+        """Begin a `chunk`."""
+        ...
+
+    def advance(self, n_steps: int) -> None:
+        """So many of its steps."""
+        ...
+
+    def finish(self) -> Array:
+        """End it; as `chunk` gives it."""
+        ...
 
 
 class SlicedEngine:
@@ -58,8 +76,14 @@ class SlicedEngine:
         return self._slices.call(lambda: self._engine.load(walkers), _array)
 
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
-        """See `Engine`."""
-        return self._slices.call(lambda: self._engine.chunk(lam, on, n_steps), _array)
+        """See `Engine`; long ones of walkers that are stepped together are several slices."""
+        engine, call, parts = self._engine, self._slices.call, pieces(n_steps)
+        if len(parts) == 1 or not isinstance(engine, TogetherEngine):
+            return call(lambda: engine.chunk(lam, on, n_steps), _array)
+        call(lambda: engine.start(lam, on), _none)
+        for some in parts:
+            call(partial(engine.advance, some), _none)
+        return call(engine.finish, _array)
 
     def revert(self, which: Mask) -> None:
         """See `Engine`."""
@@ -80,7 +104,7 @@ class SlicedEngine:
                 lambda tree: decode(Switched, tree),
             )
 
-        if schedule.exact or not len(walkers):
+        if schedule.exact or isinstance(self._engine, TogetherEngine) or not len(walkers):
             return run(slice(None))
         return _joined([run(slice(i, i + 1)) for i in range(len(walkers))], walkers.box)
 

@@ -6,14 +6,18 @@ Temperatures are multiples τ of the system's own, so that ρ*(x)^{1/τ} is the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.base import Tree, decode
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.local_kernel import first_step, local_kernel, own_timestep
 from msgen.actors.kernels.base import BoltzmannTarget, Target
+from msgen.actors.kernels.chain import Chain
+from msgen.actors.slices import Slices, pieces, set_words, words_of
 from msgen.systems.base import Array, Walkers
 
 Ints = NDArray[np.int64]
@@ -126,25 +130,96 @@ class HeatedArray:
         self._x = np.array(walkers.positions, dtype=np.float64)
         self.evaluations = self.nonfinite = 0
         self.proposed, self.accepted = np.zeros(len(tau)), np.zeros(len(tau))
+        self._chain: Chain | None = None  # while a reading is under way
+        self._taken = 0
+        self._slices = context.slices or Slices(rng, lambda evaluations: False)
+        self._slices.serve(self, lambda: {"evaluations": self.evaluations}, lambda tally: None)
 
     def stretch(self, readings: int, steps: int) -> list[Reading]:
-        """See `Heated`."""
-        seen = []
+        """See `Heated`; a reading is a slice, or several of so many steps."""
+        seen, call, parts = [], self._slices.call, pieces(steps)
         for _ in range(readings):
-            done = self._kernel(self._target, Walkers(self._x), self._rng, n_steps=steps)
-            self._x = done.walkers.positions
-            self.evaluations += done.evaluations + len(self._x)
-            self.nonfinite += done.nonfinite
-            self.proposed += steps
-            self.accepted += done.accepted * steps
-            energy = self._system.energy(Walkers(self._x)) / self._system.kT
-            seen.append(Reading(self._cvs(self._x), energy))
+            if len(parts) == 1:
+                read = call(partial(self._reading, steps), _array)
+            else:
+                call(self._start, _none)
+                for some in parts:
+                    call(partial(self._advance, some), _none)
+                read = call(self._finish, _array)
+            seen.append(Reading(read[:, :-1], read[:, -1].copy()))
         return seen
+
+    def _reading(self, steps: int) -> Array:
+        self._start()
+        self._advance(steps)
+        return self._finish()
+
+    def _start(self) -> None:
+        self._chain, self._taken = self._opened(), 0
+        self.evaluations += len(self._x)
+
+    def _opened(self) -> Chain:
+        return self._kernel.chain(self._target, self._x.copy(), self._rng)
+
+    def _advance(self, steps: int) -> None:
+        assert self._chain is not None
+        self._chain.advance(steps)
+        self._taken += steps
+        self.evaluations += steps * self._kernel.evaluations_per_step * len(self._x)
+
+    def _finish(self) -> Array:
+        """ξ, and the energy after it, shape (n, C + 1)."""
+        chain, steps = self._chain, self._taken
+        assert chain is not None
+        self._x, self._chain = chain.x, None
+        self.evaluations += len(self._x)
+        self.nonfinite += chain.nonfinite
+        self.proposed += steps
+        self.accepted += chain.accepted / steps * steps
+        energy = self._system.energy(Walkers(self._x)) / self._system.kT
+        return np.column_stack([self._cvs(self._x), energy])
 
     def exchange(self, order: Ints) -> None:
         """See `Heated`."""
+        self._slices.call(partial(self._exchange, order), _none)
+
+    def _exchange(self, order: Ints) -> None:
         self._x = self._x[order]
 
     def walkers(self) -> Walkers:
         """See `Heated`."""
-        return Walkers(self._x.copy())
+        return self._slices.call(
+            lambda: Walkers(self._x.copy()), lambda tree: decode(Walkers, tree)
+        )
+
+    def snapshot(self) -> Tree:
+        """See `msgen.actors.slices.Machine`."""
+        kept: Tree = {
+            "x": self._x.copy(),
+            "evaluations": self.evaluations,
+            "nonfinite": self.nonfinite,
+            "tests": np.array([self.proposed, self.accepted]),
+        }
+        if self._chain is not None:
+            kept |= {"chain": self._chain.snapshot(), "taken": self._taken}
+        return kept
+
+    def resume(self, snapshot: Tree) -> None:
+        """See `msgen.actors.slices.Machine`."""
+        self._x, self._chain = np.array(snapshot["x"]), None
+        if "chain" in snapshot:
+            words = words_of(self._rng)  # what a chain begins with is put aside at once
+            chain = self._opened()
+            set_words(self._rng, words)
+            chain.resume(snapshot["chain"])
+            self._chain, self._taken = chain, int(snapshot["taken"])
+        self.evaluations, self.nonfinite = snapshot["evaluations"], snapshot["nonfinite"]
+        self.proposed, self.accepted = np.array(snapshot["tests"])
+
+
+def _array(tree: Any) -> Array:
+    return np.asarray(tree, dtype=np.float64)
+
+
+def _none(tree: Any) -> None:
+    return None

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array, System, Walkers
+from msgen.systems.pause import pause
 
 Mask = NDArray[np.bool_]
 
@@ -44,11 +45,13 @@ class BoltzmannTarget:
 
     def log_density(self, x: Array) -> Array:
         """−U(x)/kT, shape (n,)."""
+        pause()
         with np.errstate(all="ignore"):
             return _only_finite(-self.system.energy(Walkers(x)) / self.system.kT)
 
     def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """−U(x)/kT, shape (n,), and F(x)/kT, shape (n, D)."""
+        pause()
         with np.errstate(all="ignore"):
             energy, force = self.system.energy_and_force(Walkers(x))
             return _only_finite(-energy / self.system.kT), force / self.system.kT

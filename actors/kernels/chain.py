@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from msgen.actors.kernels.base import KernelResult, Mask, Recorder, Target
+from msgen.actors.kernels.base import Kernel, KernelResult, Mask, Recorder, Target
 from msgen.systems.base import Array, Walkers
 
 
 class ChainState(Protocol):
-    """Where n walkers are, with whatever else a kernel carries from one step to the next."""
+    """Where n walkers are, with whatever else a kernel carries from one step to the next.
+
+    A NamedTuple of arrays and flags.
+    """
 
     @property
     def x(self) -> Array:
         """Positions, shape (n, D)."""
         ...
+
+    def _asdict(self) -> dict[str, Any]: ...
 
 
 S = TypeVar("S", bound=ChainState)
@@ -42,6 +47,85 @@ class Outcome(NamedTuple):
     nonfinite: Mask
 
 
+class Chain(Protocol):
+    """A chain of n walkers that is taken on piece by piece, and can be put down in between.
+
+    Attributes
+    ----------
+    accepted : Array, shape (n,)
+        Proposals of each walker that were accepted.
+    nonfinite : int
+        Proposals refused for not being finite.
+    """
+
+    accepted: Array
+    nonfinite: int
+
+    @property
+    def x(self) -> Array:
+        """Positions, shape (n, D)."""
+        ...
+
+    def advance(self, n_steps: int) -> None:
+        """So many steps."""
+        ...
+
+    def snapshot(self) -> dict[str, Any]:
+        """Where it stands between two steps: arrays and numbers."""
+        ...
+
+    def resume(self, snapshot: Mapping[str, Any]) -> None:
+        """Stand there."""
+        ...
+
+
+class ChainKernel(Kernel, Protocol):
+    """A kernel whose calls can be made piece by piece."""
+
+    @property
+    def evaluations_per_step(self) -> int:
+        """Energy and force evaluations that a step costs each walker; the start costs one."""
+        ...
+
+    def chain(self, target: Target, x: Array, rng: np.random.Generator) -> Chain:
+        """The chain that a call from `x`, shape (n, D), goes through."""
+        ...
+
+
+class _Steps(Generic[S]):
+    """Meets `Chain`."""
+
+    def __init__(
+        self, kernel: SteppedKernel[S], target: Target, x: Array, rng: np.random.Generator
+    ) -> None:
+        self._kernel, self._target, self._rng = kernel, target, rng
+        self._state = kernel.init(target, x, rng)
+        self.accepted, self.nonfinite = np.zeros(len(x)), 0
+
+    @property
+    def x(self) -> Array:
+        """See `Chain`."""
+        return self._state.x
+
+    def advance(self, n_steps: int) -> None:
+        """See `Chain`."""
+        for _ in range(n_steps):
+            self._state, outcome = self._kernel.step(self._target, self._state, self._rng)
+            self.accepted += outcome.accepted
+            self.nonfinite += int(outcome.nonfinite.sum())
+
+    def snapshot(self) -> dict[str, Any]:
+        """See `Chain`."""
+        state = {name: np.array(value) for name, value in self._state._asdict().items()}
+        return {"state": state, "accepted": self.accepted.copy(), "nonfinite": self.nonfinite}
+
+    def resume(self, snapshot: Mapping[str, Any]) -> None:
+        """See `Chain`."""
+        kept = [snapshot["state"][name] for name in self._state._asdict()]
+        self._state = type(self._state)(*(np.array(v) if np.ndim(v) else bool(v) for v in kept))
+        self.accepted, self.nonfinite = np.array(snapshot["accepted"]), int(snapshot["nonfinite"])
+
+
 class SteppedKernel(ABC, Generic[S]):
     """A kernel that is a loop over one step, as in BlackJAX: `init` and `step`, both pure.
 
@@ -63,6 +147,10 @@ class SteppedKernel(ABC, Generic[S]):
     @abstractmethod
     def step(self, target: Target, state: S, rng: np.random.Generator) -> tuple[S, Outcome]:
         """The state one step later, and what came of the step."""
+
+    def chain(self, target: Target, x: Array, rng: np.random.Generator) -> Chain:
+        """See `ChainKernel`."""
+        return _Steps(self, target, x, rng)
 
     def __call__(
         self,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.kernels.solute import Driven
 from msgen.systems.base import Array, System, Walkers
+from msgen.systems.pause import pause
 
 REFRESH = 10
 """Steps between two refreshments of the solvent's velocities."""
@@ -82,6 +83,7 @@ class ArrayDriver:
         self._mass = np.where(np.isinf(mass), 0.0, mass)
 
     def _forces(self, x: Array) -> tuple[Array, Array]:
+        pause()
         energy, force = self.system.energy_and_force(Walkers(x.reshape(len(x), -1)))
         return energy / self.system.kT, force.reshape(x.shape)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from msgen.models.base import Array
 from msgen.models.score.noise import Noise
+from msgen.systems.pause import pause
 
 CHURN_LEVELS = (0.05, 10.0)
 """Noise is added back between these levels; Karras' S_tmin and S_tmax for unit variance."""
@@ -117,6 +118,7 @@ def descend(
     """
     gamma = min(churn / (len(levels) - 1), MOST_CHURN)
     for sigma, end in pairwise(map(float, levels)):
+        pause()
         start = sigma
         if gamma > 0 and CHURN_LEVELS[0] <= sigma <= CHURN_LEVELS[1]:
             start = sigma * (1 + gamma)
@@ -154,6 +156,7 @@ def reverse_sde(
     """
     scale = 1.0
     for now, then in pairwise(map(float, noise.times(steps))):
+        pause()
         scale, sigma, shrink, growth = noise.scale_and_level(now)
         # scores of x/s are s times those of x
         score = -field.velocity(x / scale, sigma, context) / sigma

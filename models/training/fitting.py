@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from msgen.models.base import FitReport
 from msgen.models.training.descent import Descent, WarmCosine
 from msgen.models.training.settings import Training
+from msgen.systems.pause import pause
 
 
 class Objective(Protocol):
@@ -109,6 +110,7 @@ def minimise(
         total = 0.0
         batches = _batches(train, probability, training.batch, per_epoch, generator)
         for update, batch in enumerate(batches, (epoch - 1) * per_epoch):
+            pause()
             loss = there(net, batch, generator).mean()
             descent.step(loss, training.learning_rate * rate(update))
             total += float(loss.detach())

@@ -28,6 +28,7 @@ from msgen.models.base import Array, FitReport, Reparametrised
 from msgen.models.training.descent import Descent, WarmCosine
 from msgen.models.training.energy_draws import Drawn, Energy, Recalled
 from msgen.models.validation import check_rows, check_weights
+from msgen.systems.pause import pause
 
 RECORDS = 50
 """Stretches of a training whose mean loss and clipped share are told."""
@@ -138,6 +139,7 @@ def reverse_kl(
     objective, told = _Objective(model, energy, training, samples, rng), _Record(last - first)
     nonfinite = evaluations = 0
     for step in range(first, last):
+        pause()
         tau = training.temperature(step)
         terms, done = objective.terms(tau, descent.device)
         descent.step(terms, model.training.learning_rate * rate(step) * _settle(step - first))

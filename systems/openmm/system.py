@@ -27,7 +27,7 @@ from msgen.systems.openmm.platforms import (
     microseconds_a_step,
 )
 from msgen.systems.openmm.structure import Molecule
-from msgen.systems.pause import Pause
+from msgen.systems.pause import Pause, pause
 
 BOLTZMANN = 8.31446261815324e-3
 """k_B N_A in kJ/(mol K), 2019 SI."""
@@ -207,7 +207,7 @@ class OpenMMSystem:
         n = len(walkers)
         u, f = np.full(n, np.nan), np.full((n, self.n_dof), np.nan)
         for i in range(n):
-            self.pause.look()
+            pause()
             x = np.ascontiguousarray(walkers.positions[i].reshape(-1, 3))
             if not np.isfinite(x).all():
                 continue

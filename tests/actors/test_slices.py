@@ -12,7 +12,11 @@ from driving import Drive, same
 
 from msgen.actors import slices as module
 from msgen.actors.base import Begun, Segment, Tree, WorkOrder, copy_tree, encode
+from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.engines.openmm import MoleculeEngine
+from msgen.actors.kernels.chain import _Steps
+from msgen.actors.orders.trajectories import FollowPayload
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.slices import Slices, set_words, words_of
 from msgen.actors.worker import Worker
 from msgen.orchestrator.run_directory.unfinished import Unfinished
@@ -36,6 +40,30 @@ CASES = {
         "replicas=3",
     ),
 }
+LONG = "strategy={{kind: local, local: {{kind: {}, steps: 12}}}}"
+STRIDE = "output.stride=12"
+BATCHED = {
+    **{
+        f"sample_{kind}": ("double_well", "sample", LONG.format(kind), STRIDE, "replicas=3")
+        for kind in ("langevin", "ghmc", "mala", "hmc", "overdamped")
+    },
+    "explore": ("double_well", "explore", *STEERED),
+    "umbrella": (
+        "double_well",
+        "umbrella",
+        "strategy={kind: umbrella, windows: {x: 3}, local: {kind: langevin, steps: 12}}",
+        STRIDE,
+    ),
+    "temper": (
+        "double_well",
+        "temper",
+        "strategy={kind: parallel_tempering, temperatures: [1, 2], local: {kind: hmc, steps: 12}}",
+        STRIDE,
+        "replicas=3",
+    ),
+}
+"""Of potentials, whose walkers are stepped together; readings of more steps than a slice has."""
+DEAR_TOGETHER = ("sample_mala", "sample_hmc", "sample_overdamped", "umbrella")
 DEAR = ("sample_ghmc", "temper", "umbrella")
 
 
@@ -46,8 +74,10 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_FINISH_S", float("inf"))
 
 
-def first_order(*sets: str) -> tuple[Tree, WorkOrder]:
-    drive = Drive.of("alanine_dipeptide", "system.platform=Reference", *sets)
+def first_order(*sets: str, config: str = "alanine_dipeptide") -> tuple[Tree, WorkOrder]:
+    if config == "alanine_dipeptide":
+        sets = ("system.platform=Reference", *sets)
+    drive = Drive.of(config, *sets)
     plan = drive.strategy.decide(drive.state)
     return vars(drive.worker)["_context"].setup, plan.orders[0]
 
@@ -99,6 +129,77 @@ def test_stopped_at_every_slice_it_gives_the_same(case: str, tmp_path: Path, eag
     assert same(content(cut), content(whole))
 
 
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices of few steps, so that a reading has several."""
+    monkeypatch.setattr(module, "_PIECE", 5)
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.slow] * (c in DEAR_TOGETHER)) for c in BATCHED]
+)
+def test_walkers_stepped_together_stop_at_every_slice_as_well(
+    case: str, tmp_path: Path, eager: None, short: None
+) -> None:
+    """Within a reading too, on one stream, and the same as if there had been no slices at all."""
+    config, kind, *sets = BATCHED[case]
+    setup, order = first_order(*sets, config=config)
+    assert order.kind == kind
+    whole = Worker(setup).execute(order)
+    cut, times = stopped_again_and_again(two_workers(setup), order, tmp_path)
+    assert times >= 10
+    assert same(content(cut), content(whole))
+
+
+def test_velocities_that_run_on_are_put_back(tmp_path: Path, eager: None, short: None) -> None:
+    """Of a trajectory, whose chain outlasts its readings."""
+    setup, _ = first_order(LONG.format("langevin"), config="double_well")
+    walkers = WalkerRows(np.array([[-1.0, 0.0], [0.5, 0.2]]))
+    ids = np.arange(2)
+    order = WorkOrder.of(0, FollowPayload(walkers, ids, ids, frames=3, steps=12))
+    whole = Worker(setup).execute(order)
+    cut, times = stopped_again_and_again(two_workers(setup), order, tmp_path)
+    assert times >= 10
+    assert same(content(cut), content(whole))
+
+
+@pytest.mark.parametrize("case", ["sample_ghmc", "temper"])
+def test_slices_show_in_no_sample(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps one has, as in runs that were begun when there were none."""
+    config, _, *sets = BATCHED[case]
+    setup, order = first_order(*sets, config=config)
+    found = []
+    for piece in (1, 5, 10**9):
+        monkeypatch.setattr(module, "_PIECE", piece)
+        monkeypatch.setattr(module, "_MOST", 10**9)
+        found.append(content(Worker(setup).execute(order)))
+    assert same(found[0], found[1])
+    assert same(found[0], found[2])
+
+
+@pytest.mark.parametrize("twin", ["chain", "stream", "before"])
+def test_it_fails_where_something_of_a_batch_is_not_put_back(
+    twin: str, tmp_path: Path, eager: None, short: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain within a reading, the stream, and where a reading that is undone began."""
+    config, _, *sets = BATCHED["sample_ghmc"]
+    setup, order = first_order(*sets, config=config)
+    whole = Worker(setup).execute(order)
+    if twin == "chain":
+        monkeypatch.setattr(_Steps, "resume", lambda self, snapshot: None)
+    elif twin == "stream":
+        monkeypatch.setattr(module, "set_words", lambda rng, words: None)
+    else:
+        put_back = ArrayEngine.resume
+
+        def resume(self: ArrayEngine, snapshot: Tree) -> None:
+            put_back(self, {**snapshot, "x": snapshot["x"] + 1e-3})
+
+        monkeypatch.setattr(ArrayEngine, "resume", resume)
+    cut, _ = stopped_again_and_again(two_workers(setup), order, tmp_path)
+    assert not same(content(cut), content(whole))
+
+
 @pytest.mark.parametrize("twin", ["stream", "noise", "before"])
 def test_it_fails_where_something_is_not_put_back(
     twin: str, tmp_path: Path, eager: None, monkeypatch: pytest.MonkeyPatch
@@ -135,7 +236,9 @@ def test_left_in_the_middle_of_a_call_it_goes_on_from_the_one_before(
         looks[0] += 1
         return looks[0] == 12
 
-    done = Worker(setup).execute(order, pulse)
+    worker = Worker(setup)
+    worker.execute(replace(order, replica=7))  # builds what is dear, where one looks around as well
+    done = worker.execute(order, pulse)
     assert isinstance(done, Begun)
     assert 0 < done.evaluations < whole.evaluations
     again = Worker(setup).execute(replace(order, begun=done))
@@ -160,11 +263,11 @@ def test_steps_in_pieces_are_the_same_steps(purpose: str, monkeypatch: pytest.Mo
         assert isinstance(drive.system, OpenMMSystem)
         context = drive.system.context(False, drive.cvs, purpose=purpose)
         looks: list[int] = []
-        context.pause.look = lambda looks=looks: looks.append(1)
         context.reseed(5)
         context.load(drive.system.initial())
         context.draw_velocities(np.random.default_rng(1))
-        context.step(30)
+        with pause_module.looked_after(lambda looks=looks: looks.append(1)):
+            context.step(30)
         assert len(looks) == 1 if piece_s else len(looks) >= 29
         ends.append(context.store()[0])
     assert np.array_equal(*ends)
