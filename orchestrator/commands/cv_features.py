@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from msgen.orchestrator.schema.cvs import AXIS
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem, choose
-from msgen.systems.topology.bond_lengths import BondLengths
+from msgen.systems.topology.bond_lengths import torn_bonds
 from msgen.systems.topology.same_atoms import NAMING, first_difference, named
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 MOST_ROWS = 200_000
 """Configurations used, evenly taken where there are more."""
 _AT_ONCE = 4096
+_ORDER = "Give configurations of the campaign's atoms, in their order"
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,8 @@ def _configurations(path: Path, checked: Checked) -> Array:
     if x.shape[1] != checked.system.n_dof:
         problem = f"has {x.shape[1]} coordinates a row, the system has {checked.system.n_dof}"
         raise wrong("DATA", str(path), problem, "Give the campaign of the same system")
+    if (torn := torn_bonds(checked.system, x[:_AT_ONCE])) is not None:
+        raise wrong("DATA", str(path), torn, _ORDER)
     return _thinned(np.asarray(x, dtype=np.float64))
 
 
@@ -236,7 +239,6 @@ def _trajectory(path: Path, checked: Checked) -> Array:
         raise wrong("DATA", str(path), "is no array", "Give .npy or .npz for this system")
     import mdtraj  # a second to import, needed here only
 
-    remedy = "Give a trajectory of the campaign's atoms, in their order"
     try:
         given = {} if path.name.lower().endswith(NAMING) else {"top": topology}
         frames = mdtraj.load(str(path), **given)
@@ -244,18 +246,13 @@ def _trajectory(path: Path, checked: Checked) -> Array:
             frames.make_molecules_whole(inplace=True)
     except Exception as error:  # its readers raise anything
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise wrong("DATA", str(path), f"cannot be read ({text})", remedy) from error
+        raise wrong("DATA", str(path), f"cannot be read ({text})", _ORDER) from error
     x = np.asarray(frames.xyz, dtype=np.float64).reshape(len(frames), -1)
     if frames.n_atoms != topology.n_atoms:
         what = f"has {frames.n_atoms} atoms where the system has {topology.n_atoms}"
-        raise wrong("DATA", str(path), what, remedy)
+        raise wrong("DATA", str(path), what, _ORDER)
     found = first_difference(named(topology), named(frames.topology))
     if found is not None:
         what = f"has other atoms, or in another order: {found[1]}"
-        raise wrong("DATA", str(path), what, remedy)
-    start = checked.system.initial().positions[0].reshape(-1, 3)
-    torn = BondLengths.of(topology, start).never(x[:_AT_ONCE])
-    if torn is not None:
-        what = f"is of other atoms, in another order or unit, or cut by a box: {torn}"
-        raise wrong("DATA", str(path), what, remedy)
+        raise wrong("DATA", str(path), what, _ORDER)
     return x

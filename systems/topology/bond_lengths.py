@@ -8,13 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.systems.base import Array
+from msgen.systems.base import Array, System
 
 RADII = {"H": 0.031, "C": 0.076, "N": 0.071, "O": 0.066, "F": 0.057, "Si": 0.111, "P": 0.107,
          "S": 0.105, "Cl": 0.102, "Se": 0.120, "Br": 0.120, "I": 0.139}  # fmt: skip
 """Covalent radii, nm (Cordero et al., Dalton Trans. 2008, 2832)."""
 SHORTEST, LONGEST = 0.75, 1.3
 """Of the sum of both radii: a triple bond is 0.79 of it, an atom's next but one 1.4 and more."""
+
+
+OTHERS = "is of other atoms, in another order or unit, or cut by a box"
+"""What is wrong with positions whose bonds cannot be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +93,15 @@ class BondLengths:
         """Whether each bond has a length that it can have, shape (n, B)."""
         length = self._lengths(positions)
         return np.asarray((length >= self.low) & (length <= self.high))
+
+
+def torn_bonds(system: System, positions: Array) -> str | None:
+    """Why configurations (n, 3N) cannot be those of a system's atoms, in words; None if they can.
+
+    Bonds are asked, where it has atoms of known elements; its start is what is known of them.
+    """
+    if system.topology is None:
+        return None
+    start = system.initial().positions[0].reshape(-1, 3)
+    told = BondLengths.of(system.topology, start).never(positions)
+    return None if told is None else f"{OTHERS}: {told}"

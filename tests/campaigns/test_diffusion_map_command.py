@@ -86,7 +86,8 @@ def test_a_trajectory_of_other_atoms_makes_no_cv(
     order = [1, 0, *range(2, start.n_atoms)]
     mdtraj.Trajectory(start.xyz[:, order], start.topology).save_dcd(str(tmp_path / "md.dcd"))
     (tmp_path / "md.pdb").write_text(reordered_pdb(0))
-    for name in ("md.dcd", "md.pdb"):
+    np.save(tmp_path / "md.npy", start.xyz[:, order])
+    for name in ("md.dcd", "md.npy", "md.pdb"):
         words = ("-o", tmp_path / "phi.npz", "--campaign", campaign)
         assert command(tmp_path / name, *words) == 2
         error = capsys.readouterr().err

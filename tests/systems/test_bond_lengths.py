@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mdtraj
 import numpy as np
 import pytest
+from alanine_molecule import molecule
 from places import CONFIGS
 
+from msgen.orchestrator.strategies.umbrella import rules
+from msgen.orchestrator.strategies.umbrella.schema import Umbrella
 from msgen.systems.base import Array
-from msgen.systems.topology.bond_lengths import BondLengths
+from msgen.systems.topology.bond_lengths import BondLengths, torn_bonds
 
 START = mdtraj.load(str(CONFIGS / "alanine_dipeptide.pdb"))
 POSITIONS: Array = np.asarray(START.xyz[0], dtype=np.float64)
@@ -44,6 +49,21 @@ def test_atoms_in_another_order_are_told(order: Array) -> None:
 
 def test_another_unit_is_told() -> None:
     assert BondLengths.of(START.topology).never(10.0 * frames()) is not None
+
+
+def test_a_file_to_learn_from_is_held_to_the_systems_atoms(tmp_path: Path) -> None:
+    """What a campaign of umbrella windows is given, which holds no names either."""
+    system, x = molecule()[0], frames()
+    strategy = Umbrella.model_validate(
+        {"kind": "umbrella", "windows": {"phi": 3}, "training": {"file": "x.npz"}}
+    )
+    assert torn_bonds(system, x) is None
+    np.savez(tmp_path / "x.npz", positions=x)
+    assert rules._file(strategy, tmp_path, system) == []
+    np.savez(tmp_path / "x.npz", positions=10.0 * x)
+    (told,) = rules._file(strategy, tmp_path, system)
+    assert "unit" in told.problem
+    assert "in nm" in told.remedy
 
 
 def test_a_bond_that_is_broken_in_some_frames_is_no_other_order() -> None:

@@ -16,7 +16,7 @@ from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
 from msgen.orchestrator.estimators.dynamics.validity import BondWindows, lengths
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem
-from msgen.systems.topology.bond_lengths import BondLengths
+from msgen.systems.topology.bond_lengths import OTHERS, BondLengths
 from msgen.systems.topology.same_atoms import NAMING, first_difference, named
 
 Array = NDArray[np.float64]
@@ -217,8 +217,7 @@ def _belongs(path: Path, atoms: Any, x: Array, structure: Structure) -> None:
     _same_names(path, structure.topology, atoms)
     torn = None if structure.bond_lengths is None else structure.bond_lengths.never(x)
     if torn is not None:
-        what = f"is of other atoms, in another order or unit, or cut by a box: {torn}"
-        raise wrong("DATA", str(path), what, _ORDER)
+        raise wrong("DATA", str(path), f"{OTHERS}: {torn}", _ORDER)
 
 
 def _finite(path: Path, xi: Array, names: Sequence[str]) -> None:

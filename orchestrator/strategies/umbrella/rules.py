@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from msgen.orchestrator.strategies.umbrella.schema import Umbrella
     from msgen.systems.base import System
 
+LOOKED_AT = 4096
+"""Configurations of a file whose bonds are looked at; the first."""
+
 _AUTO_CVS = 3
 """Most CVs over which windows are placed by themselves."""
 
@@ -135,13 +138,17 @@ def _check_coordinates(kind: str, system: System) -> None:
 
 def _file(strategy: Umbrella, base_dir: pathlib.Path, system: System) -> list[Problem]:
     from msgen.actors.roles.configurations import read_configurations
+    from msgen.systems.topology.bond_lengths import torn_bonds
 
     file = strategy.training.file
     if file is None:
         return []
     try:
-        read_configurations(base_dir / file, system.n_dof)
+        x = read_configurations(base_dir / file, system.n_dof)
     except ValueError as error:
         remedy = "Write it with numpy.savez(file, positions=x), x of shape (n, D) or (n, atoms, 3)"
         return [Problem(("strategy", "training", "file"), file, str(error), remedy)]
+    if (torn := torn_bonds(system, x[:LOOKED_AT])) is not None:
+        remedy = "Write positions of the system's atoms, in their order, in nm"
+        return [Problem(("strategy", "training", "file"), file, torn, remedy)]
     return []
