@@ -11,13 +11,14 @@ from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched, Tally
+from msgen.actors.engines.sliced import Part
 from msgen.actors.kernels.base import BoltzmannTarget, Mask, SumTarget, Target
 from msgen.actors.kernels.chain import Chain, ChainKernel
 from msgen.actors.kernels.switching.constrained_paths import Rows
 from msgen.actors.kernels.switching.constrained_schemes import switch
 from msgen.actors.kernels.switching.level_sets import level_sets
 from msgen.actors.kernels.switching.path_readings import Waypoints
-from msgen.actors.slices import set_words, words_of
+from msgen.actors.slices import set_words, some_steps, words_of
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.cvs.torch_cvs import Coordinate
 from msgen.systems.pause import pause
@@ -91,7 +92,8 @@ class ArrayEngine:
         self._rng: np.random.Generator  # of the order in hand: none before `begin`
         self._x = self._before = np.zeros((0, system.n_dof))
         self._chain: Chain | None = None  # while a chunk is under way
-        self._lam, self._on, self._taken = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool), 0
+        self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
+        self._steps = self._left = 0
         self.tally = Tally()
 
     def set_local_restraint(self, g: Conditional) -> None:
@@ -109,32 +111,42 @@ class ArrayEngine:
 
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
         """See `Engine`."""
-        self.start(lam, on)
-        self.advance(n_steps)
-        return self.finish()
+        self._start(lam, on, n_steps)
+        self._advance(n_steps)
+        return self._finish()
 
-    def start(self, lam: Array, on: Mask) -> None:
+    def begin_chunk(self, lam: Array, on: Mask, n_steps: int) -> Part:
         """See `TogetherEngine`."""
+        self._start(lam, on, n_steps)
+        return self.go_on()
+
+    def go_on(self) -> Part:
+        """See `TogetherEngine`."""
+        some_steps(lambda: self._advance(1), self._left)
+        if self._left:
+            return Part(self._left, np.zeros((0, len(self.cvs))))
+        return Part(0, self._finish())
+
+    def _start(self, lam: Array, on: Mask, n_steps: int) -> None:
         self._chain = self._opened(lam, on)
+        self._steps = self._left = n_steps
         self.tally.evaluations += len(self._x)
 
     def _opened(self, lam: Array, on: Mask) -> Chain:
         target: Target = self._target
         if on.any():
             target = SumTarget((self._target, RestraintTarget(self.cvs, self._local, lam, on)))
-        self._lam, self._on, self._taken = lam, on, 0
+        self._lam, self._on = lam, on
         return self.kernel.chain(target, self._x.copy(), self._rng)
 
-    def advance(self, n_steps: int) -> None:
-        """See `TogetherEngine`."""
+    def _advance(self, n_steps: int) -> None:
         assert self._chain is not None
         self._chain.advance(n_steps)
-        self._taken += n_steps
+        self._left -= n_steps
         self.tally.evaluations += n_steps * self.kernel.evaluations_per_step * len(self._x)
 
-    def finish(self) -> Array:
-        """See `TogetherEngine`."""
-        chain, n_steps = self._chain, self._taken
+    def _finish(self) -> Array:
+        chain, n_steps = self._chain, self._steps
         assert chain is not None
         self._before, self._x, self._chain = self._x, chain.x, None
         self.tally.proposals += n_steps * len(self._x)
@@ -157,7 +169,8 @@ class ArrayEngine:
         kept: Tree = {"x": self._x.copy(), "before": self._before.copy()}
         if self._chain is not None:
             kept["chain"] = self._chain.snapshot()
-            kept["held"] = {"lam": self._lam.copy(), "on": self._on.copy(), "taken": self._taken}
+            kept["held"] = {"lam": self._lam.copy(), "on": self._on.copy()}
+            kept["held"] |= {"steps": self._steps, "left": self._left}
         return kept
 
     def resume(self, snapshot: Tree) -> None:
@@ -171,7 +184,8 @@ class ArrayEngine:
             chain = self._opened(np.array(held["lam"]), np.array(held["on"], dtype=bool))
             set_words(self._rng, words)
             chain.resume(snapshot["chain"])
-            self._chain, self._taken = chain, int(held["taken"])
+            self._chain = chain
+            self._steps, self._left = int(held["steps"]), int(held["left"])
 
     def _forces(self, g: Conditional, x: Array, lam: Array) -> tuple[Array, Array, Array]:
         """Total energy in kT, total force, and ξ, under U − kT ln g(λ|ξ) up to its constant."""

@@ -35,7 +35,7 @@ class InertialEngine(ArrayEngine):
         """See `Engine`."""
         xi = super().load(walkers)
         free = np.zeros(len(self._x), dtype=bool)
-        super().start(np.zeros((len(self._x), len(self.cvs))), free)
+        super()._start(np.zeros((len(self._x), len(self.cvs))), free, 0)
         if walkers.velocities is not None:
             assert self._chain is not None
             kept = self._chain.snapshot()
@@ -43,8 +43,8 @@ class InertialEngine(ArrayEngine):
             self._chain.resume(kept)
         return xi
 
-    def start(self, lam: Array, on: Mask) -> None:
-        """See `TogetherEngine`; the chain is the one that was loaded.
+    def _start(self, lam: Array, on: Mask, n_steps: int) -> None:
+        """The chain is the one that was loaded.
 
         Raises
         ------
@@ -53,11 +53,10 @@ class InertialEngine(ArrayEngine):
         """
         if on.any():
             raise ValueError("a restraint is no part of the dynamics that are followed")
-        self._taken = 0
+        self._steps = self._left = n_steps
 
-    def finish(self) -> Array:
-        """See `TogetherEngine`."""
-        chain, moved = self._chain, self._taken * len(self._x)
+    def _finish(self) -> Array:
+        chain, moved = self._chain, self._steps * len(self._x)
         assert chain is not None
         self._before, self._x = self._x, chain.x
         self.tally.proposals += moved

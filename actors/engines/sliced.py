@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +12,7 @@ from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Engine, Switched, Tally
 from msgen.actors.kernels.base import Mask
-from msgen.actors.slices import Machine, Slices, pieces
+from msgen.actors.slices import Machine, Slices
 from msgen.systems.base import Array, Walkers
 
 
@@ -21,20 +20,32 @@ class ResumableEngine(Engine, Machine, Protocol):
     """An engine that can be put back to where it stood."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """What came of some steps of a chunk.
+
+    Attributes
+    ----------
+    left : int
+        Steps that are not made yet.
+    xi : Array, shape (n, C)
+        As `chunk` gives it, once none is left.
+    """
+
+    left: int
+    xi: Array
+
+
 @runtime_checkable
 class TogetherEngine(ResumableEngine, Protocol):
     """An engine that steps all walkers at once, on one stream: steps can be parted, not they."""
 
-    def start(self, lam: Array, on: Mask) -> None:
-        """Begin a `chunk`."""
+    def begin_chunk(self, lam: Array, on: Mask, n_steps: int) -> Part:
+        """A `chunk`, or its first steps."""
         ...
 
-    def advance(self, n_steps: int) -> None:
-        """So many of its steps."""
-        ...
-
-    def finish(self) -> Array:
-        """End it; as `chunk` gives it."""
+    def go_on(self) -> Part:
+        """More of its steps."""
         ...
 
 
@@ -76,14 +87,14 @@ class SlicedEngine:
         return self._slices.call(lambda: self._engine.load(walkers), _array)
 
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
-        """See `Engine`; long ones of walkers that are stepped together are several slices."""
-        engine, call, parts = self._engine, self._slices.call, pieces(n_steps)
-        if len(parts) == 1 or not isinstance(engine, TogetherEngine):
+        """See `Engine`; a long one of walkers that are stepped together is several slices."""
+        engine, call = self._engine, self._slices.call
+        if not isinstance(engine, TogetherEngine):
             return call(lambda: engine.chunk(lam, on, n_steps), _array)
-        call(lambda: engine.start(lam, on), _none)
-        for some in parts:
-            call(partial(engine.advance, some), _none)
-        return call(engine.finish, _array)
+        part = call(lambda: engine.begin_chunk(lam, on, n_steps), _part)
+        while part.left:
+            part = call(engine.go_on, _part)
+        return part.xi
 
     def revert(self, which: Mask) -> None:
         """See `Engine`."""
@@ -126,6 +137,10 @@ def _joined(parts: list[Switched], box: Array | None) -> Switched:
 
 def _array(tree: Any) -> Array:
     return np.asarray(tree, dtype=np.float64)
+
+
+def _part(tree: Any) -> Part:
+    return decode(Part, tree)
 
 
 def _none(tree: Any) -> None:

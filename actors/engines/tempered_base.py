@@ -17,7 +17,7 @@ from msgen.actors.context import WorkerContext
 from msgen.actors.engines.local_kernel import first_step, local_kernel, own_timestep
 from msgen.actors.kernels.base import BoltzmannTarget, Target
 from msgen.actors.kernels.chain import Chain
-from msgen.actors.slices import Slices, pieces, set_words, words_of
+from msgen.actors.slices import Slices, set_words, some_steps, words_of
 from msgen.systems.base import Array, Walkers
 
 Ints = NDArray[np.int64]
@@ -131,53 +131,44 @@ class HeatedArray:
         self.evaluations = self.nonfinite = 0
         self.proposed, self.accepted = np.zeros(len(tau)), np.zeros(len(tau))
         self._chain: Chain | None = None  # while a reading is under way
-        self._taken = 0
+        self._steps = self._left = 0
         self._slices = context.slices or Slices(rng, lambda evaluations: False)
         self._slices.serve(self, lambda: {"evaluations": self.evaluations}, lambda tally: None)
 
     def stretch(self, readings: int, steps: int) -> list[Reading]:
-        """See `Heated`; a reading is a slice, or several of so many steps."""
-        seen, call, parts = [], self._slices.call, pieces(steps)
+        """See `Heated`; a reading is a slice, or several."""
+        seen = []
         for _ in range(readings):
-            if len(parts) == 1:
-                read = call(partial(self._reading, steps), _array)
-            else:
-                call(self._start, _none)
-                for some in parts:
-                    call(partial(self._advance, some), _none)
-                read = call(self._finish, _array)
+            read = self._slices.call(partial(self._begin, steps), _array)
+            while not read.size:
+                read = self._slices.call(self._go_on, _array)
             seen.append(Reading(read[:, :-1], read[:, -1].copy()))
         return seen
 
-    def _reading(self, steps: int) -> Array:
-        self._start()
-        self._advance(steps)
-        return self._finish()
-
-    def _start(self) -> None:
-        self._chain, self._taken = self._opened(), 0
+    def _begin(self, steps: int) -> Array:
+        self._chain, self._steps, self._left = self._opened(), steps, steps
         self.evaluations += len(self._x)
+        return self._go_on()
 
-    def _opened(self) -> Chain:
-        return self._kernel.chain(self._target, self._x.copy(), self._rng)
-
-    def _advance(self, steps: int) -> None:
-        assert self._chain is not None
-        self._chain.advance(steps)
-        self._taken += steps
-        self.evaluations += steps * self._kernel.evaluations_per_step * len(self._x)
-
-    def _finish(self) -> Array:
-        """ξ, and the energy after it, shape (n, C + 1)."""
-        chain, steps = self._chain, self._taken
+    def _go_on(self) -> Array:
+        """ξ, and the energy after it, shape (n, C + 1); empty while there are steps to make."""
+        chain = self._chain
         assert chain is not None
+        done = some_steps(lambda: chain.advance(1), self._left)
+        self._left -= done
+        self.evaluations += done * self._kernel.evaluations_per_step * len(self._x)
+        if self._left:
+            return np.zeros((0, len(self._cvs) + 1))
         self._x, self._chain = chain.x, None
         self.evaluations += len(self._x)
         self.nonfinite += chain.nonfinite
-        self.proposed += steps
-        self.accepted += chain.accepted / steps * steps
+        self.proposed += self._steps
+        self.accepted += chain.accepted / self._steps * self._steps
         energy = self._system.energy(Walkers(self._x)) / self._system.kT
         return np.column_stack([self._cvs(self._x), energy])
+
+    def _opened(self) -> Chain:
+        return self._kernel.chain(self._target, self._x.copy(), self._rng)
 
     def exchange(self, order: Ints) -> None:
         """See `Heated`."""
@@ -201,7 +192,7 @@ class HeatedArray:
             "tests": np.array([self.proposed, self.accepted]),
         }
         if self._chain is not None:
-            kept |= {"chain": self._chain.snapshot(), "taken": self._taken}
+            kept |= {"chain": self._chain.snapshot(), "steps": self._steps, "left": self._left}
         return kept
 
     def resume(self, snapshot: Tree) -> None:
@@ -212,7 +203,8 @@ class HeatedArray:
             chain = self._opened()
             set_words(self._rng, words)
             chain.resume(snapshot["chain"])
-            self._chain, self._taken = chain, int(snapshot["taken"])
+            self._chain = chain
+            self._steps, self._left = int(snapshot["steps"]), int(snapshot["left"])
         self.evaluations, self.nonfinite = snapshot["evaluations"], snapshot["nonfinite"]
         self.proposed, self.accepted = np.array(snapshot["tests"])
 

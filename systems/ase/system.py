@@ -12,7 +12,7 @@ from msgen.systems.ase.units import FORCE, KJ_PER_MOL, NM
 from msgen.systems.base import Array, Walkers
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import Field
-from msgen.systems.pause import Pause
+from msgen.systems.pause import pause
 
 R = 0.00831446261815324
 """Gas constant, kJ/(mol K)."""
@@ -68,7 +68,6 @@ class ASESystem:
         self._atoms, self._topology = atoms, topology
         self.temperature, self.timestep, self.friction = temperature, timestep, friction
         self.confine, self.calculator = confine, calculator
-        self.pause = Pause()
         self.failures = 0
         self._start = NM * np.array(atoms.get_positions(), dtype=np.float64).reshape(-1)
         self._masses = np.repeat(np.array(atoms.get_masses(), dtype=np.float64), 3)
@@ -138,7 +137,7 @@ class ASESystem:
         for i, one in enumerate(x):
             if np.isfinite(one).all():
                 self._one(one, u[i : i + 1], f[i])
-            self.pause.look()
+            pause()
         if self.confine is not None:
             wall, push = _wall(x, self.confine)
             u, f = u + wall, f + push

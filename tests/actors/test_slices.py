@@ -40,8 +40,8 @@ CASES = {
         "replicas=3",
     ),
 }
-LONG = "strategy={{kind: local, local: {{kind: {}, steps: 12}}}}"
-STRIDE = "output.stride=12"
+LONG = "strategy={{kind: local, local: {{kind: {}, steps: 5}}}}"
+STRIDE = "output.stride=5"
 BATCHED = {
     **{
         f"sample_{kind}": ("double_well", "sample", LONG.format(kind), STRIDE, "replicas=3")
@@ -51,13 +51,13 @@ BATCHED = {
     "umbrella": (
         "double_well",
         "umbrella",
-        "strategy={kind: umbrella, windows: {x: 3}, local: {kind: langevin, steps: 12}}",
+        "strategy={kind: umbrella, windows: {x: 3}, local: {kind: langevin, steps: 5}}",
         STRIDE,
     ),
     "temper": (
         "double_well",
         "temper",
-        "strategy={kind: parallel_tempering, temperatures: [1, 2], local: {kind: hmc, steps: 12}}",
+        "strategy={kind: parallel_tempering, temperatures: [1, 2], local: {kind: hmc, steps: 5}}",
         STRIDE,
         "replicas=3",
     ),
@@ -131,8 +131,8 @@ def test_stopped_at_every_slice_it_gives_the_same(case: str, tmp_path: Path, eag
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slices of few steps, so that a reading has several."""
-    monkeypatch.setattr(module, "_PIECE", 5)
+    """Slices of one step, so that a reading has several."""
+    monkeypatch.setattr(module, "_SLICE_S", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_velocities_that_run_on_are_put_back(tmp_path: Path, eager: None, short:
     setup, _ = first_order(LONG.format("langevin"), config="double_well")
     walkers = WalkerRows(np.array([[-1.0, 0.0], [0.5, 0.2]]))
     ids = np.arange(2)
-    order = WorkOrder.of(0, FollowPayload(walkers, ids, ids, frames=3, steps=12))
+    order = WorkOrder.of(0, FollowPayload(walkers, ids, ids, frames=3, steps=5))
     whole = Worker(setup).execute(order)
     cut, times = stopped_again_and_again(two_workers(setup), order, tmp_path)
     assert times >= 10
@@ -169,9 +169,8 @@ def test_slices_show_in_no_sample(case: str, monkeypatch: pytest.MonkeyPatch) ->
     config, _, *sets = BATCHED[case]
     setup, order = first_order(*sets, config=config)
     found = []
-    for piece in (1, 5, 10**9):
-        monkeypatch.setattr(module, "_PIECE", piece)
-        monkeypatch.setattr(module, "_MOST", 10**9)
+    for seconds in (0.0, 1e-3, 1e9):
+        monkeypatch.setattr(module, "_SLICE_S", seconds)
         found.append(content(Worker(setup).execute(order)))
     assert same(found[0], found[1])
     assert same(found[0], found[2])

@@ -48,7 +48,7 @@ def test_a_budget_is_heeded_inside_one_order(
 ) -> None:
     """One order takes more than it; what was done of it is kept, and gone on with."""
     monkeypatch.setattr(module, "_LOOK_S", -1.0)
-    monkeypatch.setattr(module, "_PIECE", 8)
+    monkeypatch.setattr(module, "_SLICE_S", 0.0)
     whole = local(tmp_path / "whole", 1e9)
     budget = 0.3 * whole.cost.energy_evaluations
     first = local(tmp_path / "run", budget)
