@@ -29,6 +29,29 @@ class Descent:
         self._average = Average(net, training.ema) if training.ema else None
         self.averaged: nn.Module = net if self._average is None else self._average.net
 
+    def state(self) -> dict[str, Tensor]:
+        """Moments of the optimizer, and the average with its count; `restore` is the inverse."""
+        out: dict[str, Tensor] = {}
+        for i, parameter in enumerate(self._parameters):
+            for name, value in self._optimizer.state.get(parameter, {}).items():
+                out[f"moment.{i}.{name}"] = torch.as_tensor(value)
+        if self._average is not None:
+            out |= {f"average.{k}": v for k, v in self._average.net.state_dict().items()}
+            out["count"] = torch.tensor(self._average.count)
+        return out
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        for name, value in state.items():
+            kind, _, rest = name.partition(".")
+            if kind == "moment":
+                number, _, key = rest.partition(".")
+                self._optimizer.state[self._parameters[int(number)]][key] = value.clone()
+        if self._average is not None:
+            own = {k.removeprefix("average."): v for k, v in state.items() if "average." in k}
+            self._average.net.load_state_dict(own)
+            self._average.count = int(state["count"])
+
     def step(self, loss: Tensor, rate: float) -> None:
         """One update down the gradient of `loss`, shape ()."""
         self._optimizer.zero_grad(set_to_none=True)
@@ -76,16 +99,16 @@ class Average:
         self.net = copy.deepcopy(net)
         self._ours: list[Tensor] = list(self.net.parameters())
         self._theirs: list[Tensor] = list(net.parameters())
-        self._rule, self._count = _warm_ema(decay), 0
+        self._rule, self.count = _warm_ema(decay), 0
 
     @torch.no_grad()
     def update(self) -> None:
         """Take in what the network is now."""
-        if self._count == 0:
+        if self.count == 0:
             torch._foreach_copy_(self._ours, self._theirs)
         else:
-            self._rule(self._ours, self._theirs, self._count)
-        self._count += 1
+            self._rule(self._ours, self._theirs, self.count)
+        self.count += 1
 
 
 class _warm_ema:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from msgen.models.base import FitReport
 from msgen.models.training.descent import Descent, WarmCosine
+from msgen.models.training.kept_fit import KeptFit, Progress
 from msgen.models.training.settings import Training
 from msgen.systems.pause import pause
 
@@ -64,6 +65,7 @@ def minimise(
     seed: int,
     weights: Tensor | None,
     training: Training,
+    kept: KeptFit | None = None,
 ) -> FitReport:
     """Fit `net` in place; it ends with the weights that were best on held-out data.
 
@@ -78,6 +80,9 @@ def minimise(
         Decides the held-out split, the batches and the objective's noise.
     weights : Tensor, shape (n,), or None
         Non-negative, not all zero. Batches are drawn in proportion to them.
+    training : Training
+    kept : KeptFit, optional
+        Where it stands after every epoch, and goes on from.
 
     Raises
     ------
@@ -102,34 +107,35 @@ def minimise(
     descent = Descent(net, training)
     rate = WarmCosine(epochs * per_epoch)
     there, measured = objective.to(descent.device), training.measured
-    best, best_epoch = copy.deepcopy(net.state_dict()), 0
-    best_loss = _mean(there, net, held[:measured], weights)
-    history: list[tuple[float, float]] = []
-    epoch = 0
-    for epoch in range(1, epochs + 1):
+    at = None if kept is None else kept.restore(net, descent, generator)
+    if at is None:
+        first = copy.deepcopy(net.state_dict())
+        at = Progress(first, _mean(there, net, held[:measured], weights))
+    while at.epoch < epochs and at.epoch - at.best_epoch < patience:
+        at.epoch += 1
         total = 0.0
         batches = _batches(train, probability, training.batch, per_epoch, generator)
-        for update, batch in enumerate(batches, (epoch - 1) * per_epoch):
+        for update, batch in enumerate(batches, (at.epoch - 1) * per_epoch):
             pause()
             loss = there(net, batch, generator).mean()
             descent.step(loss, training.learning_rate * rate(update))
             total += float(loss.detach())
         held_loss = _mean(there, descent.averaged, held[:measured], weights)
-        history.append((total / per_epoch, held_loss))
-        if held_loss < best_loss or not math.isfinite(best_loss):
-            best, best_epoch = copy.deepcopy(descent.averaged.state_dict()), epoch
-            best_loss = held_loss
-        elif epoch - best_epoch >= patience:
-            break
-    net.load_state_dict(best)
+        at.history.append((total / per_epoch, held_loss))
+        if held_loss < at.best_loss or not math.isfinite(at.best_loss):
+            at.best, at.best_epoch = copy.deepcopy(descent.averaged.state_dict()), at.epoch
+            at.best_loss = held_loss
+        if kept is not None:
+            kept.keep(at, net, descent, generator)
+    net.load_state_dict(at.best)
     net.to("cpu")
     here = objective.to(torch.device("cpu"))
     return FitReport(
         train_loss=_mean(here, net, train[:measured], weights),
-        held_out_loss=best_loss,
-        epochs=epoch,
+        held_out_loss=at.best_loss,
+        epochs=at.epoch,
         seconds=time.perf_counter() - start,
-        history=tuple(history),
+        history=tuple(at.history),
     )
 
 

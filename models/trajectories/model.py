@@ -18,6 +18,7 @@ from msgen.models.score.keyed_noise import DrawKey, RowStreams
 from msgen.models.score.samplers import Step
 from msgen.models.training.descent import pick_device
 from msgen.models.training.fitting import minimise
+from msgen.models.training.kept_fit import KeptFit
 from msgen.models.training.settings import Fit, Training
 from msgen.models.trajectories.broken import Screened, States, screen
 from msgen.models.trajectories.channels import Channels
@@ -67,11 +68,19 @@ class TrajectoryDiffusion:
         """Variables of a frame."""
         return self.config.space.dim
 
-    def fit(self, data: TrainingTrajectories, *, seed: int, fresh: bool = False) -> FitReport:
+    def fit(
+        self,
+        data: TrainingTrajectories,
+        *,
+        seed: int,
+        fresh: bool = False,
+        kept: KeptFit | None = None,
+    ) -> FitReport:
         """Fit to snippets of the data; deterministic in `seed` on the cpu.
 
         A fitted model goes on from its weights unless `fresh`, or unless the data have moved or
-        spread so far that its standardisation no longer fits them.
+        spread so far that its standardisation no longer fits them. With `kept` it goes on from
+        what the same call had done when it was cut off.
 
         Raises
         ------
@@ -93,6 +102,7 @@ class TrajectoryDiffusion:
             seed=seed,
             weights=snippets.weights,
             training=training,
+            kept=kept,
         )
         self.fitted = True
         return report

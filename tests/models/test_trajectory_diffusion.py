@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from msgen.models import Space, load_trajectory_model
 from msgen.models.base import Array
 from msgen.models.score.keyed_noise import DrawKey
+from msgen.models.training.kept_fit import KeptFit, Progress
 from msgen.models.trajectories import model as model_module
 from msgen.models.trajectories.channels import Channels
 from msgen.models.trajectories.data import TrainingTrajectories
@@ -336,6 +338,46 @@ def test_seeds_fitted_together_learn() -> None:
         assert after < before - 0.05
     draws = [model.generate(keys(2), conditions=np.array([[1.0]]), batch=2) for model in models]
     assert not np.isclose(*draws).any()
+
+
+class CutOffError(Exception):
+    """Of a fit, by a test."""
+
+
+class Cut(KeptFit):
+    """Keeps a fit, and ends the process, as it were, after so many epochs."""
+
+    def __init__(self, path: Path, after: int) -> None:
+        super().__init__(path)
+        self.after = after
+
+    def keep(self, progress: Progress, *about: Any) -> None:
+        super().keep(progress, *about)
+        if progress.epoch == self.after:
+            raise CutOffError
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_fit_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path, whole: bool) -> None:
+    """To the last bit, after any epoch; where the optimizer's moments are lost it does not."""
+    data, path = walks(12, 16), tmp_path / "fit.npz"
+    once, again = (made(MIXED, epochs=4, patience=9) for _ in range(2))
+    report = once.fit(data, seed=3)
+    for after in (1, 2):
+        with pytest.raises(CutOffError):
+            again.fit(data, seed=3, kept=Cut(path, after))
+    if not whole:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        for name in [k for k in arrays if k.endswith("exp_avg")]:
+            arrays[name] = np.zeros_like(arrays[name])
+        np.savez(path, **arrays)
+    found = again.fit(data, seed=3, kept=KeptFit(path))
+    assert (found.history == report.history) is whole
+    if whole:
+        mine, theirs = again.state().arrays, once.state().arrays
+        assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
+        assert (found.epochs, found.held_out_loss) == (report.epochs, report.held_out_loss)
 
 
 @pytest.mark.slow
