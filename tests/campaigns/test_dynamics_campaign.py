@@ -153,6 +153,7 @@ def test_another_exact_run_is_another_campaign(exact: Path, whole: Path, tmp_pat
             "strategy.temperatures",
             "of its samples carry",
         ),
+        (("strategy.begin=[lft]",), "strategy.begin.0", "is no state"),
         (("strategy.generate.temperature=1.2",), "strategy.generate.temperature", "more than one"),
         (
             ("strategy.generate.temperature=2", "strategy.temperatures=[1.5]", "replicas=64"),

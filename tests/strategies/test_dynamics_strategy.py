@@ -402,6 +402,22 @@ def test_half_of_the_next_trajectories_begin_where_the_model_is_worst(true_paths
         assert len(state.start) == 48
 
 
+def test_a_campaign_that_begins_in_one_well_finds_the_other_by_itself(true_paths: Array) -> None:
+    """What was never seen is worst: half of the next cycle begins there, and only then F counts."""
+    left = true_paths[(true_paths[:, :, 0] < -0.6).all(axis=1)]
+    by = ByHand.of(left, "strategy.begin=[left]")
+    assert set(by.state.start.tolist()) == {0}
+    state = by.cycle()
+    first = state.verdicts[0]
+    assert not np.isfinite(first.difference)  # left alone is not at equilibrium
+    assert np.isnan(first.regions[1])
+    assert np.isfinite(first.regions[0])
+    assert np.bincount(state.start, minlength=3).tolist() == [8, 24 + 8, 8]
+    assert np.isfinite(by.cycle().verdicts[1].difference)
+    # by default all states are begun in
+    assert set(ByHand.of(left).state.start.tolist()) == {0, 1, 2}
+
+
 def test_broken_paths_are_left_out_and_counted(true_paths: Array) -> None:
     paths = true_paths.copy()
     paths[:32, 3] = np.nan

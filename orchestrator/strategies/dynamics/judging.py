@@ -258,8 +258,11 @@ class Bench:
             self.ranges,
         )
         off = self._difference(mine.data, theirs.data)
-        value = np.inf if off.value is None else off.value
-        stderr = np.nan if off.stderr is None else off.stderr
+        # without trajectories from every state the reference is not at equilibrium
+        begun = np.isin(np.flatnonzero(self.shares[0] > 0), state.starts[state.temperatures == 0])
+        known = off.value is not None and bool(begun.all())
+        value = off.value if known and off.value is not None else np.inf
+        stderr = off.stderr if known and off.stderr is not None else np.nan
         return Verdict(number, broken, value, stderr, regions)
 
     def _difference(self, mine: Trajectories, theirs: Trajectories) -> Reading:

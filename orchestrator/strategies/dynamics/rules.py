@@ -41,6 +41,7 @@ def dynamics_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Proble
             what += f" at {several} temperatures" if several > 1 else ""
             remedy = f"Take at least {least}, {LEAST} of each half in every state"
             yield Problem(("replicas",), campaign.replicas, what, remedy)
+    yield from _begin_problems(campaign, strategy)
     yield from _temperature_problems(campaign, strategy)
     yield from _generate_problems(campaign, strategy)
 
@@ -65,6 +66,17 @@ def _temperature_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Pr
         if others and not min(known) <= one.value <= max(known):
             what = f"lies outside what is gathered, {min(known):g} to {max(known):g}"
             yield Problem((*wanted, i), one.value, what, "Ask inside, or gather beyond it")
+
+
+def _begin_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
+    """States that there are, the rest among them."""
+    names = list(campaign.state_names or ())
+    where = ("strategy", "begin")
+    if strategy.begin is not None and not strategy.begin:
+        yield Problem(where, [], "names no state", "Name one, or leave it out for all")
+    for i, name in enumerate(strategy.begin or ()):
+        if names and name not in names:
+            yield Problem((*where, i), name, "is no state", choose(name, names))
 
 
 def _generate_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:

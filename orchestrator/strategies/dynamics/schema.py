@@ -46,6 +46,9 @@ class Dynamics(StrategySection):
     """Temperatures to gather at beside the system's own, with an equal part of the replicas each;
     the model is then conditional on the temperature."""
     generate: Generate = Field(default_factory=Generate)
+    begin: list[str] | None = None
+    """States that the first trajectories begin in; by default all. A state without any is looked at
+    next, as the model is worst where nothing is known."""
     cycles: int = Field(default=10, ge=1)
     """Of gathering, fitting, generating and judging, at the most."""
 

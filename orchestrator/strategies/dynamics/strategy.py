@@ -232,8 +232,10 @@ class Dynamics:
         problem = self.problem
         worst = None if verdict is None else verdict.regions
         parts = np.array_split(np.arange(problem.replicas), len(self.warm))
+        names, begin = self.bench.states.names, self.spec["begin"]
+        first = np.isin(names, begin) if verdict is None and begin else np.ones(len(names), bool)
         number = [
-            allotted(len(part), one.share > 0, worst)
+            allotted(len(part), self._open_at(one, first), worst)
             for part, one in zip(parts, self.warm, strict=True)
         ]
         states = len(self.bench.states)
@@ -252,6 +254,11 @@ class Dynamics:
             temperature=np.repeat(np.arange(len(parts)), [len(part) for part in parts]),
             under_way=np.zeros((problem.replicas, 0, problem.dim)),
         )
+
+    def _open_at(self, exact: Exact, first: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """States to begin in: those asked for, or all where none of them was ever seen."""
+        there = exact.share > 0
+        return there & first if (there & first).any() else there
 
     # what is told
 
