@@ -6,13 +6,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from msgen.models.base import FitReport, GenerativeModel, ModelState, Space, TrajectoryModel
+    from msgen.models.base import (
+        FitReport,
+        GenerativeModel,
+        ModelState,
+        Space,
+        StepModel,
+        TrajectoryModel,
+    )
     from msgen.models.defensive_mixture import Broad, Defended
     from msgen.models.model_selection import compare_on_held_out
     from msgen.models.registry import (
         build,
+        build_step_model,
         build_trajectory_model,
         load,
+        load_step_model,
         load_trajectory_model,
     )
 
@@ -23,11 +32,14 @@ __all__ = [
     "GenerativeModel",
     "ModelState",
     "Space",
+    "StepModel",
     "TrajectoryModel",
     "build",
+    "build_step_model",
     "build_trajectory_model",
     "compare_on_held_out",
     "load",
+    "load_step_model",
     "load_trajectory_model",
 ]
 
@@ -38,11 +50,14 @@ _MODULES = {
     "GenerativeModel": "base",
     "ModelState": "base",
     "Space": "base",
+    "StepModel": "base",
     "TrajectoryModel": "base",
     "build": "registry",
+    "build_step_model": "registry",
     "build_trajectory_model": "registry",
     "compare_on_held_out": "model_selection",
     "load": "registry",
+    "load_step_model": "registry",
     "load_trajectory_model": "registry",
 }
 

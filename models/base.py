@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from msgen.models.score.keyed_noise import DrawKey
+    from msgen.models.steps.data import Pairs
     from msgen.models.training.settings import Training
     from msgen.models.trajectories.broken import Screened, States
     from msgen.models.trajectories.data import TrainingTrajectories
@@ -203,6 +204,35 @@ class TrajectoryModel(Protocol):
 
     def state(self) -> ModelState:
         """Config and weights; `msgen.models.load_trajectory_model` is the inverse."""
+        ...
+
+
+@runtime_checkable
+class StepModel(Protocol):
+    """A model of the step that a molecule takes in a lag; it tells no density.
+
+    What it makes stands beside what a simulator makes, and enters no exact estimate.
+    """
+
+    def fit(self, data: Sequence[Pairs], *, seed: int, fresh: bool = False) -> FitReport:
+        """Fit to pairs of molecules; deterministic in `seed`. A fitted model goes on unless
+        `fresh`, or where it does not know an atom."""
+        ...
+
+    def draw(
+        self,
+        keys: Sequence[DrawKey],
+        species: Sequence[str],
+        before: Array,
+        *,
+        conditions: Array | None = None,
+        batch: int = ...,
+    ) -> Array:
+        """Where structures (n, N, 3), nm, are a lag later; their centres stay."""
+        ...
+
+    def state(self) -> ModelState:
+        """Config and weights; `msgen.models.load_step_model` is the inverse."""
         ...
 
 

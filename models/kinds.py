@@ -28,7 +28,8 @@ class ModelKind:
         The word after ``kind:`` in a campaign's `model:` section, and in the config of a state.
     build : callable
         ``build(space, **settings)``: a `GenerativeModel` on a `Space`, not yet fitted, or a
-        `TrajectoryModel` whose frames are of this space and whose conditions are its context. The
+        `TrajectoryModel` whose frames are of this space and whose conditions are its context, or a
+        `StepModel`, of which the space says the conditions alone. The
         settings are the fields of the section but `kind`, checked and with every default filled in:
         what is left to refuse, by a `SpecError`, is what does not fit the space.
     load : callable
@@ -69,6 +70,7 @@ _OWN = (
     _ours("kde", "kde", "KernelDensity"),
     _ours("score", "score.model", "ScoreModel"),
     _ours("trajectory_diffusion", "trajectories.model", "TrajectoryDiffusion"),
+    _ours("step_diffusion", "steps.model", "StepDiffusion"),
 )
 
 KINDS: Registry[ModelKind] = Registry(GROUP, ModelKind, {kind.name: kind for kind in _OWN})

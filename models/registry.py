@@ -10,6 +10,7 @@ from msgen.models.base import (
     Space,
     Spec,
     Stated,
+    StepModel,
     TrajectoryModel,
 )
 from msgen.models.config import SCHEMA_VERSION, number
@@ -37,7 +38,7 @@ def build(spec: Spec, space: Space) -> GenerativeModel:
     """
     model = _built(spec, space)
     if not isinstance(model, GenerativeModel):
-        what = "learns whole trajectories, and tells no density"
+        what = "learns dynamics, and tells no density"
         raise SpecError(("model", "kind"), spec["kind"], what, "Take spline_flow")
     return model
 
@@ -49,8 +50,20 @@ def build_trajectory_model(spec: Spec, space: Space) -> TrajectoryModel:
     """
     model = _built(spec, space)
     if not isinstance(model, TrajectoryModel):
-        what = "learns a density, no trajectories"
+        what = "learns no whole trajectories"
         raise SpecError(("model", "kind"), spec["kind"], what, "Take trajectory_diffusion")
+    return model
+
+
+def build_step_model(spec: Spec, space: Space) -> StepModel:
+    """A model of steps; the context of `space` are its conditions.
+
+    Raises as `build` does, and for a kind that learns something else.
+    """
+    model = _built(spec, space)
+    if not isinstance(model, StepModel):
+        what = "learns no steps of a molecule"
+        raise SpecError(("model", "kind"), spec["kind"], what, "Take step_diffusion")
     return model
 
 
@@ -85,6 +98,17 @@ def load_trajectory_model(state: ModelState) -> TrajectoryModel:
     model = _loaded(state)
     if not isinstance(model, TrajectoryModel):
         raise ValueError(f"a model of kind {state.config['kind']} makes no trajectories")
+    return model
+
+
+def load_step_model(state: ModelState) -> StepModel:
+    """The model of steps a state was taken from, with the same draws bit for bit.
+
+    Raises as `load` does, and for a kind that learns something else.
+    """
+    model = _loaded(state)
+    if not isinstance(model, StepModel):
+        raise ValueError(f"a model of kind {state.config['kind']} makes no steps")
     return model
 
 

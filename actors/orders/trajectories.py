@@ -29,6 +29,8 @@ class FollowPayload:
         Readings of the CVs, and local steps before each.
     temperature : float or None
         In the unit of the system's section; None for its own.
+    atoms : int array, shape (M,), or None
+        Atoms whose positions are handed back as well.
     """
 
     kind: ClassVar[str] = "trajectory"
@@ -39,13 +41,23 @@ class FollowPayload:
     frames: int
     steps: int
     temperature: float | None = None
+    atoms: Ints | None = None
 
 
 @dataclass(frozen=True)
 class FollowRecord:
-    """Where the walkers ended, with their velocities."""
+    """What became of the walkers.
+
+    Attributes
+    ----------
+    walkers : WalkerRows
+        Where they ended, with their velocities.
+    structures : Array, shape (n, frames, M, 3), or None
+        The atoms asked for, nm.
+    """
 
     walkers: WalkerRows
+    structures: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,18 @@ def _generate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     return generate(context, order, rng)
 
 
+def _fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.steps import fit_steps
+
+    return fit_steps(context, order, rng)
+
+
+def _roll_out(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.steps import roll_out_steps
+
+    return roll_out_steps(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -145,10 +157,12 @@ ROLES: dict[str, Role] = {
     "probe": _probe,
     "trajectory": _follow,
     "generate": _generate,
+    "roll_out": _roll_out,
     "fit": _fit,
     "fit_windows": _fit_windows,
     "fit_transport": _fit_transport,
     "fit_energy": _fit_energy,
     "fit_trajectories": _fit_trajectories,
+    "fit_steps": _fit_steps,
 }
 """Role functions by `WorkOrder.kind`."""

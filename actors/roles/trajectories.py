@@ -38,8 +38,14 @@ def follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     engine.begin(rng)
     xi = engine.load(walkers_of(p.walkers, context))
     free = np.zeros(len(xi), dtype=bool)
-    read = np.stack([engine.chunk(xi, free, p.steps) for _ in range(p.frames)], axis=1)
-    last = engine.walkers()
+    xis, structures = [], []
+    for _ in range(p.frames):
+        xis.append(engine.chunk(xi, free, p.steps))
+        if p.atoms is not None:
+            x = engine.walkers().positions
+            structures.append(x.reshape(len(x), -1, 3)[:, p.atoms])
+    read, last = np.stack(xis, axis=1), engine.walkers()
+    seen = np.stack(structures, axis=1) if structures else None
     return Segment(
         order.key,
         samples={
@@ -50,7 +56,7 @@ def follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
             "apart": np.full(read.shape[0] * p.frames, float(p.temperature is not None)),
             **last_frames(context, last),
         },
-        carry=encode(FollowRecord(rows_of(last, context, order))),
+        carry=encode(FollowRecord(rows_of(last, context, order), seen)),
         counts={
             "local_evaluations": float(engine.tally.evaluations),
             "nonfinite": float(engine.tally.nonfinite),

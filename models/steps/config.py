@@ -11,6 +11,7 @@ from msgen.models.nets.step_net import StepNet
 from msgen.models.steps.data import Turning
 from msgen.models.steps.noise import Even, Predicts, StepNoise
 from msgen.models.training.settings import Training
+from msgen.systems.topology.modelled_atoms import Types, Which
 
 Symmetry = Literal["turned", "equivariant"]
 
@@ -21,6 +22,9 @@ class StepConfig(ModelConfig):
 
     Attributes
     ----------
+    atoms, types : str
+        Which atoms of a molecule it is for, and what their types are: see
+        `msgen.systems.topology.modelled_atoms`.
     species : tuple of str
         Types of atoms that it knows; a fit to others begins anew.
     conditions : int
@@ -43,6 +47,8 @@ class StepConfig(ModelConfig):
         Of the solver, each of which asks the net three times.
     """
 
+    atoms: Which
+    types: Types
     species: tuple[str, ...] = ()
     conditions: int
     width: int

@@ -25,6 +25,7 @@ from msgen.models.training.fitting import minimise
 from msgen.models.training.settings import Fit, Training
 from msgen.models.trajectories.data import conditions_of
 from msgen.systems.errors import SpecError
+from msgen.systems.topology.modelled_atoms import Types, Which
 
 UPDATES = 20_000
 MEASURED = 256
@@ -198,6 +199,8 @@ def _conditions(pairs: Pairs) -> Array:
 def build(
     space: Space,
     *,
+    atoms: Which,
+    types: Types,
     width: int,
     layers: int,
     cutoff: float,
@@ -217,6 +220,8 @@ def build(
         StepConfig(
             periodic=(),
             conditions=len(space.context_periodic),
+            atoms=atoms,
+            types=types,
             width=width,
             layers=layers,
             cutoff=cutoff,

@@ -9,6 +9,7 @@ from msgen.models.kinds import KINDS
 from msgen.orchestrator.schema import models
 from msgen.orchestrator.schema.kinds import KindOf
 from msgen.orchestrator.schema.models import ModelSection
+from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 
 SECTIONS: Mapping[str, type[ModelSection]] = {
@@ -21,6 +22,7 @@ SECTIONS: Mapping[str, type[ModelSection]] = {
     "kde": models.KDE,
     "score": models.Score,
     "trajectory_diffusion": TrajectoryDiffusion,
+    "step_diffusion": StepDiffusion,
 }
 """Those of our own kinds, by their ``kind:``."""
 

@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
 
 
-_WHAT = {"density": "a density", "trajectories": "whole trajectories"}
+_WHAT = {
+    "density": "a density",
+    "trajectories": "whole trajectories",
+    "steps": "steps of a molecule",
+}
 
 
 def model_problems(campaign: Campaign) -> Iterator[Problem]:
     """Its angles, what the strategy asks of it, and what its kind has of its own."""
     model, use = campaign.model, campaign.strategy.model_use(campaign)
-    if (model.learns == "trajectories") != (use.variables == "trajectories"):
-        lacks = "a model of trajectories" if use.variables == "trajectories" else "a density"
+    if (model.learns != "density") != (use.variables == "trajectories"):
+        lacks = "a model of dynamics" if use.variables == "trajectories" else "a density"
         what = f"learns {_WHAT[model.learns]}, and {campaign.strategy.kind} needs {lacks}"
         remedy = "trajectory_diffusion" if use.variables == "trajectories" else "spline_flow"
         yield Problem(("model", "kind"), model.kind, what, f"Take {remedy}")

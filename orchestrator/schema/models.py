@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.base import ModelUse
 
+Learns = Literal["density", "trajectories", "steps"]
 Hidden = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
 
 
@@ -31,8 +32,9 @@ class ModelSection(Section):
         @property
         def kind(self) -> str: ...
 
-    learns: ClassVar[Literal["density", "trajectories"]] = "density"
-    """What it is a model of: a density that it tells, or whole trajectories."""
+    learns: ClassVar[Learns] = "density"
+    """What it is a model of: a density that it tells, whole trajectories, or a molecule's steps;
+    the section of these derives from `msgen.orchestrator.schema.step_models.StepDiffusion`."""
     angles: ClassVar[bool] = True
     """Whether it can hold periodic variables."""
     context: ClassVar[bool] = True

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.models import Fitted
+from msgen.orchestrator.schema.models import Fitted, Learns
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoSteps, plain_field, problem
 
@@ -44,7 +44,7 @@ Frames = Annotated[
 class TrajectoryDiffusion(Fitted):
     """Diffusion model of snippets of trajectories, by a temporal U-Net; it tells no density."""
 
-    learns: ClassVar[Literal["density", "trajectories"]] = "trajectories"
+    learns: ClassVar[Learns] = "trajectories"
     kind: Literal["trajectory_diffusion"]
     width: Annotated[int, Field(ge=8, multiple_of=8)] = 64
     """Channels of the first level of the network."""

@@ -6,6 +6,7 @@ molecule that the campaign is about.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,31 @@ class StereoWatch:
         start = np.asarray(positions0, dtype=np.float64).reshape(1, -1)
         self._cis0 = self._is_cis(start)[0]
         self._hand0 = self._is_left(start)[0]
+
+    def among(self, atoms: NDArray[np.int64]) -> StereoWatch:
+        """The same for configurations of some of the atoms; what needs others is not watched.
+
+        Parameters
+        ----------
+        atoms : int array, shape (M,)
+            In the order in which configurations will have them.
+        """
+        place = {int(a): k for k, a in enumerate(atoms)}
+
+        def kept(rows: NDArray[np.intp]) -> list[int]:
+            return [k for k, row in enumerate(rows.tolist()) if all(a in place for a in row)]
+
+        def moved(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+            found = [[place[a] for a in row] for row in rows.tolist()]
+            return np.array(found, dtype=np.intp).reshape(-1, 4)
+
+        omega, centre = kept(self._omega), kept(self._centre)
+        some = copy(self)
+        some._omega, some._centre = moved(self._omega[omega]), moved(self._centre[centre])
+        some._omega_names = [self._omega_names[k] for k in omega]
+        some._centre_names = [self._centre_names[k] for k in centre]
+        some._cis0, some._hand0 = self._cis0[omega], self._hand0[centre]
+        return some
 
     @property
     def n_watched(self) -> int:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from known_dynamics import of_one_cv
 
-from msgen.orchestrator.estimators.dynamics.validity import BondWindows, invalid_share, lengths
+from msgen.orchestrator.estimators.dynamics.validity import invalid_share
+from msgen.systems.topology.bond_windows import BondWindows, lengths
 
 BONDS = np.array([[0, 1], [1, 2]])
 

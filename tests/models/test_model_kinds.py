@@ -8,7 +8,15 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from msgen.models import Space, build, build_trajectory_model, load, load_trajectory_model
+from msgen.models import (
+    Space,
+    build,
+    build_step_model,
+    build_trajectory_model,
+    load,
+    load_step_model,
+    load_trajectory_model,
+)
 from msgen.models.base import Bijective, Reparametrised
 from msgen.models.kinds import KINDS
 from msgen.models.training.settings import Fit
@@ -17,7 +25,8 @@ from msgen.orchestrator.schema.model_kinds import SECTIONS
 from msgen.systems.errors import SpecError
 
 DENSITIES = [name for name, section in SECTIONS.items() if section.learns == "density"]
-OTHERS = [name for name in SECTIONS if name not in DENSITIES]
+OTHERS = [name for name, section in SECTIONS.items() if section.learns == "trajectories"]
+STEPS = [name for name, section in SECTIONS.items() if section.learns == "steps"]
 
 
 def test_every_kind_has_a_section() -> None:
@@ -73,7 +82,31 @@ def test_a_kind_of_trajectories_is_no_density(name: str) -> None:
         build(model_spec({"kind": name}), space)
     with pytest.raises(ValueError, match="tells no density"):
         load(state)
-    with pytest.raises(SpecError, match="no trajectories"):
+    with pytest.raises(SpecError, match="no whole trajectories"):
         build_trajectory_model(model_spec({"kind": "kde"}), Space((False,)))
     with pytest.raises(ValueError, match="no trajectories"):
         load_trajectory_model(build(model_spec({"kind": "kde"}), Space((False,))).state())
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_kind_of_steps_is_nothing_else(name: str) -> None:
+    """It is built of its section and loaded again by functions of its own alone."""
+    space, spec = Space((), (False,)), model_spec({"kind": name})
+    model = build_step_model(spec, space)
+    module = import_module(type(model).__module__)
+    assert set(inspect.signature(module.build).parameters) - {"fit", "space"} == settings_of(name)
+    state = model.state()
+    assert load_step_model(state).state().config == state.config
+    for other in (build, build_trajectory_model):
+        with pytest.raises(SpecError, match=r"tells no density|no whole trajectories"):
+            other(spec, space)
+    for read in (load, load_trajectory_model):
+        with pytest.raises(ValueError, match=r"tells no density|makes no trajectories"):
+            read(state)
+    density = build(model_spec({"kind": "kde"}), Space((False,)))
+    with pytest.raises(SpecError, match="no steps of a molecule"):
+        build_step_model(model_spec({"kind": "kde"}), Space((False,)))
+    with pytest.raises(ValueError, match="makes no steps"):
+        load_step_model(density.state())
+    with pytest.raises(SpecError, match="no angles"):
+        build_step_model(spec, Space((), (True,)))

@@ -23,6 +23,8 @@ def step_model(**options: Any) -> StepDiffusion:
     settings: dict[str, Any] = {
         "periodic": (),
         "conditions": 0,
+        "atoms": "all",
+        "types": "element",
         "width": 16,
         "layers": 2,
         "cutoff": 0.4,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from msgen.orchestrator.commands.dynamics.settings import COMMAND, wrong
 from msgen.orchestrator.commands.dynamics.structure import Structure
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
-from msgen.orchestrator.estimators.dynamics.validity import BondWindows, lengths
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem
 from msgen.systems.topology.bond_lengths import OTHERS, BondLengths
+from msgen.systems.topology.bond_windows import BondWindows, lengths
 from msgen.systems.topology.same_atoms import NAMING, first_difference, named
 
 Array = NDArray[np.float64]

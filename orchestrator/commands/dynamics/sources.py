@@ -21,9 +21,10 @@ from msgen.orchestrator.commands.dynamics.sections import (
 from msgen.orchestrator.commands.dynamics.settings import Settings, time_of, wrong
 from msgen.orchestrator.estimators.dynamics.judge import Labelled
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
-from msgen.orchestrator.estimators.dynamics.validity import BondWindows, Validity, invalid_share
+from msgen.orchestrator.estimators.dynamics.validity import Validity, invalid_share
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.problems import MISSING
+from msgen.systems.topology.bond_windows import BondWindows
 
 Ints = NDArray[np.int64]
 

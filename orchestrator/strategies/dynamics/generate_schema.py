@@ -86,7 +86,8 @@ class Generate(Section):
     """What the model is asked for after each fit."""
 
     free: int = Field(default=1024, ge=64)
-    """Free trajectories, of the longest length that the model learns."""
+    """Free trajectories, of the longest length that the model learns; of a model of steps
+    roll-outs, as long as trajectories are gathered, from exact samples at equilibrium."""
     temperature: Temperatures = ()
     """As many at each of these, between the lowest and the highest that are gathered."""
     length: Lengths = ()

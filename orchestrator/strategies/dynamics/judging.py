@@ -14,6 +14,7 @@ from msgen.orchestrator.estimators.dynamics.brief import brief
 from msgen.orchestrator.estimators.dynamics.following import following
 from msgen.orchestrator.estimators.dynamics.judge import PER_AXIS, Asked, Labelled, judge
 from msgen.orchestrator.estimators.dynamics.judgement import Judgement, MadeReading
+from msgen.orchestrator.estimators.dynamics.memory import memory_in_words
 from msgen.orchestrator.estimators.dynamics.readings import Reading
 from msgen.orchestrator.estimators.dynamics.surfaces import counts, difference
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
@@ -143,8 +144,13 @@ class Bench:
         found = self.states.assign(data.xi)
         return Labelled(data, np.where(found < self.named, found, -1))
 
-    def judgement(self, state: DynamicsState, asking: Asking) -> Judgement:
+    def judgement(self, state: DynamicsState, asking: Asking, *, markov: bool = False) -> Judgement:
         """All that can be told of the model's trajectories.
+
+        Parameters
+        ----------
+        markov : bool
+            Whether the model takes for granted that a frame is all there is to know.
 
         Raises
         ------
@@ -159,6 +165,10 @@ class Bench:
         notes = (*self.notes, told) if made.broken else self.notes
         asked = self._asked(made.paths.shape[1])
         reference = self.gathered(self.simulated(state))
+        memory = None
+        if markov:
+            memory = memory_in_words(reference.data, reference.core, asked.cores)
+        notes = notes if memory is None else (*notes, memory)
         whole = judge(self.made(made.paths), asked, reference, notes)
         return replace(whole, made=self.asked_for(state, asking))
 

@@ -19,6 +19,7 @@ from msgen.orchestrator.strategies.dynamics.nested import (
     nested_tree,
     placed,
 )
+from msgen.orchestrator.strategies.dynamics.step_rules import step_checks, step_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.forecast import Least
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Dynamics(StrategySection):
-    """Whole trajectories from a diffusion model, told beside the simulator's; never exact."""
+    """Trajectories from a diffusion model, told beside the simulator's; never exact."""
 
     defaults: ClassVar[Mapping[str, object]] = {"model": {"kind": "trajectory_diffusion"}}
     own_local: ClassVar[str | None] = "langevin"
@@ -63,7 +64,8 @@ class Dynamics(StrategySection):
             yield Problem(where, self.kind, what, "Take an exact one, like steered")
 
     def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
-        return rules.length_problems(campaign, self)
+        yield from rules.length_problems(campaign, self)
+        yield from step_problems(campaign, self)
 
     def timed(self) -> Iterator[Timed]:
         yield from super().timed()
@@ -85,6 +87,7 @@ class Dynamics(StrategySection):
             *rules.configuration_problems(campaign, self, system.n_dof),
             *rules.shelf_problems(campaign, system.n_dof),
             *rules.path_problems(self, base_dir, len(cvs)),
+            *step_checks(campaign, system, cvs),
         ]
 
     @property

@@ -26,11 +26,14 @@ class Gathered:
         The state that each began in.
     temperature : int array, shape (n,)
         Which of those that are gathered it is at; 0 is the system's own.
+    structures : Array, shape (n, length, M, 3), or None
+        Positions of the atoms that a model of steps learns, nm.
     """
 
     frames: Array
     start: Ints
     temperature: Ints
+    structures: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,14 @@ class Made:
         How many were.
     varied : Array, shape (length, C), or None
         The path that they are variations of.
+    redrawn : int
+        Steps that could not be and were drawn again.
     """
 
     paths: Array
     broken: int
     varied: Array | None = None
+    redrawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ class DynamicsState:
         As in `Gathered`.
     under_way : Array, shape (R, f, C)
         Frames of the trajectories so far.
+    structures : Array, shape (R, f, M, 3), or None
+        Positions that belong to them, as in `Gathered`.
     gathered : tuple of Gathered
         By cycle.
     version : int
@@ -114,6 +122,7 @@ class DynamicsState:
     start: Ints
     temperature: Ints
     under_way: Array
+    structures: Array | None = None
     gathered: tuple[Gathered, ...] = ()
     version: int = -1
     model: ModelState | None = None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree, WorkOrder, decode, stream
 from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.steps import FitStepsPayload
 from msgen.actors.orders.trajectories import (
     FitTrajectoriesPayload,
     FollowPayload,
@@ -26,6 +27,7 @@ from msgen.actors.orders.trajectories import (
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.dynamics.judgement import Judgement
+from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -36,6 +38,7 @@ from msgen.orchestrator.strategies.dynamics.judging import Bench
 from msgen.orchestrator.strategies.dynamics.schema import Dynamics as DynamicsSection
 from msgen.orchestrator.strategies.dynamics.schema import frames_of_an_order
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Made, Verdict
+from msgen.orchestrator.strategies.dynamics.stepping import Stepping, with_structures
 from msgen.orchestrator.strategies.dynamics.warmed import warmed
 
 if TYPE_CHECKING:
@@ -62,7 +65,11 @@ def loop_of(problem: Problem, system: System, campaign: Campaign, exact: Exact) 
     generate = problem.strategy["generate"]
     asking = Asking(tasks_of(generate), generate, own, len(warm) > 1, longest, problem.seed)
     bench = Bench.of(problem, campaign, warm, (own, *section.others))
-    return Dynamics(problem, warm, bench, asking)
+    if not isinstance(model, StepDiffusion):
+        return Dynamics(problem, warm, bench, asking)
+    extent = (section.generate.free, section.frames)
+    stepping = Stepping.of(system, model, exact, extent, problem.seed)
+    return Dynamics(problem, warm, bench, asking, stepping)
 
 
 class Dynamics:
@@ -75,14 +82,22 @@ class Dynamics:
         What is exact at each temperature, the system's own first.
     bench : Bench
     asking : Asking
+    stepping : Stepping or None
+        Where the model is one of steps, which is rolled out.
     """
 
     name = "dynamics"
 
     def __init__(
-        self, problem: Problem, warm: Sequence[Exact], bench: Bench, asking: Asking
+        self,
+        problem: Problem,
+        warm: Sequence[Exact],
+        bench: Bench,
+        asking: Asking,
+        stepping: Stepping | None = None,
     ) -> None:
         self.problem, self.warm, self.bench, self.asking = problem, warm, bench, asking
+        self.stepping = stepping
         self.exact = warm[0]
         self.spec = problem.strategy
         self._frames = int(self.spec["frames"])
@@ -143,12 +158,13 @@ class Dynamics:
         stride = self.problem.stride
         each = frames_of_an_order(stride, int(self.spec["local"]["steps"]))
         frames = min(each, self._frames - state.under_way.shape[1])
+        atoms = None if self.stepping is None else self.stepping.atoms.index
 
         def payload(group: Ints) -> FollowPayload:
             at = int(state.temperature[group[0]])
             temperature = float(self.bench.temperatures[at]) if at else None
             mine = (state.walkers.take(group), group, state.start[group])
-            return FollowPayload(*mine, frames, stride, temperature)
+            return FollowPayload(*mine, frames, stride, temperature, atoms)
 
         return tuple(
             WorkOrder.of(
@@ -163,44 +179,56 @@ class Dynamics:
     def _fit(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
         at = state.temperatures
         weights = self.bench.weights(state.starts, at)
-        about = self.bench.temperatures[at][:, None] if self.asking.conditional else None
-        payload = FitTrajectoriesPayload(state.frames, weights, self.problem.periodic, about)
+        payload: FitTrajectoriesPayload | FitStepsPayload
+        if self.stepping is not None:
+            payload = self.stepping.fit(state, weights)
+        else:
+            about = self.bench.temperatures[at][:, None] if self.asking.conditional else None
+            payload = FitTrajectoriesPayload(state.frames, weights, self.problem.periodic, about)
         version = state.version
         return (WorkOrder.of(state.round, payload, model_version=version, cost_hint=1e3),)
 
     def _generate(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
+        if self.stepping is not None:
+            return self.stepping.orders(state)
         return self.asking.orders(state, self.bench.simulated(state))
 
     # what becomes of their segments
 
     def _gathered(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
         ids, dim = groups(self.problem, state.temperature), self.problem.dim
-        new = [s.read(FollowRecord).walkers for s in segments]
+        records = [s.read(FollowRecord) for s in segments]
         read = [
             s.samples["cvs"].reshape(len(group), -1, dim)
             for s, group in zip(segments, ids, strict=True)
         ]
         frames = np.concatenate([state.under_way, np.concatenate(read)], axis=1)
-        walkers = state.walkers.updated(len(state.walkers), ids, new)
-        state = replace(state, walkers=walkers, under_way=frames)
+        structures = with_structures(state.structures, [r.structures for r in records])
+        walkers = state.walkers.updated(len(state.walkers), ids, [r.walkers for r in records])
+        state = replace(state, walkers=walkers, under_way=frames, structures=structures)
         if frames.shape[1] < self._frames:
             return state
         sound = np.asarray(np.isfinite(frames).all(axis=(1, 2)))
-        more = Gathered(frames[sound], state.start[sound], state.temperature[sound])
+        kept = None if structures is None else structures[sound]
+        more = Gathered(frames[sound], state.start[sound], state.temperature[sound], kept)
         return replace(
             state,
             doing="fit",
             gathered=(*state.gathered, more),
             under_way=frames[:, :0],
+            structures=None,
             lost=state.lost + int((~sound).sum()),
         )
 
     def _judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
-        records = [s.read(GenerateRecord) for s in segments]
-        made = tuple(
-            self._made(state, [r for r in records if r.task == task], free=task == 0)
-            for task in range(len(self.asking.tasks))
-        )
+        if self.stepping is not None:
+            made: tuple[Made, ...] = (self.stepping.made(segments),)
+        else:
+            records = [s.read(GenerateRecord) for s in segments]
+            made = tuple(
+                self._made(state, [r for r in records if r.task == task], free=task == 0)
+                for task in range(len(self.asking.tasks))
+            )
         verdicts = (*state.verdicts, self.bench.verdict(state, made[0]))
         state = replace(state, made=made, verdicts=verdicts)
         if not goes_on(verdicts):
@@ -291,8 +319,18 @@ class Dynamics:
             "broken": last.broken,
             "difference_kT": last.difference,
             "difference_stderr_kT": last.stderr,
+            **self._redrawn(state),
             **{f"divergence_after_{name}": value for name, value in divergences},
         }
+
+    def _redrawn(self, state: DynamicsState) -> dict[str, float]:
+        """Share of steps that failed, of all that were drawn."""
+        if self.stepping is None or not state.made:
+            return {}
+        failed = state.made[0].redrawn
+        # a path that was given up has failed more often than it has stepped
+        taken = len(state.made[0].paths) * self.stepping.frames
+        return {"redrawn": failed / max(failed + taken, 1)}
 
     def _judgement(self, state: DynamicsState) -> Judgement | None:
         """All that there is to tell, computed once: it is asked for by round and by resume."""
@@ -300,5 +338,6 @@ class Dynamics:
             return None
         made = state.made[0]
         if self._told is None or not np.array_equal(self._told[0].paths, made.paths):
-            self._told = (made, self.bench.judgement(state, self.asking))
+            markov = self.stepping is not None
+            self._told = (made, self.bench.judgement(state, self.asking, markov=markov))
         return self._told[1]

@@ -1,0 +1,76 @@
+"""Orders of learned dynamics by steps: fits to pairs of structures, and roll-outs of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.systems.base import Array
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class FitStepsPayload:
+    """A new version of a model of steps; it goes on from the order's version, −1 for none.
+
+    Attributes
+    ----------
+    frames : Array, shape (n, length, M, 3)
+        The atoms that the model sees, nm, stride after stride.
+    weights : Array, shape (n,)
+        Of every pair of a trajectory, see `msgen.models.steps.data`.
+    """
+
+    kind: ClassVar[str] = "fit_steps"
+
+    frames: Array
+    weights: Array
+
+
+@dataclass(frozen=True)
+class RollOutPayload:
+    """Step after step of the order's model, as many paths as one batch of its network holds.
+
+    Attributes
+    ----------
+    first, cycle : int
+        The paths first, first + 1, … of their cycle, each drawn by its own number.
+    begin : Array, shape (n, M, 3)
+        Where they begin, nm.
+    frames : int
+        Steps of each.
+    low, high : Array, shape (B,)
+        Lengths that the bonds between these atoms may have, nm.
+    """
+
+    kind: ClassVar[str] = "roll_out"
+
+    first: int
+    cycle: int
+    begin: Array
+    frames: int
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True)
+class RollOutRecord:
+    """What was made.
+
+    Attributes
+    ----------
+    paths : Array, shape (n, frames, C)
+        CVs after each step.
+    whole : bool array, shape (n,)
+        False where a step was drawn in vain too often; the path stands still from there on.
+    redrawn : int
+        Steps that failed and were drawn again.
+    """
+
+    paths: Array
+    whole: Bools
+    redrawn: int

@@ -1,0 +1,116 @@
+"""Steps of a molecule: the Trainer's fits of their model, and its roll-outs on the workers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from msgen.actors.base import Segment, WorkOrder, encode
+from msgen.actors.context import WorkerContext
+from msgen.actors.orders.fit import FitRecord
+from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.roles.rolling import Sound, roll_out
+from msgen.actors.roles.trainer import on_device
+from msgen.models import build_step_model, load_step_model
+from msgen.models.base import Space, StepModel
+from msgen.models.steps.data import Pairs
+from msgen.systems.base import Array
+from msgen.systems.topology.bond_windows import BondWindows
+from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
+from msgen.systems.topology.stereochemistry import StereoWatch
+
+
+def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Fit a new version of the model to all pairs of neighbouring frames.
+
+    Payload and record: `FitStepsPayload`, `FitRecord`.
+    """
+    p, spec = order.read(FitStepsPayload), context.setup["model"]
+    if order.model_version >= 0:
+        # a model of its own: the one that is rolled out is frozen
+        model = load_step_model(context.models.state(order.model_version))
+    else:
+        model = build_step_model(on_device(spec), Space(()))
+    species, turning = _seen(context).species, spec["turning"]
+    pairs = Pairs.of(species, list(p.frames), turning=turning, weights=p.weights)
+    report = model.fit([pairs], seed=int(rng.integers(2**31)))
+    return Segment(
+        order.key,
+        carry=encode(FitRecord(True, model.state())),
+        counts={
+            "train_loss": report.train_loss,
+            "held_out_loss": report.held_out_loss,
+            "epochs": float(report.epochs),
+        },
+        model_version=order.model_version,
+    )
+
+
+def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Roll the model out, each path by its own number.
+
+    Payload and record: `RollOutPayload`, `RollOutRecord`. Samples: 'frames', the CVs path after
+    path, and 'path', the number of each frame's.
+    """
+    p, atoms = order.read(RollOutPayload), _seen(context)
+    topology, start = context.system.topology, context.system.initial().positions
+    made = roll_out(
+        _model(context, order.model_version),
+        atoms.species,
+        p.begin,
+        p.frames,
+        Sound(
+            BondWindows(atoms.bonds, p.low, p.high),
+            StereoWatch(topology, start).among(atoms.index),
+        ),
+        cycle_key(int(context.setup["seed"]), p.cycle),
+        range(p.first, p.first + len(p.begin)),
+        (lambda: None) if context.slices is None else context.slices.check,
+    )
+    paths = cvs_of(context, atoms, made.paths)
+    numbers = np.arange(p.first, p.first + len(paths))
+    return Segment(
+        order.key,
+        samples={
+            "frames": paths.reshape(-1, paths.shape[2]),
+            "path": np.repeat(numbers.astype(np.float64), p.frames),
+        },
+        carry=encode(RollOutRecord(paths, made.whole, made.redrawn)),
+        counts={
+            "generated": float(len(paths)),
+            "broken": float((~made.whole).sum()),
+            "redrawn": float(made.redrawn),
+        },
+        model_version=order.model_version,
+    )
+
+
+def cycle_key(seed: int, cycle: int) -> int:
+    """What keys the draws of one cycle."""
+    return int(np.random.SeedSequence(seed, spawn_key=(cycle,)).generate_state(1, np.uint64)[0])
+
+
+def cvs_of(context: WorkerContext, atoms: ModelledAtoms, x: Array) -> Array:
+    """CVs of structures of the modelled atoms (n, L, M, 3), shape (n, L, C).
+
+    What a CV wants of other atoms is NaN.
+    """
+    n, length = x.shape[:2]
+    full = np.full((n * length, context.system.n_dof // 3, 3), np.nan)
+    full[:, atoms.index] = x.reshape(n * length, -1, 3)
+    xi = context.cvs(full.reshape(n * length, -1))
+    return np.asarray(xi.reshape(n, length, -1))
+
+
+def _seen(context: WorkerContext) -> ModelledAtoms:
+    spec = context.setup["model"]
+    return modelled_atoms(context.system.topology, spec["atoms"], spec["types"])
+
+
+def _model(context: WorkerContext, version: int) -> StepModel:
+    """A frozen version, built once a worker."""
+    state = context.models.state(version)
+    kept = context.cache.get("step_model")
+    if kept is None or kept[0] is not state:
+        kept = context.cache["step_model"] = (state, load_step_model(state))
+    model: StepModel = kept[1]
+    return model

@@ -1,0 +1,133 @@
+"""Campaigns whose model is one of steps: butane's carbons, from a finished run to what is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import CONFIGS
+from small_campaigns import outcome
+
+from msgen.orchestrator.cli import main
+from msgen.orchestrator.reporting.dynamics_result import read_dynamics
+from msgen.orchestrator.schema import CampaignError
+from msgen.orchestrator.strategies.dynamics.step_rules import step_checks
+from msgen.orchestrator.validate import load_campaign
+from msgen.systems import build_cvs, build_system
+
+FILE = CONFIGS / "papers" / "score_dynamics_butane.yaml"
+EXACT = CONFIGS / "papers" / "score_dynamics_butane_exact.yaml"
+NAME = "score-dynamics-butane"
+TINY = (
+    "model={kind: step_diffusion, atoms: heavy, width: 16, layers: 2, epochs: 10, steps: 4}",
+    "system.platform=Reference",
+    "strategy.frames=10",
+    "strategy.local.steps=500",
+    "strategy.generate.free=64",
+    "strategy.cycles=2",
+    "replicas=16",
+    "output.stride=100",
+    "output.tensorboard=false",
+)
+
+
+def run(file: Path, where: Path, *sets: str) -> int:
+    words = [word for text in sets for word in ("--set", text)]
+    return main(["run", str(file), "--output-dir", str(where), *words])
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hot butane, whose replicas cross by themselves."""
+    where = tmp_path_factory.mktemp("exact")
+    sets = (
+        "strategy={kind: local, local: {kind: langevin, steps: 500}}",
+        "budget.rounds=6",
+        "replicas=16",
+        "converge.unseen=null",
+        "system.platform=Reference",
+        "system.temperature=900 K",
+        "output.tensorboard=false",
+    )
+    assert run(EXACT, where, *sets) == 3
+    return where / "score-dynamics-butane-exact"
+
+
+def from_run(exact: Path, *sets: str) -> tuple[str, ...]:
+    hot = "system.temperature=900 K"
+    return (*TINY, hot, f"strategy.free_energies={exact}", *sets)
+
+
+@pytest.fixture(scope="module")
+def whole(exact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("whole")
+    assert run(FILE, where, *from_run(exact)) == 3
+    return where / NAME
+
+
+@pytest.mark.slow
+def test_a_campaign_of_steps_tells_its_roll_outs(exact: Path, whole: Path) -> None:
+    mine, theirs = (
+        json.loads((folder / "results" / "free_energy.json").read_text())
+        for folder in (whole, exact)
+    )
+    assert mine["states"] == theirs["states"]
+    readings = mine["diagnostics"]["dynamics"]
+    assert readings["cycles"] == 2
+    assert 0 <= readings["redrawn"] < 1
+    told = read_dynamics(whole / "results")
+    assert told.extent.reference is not None
+    assert told.extent.reference.frames == 2 * 16 * 10
+    assert told.extent.here.frames == 10 * round(64 * (1 - readings["broken"]))
+    assert np.isfinite(readings["difference_kT"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [1, 3])
+def test_steps_stopped_and_resumed_are_the_same(
+    exact: Path, whole: Path, tmp_path: Path, at: int
+) -> None:
+    """In the middle of gathering, and between fit and roll-outs."""
+    assert run(FILE, tmp_path, *from_run(exact, f"budget.rounds={at}")) == 3
+    assert run(FILE, tmp_path, *from_run(exact)) == 3
+    assert outcome(tmp_path / NAME) == outcome(whole)
+    again, before = (
+        (folder / "results" / "dynamics.json").read_text() for folder in (tmp_path / NAME, whole)
+    )
+    assert again == before
+
+
+@pytest.mark.parametrize(
+    ("sets", "where", "what"),
+    [
+        (("strategy.generate.length=[20]",), "strategy.generate.length", "rolled out freely"),
+        (("strategy.temperatures=[320 K]", "replicas=128"), "strategy.temperatures", "rolled out"),
+        (("strategy.generate.vary={}",), "strategy.generate.vary", "rolled out freely"),
+    ],
+)
+def test_what_is_for_whole_trajectories_is_refused(
+    sets: tuple[str, ...], where: str, what: str
+) -> None:
+    with pytest.raises(CampaignError) as caught:
+        load_campaign(FILE, sets)
+    (problem,) = caught.value.problems
+    assert ".".join(map(str, problem.path)) == where
+    assert what in problem.problem
+
+
+def test_steps_are_of_molecules() -> None:
+    file = CONFIGS / "papers" / "dynamics_diffusion_double_well.yaml"
+    with pytest.raises(CampaignError, match="has no atoms"):
+        load_campaign(file, ["model={kind: step_diffusion}"])
+
+
+def test_cvs_are_of_atoms_that_the_model_sees() -> None:
+    end = "cvs.torsion.atoms=[ALK:H1, ALK:C1, ALK:C2, ALK:C3]"
+    for sets, refused in (((), False), ((end,), True), ((end, "model.atoms=all"), False)):
+        campaign = load_campaign(FILE, ["system.platform=Reference", *sets])
+        system = build_system(campaign.spec_system(), CONFIGS)
+        cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
+        problems = list(step_checks(campaign, system, cvs))
+        assert [p.path for p in problems] == ([("model", "atoms")] if refused else [])
