@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rows
 import score
-from dynamics_parts import trajectories
+from dynamics_parts import steps, trajectories
 
 
 def test_rows_are_printed_and_kept(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -93,6 +93,26 @@ def test_baselines_are_judged_by_the_errors_they_report(stderr: float, holds: bo
     verdicts = {row.holds for row in found if row.holds is not None}
     assert verdicts == {holds}
     assert found[1].value == pytest.approx(0.125)
+
+
+def test_learnt_steps_hold_or_do_not() -> None:
+    """Every bound of butane's roll-outs can be kept and be missed."""
+    cost = {"given_up": 0.0, "training_s": 900.0, "rolling_s": 60.0, "teacher_evaluations": 2e7}
+    good = steps.Told(-0.1, 1.1, 0.8, 0.01, 0.015, 0.02, 2e-4, **cost)
+    bad = steps.Told(0.3, 1.9, 0.5, 0.2, 0.3, 0.2, 0.1, **cost)
+    for run, holds in ((good, True), (bad, False)):
+        verdicts = [r.holds for r in steps.told("butane", run, 400) if r.bound]
+        assert verdicts == [holds] * 6
+
+
+def test_shapes_of_butane_are_measured_along_its_chain() -> None:
+    x = np.array([[[0, 1, 0], [0, 0, 0], [2, 0, 0], [2, 0, 3.0]]])
+    found = steps.as_trajectories([x, x]).xi[0]
+    np.testing.assert_allclose(found[:5], [1, 2, 3, np.pi / 2, np.pi / 2])
+    assert abs(abs(found[5]) - np.pi / 2) < 1e-12
+    turned = np.repeat(x, 3, axis=0)
+    turned[1, 3], turned[2, 3] = (2, -3.0, 0), (2, 3.0, 0.1)
+    assert steps.core_of(steps.as_trajectories([turned])).tolist() == [1, 0, -1]
 
 
 def test_learnt_trajectories_hold_or_do_not() -> None:
