@@ -31,8 +31,9 @@ def export(run_dir: Path) -> list[Path]:
     - ``results/samples.npz`` and ``results/samples.csv``, the local samples: round, replica,
       equilibrium weight (0 where a sample is not in the estimates) and CVs in internal units;
     - ``trajectories/frames.dcd``, for molecules whose coordinates were stored, and beside it
-      ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` for particles,
-      ``frames.xyz`` for what a calculator of ASE's computes.
+      ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` where the
+      campaign names no structure, of particles and alkanes; ``frames.xyz`` for what a calculator of
+      ASE's computes.
 
     Raises
     ------

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 def write_frames(
     folder: Path, frames: Array, system: Mapping[str, Any], elements: Sequence[str] = ()
 ) -> list[Path]:
-    """Write ``frames.dcd``; for particles in reduced units also ``frames.pdb``, what they are.
+    """Write ``frames.dcd``; where no file says what its atoms are also ``frames.pdb``.
 
-    A molecule's atoms stand in the structure file that its campaign names. Particles have none, and
-    their box never changes: their frames carry it, the solute whole in its middle.
+    A molecule's atoms stand in the structure file that its campaign names. Alkanes have none, and
+    neither have particles in reduced units, whose box never changes: their frames carry it, the
+    solute whole in its middle.
 
     Parameters
     ----------
@@ -37,6 +38,12 @@ def write_frames(
         Of the atoms, of a system of ASE's: there is ``frames.xyz`` then, in Å, which ASE reads.
     """
     x = np.array(frames, dtype=np.float64).reshape(len(frames), -1, 3)
+    if system.get("kind") == "alkane":
+        from msgen.systems.openmm.alkanes import Alkane
+
+        alkane = Alkane(int(system["carbons"])).molecule()
+        dcd = _write_dcd(folder / "frames.dcd", x, None)
+        return [dcd, _write_pdb(folder / "frames.pdb", x[0], alkane)]
     if system.get("kind") not in PARTICLE_KINDS:
         written = [_write_dcd(folder / "frames.dcd", x, None)]
         return written + ([_write_xyz(folder / "frames.xyz", x, elements)] if elements else [])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from msgen.orchestrator.reporting.trajectories import centred, write_frames
+from msgen.systems.openmm.alkanes import Alkane
 from msgen.systems.openmm.build_particles import particles
 
 
@@ -68,3 +69,16 @@ def test_a_molecule_of_a_structure_file_is_left_as_it_is(tmp_path: Path) -> None
         read, lengths, _ = file.read()
     np.testing.assert_allclose(read / 10, x, atol=1e-6)
     assert lengths is None
+
+
+def test_an_alkane_is_read_back_with_its_bonds(tmp_path: Path) -> None:
+    """No file of the campaign says what its atoms are."""
+    alkane = Alkane(3)
+    x = alkane.stretched() + np.random.default_rng(4).normal(0, 0.01, (3, 11, 3))
+    dcd, pdb = write_frames(tmp_path, x.reshape(3, -1), {"kind": "alkane", "carbons": 3})
+    seen = mdtraj.load(str(dcd), top=str(pdb))
+    np.testing.assert_allclose(seen.xyz, x, atol=1e-6)
+    assert seen.unitcell_lengths is None
+    bonds = {tuple(sorted((a.index, b.index))) for a, b in seen.topology.bonds}
+    assert bonds == set(alkane.bonds)
+    assert "".join(a.element.symbol for a in seen.topology.atoms) == alkane.elements
