@@ -22,6 +22,7 @@ from msgen.models.steps.loss import ANGSTROM, StepLoss, Steps, species_of
 from msgen.models.steps.noise import Even, Predicts
 from msgen.models.steps.turns import turns
 from msgen.models.training.fitting import minimise
+from msgen.models.training.kept_fit import KeptFit
 from msgen.models.training.settings import Fit, Training
 from msgen.models.trajectories.data import conditions_of
 from msgen.systems.errors import SpecError
@@ -59,11 +60,19 @@ class StepDiffusion:
         self.about = np.stack((np.zeros(config.conditions), np.ones(config.conditions)))
         self.net = self._new(0)
 
-    def fit(self, data: Sequence[Pairs], *, seed: int, fresh: bool = False) -> FitReport:
+    def fit(
+        self,
+        data: Sequence[Pairs],
+        *,
+        seed: int,
+        fresh: bool = False,
+        kept: KeptFit | None = None,
+    ) -> FitReport:
         """Fit to pairs of one molecule or several; deterministic in `seed` on the cpu.
 
         A fitted model goes on from its weights unless `fresh`, or unless there are atoms of types
-        that it does not know.
+        that it does not know. With `kept` it goes on from what the same call had done when it was
+        cut off.
 
         Raises
         ------
@@ -87,6 +96,7 @@ class StepDiffusion:
             seed=seed,
             weights=steps.weights,
             training=replace(self.config.training, stretches=STRETCHES),
+            kept=kept,
         )
         self.fitted = True
         return report

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cut_fits import Cut, CutOffError
 from frozen_models import through_a_checkpoint
 from step_models import CHAIN, LENGTH, SPREAD, chains, step_model
 
@@ -15,6 +16,7 @@ from msgen.models.score.keyed_noise import DrawKey
 from msgen.models.steps.data import Pairs
 from msgen.models.steps.loss import StepLoss, Steps
 from msgen.models.steps.model import StepDiffusion
+from msgen.models.training.kept_fit import KeptFit
 
 
 def keys(n: int, step: int = 0, attempt: int = 0) -> list[DrawKey]:
@@ -120,6 +122,18 @@ def test_a_fit_is_a_function_of_its_seed_and_goes_on() -> None:
     assert one.config.species == ("A", "C")
     with pytest.raises(ValueError, match="types it never saw: B"):
         one.draw(keys(3), CHAIN, x)
+
+
+def test_a_fit_of_steps_that_was_cut_off_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """Its optimizer's moments, which RAdam corrects by their number, are kept as well."""
+    data, path = [chains(200, 14)], tmp_path / "fit.npz"
+    once, again = (step_model(updates=9) for _ in range(2))
+    once.fit(data, seed=3)
+    with pytest.raises(CutOffError):
+        again.fit(data, seed=3, kept=Cut(path, 2))
+    again.fit(data, seed=3, kept=KeptFit(path))
+    mine, theirs = again.state().arrays, once.state().arrays
+    assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
 
 
 def test_conditions_have_to_be_there() -> None:

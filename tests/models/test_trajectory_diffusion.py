@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cut_fits import Cut, CutOffError
 from double_well_paths import simulate, tell
 from frozen_models import through_a_checkpoint
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from msgen.models import Space, load_trajectory_model
 from msgen.models.base import Array
 from msgen.models.score.keyed_noise import DrawKey
-from msgen.models.training.kept_fit import KeptFit, Progress
+from msgen.models.training.kept_fit import KeptFit
 from msgen.models.trajectories import model as model_module
 from msgen.models.trajectories.channels import Channels
 from msgen.models.trajectories.data import TrainingTrajectories
@@ -338,23 +339,6 @@ def test_seeds_fitted_together_learn() -> None:
         assert after < before - 0.05
     draws = [model.generate(keys(2), conditions=np.array([[1.0]]), batch=2) for model in models]
     assert not np.isclose(*draws).any()
-
-
-class CutOffError(Exception):
-    """Of a fit, by a test."""
-
-
-class Cut(KeptFit):
-    """Keeps a fit, and ends the process, as it were, after so many epochs."""
-
-    def __init__(self, path: Path, after: int) -> None:
-        super().__init__(path)
-        self.after = after
-
-    def keep(self, progress: Progress, *about: Any) -> None:
-        super().keep(progress, *about)
-        if progress.epoch == self.after:
-            raise CutOffError
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -3,19 +3,22 @@
 Arguments: settings of `SETTINGS` (by default transfer and own), seeds (numbers below 100), a number
 of updates (from 100 on, by default 20,000), ``ps=N``, the picoseconds of each teacher (20,000), and
 ``frames=N``, the steps of each of the 64 roll-outs (400). Teachers, fits and roll-outs are kept as
-they go on: a fit every `STRETCH` updates, each stretch with a rate of its own that is warmed up and
-lowered.
+they go on, a fit after every epoch, and go on from there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from time import process_time
 from typing import Any
 
 import numpy as np
+import torch
 from rows import Row
+from torch import nn
 
 from dynamics_parts.alkane_teacher import (
     CORES,
@@ -31,6 +34,8 @@ from msgen.models import Space
 from msgen.models.base import ModelState
 from msgen.models.steps.data import Pairs
 from msgen.models.steps.model import StepDiffusion, build
+from msgen.models.training.descent import Descent
+from msgen.models.training.kept_fit import KeptFit, Progress
 from msgen.orchestrator.estimators.dynamics.divergences import divergence
 from msgen.orchestrator.estimators.dynamics.passages import passages
 from msgen.orchestrator.estimators.dynamics.surfaces import counts
@@ -50,7 +55,7 @@ SETTINGS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "turned": ((4,), {"symmetry": "turned"}),
 }
 """Carbons of the molecules that are learnt from, and settings of the model."""
-UPDATES, STRETCH, PS = 20_000, 2_000, 20_000
+UPDATES, PS = 20_000, 20_000
 PATHS, FRAMES = 64, 400
 BINS = 100
 FREE, TIME, SHAPE, UNPHYSICAL = 0.15, 0.25, 0.02, 1e-3
@@ -136,34 +141,50 @@ def learnt(name: str, seed: int, updates: int, ps: int, rolled: int) -> Told:
 def fitted(
     name: str, seed: int, updates: int, frames: int, spec: dict[str, Any]
 ) -> tuple[StepDiffusion, float]:
-    """The model after so many updates, from the last stretch that was kept, and its CPU seconds."""
+    """The model and its CPU seconds; a fit that was cut off goes on where it stood."""
     folder = KEPT / f"steps-{name}-{round(frames * FRAME)}-{seed}"
-    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"model-{updates}.npz"
+    if path.exists():
+        tree = load_tree(path)
+        if tree["asked"] == spec:
+            state = ModelState(tree["config"], tree["arrays"])
+            return StepDiffusion.from_state(state), float(tree["seconds"])
     settings = {key: value for key, value in spec.items() if key != "kind"}
-    model: StepDiffusion = build(Space(()), **settings)
-    data, seconds, done = None, 0.0, 0
-    while done < updates:
-        now = min(updates, done + STRETCH)
-        path = folder / f"model-{now}.npz"
-        tree = load_tree(path) if path.exists() else None
-        if tree is not None and tree["asked"] == spec:
-            model = StepDiffusion.from_state(ModelState(tree["config"], tree["arrays"]))
-            seconds, done = float(tree["seconds"]), now
-            continue
-        if data is None:
-            data = [
-                Pairs.of(seen(c).species, carbons_of(c, frames, seed)) for c in SETTINGS[name][0]
-            ]
-        training = replace(model.config.training, updates=now - done, most_epochs=now - done)
-        model.config = replace(model.config, training=training)
-        begun = process_time()
-        model.fit(data, seed=1000 * seed + done)
-        seconds, done = seconds + process_time() - begun, now
-        state = model.state()
-        arrays = dict(state.arrays)
-        kept = {"config": dict(state.config), "arrays": arrays, "seconds": seconds, "asked": spec}
-        save_tree(path, kept)
-    return model, seconds
+    begun: StepDiffusion = build(Space(()), **settings)
+    training = replace(begun.config.training, updates=updates, most_epochs=updates)
+    model = StepDiffusion(replace(begun.config, training=training))
+    data = [Pairs.of(seen(c).species, carbons_of(c, frames, seed)) for c in SETTINGS[name][0]]
+    # named by what is asked, so that what was kept is of this very fit
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
+    clock = Clocked(folder / f"fit-{updates}-{digest}.npz")
+    model.fit(data, seed=seed, kept=clock)
+    state = model.state()
+    told = {"config": dict(state.config), "arrays": dict(state.arrays), "asked": spec}
+    save_tree(path, {**told, "seconds": clock.seconds})
+    return model, clock.seconds
+
+
+class Clocked(KeptFit):
+    """Keeps the CPU seconds of a fit beside it, those before it was cut off among them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._beside = path.with_suffix(".seconds")
+        earlier = self._beside.exists() and path.exists()
+        self._before = float(self._beside.read_text()) if earlier else 0.0
+        self._begun = process_time()
+
+    @property
+    def seconds(self) -> float:
+        """So far."""
+        return self._before + process_time() - self._begun
+
+    def keep(
+        self, progress: Progress, net: nn.Module, descent: Descent, generator: torch.Generator
+    ) -> None:
+        """See `KeptFit`."""
+        super().keep(progress, net, descent, generator)
+        self._beside.write_text(repr(self.seconds))
 
 
 def beside(model: StepDiffusion, reference: list[Array], seed: int, rolled: int) -> Told:
