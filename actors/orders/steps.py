@@ -23,12 +23,15 @@ class FitStepsPayload:
         The atoms that the model sees, nm, stride after stride.
     weights : Array, shape (n,)
         Of every pair of a trajectory, see `msgen.models.steps.data`.
+    conditions : Array, shape (n, k), or None
+        What each is conditional on.
     """
 
     kind: ClassVar[str] = "fit_steps"
 
     frames: Array
     weights: Array
+    conditions: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class RollOutPayload:
         Steps of each.
     low, high : Array, shape (B,)
         Lengths that the bonds between these atoms may have, nm.
+    task : int
+        Which of the things asked for they are of.
+    conditions : Array, shape (1, k), or None
     """
 
     kind: ClassVar[str] = "roll_out"
@@ -55,6 +61,8 @@ class RollOutPayload:
     frames: int
     low: Array
     high: Array
+    task: int = 0
+    conditions: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,10 @@ class RollOutRecord:
         False where a step was drawn in vain too often; the path stands still from there on.
     redrawn : int
         Steps that failed and were drawn again.
+    task : int
     """
 
     paths: Array
     whole: Bools
     redrawn: int
+    task: int = 0

@@ -70,6 +70,7 @@ def roll_out(
     sound: Sound,
     key: int,
     replicas: Sequence[int],
+    conditions: Array | None = None,
     look: Callable[[], None] = lambda: None,
 ) -> RolledOut:
     """Step after step; one that cannot be is drawn again, by the number of its attempt.
@@ -87,6 +88,7 @@ def roll_out(
     key : int
         With the replica, the step and the attempt it keys every draw.
     replicas : sequence of int, length n
+    conditions : Array, shape (1, k), or None
     look : callable
         Called after each step; may raise.
     """
@@ -99,7 +101,7 @@ def roll_out(
             if not len(left):
                 break
             keys = [DrawKey(key, replicas[i], step, attempt) for i in left.tolist()]
-            made = model.draw(keys, species, x[left])
+            made = model.draw(keys, species, x[left], conditions=conditions)
             good = sound(made)
             x[left[good]] = made[good]
             left = left[~good]

@@ -29,9 +29,15 @@ def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
         # a model of its own: the one that is rolled out is frozen
         model = load_step_model(context.models.state(order.model_version))
     else:
-        model = build_step_model(on_device(spec), Space(()))
-    species, turning = _seen(context).species, spec["turning"]
-    pairs = Pairs.of(species, list(p.frames), turning=turning, weights=p.weights)
+        conditions = 0 if p.conditions is None else p.conditions.shape[1]
+        model = build_step_model(on_device(spec), Space((), (False,) * conditions))
+    pairs = Pairs.of(
+        _seen(context).species,
+        list(p.frames),
+        turning=spec["turning"],
+        weights=p.weights,
+        conditions=p.conditions,
+    )
     report = model.fit([pairs], seed=int(rng.integers(2**31)))
     return Segment(
         order.key,
@@ -49,7 +55,7 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     """Roll the model out, each path by its own number.
 
     Payload and record: `RollOutPayload`, `RollOutRecord`. Samples: 'frames', the CVs path after
-    path, and 'path', the number of each frame's.
+    path, 'path' and 'task', the numbers of each frame's.
     """
     p, atoms = order.read(RollOutPayload), _seen(context)
     topology, start = context.system.topology, context.system.initial().positions
@@ -64,6 +70,7 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         ),
         cycle_key(int(context.setup["seed"]), p.cycle),
         range(p.first, p.first + len(p.begin)),
+        p.conditions,
         (lambda: None) if context.slices is None else context.slices.check,
     )
     paths = cvs_of(context, atoms, made.paths)
@@ -73,8 +80,9 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         samples={
             "frames": paths.reshape(-1, paths.shape[2]),
             "path": np.repeat(numbers.astype(np.float64), p.frames),
+            "task": np.full(len(paths) * p.frames, float(p.task)),
         },
-        carry=encode(RollOutRecord(paths, made.whole, made.redrawn)),
+        carry=encode(RollOutRecord(paths, made.whole, made.redrawn, p.task)),
         counts={
             "generated": float(len(paths)),
             "broken": float((~made.whole).sum()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import mdtraj
 import numpy as np
@@ -202,3 +202,15 @@ def test_structures_are_gathered_learnt_and_rolled_out(context: WorkerContext) -
     other = RollOutPayload(first=10, cycle=3, begin=seen[:, -1], frames=3, **wide)
     moved = by.execute(WorkOrder.of(2, other, model_version=0)).read(RollOutRecord)
     assert np.abs(moved.paths - record.paths).max() > 1e-6
+    # a model that is conditional on something hears it
+    about = np.array([[300.0], [300], [400], [400]])
+    fitted = by.execute(WorkOrder.of(3, FitStepsPayload(seen, np.ones(4), about)))
+    by.publish(1, encode(fitted.read(FitRecord).model))
+    paths = [
+        by.execute(
+            WorkOrder.of(4, replace(payload, task=1, conditions=np.array([[t]])), model_version=1)
+        ).read(RollOutRecord)
+        for t in (300.0, 400.0)
+    ]
+    assert np.abs(paths[0].paths - paths[1].paths).max() > 1e-7
+    assert {p.task for p in paths} == {1}

@@ -25,9 +25,10 @@ TINY = (
     "system.platform=Reference",
     "strategy.frames=10",
     "strategy.local.steps=500",
-    "strategy.generate.free=64",
+    "strategy.temperatures=[915 K]",
+    "strategy.generate={free: 64, temperature: [915 K]}",
     "strategy.cycles=2",
-    "replicas=16",
+    "replicas=32",
     "output.stride=100",
     "output.tensorboard=false",
 )
@@ -82,6 +83,8 @@ def test_a_campaign_of_steps_tells_its_roll_outs(exact: Path, whole: Path) -> No
     assert told.extent.reference.frames == 2 * 16 * 10
     assert told.extent.here.frames == 10 * round(64 * (1 - readings["broken"]))
     assert np.isfinite(readings["difference_kT"])
+    (hot,) = told.made
+    assert hot.what == "at 915 K"
 
 
 @pytest.mark.slow
@@ -103,7 +106,11 @@ def test_steps_stopped_and_resumed_are_the_same(
     ("sets", "where", "what"),
     [
         (("strategy.generate.length=[20]",), "strategy.generate.length", "rolled out freely"),
-        (("strategy.temperatures=[320 K]", "replicas=128"), "strategy.temperatures", "rolled out"),
+        (
+            ("strategy.generate.inpaint={from: trans, to: gauche_plus, frames: 9}",),
+            "strategy.generate.inpaint",
+            "rolled out freely",
+        ),
         (("strategy.generate.vary={}",), "strategy.generate.vary", "rolled out freely"),
     ],
 )

@@ -13,6 +13,7 @@ from msgen.actors.orders.steps import RollOutPayload, RollOutRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models.trajectories.generation import ROWS
 from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.strategies.dynamics.asking import Task
 from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Verdict
 from msgen.orchestrator.strategies.dynamics.stepping import Stepping, with_structures
@@ -58,7 +59,7 @@ def state_of(structures: Array) -> DynamicsState:
 
 @pytest.fixture(scope="module")
 def stepping() -> Stepping:
-    return Stepping(ATOMS, exact(), PATHS, 30, seed=5)
+    return Stepping(ATOMS, (exact(),), np.array([300.0]), (Task("free", 0, PATHS),), 30, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -112,12 +113,51 @@ def test_all_that_was_gathered_is_learnt(stepping: Stepping, state: DynamicsStat
     np.testing.assert_array_equal(payload.weights, np.arange(12.0))
 
 
+def test_temperatures_are_conditions(stepping: Stepping, state: DynamicsState) -> None:
+    """One that was gathered begins in what is exact there, another in the nearest."""
+    hot = replace(stepping.warm[0], share=np.array([0.0, 0.0, 1.0, 0.0]))
+    tasks = (
+        Task("free", 0, 70),
+        Task("temperature", 70, 30, temperature=400.0),
+        Task("temperature", 100, 30, temperature=320.0),
+    )
+    several = Stepping(ATOMS, (stepping.warm[0], hot), np.array([300.0, 400.0]), tasks, 30, 5)
+    asked = payloads(several.orders(state))
+    assert [(p.task, p.first, len(p.begin)) for p in asked] == [
+        (0, 0, 64), (0, 64, 6), (1, 70, 30), (2, 100, 30)
+    ]  # fmt: skip
+    assert [float(p.conditions[0, 0]) for p in asked if p.conditions is not None] == [
+        300.0, 300.0, 400.0, 320.0
+    ]  # fmt: skip
+    regions = [set(np.floor(p.begin[:, 0, 0]).astype(int).tolist()) for p in asked]
+    assert regions[2] == {2}
+    assert regions[3] == {0, 1, 2}
+    mixed = replace(state, gathered=tuple(
+        replace(g, temperature=np.array([0, 0, 0, 1, 1, 1])) for g in state.gathered
+    ))  # fmt: skip
+    payload = several.fit(mixed, np.ones(12))
+    assert payload.conditions is not None
+    assert (
+        payload.conditions[:, 0].tolist() == [300.0] * 3 + [400.0] * 3 + [300.0] * 3 + [400.0] * 3
+    )
+    assert stepping.fit(state, np.ones(12)).conditions is None
+    records = [
+        RollOutRecord(np.full((1, 3, 1), t), np.ones(1, dtype=bool), t, t) for t in (0, 1, 2)
+    ]
+    segments = [Segment((7, "roll_out", k), carry=encode(r)) for k, r in enumerate(records)]
+    assert [(m.paths[0, 0, 0], m.redrawn) for m in several.made(segments)] == [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+    ]
+
+
 def test_paths_that_were_given_up_are_left_out(stepping: Stepping) -> None:
     records = [
         RollOutRecord(np.full((2, 3, 1), k), np.array([True, k > 0]), 5 + k) for k in range(2)
     ]
     segments = [Segment((7, "roll_out", k), carry=encode(r)) for k, r in enumerate(records)]
-    made = stepping.made(segments)
+    (made,) = stepping.made(segments)
     assert made.paths[:, 0, 0].tolist() == [0.0, 1.0, 1.0]
     assert (made.broken, made.redrawn) == (1, 11)
 

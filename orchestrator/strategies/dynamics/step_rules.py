@@ -17,7 +17,7 @@ _KIND = ("model", "kind")
 
 
 def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
-    """Atoms, one temperature, and nothing to be made but roll-outs."""
+    """Atoms, and nothing to be made but roll-outs."""
     if not isinstance(campaign.model, StepDiffusion):
         return
     if not campaign.has_atoms:
@@ -25,17 +25,15 @@ def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
         yield Problem(_KIND, "step_diffusion", what, "Take trajectory_diffusion")
     asked = strategy.generate
     whole = {
-        ("temperatures",): strategy.temperatures,
-        ("generate", "temperature"): asked.temperature,
-        ("generate", "length"): asked.length,
-        ("generate", "inpaint"): asked.inpaint,
-        ("generate", "vary"): asked.vary,
+        "length": asked.length,
+        "inpaint": asked.inpaint,
+        "vary": asked.vary,
     }
-    for where, value in whole.items():
+    for key, value in whole.items():
         if value:
             what = "is for models of whole trajectories; step_diffusion is rolled out freely"
             remedy = "Leave it out, or take model: {kind: trajectory_diffusion}"
-            yield Problem(("strategy", *where), where[-1], what, remedy)
+            yield Problem(("strategy", "generate", key), key, what, remedy)
 
 
 def step_checks(campaign: Campaign, system: System, cvs: CVSet) -> Iterator[Problem]:

@@ -40,6 +40,7 @@ from msgen.orchestrator.strategies.dynamics.schema import frames_of_an_order
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Made, Verdict
 from msgen.orchestrator.strategies.dynamics.stepping import Stepping, with_structures
 from msgen.orchestrator.strategies.dynamics.warmed import warmed
+from msgen.systems.topology.modelled_atoms import modelled_atoms
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -67,8 +68,8 @@ def loop_of(problem: Problem, system: System, campaign: Campaign, exact: Exact) 
     bench = Bench.of(problem, campaign, warm, (own, *section.others))
     if not isinstance(model, StepDiffusion):
         return Dynamics(problem, warm, bench, asking)
-    extent = (section.generate.free, section.frames)
-    stepping = Stepping.of(system, model, exact, extent, problem.seed)
+    atoms = modelled_atoms(system.topology, model.atoms, model.types)
+    stepping = Stepping(atoms, warm, bench.temperatures, asking.tasks, section.frames, problem.seed)
     return Dynamics(problem, warm, bench, asking, stepping)
 
 
@@ -222,7 +223,7 @@ class Dynamics:
 
     def _judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
         if self.stepping is not None:
-            made: tuple[Made, ...] = (self.stepping.made(segments),)
+            made = self.stepping.made(segments)
         else:
             records = [s.read(GenerateRecord) for s in segments]
             made = tuple(

@@ -47,7 +47,14 @@ from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.stereochemistry import StereoWatch
 
 BUTANE = 4
-MODEL: dict[str, Any] = {"kind": "step_diffusion", "atoms": "heavy", "width": 64, "layers": 4}
+MODEL: dict[str, Any] = {
+    "kind": "step_diffusion",
+    "atoms": "heavy",
+    "width": 64,
+    "layers": 4,
+    # without hydrogens between them the ends of stretched butane are beyond the published 4 Å
+    "cutoff": "0.6 nm",
+}
 SETTINGS: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "transfer": ((2, 3, 5), {}),
     "own": ((4,), {}),
