@@ -20,7 +20,7 @@ def metadynamics_problems(campaign: Campaign, strategy: Metadynamics) -> Iterato
     """Everything about its bias, in the order of the file."""
     here: Path = ("strategy", "width")
     if not campaign.through_openmm:
-        what = f"runs through OpenMM, and {campaign.system.kind} has no atoms"
+        what = f"runs through OpenMM, and {campaign.system.kind} does not"
         remedy = "Take parallel_tempering, or umbrella, which holds windows along the CVs"
         yield Problem(("strategy", "kind"), strategy.kind, what, remedy)
         return
