@@ -138,6 +138,18 @@ def _roll_out(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     return roll_out_steps(context, order, rng)
 
 
+def _delayed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.delayed import delayed
+
+    return delayed(context, order, rng)
+
+
+def _fit_surrogate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.delayed import fit_surrogate
+
+    return fit_surrogate(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -154,6 +166,7 @@ ROLES: dict[str, Role] = {
     "umbrella": _umbrella,
     "temper": _temper,
     "bias": _bias,
+    "delayed": _delayed,
     "probe": _probe,
     "trajectory": _follow,
     "generate": _generate,
@@ -164,5 +177,6 @@ ROLES: dict[str, Role] = {
     "fit_energy": _fit_energy,
     "fit_trajectories": _fit_trajectories,
     "fit_steps": _fit_steps,
+    "fit_surrogate": _fit_surrogate,
 }
 """Role functions by `WorkOrder.kind`."""

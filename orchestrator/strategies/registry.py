@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.delayed_acceptance import KIND as DELAYED_ACCEPTANCE
 from msgen.orchestrator.strategies.dynamics import KIND as DYNAMICS
 from msgen.orchestrator.strategies.flow_mcmc import KIND as FLOW_MCMC
 from msgen.orchestrator.strategies.importance import KIND as IMPORTANCE
@@ -27,6 +28,7 @@ _OWN = (
     PARALLEL_TEMPERING,
     METADYNAMICS,
     LOCAL,
+    DELAYED_ACCEPTANCE,
     DYNAMICS,
 )
 

@@ -145,6 +145,23 @@ def test_probes_set_atoms_down_among_the_others(folder: Path) -> None:
     assert elsewhere.max() == 6
 
 
+LEARNT = (
+    "strategy={kind: delayed_acceptance, moves: 2, local: {kind: hmc, steps: 4, leapfrog: 3},"
+    " surrogate: {kind: symmetry_functions, members: 2, width: 6, radial: 4, updates: 6}}"
+)
+
+
+@pytest.mark.slow
+def test_a_learnt_energy_is_the_same_after_a_cut(folder: Path) -> None:
+    """Cut when a surrogate is at work and the next is being learnt."""
+    more = (LEARNT, "output.trajectory=none")
+    whole = run(folder, "whole", 6, *more)
+    run(folder, "cut", 5, *more)
+    assert outcome(run(folder, "cut", 6, *more)) == outcome(whole)
+    told = json.loads((whole / "results" / "free_energy.json").read_text())["diagnostics"]
+    assert told["acceptance"]["global"] > 0.0
+
+
 PAIR = """
 name: cluster
 executor: inline

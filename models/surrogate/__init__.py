@@ -1,0 +1,1 @@
+"""Cheap energies learnt from dear ones: of a committee, which tells where it is not sure."""

@@ -1,0 +1,196 @@
+"""Walks by a surrogate that is refitted between rounds, and frozen before anything counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from msgen.actors.base import Segment, WorkOrder
+from msgen.actors.orders.delayed import (
+    DelayedPayload,
+    DelayedRecord,
+    FitSurrogatePayload,
+    FitSurrogateRecord,
+    Labelled,
+)
+from msgen.actors.orders.walkers import WalkerRows
+from msgen.models.base import ModelState
+from msgen.orchestrator.base import Estimate, StepPlan
+from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
+from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.delayed_acceptance.schema import ADAPT_ROUNDS
+from msgen.orchestrator.strategies.probing.base import Finds
+from msgen.systems.base import System
+
+ENOUGH = 60
+"""Configurations without which there is no fit."""
+MOST_ADAPT = 20
+"""Rounds after which adaptation ends even if the acceptance still rises."""
+RISE, STALLED = 1.03, 2
+"""It ends when so many rounds in a row have not raised the acceptance by this factor."""
+FIRST_BLOCKS = 2
+"""Stretches of a round while there is no surrogate, whose every step asks the system."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelayedState(FreeState):
+    """Beside what free replicas keep.
+
+    Attributes
+    ----------
+    model : ModelState or None
+        The surrogate in use.
+    known : Labelled
+        What surrogates are fitted to.
+    calculated : int
+        Configurations that have got a serial number.
+    acceptance, best : float
+        Of walks, in the last round and in the best one.
+    stalled : int
+        Rounds in a row that have not raised it.
+    error : float
+        Of the surrogate's energies where it was not shown them, kT; NaN where there is none.
+    """
+
+    model: ModelState | None = None
+    known: Labelled
+    calculated: int = 0
+    acceptance: float = 0.0
+    best: float = 0.0
+    stalled: int = 0
+    error: float = float("nan")
+
+
+class DelayedAcceptance(FreeReplicas[DelayedState]):
+    """Trajectories by a surrogate, tested by the system; populations are counted."""
+
+    name = "delayed_acceptance"
+    state_type = DelayedState
+    adapt_rounds = ADAPT_ROUNDS
+
+    def __init__(self, problem: Problem, system: System) -> None:
+        super().__init__(problem)
+        self._n_dof = system.n_dof
+        topology = system.topology
+        self._elements: tuple[str, ...] = ()
+        if topology is not None:
+            self._elements = tuple(
+                "" if atom.element is None else str(atom.element.symbol) for atom in topology.atoms
+            )
+
+    def start(self) -> DelayedState:
+        """See `Strategy`."""
+        problem = self.problem
+        return DelayedState(
+            round=0,
+            phase="adapt",
+            walkers=self.first_walkers(),
+            trail=np.repeat(problem.start_xi[None], problem.replicas, axis=0),
+            moves=LocalMoves.first(problem),
+            known=Labelled.none(self._n_dof),
+        )
+
+    def decide(self, state: DelayedState) -> StepPlan:
+        """See `Strategy`."""
+        local = self.spec["local"]
+        step = state.moves.step_size
+        walks = tuple(
+            WorkOrder.of(
+                state.round,
+                DelayedPayload(
+                    walkers=state.walkers.take(group),
+                    replicas=group,
+                    blocks=self.blocks(state),
+                    walks=int(local["steps"]),
+                    moves=int(self.spec["moves"]),
+                    leapfrog=int(local["leapfrog"]),
+                    step_size=float(local["step_size"]) if step is None else step,
+                ),
+                number,
+                model_version=state.version,
+                cost_hint=float(self.blocks(state) * int(local["steps"]) * len(group)),
+            )
+            for number, group in enumerate(self.groups(state))
+        )
+        fits: tuple[WorkOrder, ...] = ()
+        if state.phase == "adapt" and len(state.known) >= ENOUGH:
+            payload = FitSurrogatePayload(state.known, self._elements, dict(self.spec["surrogate"]))
+            fits = (WorkOrder.of(state.round, payload, model_version=state.version),)
+        models = {} if state.model is None else {state.version: state.model}
+        return StepPlan(state.phase, walks, fits, models)
+
+    def walkers_in(self, segment: Segment) -> WalkerRows:
+        """See `FreeReplicas`."""
+        return segment.read(DelayedRecord).walkers
+
+    def blocks(self, state: DelayedState) -> int:
+        """Few while every step of a trajectory asks the system."""
+        return FIRST_BLOCKS if state.version < 0 else super().blocks(state)
+
+    def absorb(self, state: DelayedState, segments: Sequence[Segment]) -> DelayedState:
+        """See `Strategy`; a surrogate that comes when production has begun is left."""
+        if state.phase == "adapt":
+            for fit in (s for s in segments if s.is_fit):
+                done = fit.read(FitSurrogateRecord)
+                # what came since it began has not been looked at
+                newer = state.known.serial >= done.before
+                rows = np.isin(state.known.serial, done.kept) | newer
+                state = replace(
+                    state,
+                    version=state.version + 1,
+                    model=done.model,
+                    known=state.known.take(rows),
+                    error=float(fit.counts["held_out_loss"]),
+                )
+        return super().absorb(state, [s for s in segments if not s.is_fit])
+
+    def adapted(self, state: DelayedState, segments: Sequence[Segment]) -> DelayedState:
+        """After a round of the adaptation: what was calculated is learnt from."""
+        known, number = state.known, state.calculated
+        for segment in segments:
+            x = segment.samples["oracle_positions"]
+            energy, gradient = (segment.samples[f"oracle_{k}"] for k in ("energy", "gradient"))
+            known = known.more(x, energy, gradient, number)
+            number += len(x)
+        tested = sum(s.counts["global_proposed"] for s in segments)
+        passed = sum(s.counts["global_accepted"] for s in segments)
+        acceptance = passed / tested if tested else 0.0
+        state = replace(
+            state,
+            known=known,
+            calculated=number,
+            acceptance=acceptance,
+            best=max(state.best, acceptance),
+            stalled=0 if acceptance > RISE * state.best else state.stalled + 1,
+        )
+        return super().adapted(state, segments)
+
+    def is_ready(self, state: DelayedState) -> bool:
+        """There is a surrogate, and the acceptance of its walks no longer rises."""
+        if state.version < 0:
+            return False
+        stalled = state.stalled >= STALLED
+        return state.adapt >= MOST_ADAPT or (state.adapt >= self.adapt_rounds and stalled)
+
+    def begin_again(self, state: DelayedState, finds: Finds) -> DelayedState:
+        """See `Learner`; the surrogate goes on, and learns what it has not seen."""
+        return replace(super().begin_again(state, finds), acceptance=0.0, best=0.0, stalled=0)
+
+    def estimate(self, state: DelayedState) -> Estimate:
+        """See `Strategy`; also how well the surrogate tells the energy."""
+        found = super().estimate(state)
+        about: dict[str, Any] = {"surrogate": {"energy_error_kT": _told(state.error)}}
+        return replace(found, diagnostics={**found.diagnostics, **about})
+
+    def estimate_before(self, state: DelayedState) -> Estimate:
+        """Before production."""
+        found = super().estimate_before(state)
+        return replace(found, diagnostics={"acceptance": {"global": state.acceptance}})
+
+
+def _told(value: float) -> float | None:
+    return value if np.isfinite(value) else None
