@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import ag6
 import alanine
 import baselines
 import intervals
@@ -14,6 +15,7 @@ import pytest
 import rows
 import score
 from dynamics_parts import steps, trajectories
+from trials import Ended
 
 
 def test_rows_are_printed_and_kept(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -121,3 +123,21 @@ def test_learnt_trajectories_hold_or_do_not() -> None:
     for run, holds in ((good, True), (bad, False)):
         verdicts = [r.holds for r in trajectories.told("force", [run, run]) if r.bound]
         assert verdicts == [holds] * 3
+
+
+def ended(name: str, seed: int, f: float, stderr: float, calls: int) -> Ended:
+    states = {"octahedron": (0.0, 0.0), "rest": (f, stderr)}
+    return Ended(name, seed, "exhausted", "", states=states, evaluations=calls)
+
+
+@pytest.mark.parametrize(("stderr", "off", "holds"), [(0.1, 0.0, True), (0.3, 2.0, False)])
+def test_calls_that_a_learnt_energy_saves_are_judged_at_one_error(
+    stderr: float, off: float, holds: bool
+) -> None:
+    own = [ended("emt-local", s, 1.0 + 0.1 * s, 0.3, 100_000) for s in (1, 2, 3)]
+    learnt = [ended("emt-delayed", s, 1.1 + 0.1 * s + off, stderr, 90_000) for s in (1, 2, 3)]
+    rows_ = ag6.compared("emt", {"emt-local": own, "emt-delayed": learnt})
+    assert [r.holds for r in rows_ if r.bound] == [holds, holds]
+    assert [r.holds for r in ag6.compared("emt", {"emt-local": [], "emt-delayed": []})] == [
+        None
+    ] * 4
