@@ -48,12 +48,6 @@ BATCHED = {
         for kind in ("langevin", "ghmc", "mala", "hmc", "overdamped")
     },
     "explore": ("double_well", "explore", *STEERED),
-    "umbrella": (
-        "double_well",
-        "umbrella",
-        "strategy={kind: umbrella, windows: {x: 3}, local: {kind: langevin, steps: 5}}",
-        STRIDE,
-    ),
     "temper": (
         "double_well",
         "temper",
@@ -63,7 +57,7 @@ BATCHED = {
     ),
 }
 """Of potentials, whose walkers are stepped together; readings of more steps than a slice has."""
-DEAR_TOGETHER = ("sample_mala", "sample_hmc", "sample_overdamped", "umbrella")
+DEAR_TOGETHER = ("sample_mala", "sample_hmc", "sample_overdamped")
 DEAR = ("sample_ghmc", "temper", "umbrella")
 
 
