@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgen.orchestrator.strategies.base import StrategyKind
+from msgen.orchestrator.strategies.base import Mend, StrategyKind
 from msgen.orchestrator.strategies.dynamics.schema import Dynamics
 
 if TYPE_CHECKING:
@@ -40,4 +40,5 @@ KIND = StrategyKind(
     reweight=_reweight,
     runs_on=True,
     keeps_velocities=True,
+    mends=(Mend("requests", "a model could be asked for paths of one kind and temperature alone"),),
 )
