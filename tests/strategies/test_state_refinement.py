@@ -12,8 +12,9 @@ from driving import Drive, same, setup_of
 from msgen.actors.base import encode
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.second_look import look_again
 from msgen.orchestrator.strategies.steered.state import AdaptState
-from msgen.orchestrator.strategies.steered.state_refinement import go_back, look_again
+from msgen.orchestrator.strategies.steered.state_refinement import go_back
 
 
 def problem() -> Any:

@@ -22,6 +22,11 @@ from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.common.rounds import BLOCKS
+from msgen.orchestrator.strategies.common.second_look import (
+    LOOK_EVERY,
+    MOST_RELOOKS,
+    look_again,
+)
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
@@ -59,6 +64,10 @@ class FreeState:
     descent : int array, shape (R,), or None
         The start that each replica comes from; None where it is the same for all.
     roster : ReplicaPool
+    found : Partition or None
+        States that a second look has shown, to begin counting with.
+    relooks : int
+        How often one has.
     """
 
     round: int
@@ -75,6 +84,8 @@ class FreeState:
     stratum: NDArray[np.int64] | None = None
     descent: NDArray[np.int64] | None = None
     roster: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
+    found: Partition | None = None
+    relooks: int = 0
 
 
 S = TypeVar("S", bound=FreeState)
@@ -112,7 +123,9 @@ class FreeReplicas(ABC, Generic[S]):
     def absorb(self, state: S, segments: Sequence[Segment]) -> S:
         """See `Strategy`."""
         state = self.with_walkers(replace(state, round=state.round + 1), segments)
-        return (self.adapted if state.phase == "adapt" else self.counted)(state, segments)
+        if state.phase == "adapt":
+            return self.adapted(state, segments)
+        return self._looked_again(self.counted(state, segments))
 
     def adapted(self, state: S, segments: Sequence[Segment]) -> S:
         """After a round of the adaptation."""
@@ -192,6 +205,7 @@ class FreeReplicas(ABC, Generic[S]):
             walkers=finds.put_among(walkers, to),
             trail=np.concatenate([state.trail, finds.trail.reshape(-1, self.problem.dim)]),
             states=None,
+            found=None,
             produced=None,
             totals={},
             missing=(),
@@ -200,17 +214,48 @@ class FreeReplicas(ABC, Generic[S]):
             roster=ReplicaPool(),
         )
 
+    def sent_back(self, state: S, found: Partition) -> S:
+        """One round from counting anew, in states that the surface has shown.
+
+        What was counted is left: it would have to be told apart again by states it did not know.
+        """
+        return replace(
+            state,
+            phase="adapt",
+            adapt=self.adapt_rounds - 1,
+            states=None,
+            found=found,
+            relooks=state.relooks + 1,
+            produced=None,
+            totals={},
+            missing=(),
+        )
+
     # pieces
+
+    def _looked_again(self, state: S) -> S:
+        """The same, unless the surface shows more states than are known."""
+        done = state.produced
+        if self.problem.boxes is not None or done is None or state.relooks >= MOST_RELOOKS:
+            return state
+        if done.rounds % LOOK_EVERY:
+            return state
+        found = look_again(self.problem, FreeReplicas.estimate(self, state), self.states(state))
+        return state if found is None else self.sent_back(state, found)
 
     def is_ready(self, state: S) -> bool:
         """Whether the adaptation is over."""
         return state.adapt >= self.adapt_rounds
 
     def find_states(self, state: S) -> Partition:
-        """The named states, or the basins of what was seen so far."""
+        """The named states, those of a second look, or the basins of what was seen so far."""
         named = self.problem.states()
         if named is not None:
             return named
+        return self.basins(state) if state.found is None else state.found
+
+    def basins(self, state: S) -> Partition:
+        """Those of what was seen so far."""
         grid = self.problem.grid
         index = grid.index(state.trail)
         counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)

@@ -231,6 +231,10 @@ class FlowMcmc(FreeReplicas[FlowState]):
             weights=None,
         )
 
+    def sent_back(self, state: FlowState, found: Partition) -> FlowState:
+        """See `FreeReplicas`; the weights of the frozen model are of what is left."""
+        return replace(super().sent_back(state, found), weights=None)
+
     def blocks(self, state: FlowState) -> int:
         """While the flow is refitted, no more than make what is handed over independent."""
         if self.problem.has_atoms or state.phase == "produce" or state.version < 0:

@@ -185,11 +185,9 @@ class Metadynamics(FreeReplicas[MetadynamicsState]):
             return state
         return replace(state, phase="produce", states=self.find_states(state))
 
-    def find_states(self, state: MetadynamicsState) -> Partition:
-        """The named states, or the basins of the unbiased density."""
-        named, grid = self.problem.states(), self.problem.grid
-        if named is not None:
-            return named
+    def basins(self, state: MetadynamicsState) -> Partition:
+        """Those of the unbiased density."""
+        grid = self.problem.grid
         return find_basins(state.density.reshape(grid.shape), grid, self.problem.names)
 
 

@@ -20,9 +20,9 @@ from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.second_look import MOST_RELOOKS
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.state import AdaptState, ProduceState, Settling
-from msgen.orchestrator.strategies.steered.state_refinement import MOST_RELOOKS
 from msgen.orchestrator.strategies.steered.switching import tuner_of
 from msgen.orchestrator.strategies.steered.traffic import Traffic
 

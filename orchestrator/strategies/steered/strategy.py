@@ -22,6 +22,11 @@ from msgen.orchestrator.strategies.common.basins import basins_at_rest, basins_w
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
+from msgen.orchestrator.strategies.common.second_look import (
+    LOOK_EVERY,
+    MOST_RELOOKS,
+    look_again,
+)
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.common.works import Works
@@ -58,19 +63,13 @@ from msgen.orchestrator.strategies.steered.state import (
     SteeredState,
     read_state,
 )
-from msgen.orchestrator.strategies.steered.state_refinement import (
-    MOST_RELOOKS,
-    go_back,
-    look_again,
-)
+from msgen.orchestrator.strategies.steered.state_refinement import go_back
 from msgen.orchestrator.strategies.steered.switching import path_step, tuner_of
 
 CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, 5, 9)
 """The same for a chain, whose model also has to learn the weights of the states."""
 MOST_ADAPT = 40
 """Rounds after which adaptation ends even if tuning has not."""
-BALANCE_EVERY = 4
-"""Rounds of production between two looks at where the error comes from."""
 
 S = TypeVar("S", AdaptState, ProduceState)
 
@@ -292,7 +291,7 @@ class Steered:
             if any(states.names[k] in state.missing for k in reached):
                 return found_late(problem, state, states, self.untuned_rounds)
         state = replace(state, totals=self._totals(state, segments))
-        if production.rounds % BALANCE_EVERY:
+        if production.rounds % LOOK_EVERY:
             return state
         return self._reviewed(state, production)
 
