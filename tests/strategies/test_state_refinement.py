@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from driven_double_well import SMALL
 from driving import Drive, same, setup_of
 
 from msgen.actors.base import encode
-from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.strategies.common.basins import find_basins
-from msgen.orchestrator.strategies.common.second_look import look_again
+from msgen.orchestrator.strategies.common.second_look import look_again, merged_states
 from msgen.orchestrator.strategies.steered.state import AdaptState
 from msgen.orchestrator.strategies.steered.state_refinement import go_back
 
@@ -55,6 +56,19 @@ def test_only_what_is_sure_is_a_new_state(
     assert len(two()) == 2
     again = look_again(problem(), surface(wells, error), two())
     assert (None if again is None else len(again)) == found
+
+
+def test_basins_that_are_counted_with_a_neighbour_are_told() -> None:
+    seen = surface({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {})
+    names = two().names
+    said = replace(seen, states=dict.fromkeys(names, StateEstimate(0.0, 0.1)))
+    (told,) = merged_states(problem(), said)
+    assert "shows 3 basins, of which 2 have a free energy of their own" in told
+    three = replace(seen, states=dict.fromkeys("abc", StateEstimate(0.0, 0.1)))
+    assert not merged_states(problem(), three)
+    # named states are those asked for
+    strategy, *_ = setup_of("double_well")
+    assert not merged_states(vars(strategy)["problem"], said)
 
 
 def test_going_back_explores_with_the_walkers_there_are_and_forgets_what_was_counted() -> None:

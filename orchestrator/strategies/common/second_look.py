@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 import numpy as np
 
 from msgen.actors.cv_space.strata import Partition
@@ -17,7 +19,7 @@ SURE = 0.5
 """kT: bins with a larger error say nothing about basins."""
 
 
-def look_again(problem: Problem, estimate: Estimate, states: Partition) -> Partition | None:
+def look_again(problem: Problem, estimate: Estimate, states: Sized) -> Partition | None:
     """The basins of the present surface, if there are more than `states`; else None.
 
     States cover all of CV space, so that a basin not known before is counted within another all the
@@ -31,3 +33,18 @@ def look_again(problem: Problem, estimate: Estimate, states: Partition) -> Parti
         return None
     found = find_basins(weight, problem.grid, problem.names, smooth=0.5)
     return found if len(found) > len(states) else None
+
+
+def merged_states(problem: Problem, estimate: Estimate) -> list[str]:
+    """That the surface shows more basins than have a name, in words; [] where it does not."""
+    if problem.boxes is not None or not estimate.states:
+        return []
+    found = look_again(problem, estimate, estimate.states)
+    if found is None:
+        return []
+    number, named = len(found), len(estimate.states)
+    told = (
+        f"the surface shows {number} basins, of which {named} have a free energy of their own and "
+        f"the others are counted with a neighbour: {'; '.join(found.names)}. Name them in states:"
+    )
+    return [told]

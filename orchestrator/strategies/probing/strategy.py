@@ -24,6 +24,7 @@ from msgen.orchestrator.convergence.completeness import Completeness, Missed
 from msgen.orchestrator.estimators.completeness.region import Region
 from msgen.orchestrator.estimators.completeness.unseen import Unseen
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.second_look import merged_states
 from msgen.orchestrator.strategies.probing.base import Learner
 from msgen.orchestrator.strategies.probing.judgement import (
     came_back,
@@ -114,7 +115,7 @@ class Probing(Generic[S]):
 
     def estimate(self, state: ProbedState[S]) -> Estimate:
         """See `Strategy`; with what the probes say."""
-        out = self.strategy.estimate(state.strategy)
+        out = _with_warnings(self.problem, self.strategy.estimate(state.strategy))
         told = self._completeness(state.probes)
         asked = self.problem.criteria
         if asked.unseen is None:
@@ -175,3 +176,12 @@ class Probing(Generic[S]):
             },
             left_out,
         )
+
+
+def _with_warnings(problem: Problem, out: Estimate) -> Estimate:
+    """And, where it has converged, what its surface shows that its states do not."""
+    merged = merged_states(problem, out) if out.converged else []
+    if not merged:
+        return out
+    before = out.diagnostics.get("warnings", ())
+    return replace(out, diagnostics={**out.diagnostics, "warnings": [*before, *merged]})
