@@ -82,7 +82,9 @@ def test_a_block_that_is_replaced_then_the_result_and_its_figure(kernel: Kernel)
     # one for each round, the lines between them left out
     blocks = [first, *shown(done, "update_display_data", "text/html")]
     assert len({b for b in blocks if "msgen · well" in b and "so far" not in b}) == 12
-    assert not [m for m in done if m["msg_type"] == "stream"]
+    said = "".join(m["content"]["text"] for m in done if m["msg_type"] == "stream")
+    assert len(said.splitlines()) == 1
+    assert said.startswith("run directory: ")
     (page,) = shown(done, "execute_result", "text/html")
     assert "<td>left</td>" in page
     assert "data:image/png;base64," in page

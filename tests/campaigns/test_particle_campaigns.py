@@ -50,7 +50,7 @@ def test_what_cannot_be_built_is_refused(change: dict[str, Any], field: str) -> 
 def test_the_schema_and_the_builder_know_the_same_kinds() -> None:
     assert set(schema.SECTIONS) == set(SYSTEM_KINDS.own)
     stepped = {name for name, kind in SYSTEM_KINDS.own.items() if kind.openmm}
-    assert stepped == {"openmm", "dimer", "polymer"}
+    assert stepped == {"openmm", "alkane", "dimer", "polymer"}
     for kind in ("dimer", "polymer"):
         tree = {
             "system": {"kind": kind, "kT": 2.0, "timestep": "4 fs"},

@@ -47,7 +47,8 @@ TABLE = [Wrong(**row) for row in yaml.safe_load((HERE / "wrong.yaml").read_text(
 def message(path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
     assert main_run([str(path), "--output-dir", str(path.parent / "runs"), *more]) == 2
     out = capsys.readouterr()
-    assert out.out == ""
+    # where the machine is slow there is a sign of life first
+    assert not [line for line in out.out.splitlines() if not line.endswith(" so far")]
     assert "Traceback" not in out.err
     assert len(out.err.splitlines()) <= 24, "more than one screen"
     return out.err

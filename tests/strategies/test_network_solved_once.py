@@ -8,8 +8,8 @@ import pytest
 from driving import Drive
 
 from msgen.orchestrator.strategies.common import works
+from msgen.orchestrator.strategies.common.second_look import LOOK_EVERY
 from msgen.orchestrator.strategies.common.works import Works
-from msgen.orchestrator.strategies.steered.strategy import BALANCE_EVERY
 
 SMALL = (
     "replicas=8",
@@ -26,7 +26,7 @@ def solutions(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[int]]:
     monkeypatch.setattr(works, "solve_network", lambda n, p: (calls.append(n), solve(n, p))[1])
     drive.until("adapt")
     # as far as the round after a review of where the effort goes
-    while drive.state.phase != "produce" or drive.state.produced_rounds <= BALANCE_EVERY:
+    while drive.state.phase != "produce" or drive.state.produced_rounds <= LOOK_EVERY:
         calls.clear()
         drive.step()
         drive.strategy.estimate(drive.state)
@@ -38,14 +38,14 @@ def test_the_network_is_solved_once_a_round(monkeypatch: pytest.MonkeyPatch) -> 
     counts = solutions(monkeypatch)
     assert max(counts["adapt"]) == 1
     # walkers that settle bring nothing to solve
-    assert counts["produce"][-BALANCE_EVERY:] == [1] * BALANCE_EVERY
+    assert counts["produce"][-LOOK_EVERY:] == [1] * LOOK_EVERY
     assert max(counts["produce"]) == 1
 
 
 def test_twin_that_forgets_what_was_solved_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     forgetful: Callable[..., object] = works._solved.__wrapped__
     monkeypatch.setattr(works, "_solved", forgetful)
-    assert min(solutions(monkeypatch)["produce"][-BALANCE_EVERY:]) > 1
+    assert min(solutions(monkeypatch)["produce"][-LOOK_EVERY:]) > 1
 
 
 def test_what_is_shared_cannot_be_written() -> None:
