@@ -210,8 +210,10 @@ def test_a_steered_campaign_of_two_atoms_finds_what_is_known(folder: Path) -> No
     pair_campaign(folder)
     given = [str(folder / "c.yaml"), "--output-dir", str(folder / "runs")]
     assert main_run(given) in (0, 3)
-    states = {s.name: s for s in committed_result(folder / "runs" / "cluster").states}
+    states = committed_result(folder / "runs" / "cluster").estimate.states
     bound, apart = states["bound"], states["rest"]
+    assert apart.f_kT is not None
+    assert bound.f_kT is not None
     assert apart.stderr_kT is not None
     told = apart.f_kT - bound.f_kT
     assert abs(told - pair_difference()) < 4.0 * apart.stderr_kT
