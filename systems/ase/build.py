@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from msgen.systems.ase.calculators import CalculatorSpec
@@ -48,12 +49,9 @@ def ase_system(
     SpecError
         If ASE or the calculator is missing, or the structure or the start do not suit.
     """
-    try:
-        import ase  # noqa: F401
-    except ModuleNotFoundError as error:
+    if find_spec("ase") is None:
         remedy = "Install it: pip install msgen[ase]"
-        what = "needs ASE, which is not here"
-        raise SpecError(("system", "kind"), "ase", what, remedy) from error
+        raise SpecError(("system", "kind"), "ase", "needs ASE, which is not here", remedy)
     from msgen.systems.ase.structure import read_atoms
     from msgen.systems.ase.system import ASESystem
 

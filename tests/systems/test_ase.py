@@ -152,6 +152,15 @@ def test_a_start_that_fails_is_said_with_its_cause(tmp_path: Path) -> None:
         springs(tmp_path, cut=-100.0)
 
 
+def test_without_ase_it_is_said_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_xyz(tmp_path / "start.xyz", octahedron())
+    monkeypatch.setitem(sys.modules, "ase", None)
+    with pytest.raises(SpecError, match=r"needs ASE, which is not here.*msgen\[ase\]"):
+        build_system(spec(), tmp_path)
+
+
 def test_every_call_begins_anew_or_it_is_said(tmp_path: Path) -> None:
     assert made(tmp_path, octahedron()).deterministic
     assert springs(tmp_path).deterministic
