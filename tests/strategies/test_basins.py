@@ -176,3 +176,14 @@ def test_few_walkers_or_none_that_come_to_rest_in_range() -> None:
     outside = np.full((4, 10, 1), 99.0)
     assert len(basins_at_rest(outside, LINE, ("x",))) == 1
     assert len(basins_at_rest(outside[:0], LINE, ("x",))) == 1
+
+
+def test_nine_wells_are_told_apart_by_seven_walkers_each() -> None:
+    """Ten bins apart, each 1.25 wide; wider kernels and higher passes join them."""
+    grid = Grid.regular(((-3.2, 3.2), (-3.2, 3.2)), (32, 32), (False, False))
+    places = np.array([[x, y] for x in (-2.0, 0.0, 2.0) for y in (-2.0, 0.0, 2.0)])
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        goal = np.repeat(places, 7, axis=0)[:, None]
+        runs = goal + rng.normal(0.0, 0.25, (63, 10, 2))
+        assert len(basins_at_rest(runs, grid, ("x", "y"))) == 9
