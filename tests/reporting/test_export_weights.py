@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from places import CONFIGS
 
+from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.reporting.export import read_samples
 from msgen.orchestrator.reporting.results import committed_result
 from msgen.orchestrator.reporting.stored_samples import _last_production
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
+from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas
 from msgen.orchestrator.strategies.common.reweighting import StoredSamples, by_cells
 
 SMALL = (
@@ -43,6 +45,36 @@ def test_burn_in_of_a_steered_run_weighs_nothing(tmp_path: Path) -> None:
     # the twin: every round of the phase
     assert len(_last_production(run)) == len(weighed) + 1
     assert weighed[-1] == max(_last_production(run))
+
+
+def test_what_was_counted_before_a_second_look_weighs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The adaptation has seen one state; the surface shows two, and counting begins anew."""
+    one = Partition.from_boxes({}, ("x",), np.array([False]))
+    monkeypatch.setattr(FreeReplicas, "basins", lambda self, state: one)
+    settings = (
+        "states=null",
+        "replicas=32",
+        "strategy={kind: local, local: {kind: hmc, steps: 5}}",
+        "converge.state_error=0.0001 kT",
+        "budget.rounds=14",
+        "budget.wall=10 h",
+        "output.tensorboard=false",
+    )
+    words = [word for s in settings for word in ("--set", s)]
+    command = [str(CONFIGS / "double_well.yaml"), "--executor", "inline"]
+    assert main_run([*command, "--output-dir", str(tmp_path), *words]) == 3
+    (run,) = (p for p in tmp_path.iterdir() if p.is_dir())
+    result = committed_result(run)
+    assert len(result.estimate.states) == 2
+    samples = read_samples(run, result)
+    assert samples is not None
+    state = Checkpoints(run / "checkpoints").load(10**6)[1]["strategy"]["strategy"]
+    assert state["relooks"] == 1
+    weighed = np.unique(samples.round[samples.weight > 0])
+    assert len(weighed) == state["produced"]["rounds"] > 0
+    assert weighed[-1] == 13
 
 
 def history(folder: Path, phases: list[str]) -> Path:
