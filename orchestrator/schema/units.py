@@ -12,13 +12,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from msgen.systems.constants import GAS_CONSTANT as GAS_CONSTANT  # for sections, of plug-ins too
+
 Dimension = Literal[
     "temperature", "time", "rate", "length", "angle", "energy", "free_energy", "mass", "wall",
     "number",
 ]  # fmt: skip
-
-GAS_CONSTANT = 0.00831446261815324
-"""R in kJ/(mol K), CODATA 2018 (exact)."""
 
 # factor to the internal unit, which comes first
 TABLE: dict[Dimension, dict[str, float]] = {

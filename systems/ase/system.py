@@ -10,12 +10,11 @@ import numpy as np
 
 from msgen.systems.ase.units import FORCE, KJ_PER_MOL, NM
 from msgen.systems.base import Array, Walkers
+from msgen.systems.constants import GAS_CONSTANT
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import Field
 from msgen.systems.pause import pause
 
-R = 0.00831446261815324
-"""Gas constant, kJ/(mol K)."""
 WALL = 1.0e4
 """Stiffness of the wall of a confined cluster, kJ/(mol nm²)."""
 BESIDE = 0.01
@@ -88,7 +87,7 @@ class ASESystem:
     @property
     def kT(self) -> float:
         """kJ/mol."""
-        return R * self.temperature
+        return GAS_CONSTANT * self.temperature
 
     @property
     def masses(self) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 import openmm as mm
 
 from msgen.systems.base import Array
+from msgen.systems.constants import GAS_CONSTANT
 from msgen.systems.kinds import SystemSite
 from msgen.systems.openmm.build_molecule import wanted_platform
 from msgen.systems.openmm.dimer import Dimer
@@ -17,7 +18,7 @@ from msgen.systems.openmm.integrators import middle
 from msgen.systems.openmm.polymer import SOLVENT, Polymer, default_box
 from msgen.systems.openmm.seeds import openmm_seed
 from msgen.systems.openmm.structure import Molecule
-from msgen.systems.openmm.system import BOLTZMANN, OpenMMSystem
+from msgen.systems.openmm.system import OpenMMSystem
 
 _SEED = 1
 _STEPS, _DT = 400, 0.002
@@ -68,7 +69,7 @@ def _particle_system(
     molecule = particles({"kind": kind, **shape}).molecule(start, _SEED)
     wanted = wanted_platform(site, platform, len(molecule.positions))
     molecule = replace(molecule, positions=_shaken(molecule, kT))
-    return OpenMMSystem(molecule, kT / BOLTZMANN, timestep, friction, platform=wanted)
+    return OpenMMSystem(molecule, kT / GAS_CONSTANT, timestep, friction, platform=wanted)
 
 
 def dimer_system(site: SystemSite, **values: Any) -> OpenMMSystem:

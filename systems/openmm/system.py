@@ -10,6 +10,7 @@ import openmm as mm
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array, CVSet, Walkers
+from msgen.systems.constants import GAS_CONSTANT
 from msgen.systems.cvs.openmm_forces import add_restraints, can_express
 from msgen.systems.errors import SpecError
 from msgen.systems.external_field import field_felt
@@ -28,9 +29,6 @@ from msgen.systems.openmm.platforms import (
 )
 from msgen.systems.openmm.structure import Molecule
 from msgen.systems.pause import Pause, pause
-
-BOLTZMANN = 8.31446261815324e-3
-"""k_B N_A in kJ/(mol K), 2019 SI."""
 
 Purpose = Literal["langevin", "leapfrog", "ghmc"]
 
@@ -161,7 +159,7 @@ class OpenMMSystem:
     @property
     def kT(self) -> float:
         """Thermal energy, kJ/mol."""
-        return BOLTZMANN * self.temperature
+        return GAS_CONSTANT * self.temperature
 
     @property
     def masses(self) -> Array:

@@ -14,13 +14,14 @@ import openmm as mm
 from openmm import app
 
 from msgen.systems.base import Array, CVSet
+from msgen.systems.constants import GAS_CONSTANT
 from msgen.systems.cvs.torch_cvs import Distance
 from msgen.systems.openmm.structure import Molecule
-from msgen.systems.openmm.system import BOLTZMANN, OpenMMSystem
+from msgen.systems.openmm.system import OpenMMSystem
 
 PLATFORMS = ("Reference", "CPU")
 K, BOND, MASS, TEMPERATURE = 600.0, 900.0, 12.0, 300.0
-KT = BOLTZMANN * TEMPERATURE
+KT = GAS_CONSTANT * TEMPERATURE
 HOME = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.9, 0.0, 0.0]])
 """Where the field would have them, nm."""
 CVS = CVSet((Distance("d", (0, 2)),))

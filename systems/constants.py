@@ -1,0 +1,6 @@
+"""Physical constants in the units of molecules: kJ/mol, nm, ps, g/mol, K."""
+
+from __future__ import annotations
+
+GAS_CONSTANT = 0.00831446261815324
+"""R = k_B N_A in kJ/(mol K), 2019 SI (exact)."""
