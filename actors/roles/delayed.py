@@ -15,6 +15,7 @@ from msgen.actors.orders.delayed import (
     FitSurrogatePayload,
     FitSurrogateRecord,
 )
+from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.actors.roles.watching import Watch
@@ -81,7 +82,7 @@ def delayed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     version = order.model_version
     kernel = None
     if version >= 0:
-        kernel = DelayedAcceptance(surrogate(context, version), inner, p.moves)
+        kernel = DelayedAcceptance(frozen(context, version, load_committee), inner, p.moves)
     x = walkers_of(p.walkers, context).positions
     n = len(x)
     counts = dict.fromkeys(
@@ -126,17 +127,6 @@ def _count(counts: dict[str, float], done: KernelResult, p: DelayedPayload) -> N
     else:
         counts["local_proposed"] += n * p.walks
         counts["local_accepted"] += float(done.accepted.sum()) * p.walks
-
-
-def surrogate(context: WorkerContext, version: int) -> Committee:
-    """The frozen surrogate of this version, built once per worker."""
-    key = f"surrogate_{version}"
-    if key not in context.cache:
-        for old in [k for k in context.cache if k.startswith("surrogate_")]:
-            del context.cache[old]
-        context.cache[key] = load_committee(context.models.state(version))
-    made: Committee = context.cache[key]
-    return made
 
 
 def fit_surrogate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:

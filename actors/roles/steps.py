@@ -8,10 +8,11 @@ from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
 from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.rolling import Sound, roll_out
 from msgen.actors.roles.trainer import on_device
 from msgen.models import build_step_model, load_step_model
-from msgen.models.base import Space, StepModel
+from msgen.models.base import Space
 from msgen.models.steps.data import Pairs
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
@@ -60,7 +61,7 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     p, atoms = order.read(RollOutPayload), _seen(context)
     topology, start = context.system.topology, context.system.initial().positions
     made = roll_out(
-        _model(context, order.model_version),
+        frozen(context, order.model_version, load_step_model),
         atoms.species,
         p.begin,
         p.frames,
@@ -112,13 +113,3 @@ def cvs_of(context: WorkerContext, atoms: ModelledAtoms, x: Array) -> Array:
 def _seen(context: WorkerContext) -> ModelledAtoms:
     spec = context.setup["model"]
     return modelled_atoms(context.system.topology, spec["atoms"], spec["types"])
-
-
-def _model(context: WorkerContext, version: int) -> StepModel:
-    """A frozen version, built once a worker."""
-    state = context.models.state(version)
-    kept = context.cache.get("step_model")
-    if kept is None or kept[0] is not state:
-        kept = context.cache["step_model"] = (state, load_step_model(state))
-    model: StepModel = kept[1]
-    return model

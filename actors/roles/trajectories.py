@@ -15,11 +15,12 @@ from msgen.actors.orders.trajectories import (
     GeneratePayload,
     GenerateRecord,
 )
+from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.trainer import on_device
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.models import build_trajectory_model, load_trajectory_model
-from msgen.models.base import Space, TrajectoryModel
+from msgen.models.base import Space
 from msgen.models.score.keyed_noise import DrawKey
 from msgen.models.trajectories.data import TrainingTrajectories
 from msgen.models.trajectories.path_files import read_path
@@ -100,7 +101,7 @@ def generate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator)
     'path' and 'task', the numbers of each frame's.
     """
     p = order.read(GeneratePayload)
-    model = _model(context, order.model_version)
+    model = frozen(context, order.model_version, load_trajectory_model)
     seed = int(context.setup["seed"])
     numbers = np.arange(p.first, p.first + p.number)
     keys = [DrawKey(seed, int(i), p.cycle) for i in numbers]
@@ -139,13 +140,3 @@ def _at(context: WorkerContext, temperature: float | None) -> WorkerContext:
     found: WorkerContext = kept[temperature]
     found.slices = context.slices
     return found
-
-
-def _model(context: WorkerContext, version: int) -> TrajectoryModel:
-    """A frozen version, built once a worker."""
-    state = context.models.state(version)
-    kept = context.cache.get("trajectory_model")
-    if kept is None or kept[0] is not state:
-        kept = context.cache["trajectory_model"] = (state, load_trajectory_model(state))
-    model: TrajectoryModel = kept[1]
-    return model
