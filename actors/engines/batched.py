@@ -150,6 +150,7 @@ class ArrayEngine:
         assert chain is not None
         self._before, self._x, self._chain = self._x, chain.x, None
         self.tally.proposals += n_steps * len(self._x)
+        # by way of shares, as a whole call tells them: steps are tuned by the last digit
         self.tally.accepted += float((chain.accepted / n_steps).sum()) * n_steps
         self.tally.nonfinite += chain.nonfinite
         return self.cvs(self._x)

@@ -163,6 +163,7 @@ class HeatedArray:
         self.evaluations += len(self._x)
         self.nonfinite += chain.nonfinite
         self.proposed += self._steps
+        # by way of shares, as a whole call tells them: steps are tuned by the last digit
         self.accepted += chain.accepted / self._steps * self._steps
         energy = self._system.energy(Walkers(self._x)) / self._system.kT
         return np.column_stack([self._cvs(self._x), energy])
