@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from double_well_paths import LEFT, RIGHT, potential
 from places import CONFIGS
-from small_campaigns import outcome
+from small_campaigns import outcome, run_here
 
-from msgen.orchestrator.cli import main
 from msgen.orchestrator.commands.dynamics.runs import read_run
 from msgen.orchestrator.reporting.dynamics_result import read_dynamics
 from msgen.orchestrator.run_directory.inputs import inputs_of
@@ -36,11 +35,6 @@ TINY = (
 )
 
 
-def run(file: Path, where: Path, *sets: str) -> int:
-    words = [word for text in sets for word in ("--set", text)]
-    return main(["run", str(file), "--output-dir", str(where), *words])
-
-
 @pytest.fixture(scope="module")
 def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Replicas that cross by themselves, over a barrier of 1.9 kT."""
@@ -52,7 +46,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "converge.unseen=null",
         "output.tensorboard=false",
     )
-    assert run(EXACT, where, *sets) == 3
+    assert run_here(EXACT, where, *sets) == 3
     return where / "dynamics-diffusion-exact"
 
 
@@ -63,7 +57,7 @@ def from_run(exact: Path, *sets: str) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def whole(exact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("whole")
-    assert run(FILE, where, *from_run(exact)) == 3
+    assert run_here(FILE, where, *from_run(exact)) == 3
     return where / NAME
 
 
@@ -97,9 +91,9 @@ def test_stopped_and_resumed_it_is_the_same(
     exact: Path, whole: Path, tmp_path: Path, at: int
 ) -> None:
     """After gathering half a cycle, and between fit and generation."""
-    assert run(FILE, tmp_path, *from_run(exact, f"budget.rounds={at}")) == 3
+    assert run_here(FILE, tmp_path, *from_run(exact, f"budget.rounds={at}")) == 3
     assert not (tmp_path / NAME / "results" / "dynamics.json").exists()
-    assert run(FILE, tmp_path, *from_run(exact)) == 3
+    assert run_here(FILE, tmp_path, *from_run(exact)) == 3
     assert outcome(tmp_path / NAME) == outcome(whole)
     again, before = (
         (folder / "results" / "dynamics.json").read_text() for folder in (tmp_path / NAME, whole)
@@ -224,7 +218,7 @@ def test_an_exact_run_without_configurations_or_an_end_is_refused(
     file = tmp_path / "x.yaml"
     text = EXACT.read_text()
     file.write_text("\n".join(line for line in text.splitlines() if not line.startswith("  y:")))
-    assert run(file, one, *sets) == 3
+    assert run_here(file, one, *sets) == 3
     mine = tmp_path / "mine.yaml"
     text = FILE.read_text()
     mine.write_text("\n".join(line for line in text.splitlines() if not line.startswith("  y:")))
@@ -247,7 +241,7 @@ def test_all_that_can_be_asked_for_is_told_and_the_same_after_a_stop(
         "replicas=32",
         "strategy.cycles=1",
     )
-    assert run(FILE, tmp_path / "a", *sets) == 3
+    assert run_here(FILE, tmp_path / "a", *sets) == 3
     told = read_dynamics(tmp_path / "a" / NAME / "results")
     assert [one.what.partition(" /")[0] for one in told.made] == [
         "at kT = 1.2",
@@ -259,8 +253,8 @@ def test_all_that_can_be_asked_for_is_told_and_the_same_after_a_stop(
     assert all(one.paths + one.broken > 0 for one in told.made)
     # trajectories at another temperature are no samples of this one
     assert len(read_run(tmp_path / "a" / NAME).data.paths) == 16
-    assert run(FILE, tmp_path / "b", *sets, "budget.rounds=3") == 3
-    assert run(FILE, tmp_path / "b", *sets) == 3
+    assert run_here(FILE, tmp_path / "b", *sets, "budget.rounds=3") == 3
+    assert run_here(FILE, tmp_path / "b", *sets) == 3
     assert outcome(tmp_path / "b" / NAME) == outcome(tmp_path / "a" / NAME)
 
 
@@ -276,7 +270,7 @@ def test_the_double_well_is_learnt_from_both_wells(exact: Path, tmp_path: Path) 
         "replicas=128",
         "output.tensorboard=false",
     )
-    assert run(FILE, tmp_path, *sets) == 3
+    assert run_here(FILE, tmp_path, *sets) == 3
     told = read_dynamics(tmp_path / NAME / "results")
     line = told.surfaces[0]
     assert line.difference is not None

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from places import CONFIGS
-from small_campaigns import outcome
+from small_campaigns import outcome, run_here
 
-from msgen.orchestrator.cli import main
 from msgen.orchestrator.reporting.dynamics_result import read_dynamics
 from msgen.orchestrator.schema import CampaignError
 from msgen.orchestrator.strategies.dynamics.step_rules import step_checks
@@ -33,11 +32,6 @@ TINY = (
 )
 
 
-def run(file: Path, where: Path, *sets: str) -> int:
-    words = [word for text in sets for word in ("--set", text)]
-    return main(["run", str(file), "--output-dir", str(where), *words])
-
-
 @pytest.fixture(scope="module")
 def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Hot butane, whose replicas cross by themselves."""
@@ -51,7 +45,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "system.temperature=900 K",
         "output.tensorboard=false",
     )
-    assert run(EXACT, where, *sets) == 3
+    assert run_here(EXACT, where, *sets) == 3
     return where / "score-dynamics-butane-exact"
 
 
@@ -63,7 +57,7 @@ def from_run(exact: Path, *sets: str) -> tuple[str, ...]:
 @pytest.fixture(scope="module")
 def whole(exact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("whole")
-    assert run(FILE, where, *from_run(exact)) == 3
+    assert run_here(FILE, where, *from_run(exact)) == 3
     return where / NAME
 
 
@@ -90,8 +84,8 @@ def test_steps_stopped_and_resumed_are_the_same(
     exact: Path, whole: Path, tmp_path: Path, at: int
 ) -> None:
     """In the middle of gathering, and between fit and roll-outs."""
-    assert run(FILE, tmp_path, *from_run(exact, f"budget.rounds={at}")) == 3
-    assert run(FILE, tmp_path, *from_run(exact)) == 3
+    assert run_here(FILE, tmp_path, *from_run(exact, f"budget.rounds={at}")) == 3
+    assert run_here(FILE, tmp_path, *from_run(exact)) == 3
     assert outcome(tmp_path / NAME) == outcome(whole)
     again, before = (
         (folder / "results" / "dynamics.json").read_text() for folder in (tmp_path / NAME, whole)

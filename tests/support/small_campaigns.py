@@ -10,6 +10,7 @@ from typing import Any
 
 from places import CONFIGS
 
+from msgen.orchestrator.cli import main
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.run_directory.store import Store
 
@@ -119,6 +120,12 @@ def start(campaign: str, where: Path, *sets: str) -> subprocess.Popen[bytes]:
     log = (where.parent / f"{where.name}.log").open("ab")
     with log:
         return subprocess.Popen(command, stdout=log, stderr=log)
+
+
+def run_here(file: Path, where: Path, *sets: str) -> int:
+    """Run a campaign file in this process; the exit status."""
+    words = [word for text in sets for word in ("--set", text)]
+    return main(["run", str(file), "--output-dir", str(where), *words])
 
 
 def run_name(campaign: str) -> str:
