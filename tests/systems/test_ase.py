@@ -165,6 +165,8 @@ def test_every_call_begins_anew_or_it_is_said(tmp_path: Path) -> None:
     assert made(tmp_path, octahedron()).deterministic
     assert springs(tmp_path).deterministic
     assert not springs(tmp_path, memory=1e-9).deterministic
+    # what a reset forgets, as the guess of an SCF, is in no energy
+    assert springs(tmp_path, guess=1e-9).deterministic
 
 
 def test_one_configuration_is_one_calculation(tmp_path: Path) -> None:
