@@ -6,6 +6,7 @@ and looks at the run directory. Neither starts a worker.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -236,5 +237,21 @@ def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Probl
                 say(edge, cv.dimension) for edge in (low, high)
             ]
             problems.append(Problem(("cvs", name, "range"), shown, what, "Widen the range"))
+    problems += _beyond_images(campaign, cvs)
     tried = complaints(system, cvs)
     return problems + [Problem(e.field, MISSING, e.problem, e.remedy) for e in tried]
+
+
+def _beyond_images(campaign: Campaign, cvs: CVSet) -> list[Problem]:
+    """Ranges that reach further than the nearest image is the only one."""
+    from msgen.systems.cvs.centroids import CentroidDistance
+
+    out = []
+    for (name, section), cv in zip(campaign.cvs.items(), cvs.cvs, strict=True):
+        if isinstance(cv, CentroidDistance) and cv_bounds(section)[1] > cv.reach:
+            shown = [plain_quantity(q) for q in section.range or ()]
+            half = math.floor(1000 * cv.reach) / 1000
+            what = "reaches beyond half of the box's least width, where another image is as near"
+            remedy = f"End it at {half:g} nm at most, or take a larger box"
+            out.append(Problem(("cvs", name, "range"), shown, what, remedy))
+    return out

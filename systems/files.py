@@ -51,10 +51,10 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
         raise SpecError(field, str(path.name), what, remedy) from error
 
 
-def read_reference(
+def read_structures(
     name: str, base_dir: Path, topology: Any, field: Field, atoms: Iterable[int]
 ) -> Array:
-    """Positions of a reference structure, shape (N, 3), nm; atoms as in `topology`.
+    """Positions of all structures of a file, shape (m, N, 3), nm; atoms as in `topology`.
 
     Raises
     ------
@@ -62,15 +62,15 @@ def read_reference(
         If it cannot be read, or has other atoms where `atoms` are compared.
     """
     path = find_file(name, base_dir, field)
-    frame = open_with(mdtraj.load, path, field)
-    if frame.n_atoms != topology.n_atoms:
+    frames = open_with(mdtraj.load, path, field)
+    if frames.n_atoms != topology.n_atoms:
         raise SpecError(
             field,
             name,
-            f"has {frame.n_atoms} atoms where the system has {topology.n_atoms}",
+            f"has {frames.n_atoms} atoms where the system has {topology.n_atoms}",
             "Give a structure of the same system",
         )
-    found = first_difference(named(topology), named(frame.topology), atoms)
+    found = first_difference(named(topology), named(frames.topology), atoms)
     if found is not None:
         raise SpecError(
             field,
@@ -78,4 +78,12 @@ def read_reference(
             f"has other atoms, or in another order: {found[1]}",
             "Write its atoms in the system's order",
         )
-    return np.asarray(frame.xyz[0], dtype=np.float64)
+    return np.asarray(frames.xyz, dtype=np.float64)
+
+
+def read_reference(
+    name: str, base_dir: Path, topology: Any, field: Field, atoms: Iterable[int]
+) -> Array:
+    """The first of `read_structures`, shape (N, 3)."""
+    first: Array = read_structures(name, base_dir, topology, field, atoms)[0]
+    return first

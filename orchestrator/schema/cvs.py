@@ -9,140 +9,35 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
-    StrictStr,
     field_serializer,
     field_validator,
     model_validator,
 )
 
 from msgen.orchestrator.schema.cv_section import CVSection
+from msgen.orchestrator.schema.cvs_of_atoms import (
+    RMSD,
+    Angle,
+    Atoms,
+    Dihedral,
+    Distance,
+    PathCV,
+    PrincipalRadius,
+    RadiusOfGyration,
+    RingPucker,
+    SortedDistance,
+    Steinhardt,
+)
+from msgen.orchestrator.schema.cvs_of_pairs import ContactMap, Coordination, NativeContacts
 from msgen.orchestrator.schema.kinds import KindOf
-from msgen.orchestrator.schema.quantities import Length, Section, problem
+from msgen.orchestrator.schema.quantities import Section, problem
 from msgen.orchestrator.schema.units import Dimension
+from msgen.systems.cvs.expressions import ExpressionError, parse
 from msgen.systems.kinds import CV_KINDS
-
-Atom = Annotated[int, Field(strict=True, ge=0)] | StrictStr
-"""Index from 0, ``RES:NAME``, or an mdtraj selection that matches exactly one atom."""
-Atoms = Annotated[list[Atom], Field(min_length=1)] | StrictStr
-"""A list of atoms, or one mdtraj selection for all of them."""
-
 
 AXIS = ("range", "bins", "reported")
 """What is said of a CV as an axis of the surface."""
 _DIMENSIONS: dict[str, Dimension] = {"rad": "angle", "nm": "length", "1": "number"}
-
-
-class _Angle(CVSection):
-    @property
-    def dimension(self) -> Dimension:
-        return "angle"
-
-
-class _Length(CVSection):
-    @property
-    def dimension(self) -> Dimension:
-        return "length"
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return (0.0, math.inf)
-
-
-class Dihedral(_Angle):
-    """Torsion over four atoms, IUPAC sign, periodic in [−180°, 180°)."""
-
-    kind: Literal["dihedral"]
-    atoms: list[Atom] = Field(min_length=4, max_length=4)
-
-    @property
-    def is_periodic(self) -> bool:
-        return True
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return (-math.pi, math.pi)
-
-
-class Angle(_Angle):
-    """Angle at the second of three atoms, 0 to 180°."""
-
-    kind: Literal["angle"]
-    atoms: list[Atom] = Field(min_length=3, max_length=3)
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return (0.0, math.pi)
-
-
-class Distance(_Length):
-    """Distance of two atoms."""
-
-    kind: Literal["distance"]
-    atoms: list[Atom] = Field(min_length=2, max_length=2)
-
-
-class RMSD(_Length):
-    """Root-mean-square deviation from a reference after optimal superposition."""
-
-    kind: Literal["rmsd"]
-    atoms: Atoms = "all"
-    reference: str | None = None
-    """Structure file; by default the starting structure."""
-
-
-class RadiusOfGyration(_Length):
-    """Mass-weighted radius of gyration."""
-
-    kind: Literal["radius_of_gyration"]
-    atoms: Atoms = "all"
-
-
-class Coordination(CVSection):
-    """Σᵢⱼ (1 − (rᵢⱼ/r₀)ⁿ)/(1 − (rᵢⱼ/r₀)ᵐ) over pairs of two groups."""
-
-    kind: Literal["coordination"]
-    groups: list[Atoms] = Field(min_length=2, max_length=2)
-    """Two groups, each a list of atoms or a selection."""
-    r0: Length
-    n: int = Field(default=6, ge=1)
-    m: int = Field(default=12, ge=2)
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return (0.0, math.inf)
-
-
-class PrincipalRadius(_Length):
-    """Root of an eigenvalue of the gyration tensor; the smallest is 0 of what is planar."""
-
-    kind: Literal["principal_radius"]
-    atoms: Atoms = "all"
-    axis: Literal["smallest", "middle", "largest"] = "smallest"
-    """Which eigenvalue."""
-
-
-class SortedDistance(_Length):
-    """The shortest of all distances between some atoms, or the one of another rank."""
-
-    kind: Literal["sorted_distance"]
-    atoms: Atoms = "all"
-    rank: int = Field(default=1, ge=1)
-    """1 is the shortest."""
-
-
-class Steinhardt(CVSection):
-    """Global bond-orientational order Q_l of Steinhardt, Nelson and Ronchetti, 0 to 1."""
-
-    kind: Literal["steinhardt"]
-    atoms: Atoms = "all"
-    degree: Literal[2, 4, 6, 8, 10, 12] = 6
-    """l."""
-    r0: Length
-    """Pairs count as bonds below it, with the weight 1/(1 + (r/r₀)¹²)."""
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        return (0.0, 1.0)
 
 
 class Coordinate(CVSection):
@@ -210,13 +105,9 @@ class DiffusionMap(CVSection):
     """Which coordinate; 1 is the slowest."""
 
 
-class PythonCV(CVSection):
-    """A batched torch function of your own."""
+class _OfYours(CVSection):
+    """What only its author knows the unit of."""
 
-    kind: Literal["python"]
-    factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
-    """``package.module:function``; called with `arguments`, see docs/systems.md."""
-    arguments: dict[str, Any] = Field(default_factory=dict)
     periodic: bool = False
     """Periodic CVs live in [−π, π) and are angles."""
     unit: Literal["rad", "nm", "1"] | None = None
@@ -236,6 +127,29 @@ class PythonCV(CVSection):
         return (-math.pi, math.pi) if self.periodic else (-math.inf, math.inf)
 
 
+class PythonCV(_OfYours):
+    """A batched torch function of your own."""
+
+    kind: Literal["python"]
+    factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """``package.module:function``; called with `arguments`, see docs/systems.md."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    atoms: Atoms | None = None
+    """Whose coordinates the function is given, x, y, z of each; by default of all."""
+
+
+def _refuse_axis(cv: CVSection, whole: str, *at: str) -> None:
+    """A part of a CV has neither range nor bins; `at` leads to it from where it is checked."""
+    for key in AXIS:
+        if key in cv.model_fields_set:
+            raise problem(
+                "a term is no axis of the surface",
+                f"Move {key} to the {whole} itself",
+                at=(*at, key),
+                value=getattr(cv, key),
+            )
+
+
 class Term(Section):
     """One summand of a linear combination."""
 
@@ -245,14 +159,7 @@ class Term(Section):
     @field_validator("cv")
     @classmethod
     def _no_axis(cls, cv: CVSection) -> CVSection:
-        for key in AXIS:
-            if key in cv.model_fields_set:
-                raise problem(
-                    "a term is no axis of the surface",
-                    f"Move {key} to the linear_combination itself",
-                    at=(key,),
-                    value=getattr(cv, key),
-                )
+        _refuse_axis(cv, "linear_combination")
         return cv
 
     @field_serializer("cv", mode="wrap")
@@ -283,6 +190,37 @@ class LinearCombination(CVSection):
         return (-math.pi, math.pi) if self.is_periodic else (-math.inf, math.inf)
 
 
+class FunctionCV(_OfYours):
+    """A formula of other CVs."""
+
+    kind: Literal["function"]
+    expression: str = Field(min_length=1)
+    """Of the names in `of`: numbers, + − * / ^, pi and functions like sqrt, exp, cos, min."""
+    of: dict[str, SimpleCV] = Field(min_length=1)
+    """CVs by the names that the formula has for them."""
+
+    @model_validator(mode="after")
+    def _formula(self) -> FunctionCV:
+        for name, cv in self.of.items():
+            if not name.isidentifier():
+                raise problem("is no name", "Use letters, digits and _", at=("of", name))
+            _refuse_axis(cv, "function", "of", name)
+        try:
+            parse(self.expression, self.of)
+        except ExpressionError as error:
+            at, value = ("expression",), self.expression
+            raise problem(error.problem, error.remedy, at=at, value=value) from None
+        return self
+
+    @field_serializer("of", mode="wrap")
+    def _no_axes(
+        self, of: dict[str, CVSection], handler: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        return {
+            name: {k: v for k, v in cv.items() if k not in AXIS} for name, cv in handler(of).items()
+        }
+
+
 SimpleCV = Annotated[
     Dihedral
     | Angle
@@ -290,6 +228,10 @@ SimpleCV = Annotated[
     | RMSD
     | RadiusOfGyration
     | Coordination
+    | ContactMap
+    | NativeContacts
+    | PathCV
+    | RingPucker
     | PrincipalRadius
     | SortedDistance
     | Steinhardt
@@ -304,10 +246,15 @@ SECTIONS: Mapping[str, type[CVSection]] = {
     "rmsd": RMSD,
     "radius_of_gyration": RadiusOfGyration,
     "coordination": Coordination,
+    "contact_map": ContactMap,
+    "native_contacts": NativeContacts,
+    "path": PathCV,
+    "ring_pucker": RingPucker,
     "principal_radius": PrincipalRadius,
     "sorted_distance": SortedDistance,
     "steinhardt": Steinhardt,
     "linear_combination": LinearCombination,
+    "function": FunctionCV,
     "coordinate": Coordinate,
     "mean_coordinate": MeanCoordinate,
     "pair_distances": PairDistances,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.cv_section import CVSection
-from msgen.orchestrator.schema.cvs import Coordination
 from msgen.orchestrator.schema.dimensions import plain, wrong_dimension
 from msgen.orchestrator.schema.model_rules import model_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
@@ -64,8 +63,6 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
             yield Problem((*here, "kind"), cv.kind, "is for molecules", remedy)
             continue
         yield from _range((*here, "range"), cv)
-        if isinstance(cv, Coordination) and cv.m <= cv.n:
-            yield Problem((*here, "m"), cv.m, f"must be larger than n = {cv.n}", "Try n: 6, m: 12")
 
 
 def _surface(campaign: Campaign) -> Iterator[Problem]:

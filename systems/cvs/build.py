@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from msgen.systems.base import Array
 from msgen.systems.build import build_cv
+from msgen.systems.cvs.centroids import (
+    CentroidAngle,
+    CentroidDihedral,
+    CentroidDistance,
+    Group,
+)
 from msgen.systems.cvs.collective import MeanCoordinate, PairDistances, PotentialEnergy, Statistic
+from msgen.systems.cvs.expressions import parse
+from msgen.systems.cvs.functions import FunctionCV
+from msgen.systems.cvs.ring_pucker import Pucker, RingPucker
+from msgen.systems.cvs.sites import (
+    Atoms,
+    few_atoms,
+    images,
+    many_atoms,
+    one_molecule,
+    own_masses,
+    topology_of,
+)
 from msgen.systems.cvs.torch_cvs import (
-    RMSD,
     Angle,
     Coordinate,
-    Coordination,
     Dihedral,
     Distance,
     LinearCombination,
@@ -23,129 +38,64 @@ from msgen.systems.errors import SpecError
 from msgen.systems.kinds import CVSite
 from msgen.systems.potentials.clusters import Particles
 from msgen.systems.potentials.two_dimensional import TorchSystem
-from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
 
-Atoms = str | Sequence[int | str]
-"""One selection, or a list of atoms."""
-
-
-def _topology(site: CVSite) -> Any:
-    """The system's mdtraj topology."""
-    topology = site.system.topology
-    if topology is None:
-        raise SpecError(
-            site.field,
-            type(site.system).__name__,
-            "has no atoms, and this CV is one of atoms",
-            "Use kind: coordinate with an index, or kind: python",
-        )
-    return topology
+Few = Sequence[int | str] | None
+Groups = Sequence[Atoms] | None
 
 
-def _few_atoms(site: CVSite, given: Sequence[int | str]) -> tuple[int, ...]:
-    """The atoms of a dihedral, an angle or a distance."""
-    topology, where = _topology(site), (*site.field, "atoms")
-    atoms = tuple(resolve_atom(a, topology, (*where, k)) for k, a in enumerate(given))
-    if len(set(atoms)) != len(atoms):
-        raise SpecError(where, given, "names an atom twice", "Give every atom once")
-    _one_molecule(atoms, site)
-    return atoms
+def _places(
+    site: CVSite, atoms: Few, groups: Groups
+) -> tuple[tuple[int, ...] | None, tuple[Group, ...], Array | None]:
+    """The atoms of a torsion, an angle or a distance; or groups, and the box if images count.
+
+    Atoms that no image is taken of come as atoms, for which everything is faster.
+    """
+    if groups is None:
+        assert atoms is not None
+        chosen = few_atoms(site, atoms, "atoms")
+        box = images(site, chosen)
+        return (chosen if box is None else None), tuple(Group((a,), (1.0,)) for a in chosen), box
+    found = []
+    for k, given in enumerate(groups):
+        members = many_atoms(site, given, 1, "groups", k)
+        found.append(Group(members, own_masses(site, members, given, "groups", k)))
+    if len({frozenset(g.atoms) for g in found}) < len(found):
+        where = (*site.field, "groups")
+        raise SpecError(where, groups, "has a group twice", "Give every group once")
+    return None, tuple(found), images(site, [a for g in found for a in g.atoms])
 
 
-def many_atoms(site: CVSite, given: Atoms, least: int) -> tuple[int, ...]:
-    """A group of atoms of one molecule, `least` at the least."""
-    where = (*site.field, "atoms")
-    atoms = resolve_atoms(given, _topology(site), where)
-    if len(atoms) < least:
-        raise SpecError(where, given, "too few atoms", f"Give at least {least}")
-    _one_molecule(atoms, site)
-    return atoms
-
-
-def _one_molecule(atoms: tuple[int, ...], site: CVSite) -> None:
-    """Without a minimum image, the atoms must share a molecule in a periodic box."""
-    if site.system.initial().box is None:
-        return
-    topology = _topology(site)
-    if not topology.n_bonds:
-        raise SpecError(
-            (*site.field, "atoms"),
-            list(atoms),
-            "may be of different molecules of a periodic box, where this CV is not defined: "
-            "neither the structure nor the forces name a bond",
-            "Add CONECT records to the structure",
-        )
-    home = {}
-    for k, molecule in enumerate(topology.find_molecules()):
-        for atom in molecule:
-            home[atom.index] = k
-    if len({home.get(a, -1 - a) for a in atoms}) > 1:
-        raise SpecError(
-            (*site.field, "atoms"),
-            list(atoms),
-            "belong to different molecules of a periodic box, where this CV is not defined",
-            "Take atoms of one molecule",
-        )
-
-
-def dihedral(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Dihedral:
-    """The torsion over four atoms."""
-    a, b, c, d = _few_atoms(site, atoms)
+def dihedral(
+    name: str, site: CVSite, *, atoms: Few = None, groups: Groups = None
+) -> Dihedral | CentroidDihedral:
+    """The torsion over four atoms or centres of mass."""
+    few, centres, box = _places(site, atoms, groups)
+    if few is None:
+        return CentroidDihedral(name, centres, box)
+    a, b, c, d = few
     return Dihedral(name, (a, b, c, d))
 
 
-def angle(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Angle:
-    """The angle at the second of three atoms."""
-    a, b, c = _few_atoms(site, atoms)
+def angle(
+    name: str, site: CVSite, *, atoms: Few = None, groups: Groups = None
+) -> Angle | CentroidAngle:
+    """The angle at the second of three atoms or centres of mass."""
+    few, centres, box = _places(site, atoms, groups)
+    if few is None:
+        return CentroidAngle(name, centres, box)
+    a, b, c = few
     return Angle(name, (a, b, c))
 
 
-def distance(name: str, site: CVSite, *, atoms: Sequence[int | str]) -> Distance:
-    """The distance of two atoms."""
-    a, b = _few_atoms(site, atoms)
+def distance(
+    name: str, site: CVSite, *, atoms: Few = None, groups: Groups = None
+) -> Distance | CentroidDistance:
+    """The distance of two atoms or centres of mass."""
+    few, centres, box = _places(site, atoms, groups)
+    if few is None:
+        return CentroidDistance(name, centres, box)
+    a, b = few
     return Distance(name, (a, b))
-
-
-def rmsd(name: str, site: CVSite, *, atoms: Atoms, reference: str | None) -> RMSD:
-    """The RMSD from a structure file, or from the start."""
-    chosen = many_atoms(site, atoms, 3)
-    if reference is None:
-        return RMSD(name, chosen, site.system.initial().positions.reshape(-1, 3))
-    # imports mdtraj and OpenMM, which analytic systems do without
-    from msgen.systems.files import read_reference
-
-    where = (*site.field, "reference")
-    own = _topology(site)
-    return RMSD(name, chosen, read_reference(reference, site.base_dir, own, where, chosen))
-
-
-REPARTITIONED = 0.5
-"""g/mol that an atom is off its element from which masses count as shared out otherwise."""
-
-
-def own_masses(site: CVSite, chosen: Sequence[int], given: Atoms) -> tuple[float, ...]:
-    """Masses of the atoms `chosen`: the system's, or the elements' where it has shared them out.
-
-    Hydrogens are made heavy at the cost of their neighbours so that steps may be longer, and atoms
-    without mass stand still; what is measured must not depend on that. The first shows by a total
-    that is that of the elements.
-
-    Raises
-    ------
-    SpecError
-        If none of them has a mass; they were `given` so.
-    """
-    held = site.system.masses.reshape(-1, 3).max(axis=1)
-    atoms = list(_topology(site).atoms)
-    own = np.array([0.0 if a.element is None else float(a.element.mass) for a in atoms])
-    held = np.where(held > 0, held, own)
-    shared = abs(held.sum() - own.sum()) < 1e-3 * own.sum()
-    told = own if shared and np.abs(held - own).max() > REPARTITIONED else held
-    masses = tuple(float(told[a]) for a in chosen)
-    if not sum(masses) > 0:
-        what = "have no mass to weigh them by, and are of no element"
-        raise SpecError((*site.field, "atoms"), given, what, "Take other atoms")
-    return masses
 
 
 def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyration:
@@ -154,17 +104,18 @@ def radius_of_gyration(name: str, site: CVSite, *, atoms: Atoms) -> RadiusOfGyra
     return RadiusOfGyration(name, chosen, own_masses(site, chosen, atoms))
 
 
-def coordination(
-    name: str, site: CVSite, *, groups: Sequence[Atoms], r0: float, **exponents: int
-) -> Coordination:
-    """The coordination number of two groups; n and m are its exponents."""
-    topology, where = _topology(site), (*site.field, "groups")
-    a, b = (resolve_atoms(g, topology, (*where, k)) for k, g in enumerate(groups))
-    pairs = sorted({(min(i, j), max(i, j)) for i in a for j in b if i != j})
-    if not pairs:
-        raise SpecError(where, groups, "give no pair of atoms", "Give two groups")
-    _one_molecule(tuple({i for p in pairs for i in p}), site)
-    return Coordination(name, tuple(pairs), r0, **exponents)
+def ring_pucker(
+    name: str, site: CVSite, *, atoms: Sequence[int | str], coordinate: Pucker
+) -> RingPucker:
+    """A puckering coordinate of a ring, whose atoms are bonded in the order given."""
+    chosen, where = few_atoms(site, atoms, "atoms"), (*site.field, "atoms")
+    one_molecule(site, chosen, where)
+    bonded = {frozenset((a.index, b.index)) for a, b in topology_of(site).bonds}
+    for a, b in zip(chosen, (*chosen[1:], chosen[0]), strict=True):
+        if bonded and frozenset((a, b)) not in bonded:
+            what = f"is no ring: atoms {a} and {b} (from 0) are not bonded"
+            raise SpecError(where, atoms, what, "Give the atoms in the order of the ring")
+    return RingPucker(name, chosen, coordinate)
 
 
 def linear_combination(
@@ -185,7 +136,52 @@ def linear_combination(
             "would jump where an angle wraps at ±π",
             "Combine dihedrals with whole-number coefficients only, and with nothing else",
         )
+    _see_that_openmm_holds(cv, site, "terms")
     return cv
+
+
+def function(
+    name: str,
+    site: CVSite,
+    *,
+    expression: str,
+    of: Mapping[str, Mapping[str, Any]],
+    periodic: bool,
+    unit: str | None,
+) -> FunctionCV:
+    """A formula of other CVs, which may not jump where one of them wraps."""
+    import torch
+
+    components = tuple(
+        build_cv(f"{name}.{key}", section, site.at("of", key)) for key, section in of.items()
+    )
+    formula = parse(expression, of)
+    measured = unit or ("rad" if periodic else "1")
+    made = FunctionCV(name, formula, tuple(of), components, periodic, measured)
+    jumping = made.jumping(torch.as_tensor(site.system.initial().positions))
+    if jumping is not None:
+        raise SpecError(
+            (*site.field, "expression"),
+            expression,
+            f"jumps where the angle {jumping!r} wraps at ±π",
+            f"Take cos({jumping}) or sin({jumping}) of it, or write periodic: true for an angle "
+            "that is a sum of angles",
+        )
+    _see_that_openmm_holds(made, site, "of")
+    return made
+
+
+def _see_that_openmm_holds(made: LinearCombination | FunctionCV, site: CVSite, key: str) -> None:
+    """A CustomCVForce has 32 forces at most, and a path or a ring takes several."""
+    if site.system.topology is None:
+        return
+    # OpenMM comes with it, which analytic systems do without
+    from msgen.systems.cvs.openmm_forces import MOST_FORCES, can_express, cv_terms
+
+    if can_express(made) and (number := len(cv_terms(made).forces)) > MOST_FORCES:
+        what = f"take {number} forces of OpenMM together, which holds {MOST_FORCES} in one"
+        remedy = "Combine fewer, or give a path fewer structures"
+        raise SpecError((*site.field, key), [c.name for c in made.components], what, remedy)
 
 
 def coordinate(name: str, site: CVSite, *, index: int, periodic: bool = False) -> Coordinate:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from msgen.systems.cvs.build import Atoms, many_atoms, own_masses
 from msgen.systems.cvs.clusters import Axis, PrincipalRadius, SortedDistance, Steinhardt
+from msgen.systems.cvs.sites import Atoms, many_atoms, own_masses
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import CVSite
 

@@ -1,81 +1,84 @@
 """Collective variables as OpenMM forces: values inside a CustomCVForce, and restraints.
 
-A restraint on a torsion, angle or distance is a plain custom bonded force (no slower than the
-bare force field); any other goes through a CustomCVForce. λ and κ are global parameters, so that
-steering never rebuilds a Context.
+A restraint on a torsion, angle or distance, of atoms or of centres, is a plain custom bonded force
+(no slower than the bare force field); any other goes through a CustomCVForce. λ and κ are global
+parameters, so that steering never rebuilds a Context.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import openmm as mm
 
 from msgen.systems.base import CV, CVSet
-from msgen.systems.cvs.clusters import AXES, PrincipalRadius
+from msgen.systems.cvs.centroids import Centroids
+from msgen.systems.cvs.clusters import PrincipalRadius, SortedDistance, Steinhardt
+from msgen.systems.cvs.contacts import ContactMap, Coordination, NativeContacts
 from msgen.systems.cvs.diffusion_map import LandmarkCV
+from msgen.systems.cvs.functions import FunctionCV
+from msgen.systems.cvs.openmm_geometry import (
+    FLOOR,
+    RAISED,
+    CVTerms,
+    centroid_force,
+    centroid_value,
+    contact_map_terms,
+    coordination_terms,
+    gyration_terms,
+    native_contacts_terms,
+    path_terms,
+    principal_terms,
+    pucker_terms,
+    rmsd_terms,
+    total,
+)
+from msgen.systems.cvs.openmm_python import available, python_force
+from msgen.systems.cvs.ring_pucker import RingPucker
+from msgen.systems.cvs.superposition import RMSD, PathCV
 from msgen.systems.cvs.torch_cvs import (
-    RMSD,
     Angle,
-    Coordination,
     Dihedral,
     Distance,
     LinearCombination,
+    PythonCV,
     RadiusOfGyration,
 )
 from msgen.systems.openmm.own_names import centre, free_group, own, stiffness
 
-
-@dataclass(frozen=True)
-class CVTerms:
-    """ξ as an expression over named inner forces, ready for a CustomCVForce."""
-
-    expression: str
-    forces: dict[str, Any]
+Bonded = Dihedral | Angle | Distance
+Own = (
+    Bonded | Centroids | RMSD | PathCV | RadiusOfGyration | PrincipalRadius | RingPucker
+    | Coordination | ContactMap | NativeContacts
+)  # fmt: skip
+"""What OpenMM's own forces compute."""
+TorchOnly = PythonCV | SortedDistance | Steinhardt
+"""What a `PythonForce` does."""
+MOST_FORCES = 32
+"""That one CustomCVForce holds."""
+NO_FORM = (
+    "cannot be restrained or biased in OpenMM, which has no PythonForce before 8.4",
+    "Install openmm 8.4 or later, or build the CV from dihedral, distance, … by kind: function",
+)
+"""What is wrong with any other, and what to do."""
 
 
 def can_express(cv: CV) -> bool:
-    """Whether the CV has an OpenMM form (a user's own Python function has none)."""
-    if isinstance(cv, LinearCombination):
+    """Whether the CV has an OpenMM form; what only torch knows has one where `available` says."""
+    if isinstance(cv, LinearCombination | FunctionCV):
         return all(can_express(c) for c in cv.components)
     if isinstance(cv, LandmarkCV):
         return all(can_express(c) for c in cv.features)
-    known = Dihedral | Angle | Distance | RMSD | RadiusOfGyration | Coordination | PrincipalRadius
-    return isinstance(cv, known)
-
-
-def _geometric(n: int) -> str:
-    """1 + q + … + q^(n−1) in Horner form."""
-    text = "1"
-    for _ in range(n - 1):
-        text = f"(1+q*{text})"
-    return text
-
-
-def _switch(cv: Coordination) -> str:
-    q = f"q=r/{cv.r0!r}"
-    if cv.m == 2 * cv.n:
-        return f"1/(1+q^{cv.n}); {q}"
-    return f"{_geometric(cv.n)}/{_geometric(cv.m)}; {q}"
-
-
-_RAISED, _FLOOR = 340.0, 1e-150
-
-
-def _sum(terms: list[str]) -> str:
-    """The sum as a balanced tree: OpenMM compiles a chain of n terms in time n³."""
-    while len(terms) > 1:
-        terms = ["(" + "+".join(terms[i : i + 2]) + ")" for i in range(0, len(terms), 2)]
-    return terms[0]
+    return isinstance(cv, Own) or (isinstance(cv, TorchOnly) and available())
 
 
 def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
     """Φ as a quotient of two sums over landmarks.
 
-    Exponents are raised by `_RAISED`, and the quotient's square stays a float; a floor of weight
-    `_FLOOR` makes it tend to the mean of φ/μ beyond d²/4ε = 680, where plain sums end in 0/0.
+    Exponents are raised by `RAISED`, and the quotient's square stays a float; a floor of weight
+    `FLOOR` makes it tend to the mean of φ/μ beyond d²/4ε = 680.
     """
     forces: dict[str, Any] = {}
     features = []
@@ -85,7 +88,7 @@ def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
         features.append((terms.expression, feature.periodic))
     rates = (cv.scales**2 / (4 * cv.epsilon)).tolist()
     values = cv.values / cv.eigenvalue
-    above, below = [repr(_FLOOR * float(values.mean()))], [repr(_FLOOR)]
+    above, below = [repr(FLOOR * float(values.mean()))], [repr(FLOOR)]
     for at, log_w, value in zip(
         cv.landmarks.tolist(), cv.log_weights.tolist(), values.tolist(), strict=True
     ):
@@ -94,45 +97,46 @@ def _landmark_terms(cv: LandmarkCV, prefix: str) -> CVTerms:
             f"{2 * c!r}*(1-cos({u}-({v!r})))" if turns else f"{c!r}*({u}-({v!r}))^2"
             for (u, turns), c, v in zip(features, rates, at, strict=True)
         )
-        weight = f"exp({_RAISED + log_w!r}-{distance})"
+        weight = f"exp({RAISED + log_w!r}-{distance})"
         above.append(f"({value!r})*{weight}")
         below.append(weight)
-    return CVTerms(f"({_sum(above)}/{_sum(below)})", forces)
+    return CVTerms(f"({total(above)}/{total(below)})", forces)
 
 
-def _moment(cv: RadiusOfGyration | PrincipalRadius, of: str) -> Any:
-    """The mean, weighted by mass, of what `of` says of the centre of mass g1 and an atom g2."""
-    total = sum(cv.masses)
-    force = mm.CustomCentroidBondForce(2, f"w*{of}")
-    force.addPerBondParameter("w")
-    force.addGroup(list(cv.atoms), list(cv.masses))
-    for atom, mass in zip(cv.atoms, cv.masses, strict=True):
-        force.addBond([0, force.addGroup([atom], [1.0])], [mass / total])
+def _wrapped(expression: str) -> str:
+    """An angle brought to [−π, π)."""
+    turns = f"floor(({expression}+{math.pi!r})/{2 * math.pi!r})"
+    return f"({expression}-{2 * math.pi!r}*{turns})"
+
+
+def _combined(cv: LinearCombination | FunctionCV, prefix: str) -> CVTerms:
+    """An expression over those of its components."""
+    forces: dict[str, Any] = {}
+    inner: list[str] = []
+    for k, component in enumerate(cv.components):
+        terms = cv_terms(component, f"{prefix}_{k}")
+        forces.update(terms.forces)
+        inner.append(terms.expression)
+    if isinstance(cv, LinearCombination):
+        parts = [f"({a!r})*({one})" for a, one in zip(cv.coefficients, inner, strict=True)]
+        value = "(" + "+".join([repr(float(cv.offset)), *parts]) + ")"
+    else:
+        value = cv.expression.for_openmm(dict(zip(cv.variables, inner, strict=True)))
+    return CVTerms(_wrapped(value) if cv.periodic else value, forces)
+
+
+def _bonded(cv: Bonded, energy: str) -> Any:
+    """A force on the atoms of a torsion, an angle or a distance; `energy` is one of {xi}."""
+    if isinstance(cv, Dihedral):
+        force: Any = mm.CustomTorsionForce(energy.format(xi="theta"))
+        force.addTorsion(*cv.atoms, [])
+    elif isinstance(cv, Angle):
+        force = mm.CustomAngleForce(energy.format(xi="theta"))
+        force.addAngle(*cv.atoms, [])
+    else:
+        force = mm.CustomBondForce(energy.format(xi="r"))
+        force.addBond(*cv.atoms, [])
     return force
-
-
-_TURN = {"largest": 0.0, "smallest": 2.0 * math.pi / 3.0, "middle": 4.0 * math.pi / 3.0}
-assert set(_TURN) == set(AXES)
-
-
-def _principal_terms(cv: PrincipalRadius, prefix: str) -> CVTerms:
-    """Roots of the cubic by its angle: λ_k = q + 2p cos(φ + turn), cos 3φ = det(S − q)/2p³.
-
-    (O. K. Smith, Commun. ACM 4, 168, 1961). The angle stays off 0 and π/3, where its own gradient,
-    but not that of λ_k, has no bound.
-    """
-    entries = ("xx", "yy", "zz", "xy", "xz", "yz")
-    name = {e: f"{prefix}_{e}" for e in entries}
-    forces = {name[e]: _moment(cv, f"({e[0]}2-{e[0]}1)*({e[1]}2-{e[1]}1)") for e in entries}
-    xx, yy, zz, xy, xz, yz = (name[e] for e in entries)
-    q = f"(({xx}+{yy}+{zz})/3)"
-    a, b, c = (f"({one}-{q})" for one in (xx, yy, zz))
-    off = f"{xy}^2+{xz}^2+{yz}^2"
-    p = f"sqrt(max(1e-30,({a}^2+{b}^2+{c}^2+2*({off}))/6))"
-    det = f"({a}*{b}*{c}+2*{xy}*{xz}*{yz}-{a}*{yz}^2-{b}*{xz}^2-{c}*{xy}^2)"
-    angle = f"(acos(max(-1+1e-14,min(1-1e-14,{det}/(2*{p}^3))))/3)"
-    value = f"({q}+2*{p}*cos({angle}+{_TURN[cv.axis]!r}))"
-    return CVTerms(f"sqrt(max(1e-16,{value}))", forces)
 
 
 def cv_terms(cv: CV, prefix: str = own("cv")) -> CVTerms:
@@ -150,41 +154,35 @@ def cv_terms(cv: CV, prefix: str = own("cv")) -> CVTerms:
     TypeError
         If the CV has no OpenMM form.
     """
-    if isinstance(cv, LinearCombination):
-        forces: dict[str, Any] = {}
-        parts = [repr(float(cv.offset))]
-        for k, (a, inner) in enumerate(zip(cv.coefficients, cv.components, strict=True)):
-            terms = cv_terms(inner, f"{prefix}_{k}")
-            forces.update(terms.forces)
-            parts.append(f"({a!r})*({terms.expression})")
-        total = "(" + "+".join(parts) + ")"
-        if cv.periodic:
-            total = f"({total}-{2 * math.pi!r}*floor(({total}+{math.pi!r})/{2 * math.pi!r}))"
-        return CVTerms(total, forces)
+    if not can_express(cv):
+        raise TypeError(f"{type(cv).__name__} '{cv.name}' has no OpenMM form")
+    if isinstance(cv, LinearCombination | FunctionCV):
+        return _combined(cv, prefix)
     if isinstance(cv, LandmarkCV):
         return _landmark_terms(cv, prefix)
-    if isinstance(cv, Dihedral):
-        force: Any = mm.CustomTorsionForce("theta")
-        force.addTorsion(*cv.atoms, [])
-    elif isinstance(cv, Angle):
-        force = mm.CustomAngleForce("theta")
-        force.addAngle(*cv.atoms, [])
-    elif isinstance(cv, Distance):
-        force = mm.CustomBondForce("r")
-        force.addBond(*cv.atoms, [])
-    elif isinstance(cv, RMSD):
-        force = mm.RMSDForce([mm.Vec3(*map(float, r)) for r in cv.reference], list(cv.atoms))
-    elif isinstance(cv, RadiusOfGyration):
-        return CVTerms(f"sqrt({prefix})", {prefix: _moment(cv, "distance(g1,g2)^2")})
-    elif isinstance(cv, PrincipalRadius):
-        return _principal_terms(cv, prefix)
-    elif isinstance(cv, Coordination):
-        force = mm.CustomBondForce(_switch(cv))
-        for i, j in cv.pairs:
-            force.addBond(i, j, [])
-    else:
-        raise TypeError(f"{type(cv).__name__} '{cv.name}' has no OpenMM form")
-    return CVTerms(prefix, {prefix: force})
+    if isinstance(cv, Bonded):
+        return CVTerms(prefix, {prefix: _bonded(cv, "{xi}")})
+    if isinstance(cv, Centroids):
+        return CVTerms(prefix, {prefix: centroid_force(cv, centroid_value(cv))})
+    if isinstance(cv, RMSD):
+        return rmsd_terms(cv, prefix)
+    if isinstance(cv, PathCV):
+        return path_terms(cv, prefix)
+    if isinstance(cv, RadiusOfGyration):
+        return gyration_terms(cv, prefix)
+    if isinstance(cv, PrincipalRadius):
+        return principal_terms(cv, prefix)
+    if isinstance(cv, RingPucker):
+        return pucker_terms(cv, prefix)
+    if isinstance(cv, Coordination):
+        return coordination_terms(cv, prefix)
+    if isinstance(cv, ContactMap):
+        return contact_map_terms(cv, prefix)
+    if isinstance(cv, NativeContacts):
+        return native_contacts_terms(cv, prefix)
+    if isinstance(cv, PythonCV) and cv.atoms is not None:
+        return CVTerms(prefix, {prefix: python_force(replace(cv, atoms=None), cv.atoms)})
+    return CVTerms(prefix, {prefix: python_force(cv)})
 
 
 def value_force(cv: CV) -> Any:
@@ -213,15 +211,10 @@ def restraint_force(cv: CV, k: int, kT: float) -> Any:
     TypeError
         If the CV has no OpenMM form.
     """
-    if isinstance(cv, Dihedral):
-        force: Any = mm.CustomTorsionForce(_form("theta", k, True, kT))
-        force.addTorsion(*cv.atoms, [])
-    elif isinstance(cv, Angle):
-        force = mm.CustomAngleForce(_form("theta", k, False, kT))
-        force.addAngle(*cv.atoms, [])
-    elif isinstance(cv, Distance):
-        force = mm.CustomBondForce(_form("r", k, False, kT))
-        force.addBond(*cv.atoms, [])
+    if isinstance(cv, Bonded):
+        force: Any = _bonded(cv, _form("{xi}", k, cv.periodic, kT))
+    elif isinstance(cv, Centroids):
+        force = centroid_force(cv, _form(centroid_value(cv), k, cv.periodic, kT))
     else:
         terms = cv_terms(cv, own(f"cv{k}"))
         force = mm.CustomCVForce(_form(f"({terms.expression})", k, cv.periodic, kT))

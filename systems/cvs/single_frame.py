@@ -13,6 +13,7 @@ from math import atan2, floor, pi, sqrt
 import numpy as np
 
 from msgen.systems.base import CV, Array, CVSet
+from msgen.systems.cvs.centroids import CentroidDistance
 from msgen.systems.cvs.diffusion_map import LandmarkCV
 from msgen.systems.cvs.torch_cvs import Angle, Dihedral, Distance, LinearCombination
 
@@ -59,6 +60,21 @@ def _distance(atoms: tuple[int, ...]) -> Single:
     return value
 
 
+def _centroid_distance(cv: CentroidDistance) -> Single:
+    (i, u), (j, w) = ((np.array(g.atoms), np.array(g.weights) / sum(g.weights)) for g in cv.groups)
+    box = None if cv.box is None else cv.box.tolist()
+
+    def value(x: Array) -> float:
+        d0, d1, d2 = (w @ x.take(j, axis=0) - u @ x.take(i, axis=0)).tolist()
+        if box is not None and d0 == d0:  # floor of NaN would raise
+            for k, (b0, b1, b2) in ((2, box[2]), (1, box[1]), (0, box[0])):
+                turns = floor((d0, d1, d2)[k] / (b0, b1, b2)[k] + 0.5)
+                d0, d1, d2 = d0 - turns * b0, d1 - turns * b1, d2 - turns * b2
+        return sqrt(d0 * d0 + d1 * d1 + d2 * d2)
+
+    return value
+
+
 def _combination(cv: LinearCombination) -> Single:
     parts = [(c, single(k)) for c, k in zip(cv.coefficients, cv.components, strict=True)]
     offset, periodic = cv.offset, cv.periodic
@@ -96,6 +112,8 @@ def single(cv: CV) -> Single:
         return _angle(cv.atoms)
     if isinstance(cv, Distance):
         return _distance(cv.atoms)
+    if isinstance(cv, CentroidDistance):
+        return _centroid_distance(cv)
     if isinstance(cv, LinearCombination):
         return _combination(cv)
     if isinstance(cv, LandmarkCV):

@@ -1,8 +1,9 @@
 """Collective variables as batched, differentiable torch functions.
 
 Each takes flattened configurations (n, D) in nm and returns (n,) in float64. The same quantities
-as OpenMM forces are in `cvs_openmm`; the two agree to 1e-5. None applies the minimum image: the
-atoms of a CV belong to one molecule, which the engine keeps whole.
+as OpenMM forces are in `openmm_forces`; the two agree to 1e-5. None here applies the minimum image:
+the atoms of a CV belong to one molecule, which the engine keeps whole. Those of several molecules
+of a box are in `centroids` and `contacts`.
 """
 
 from __future__ import annotations
@@ -85,51 +86,6 @@ class Distance:
 
 
 @dataclass(frozen=True, eq=False)
-class RMSD:
-    """Root mean square distance to a reference after optimal superposition, nm.
-
-    From the largest eigenvalue of the quaternion matrix: RMSD² = (G_x + G_r − 2 λ_max)/N
-    (Coutsias, Seok and Dill, J. Comput. Chem. 25, 1849 (2004)); all atoms weigh the same.
-
-    Attributes
-    ----------
-    atoms : tuple of int
-    reference : Array, shape (number of atoms of the whole system, 3)
-    """
-
-    name: str
-    atoms: tuple[int, ...]
-    reference: Array
-    periodic: bool = field(default=False, init=False)
-    unit: str = field(default="nm", init=False)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """ξ(x), shape (n,)."""
-        p = _points(x, self.atoms)
-        p = p - p.mean(1, keepdim=True)
-        r = torch.as_tensor(self.reference)[list(self.atoms)]
-        r = r - r.mean(0, keepdim=True)
-        m = torch.einsum("nai,aj->nij", p, r)
-        xx, xy, xz = m[:, 0].unbind(-1)
-        yx, yy, yz = m[:, 1].unbind(-1)
-        zx, zy, zz = m[:, 2].unbind(-1)
-        rows = [
-            [xx + yy + zz, yz - zy, zx - xz, xy - yx],
-            [yz - zy, xx - yy - zz, xy + yx, zx + xz],
-            [zx - xz, xy + yx, yy - xx - zz, yz + zy],
-            [xy - yx, zx + xz, yz + zy, zz - xx - yy],
-        ]
-        f = torch.stack([torch.stack(row, -1) for row in rows], -2)
-        finite = torch.isfinite(f).all(-1).all(-1)
-        # eigvalsh raises on NaN; the NaN of (p²) reaches the result all the same
-        top = torch.linalg.eigvalsh(torch.where(finite[:, None, None], f, torch.eye(4).to(f)))[
-            :, -1
-        ]
-        msd = ((p**2).sum((1, 2)) + (r**2).sum() - 2 * top) / len(self.atoms)
-        return torch.sqrt(torch.clamp(msd, min=1e-16))
-
-
-@dataclass(frozen=True, eq=False)
 class RadiusOfGyration:
     """Mass-weighted radius of gyration, R² = Σ m |x − x_com|² / Σ m, nm."""
 
@@ -146,34 +102,6 @@ class RadiusOfGyration:
         w = w / w.sum()
         d = p - torch.einsum("a,nai->ni", w, p)[:, None]
         return torch.sqrt(torch.einsum("a,nai->n", w, d**2))
-
-
-@dataclass(frozen=True, eq=False)
-class Coordination:
-    """Coordination number Σ_ij (1 − (r_ij/r₀)ⁿ) / (1 − (r_ij/r₀)ᵐ) over pairs of two groups.
-
-    The quotient is evaluated as Σ_{k<n} qᵏ / Σ_{k<m} qᵏ, which has no 0/0 at r = r₀; for m = 2n
-    it is 1/(1 + qⁿ). Pairs of an atom with itself are left out.
-    """
-
-    name: str
-    pairs: tuple[tuple[int, int], ...]
-    r0: float
-    n: int = 6
-    m: int = 12
-    periodic: bool = field(default=False, init=False)
-    unit: str = field(default="1", init=False)
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """ξ(x), shape (n,)."""
-        p = x.reshape(x.shape[0], -1, 3)
-        i, j = zip(*self.pairs, strict=True)
-        q = _norm(p[:, list(i)] - p[:, list(j)]) / self.r0
-        if self.m == 2 * self.n:
-            return (1 / (1 + q**self.n)).sum(-1)
-        top = sum((q**k for k in range(1, self.n)), torch.ones_like(q))
-        bottom = sum((q**k for k in range(1, self.m)), torch.ones_like(q))
-        return (top / bottom).sum(-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,14 +172,23 @@ def coordinate_angles(cvs: CVSet, n_dof: int) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class PythonCV:
-    """A user's own torch function (n, D) → (n,)."""
+    """A user's own torch function (n, D) → (n,).
+
+    Attributes
+    ----------
+    atoms : tuple of int, optional
+        Whose coordinates the function is given, in this order, D = 3 × their number; by default
+        it is given all.
+    """
 
     name: str
     function: Callable[[torch.Tensor], torch.Tensor]
     periodic: bool = False
     unit: str = "1"
+    atoms: tuple[int, ...] | None = None
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        value = self.function(x)
+        seen = x if self.atoms is None else _points(x, self.atoms).reshape(x.shape[0], -1)
+        value = self.function(seen)
         return wrap(value) if self.periodic else value

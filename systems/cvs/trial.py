@@ -11,9 +11,11 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from msgen.systems.base import CV, Array, CVSet, System
+from msgen.systems.cvs.centroids import CentroidAngle, CentroidDihedral
 from msgen.systems.cvs.torch_cvs import Angle, Dihedral
 from msgen.systems.errors import SpecError
 from msgen.systems.openmm.constraints import RigidBonds
@@ -131,15 +133,22 @@ def _small(left: Array, whole: Array) -> bool:
 
 
 def _in_line(cv: CV, system: System) -> str:
-    """Which atoms of a torsion or an angle lie in a line, if that is why."""
-    if not isinstance(cv, Dihedral | Angle):
+    """What of a torsion or an angle lies in a line, if that is why."""
+    start = system.initial().positions
+    if isinstance(cv, Dihedral | Angle):
+        whose, names = "atoms", [str(a) for a in cv.atoms]
+        at = start.reshape(-1, 3)[list(cv.atoms)]
+    elif isinstance(cv, CentroidDihedral | CentroidAngle):
+        whose, names = "the centres of groups", [str(k) for k in range(len(cv.groups))]
+        x = torch.as_tensor(start)
+        at = np.array([group.centre(x)[0].numpy() for group in cv.groups])
+    else:
         return ""
-    x = system.initial().positions.reshape(-1, 3)
-    for triple in zip(cv.atoms, cv.atoms[1:], cv.atoms[2:], strict=False):
-        a, b, c = (x[i] for i in triple)
-        u, v = a - b, c - b
+    for k in range(len(at) - 2):
+        u, v = at[k] - at[k + 1], at[k + 2] - at[k + 1]
         if np.linalg.norm(np.cross(u, v)) <= IN_LINE * np.linalg.norm(u) * np.linalg.norm(v):
-            return f": atoms {', '.join(map(str, triple))} lie in a line, where it is not defined"
+            which = ", ".join(names[k : k + 3])
+            return f": {whose} {which} lie in a line, where it is not defined"
     return ""
 
 

@@ -15,7 +15,7 @@ import openmm as mm
 from openmm import app, unit
 
 from msgen.systems.base import CV, Array, CVSet
-from msgen.systems.cvs.openmm_forces import can_express, cv_terms, value_force
+from msgen.systems.cvs.openmm_forces import NO_FORM, can_express, cv_terms, value_force
 from msgen.systems.errors import SpecError
 from msgen.systems.openmm.bias_grid import BiasAxis
 from msgen.systems.openmm.system import OpenMMSystem
@@ -126,12 +126,7 @@ class Biased:
 def _force(cv: CV) -> Any:
     """A force whose energy is ξ; the plain one where there is one, which is faster."""
     if not can_express(cv):
-        raise SpecError(
-            ("cvs", cv.name),
-            type(cv).__name__,
-            "cannot be biased in OpenMM",
-            "Build it from dihedral, distance, … or bias other CVs by strategy.width",
-        )
+        raise SpecError(("cvs", cv.name), type(cv).__name__, *NO_FORM)
     terms = cv_terms(cv)
     if len(terms.forces) == 1 and terms.expression in terms.forces:
         return terms.forces[terms.expression]

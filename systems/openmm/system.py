@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from msgen.systems.base import Array, CVSet, Walkers
 from msgen.systems.constants import GAS_CONSTANT
-from msgen.systems.cvs.openmm_forces import add_restraints, can_express
+from msgen.systems.cvs.openmm_forces import NO_FORM, add_restraints, can_express
 from msgen.systems.errors import SpecError
 from msgen.systems.external_field import field_felt
 from msgen.systems.openmm.constraints import RigidBonds
@@ -268,12 +268,7 @@ class OpenMMSystem:
         if restrained:
             for cv in cvs.cvs:
                 if not can_express(cv):
-                    raise SpecError(
-                        ("cvs", cv.name),
-                        type(cv).__name__,
-                        "cannot be restrained in OpenMM",
-                        "Build it from dihedral, distance, … or use strategy: {kind: local}",
-                    )
+                    raise SpecError(("cvs", cv.name), type(cv).__name__, *NO_FORM)
             add_restraints(system, cvs, self.kT)
         if purpose == "leapfrog":
             integrator = mm.VerletIntegrator(dt)

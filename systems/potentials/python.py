@@ -16,10 +16,12 @@ import numpy as np
 import torch
 
 from msgen.systems.base import Array
+from msgen.systems.cvs.sites import Atoms, topology_of
 from msgen.systems.cvs.torch_cvs import PythonCV
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import CVSite, Field, SystemSite
 from msgen.systems.potentials.two_dimensional import TorchSystem
+from msgen.systems.topology.atom_selection import resolve_atoms
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,7 @@ def python_cv(
     arguments: Mapping[str, Any],
     periodic: bool,
     unit: str | None,
+    atoms: Atoms | None,
 ) -> PythonCV:
     """Build a ``kind: python`` CV and check it at the start.
 
@@ -253,6 +256,8 @@ def python_cv(
     periodic : bool
     unit : {'rad', 'nm', '1'} or None
         By default rad where periodic, 1 elsewhere.
+    atoms : selection or sequence, optional
+        Whose coordinates the function is given, D = 3 × their number; by default it is given all.
 
     Raises
     ------
@@ -263,5 +268,10 @@ def python_cv(
     function = _call(load_factory(factory, site.base_dir, where), arguments, site.field)
     if not callable(function):
         raise SpecError(where, factory, "returned no function", "Return a function (n, D) -> (n,)")
-    _evaluate(function, site.system.initial().positions, where, factory)
-    return PythonCV(name, function, periodic, unit or ("rad" if periodic else "1"))
+    chosen = None
+    start = site.system.initial().positions
+    if atoms is not None:
+        chosen = resolve_atoms(atoms, topology_of(site), (*site.field, "atoms"))
+        start = start.reshape(1, -1, 3)[:, list(chosen)].reshape(1, -1)
+    _evaluate(function, start, where, factory)
+    return PythonCV(name, function, periodic, unit or ("rad" if periodic else "1"), chosen)

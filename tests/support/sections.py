@@ -36,6 +36,8 @@ def with_units(spec: Spec, sections: Mapping[str, type[Section]]) -> dict[str, A
     text = given.model_dump(context={"units": True}, exclude_unset=True, warnings=False)
     if "terms" in text:
         text["terms"] = [{**t, "cv": with_units(t["cv"], sections)} for t in spec["terms"]]
+    if "of" in text:
+        text["of"] = {name: with_units(part, sections) for name, part in spec["of"].items()}
     return {**spec, **text}
 
 
@@ -58,6 +60,8 @@ _RANGES: dict[str, list[object]] = {
     "rmsd": ["0 nm", "9 nm"],
     "coordination": [0, 99],
     "coordinate": [-1e9, 1e9],
+    "function": [-1e9, 1e9],
+    "path": [1, 99],
 }
 
 

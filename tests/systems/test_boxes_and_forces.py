@@ -108,7 +108,8 @@ def test_molecules_are_whole_whoever_knows_their_bonds(
     assert cvs(system.initial().positions)[0, 0] == pytest.approx(expected, abs=2e-3)
 
 
-def test_without_any_bonds_a_distance_is_refused(tmp_path: Path) -> None:
+def test_without_any_bonds_only_images_are_measured(tmp_path: Path) -> None:
+    """Atoms may be anywhere: of two the nearest images count, and a group has no shape."""
     system = mm.System()
     for _ in range(22):
         system.addParticle(12.0)
@@ -121,9 +122,13 @@ def test_without_any_bonds_a_distance_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sys.xml").write_text(mm.XmlSerializer.serialize(system))
     structure = boxed(tmp_path, 3.0, residue="LIG")
     built = build(tmp_path, structure, forcefield=None, system_xml="sys.xml")
-    with pytest.raises(SpecError, match="name a bond") as caught:
-        build_cvs(ENDS, built, tmp_path)
-    assert "CONECT" in caught.value.remedy
+    ends, at = build_cvs(ENDS, built, tmp_path), built.initial().positions
+    moved = at + np.where(np.arange(66) < 3, 3.0, 0.0)
+    assert ends(moved)[0, 0] == pytest.approx(ends(at)[0, 0])
+    for section in ({"kind": "radius_of_gyration"}, {"kind": "distance", "groups": [[0, 1], [9]]}):
+        with pytest.raises(SpecError, match="name a bond") as caught:
+            build_cvs({"d": section}, built, tmp_path)
+        assert "CONECT" in caught.value.remedy
 
 
 def test_atoms_that_are_held_are_not_moved_by_a_box(tmp_path: Path) -> None:

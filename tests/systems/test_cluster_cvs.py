@@ -16,6 +16,7 @@ from places import CONFIGS
 from scipy.special import sph_harm_y
 from sections import build_cvs, build_system
 from silver import capped_bipyramid, octahedron, pentagon, spec, with_calculators, write_xyz
+from single_force import openmm_values
 
 from msgen.systems import CVSet, SpecError, System
 from msgen.systems.base import Array
@@ -154,20 +155,6 @@ def test_what_these_atoms_have_not_is_refused(
         build_cvs({"x": section}, system, Path())
 
 
-def forces_of(force: Any, x: Array, **parameters: float) -> tuple[float, Array]:
-    bare = mm.System()
-    for _ in range(x.size // 3):
-        bare.addParticle(1.0)
-    bare.addForce(force)
-    platform = mm.Platform.getPlatformByName("Reference")
-    context = mm.Context(bare, mm.VerletIntegrator(0.001), platform)
-    for name, value in parameters.items():
-        context.setParameter(name, value)
-    context.setPositions(x.reshape(-1, 3))
-    state = context.getState(energy=True, forces=True)
-    return state.getPotentialEnergy()._value, state.getForces(asNumpy=True)._value.ravel()
-
-
 @pytest.mark.parametrize("axis", ["smallest", "middle", "largest"])
 def test_principal_radii_in_openmm_are_those_of_torch(axis: str) -> None:
     """At a molecule, distorted; and as a restraint, whose force follows from the gradient."""
@@ -178,19 +165,29 @@ def test_principal_radii_in_openmm_are_those_of_torch(axis: str) -> None:
     assert can_express(cv)
     x = system.initial().positions + 0.02 * np.random.default_rng(5).standard_normal((1, 66))
     value, gradient = one.value_and_gradient(x)
-    u, f = forces_of(value_force(cv), x)
-    assert u == pytest.approx(value[0, 0], abs=1e-8)
-    np.testing.assert_allclose(-f, gradient[0, 0], atol=1e-7)
+    u, f = openmm_values(value_force(cv), x)
+    assert u[0] == pytest.approx(value[0, 0], abs=1e-8)
+    np.testing.assert_allclose(-f, gradient[:, 0], atol=1e-7)
     goal, kappa = float(value[0, 0]) - 0.01, 300.0
-    u, f = forces_of(restraint_force(cv, 0, 2.5), x, **{centre(0): goal, stiffness(0): kappa})
-    assert u == pytest.approx(0.5 * 2.5 * kappa * 1e-4, rel=1e-5)
-    np.testing.assert_allclose(-f, 2.5 * kappa * 0.01 * gradient[0, 0], atol=1e-4)
+    given = {centre(0): goal, stiffness(0): kappa}
+    u, f = openmm_values(restraint_force(cv, 0, 2.5), x, **given)
+    assert u[0] == pytest.approx(0.5 * 2.5 * kappa * 1e-4, rel=1e-5)
+    np.testing.assert_allclose(-f, 2.5 * kappa * 0.01 * gradient[:, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("section", [{"kind": "sorted_distance"}, SPEC["q6"]])
-def test_others_are_refused_where_openmm_is_to_restrain_them(section: dict[str, Any]) -> None:
+@pytest.mark.parametrize("section", [{"kind": "sorted_distance", "rank": 9}, SPEC["q6"]])
+def test_what_only_torch_knows_is_restrained_by_a_force_in_python(
+    section: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An OpenMM before 8.4 has no such force: it is refused there by name."""
     system = molecule()[0]
-    cv = build_cvs({"x": {**section, "atoms": "element != H"}}, system, CONFIGS)
-    assert not can_express(cv.cvs[0])
-    with pytest.raises(SpecError, match="cannot be restrained in OpenMM"):
-        system.context(True, cv)
+    one = build_cvs({"x": {**section, "atoms": "element != H"}}, system, CONFIGS)
+    x = system.initial().positions + 0.02 * np.random.default_rng(5).standard_normal((1, 66))
+    value, gradient = one.value_and_gradient(x)
+    u, f = openmm_values(value_force(one.cvs[0]), x)
+    assert u[0] == pytest.approx(value[0, 0], abs=1e-10)
+    np.testing.assert_allclose(-f, gradient[:, 0], atol=1e-10)
+    monkeypatch.delattr(mm, "PythonForce")
+    assert not can_express(one.cvs[0])
+    with pytest.raises(SpecError, match=r"cannot be restrained .* PythonForce"):
+        system.context(True, one)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import openmm as mm
 import pytest
 import torch
 from alanine_molecule import AMBER99SB, molecule
 from openmm_runs import Restraint
 from places import CONFIGS
-from sections import build_cvs, refused
+from sections import build_cvs, build_system, refused
+from single_force import openmm_values
 
 from msgen.orchestrator.schema.problems import dotted
 from msgen.systems import CVSet, SpecError
 from msgen.systems.base import Array, System
 from msgen.systems.cvs.openmm_forces import can_express, cv_terms, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
-from msgen.systems.cvs.torch_cvs import Coordinate, RadiusOfGyration
+from msgen.systems.cvs.torch_cvs import Coordinate, Distance, RadiusOfGyration
 from msgen.systems.openmm.own_names import centre, stiffness
 from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.topology.atom_selection import resolve_atom, resolve_atoms
@@ -76,26 +76,6 @@ def frames(system: OpenMMSystem) -> np.ndarray:
     x = system.initial().positions + 0.02 * rng.normal(size=(6, system.n_dof))
     x[-1] += 0.1 * rng.normal(size=system.n_dof) + 3.0
     return x
-
-
-def openmm_values(force: mm.Force, frames: np.ndarray, **parameters: float) -> tuple:
-    """Energies and forces of one Force on its own."""
-    bare = mm.System()
-    for _ in range(frames.shape[1] // 3):
-        bare.addParticle(1.0)
-    bare.addForce(force)
-    context = mm.Context(
-        bare, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference")
-    )
-    for name, value in parameters.items():
-        context.setParameter(name, value)
-    u, f = [], []
-    for x in frames:
-        context.setPositions(x.reshape(-1, 3))
-        state = context.getState(energy=True, forces=True)
-        u.append(state.getPotentialEnergy()._value)
-        f.append(state.getForces(asNumpy=True)._value.ravel())
-    return np.array(u), np.array(f)
 
 
 @pytest.mark.parametrize("name", SPEC)
@@ -212,6 +192,43 @@ def test_wrong_atoms(system: OpenMMSystem, spec: object, problem: str, remedy: s
         ({"a": {"kind": "coordination", "groups": [[0], [0]], "r0": 0.3}}, "cvs.a.groups"),
         ({"a": {"kind": "coordination", "groups": [[0], [1]], "r0": -0.3}}, "cvs.a.r0"),
         ({"a": {"kind": "coordination", "groups": [[0], [1]], "r0": 1.0, "n": 12}}, "cvs.a.m"),
+        ({"a": {"kind": "distance"}}, "cvs.a.atoms"),
+        ({"a": {"kind": "angle", "groups": [[0], [1]]}}, "cvs.a.groups"),
+        ({"a": {"kind": "angle", "atoms": [0, 1, 2], "groups": [[0], [1], [2]]}}, "cvs.a.groups"),
+        ({"a": {"kind": "distance", "groups": [[0], ["ALA:XX"]]}}, "cvs.a.groups[1][0]"),
+        ({"a": {"kind": "contact_map", "contacts": [{"atoms": [0, 1]}]}}, "cvs.a.contacts[0].r0"),
+        (
+            {"a": {"kind": "contact_map", "r0": 1.0, "contacts": [{"atoms": [0, 1], "weight": 0}]}},
+            "cvs.a.contacts",
+        ),
+        ({"a": {"kind": "native_contacts", "tolerance": -1.0}}, "cvs.a.tolerance"),
+        ({"a": {"kind": "ring_pucker", "atoms": [0, 1, 2, 3]}}, "cvs.a.atoms"),
+        (
+            {"a": {"kind": "ring_pucker", "atoms": [0, 1, 2, 3, 4], "coordinate": "theta"}},
+            "cvs.a.coordinate",
+        ),
+        ({"a": {"kind": "rmsd", "symmetric": [["ALA:HB1"]]}}, "cvs.a.symmetric[0]"),
+        ({"a": {"kind": "path", "structures": []}}, "cvs.a.structures"),
+        ({"a": {"kind": "path", "structures": "p.pdb", "rate": -1.0}}, "cvs.a.rate"),
+        (
+            {
+                "a": {
+                    "kind": "linear_combination",
+                    "terms": [
+                        {
+                            "coefficient": 1,
+                            "cv": {
+                                "kind": "coordination",
+                                "groups": [[0], [1]],
+                                "r0": 1.0,
+                                "n": 12,
+                            },
+                        }
+                    ],
+                }
+            },
+            "cvs.a.terms[0].cv.m",
+        ),
         ({"a": {"kind": "linear_combination"}}, "cvs.a.terms"),
         (
             {"a": {"kind": "linear_combination", "terms": [{"coefficient": 0.5, "cv": PHI}]}},
@@ -225,6 +242,18 @@ def test_wrong_atoms(system: OpenMMSystem, spec: object, problem: str, remedy: s
 )
 def test_wrong_cvs(spec: dict[str, object], path: str) -> None:
     assert dotted(refused(AMBER99SB, CONFIGS, spec).path) == path
+
+
+def test_a_range_beyond_half_of_the_box_is_refused() -> None:
+    """Of two molecules; a bonded pair has no images, and its range no such end."""
+    box = {"kind": "polymer", "solvent": 20, "box": 6.0}
+    span = {"kind": "distance", "range": ["0 nm", "3.5 nm"]}
+    said = refused(box, CONFIGS, {"r": {**span, "atoms": [9, 10]}})
+    assert dotted(said.path) == "cvs.r.range"
+    assert "End it at 3 nm" in said.remedy
+    bonded = build_cvs({"r": {"kind": "distance", "atoms": [0, 8]}}, build_system(box, CONFIGS),
+                       CONFIGS)  # fmt: skip
+    assert isinstance(bonded.cvs[0], Distance)
 
 
 def heavy_hydrogens(mass: float | None) -> tuple[System, Array]:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openmm as mm
 import pytest
 from alanine_molecule import molecule as alanine
 from openmm_runs import Restraint
 from places import CONFIGS
 from sections import build_cvs, build_system
+from single_force import openmm_values
 
 from msgen.models.diffusion_map.map import DiffusionMap
 from msgen.systems import CVSet, SpecError
@@ -79,26 +79,6 @@ def cv(molecule: OpenMMSystem, made: LandmarkFile, tmp_path_factory: Any) -> Lan
     (found,) = build_cvs(SPEC, molecule, folder).cvs
     assert isinstance(found, LandmarkCV)
     return found
-
-
-def openmm_values(force: mm.Force, frames: Array, **parameters: float) -> tuple[Array, Array]:
-    """Energies and forces of one Force on its own."""
-    bare = mm.System()
-    for _ in range(frames.shape[1] // 3):
-        bare.addParticle(1.0)
-    bare.addForce(force)
-    context = mm.Context(
-        bare, mm.VerletIntegrator(0.001), mm.Platform.getPlatformByName("Reference")
-    )
-    for name, value in parameters.items():
-        context.setParameter(name, value)
-    u, f = [], []
-    for x in frames:
-        context.setPositions(x.reshape(-1, 3))
-        state = context.getState(energy=True, forces=True)
-        u.append(state.getPotentialEnergy()._value)
-        f.append(state.getForces(asNumpy=True)._value.ravel())
-    return np.array(u), np.array(f)
 
 
 # -- molecules -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import mdtraj
 import numpy as np
+import openmm as mm
 import pytest
 from alanine_molecule import molecule
 from openmm_runs import Restraint, ghmc, langevin
@@ -171,12 +172,44 @@ def test_steering_pulls_the_cvs_along(pair: tuple[OpenMMSystem, CVSet]) -> None:
     ) == [[]]
 
 
-def test_what_cannot_be_restrained_says_so(
+OWN_CV = """
+def ends():
+    return lambda x: (x[:, :3] - x[:, 3:]).norm(dim=1)
+"""
+"""The distance of two atoms as somebody's own function."""
+
+
+def own_cv(system: OpenMMSystem, folder: Path) -> CVSet:
+    (folder / "own_cv.py").write_text(OWN_CV)
+    section = {"kind": "python", "factory": "own_cv:ends", "atoms": [1, 18], "unit": "nm"}
+    return build_cvs({"x": section}, system, folder)
+
+
+def test_a_function_of_ones_own_is_steered_as_the_kind_that_it_is(
     pair: tuple[OpenMMSystem, CVSet], tmp_path: Path
 ) -> None:
+    """The same noise and the same forces but for rounding: the same way, restrained and biased."""
     system, _ = pair
-    (tmp_path / "own_cv.py").write_text("def first():\n    return lambda x: x[:, 0]\n")
-    cvs = build_cvs({"x": {"kind": "python", "factory": "own_cv:first"}}, system, tmp_path)
+    ways = []
+    bare = build_cvs({"x": {"kind": "distance", "atoms": [1, 18]}}, system, tmp_path)
+    for cvs in (own_cv(system, tmp_path), bare):
+        engine = system.context(True, cvs, purpose="langevin")
+        engine.reseed(5)
+        engine.load(batch(system, 1))
+        engine.set_kappa(np.array([500.0]))
+        engine.set_lambda(cvs(system.initial().positions)[0] + 0.05)
+        engine.step(30)
+        ways.append(engine.cvs())
+    assert np.isfinite(ways).all()
+    np.testing.assert_allclose(*ways, atol=1e-7)
+
+
+def test_what_cannot_be_restrained_says_so(
+    pair: tuple[OpenMMSystem, CVSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, _ = pair
+    cvs = own_cv(system, tmp_path)
+    monkeypatch.delattr(mm, "PythonForce")  # as before OpenMM 8.4
     with pytest.raises(SpecError, match="cannot be restrained"):
         system.context(True, cvs)
     _, xi = langevin(system, batch(system, 1), 4, 1, cvs=cvs, every=2)

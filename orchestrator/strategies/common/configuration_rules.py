@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.cvs import Coordinate, LinearCombination
+from msgen.orchestrator.schema.cv_section import CVSection
+from msgen.orchestrator.schema.cvs import Coordinate, FunctionCV, LinearCombination
 from msgen.orchestrator.schema.problems import Path, Problem
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def coordinate_problems(campaign: Campaign, coordinates: str) -> Iterator[Proble
 def angular_coordinate(campaign: Campaign) -> str | None:
     """A CV that knows a coordinate of the configuration as an angle; None where there is none."""
     for name, cv in campaign.cvs.items():
-        parts = [t.cv for t in cv.terms] if isinstance(cv, LinearCombination) else [cv]
+        parts: list[CVSection] = [cv]
+        if isinstance(cv, LinearCombination):
+            parts = [t.cv for t in cv.terms]
+        elif isinstance(cv, FunctionCV):
+            parts = list(cv.of.values())
         if any(isinstance(p, Coordinate) and p.periodic for p in parts):
             return name
     return None
