@@ -90,4 +90,4 @@ def test_isomers_are_named_and_left_out_unless_asked_for(isomers: str) -> None:
     assert found.seeds.xi[:, 0].tolist() == kept
     assert found.seeds.walkers.positions[:, 0].tolist() == kept  # a broken one never
     assert found.isomers == {"ω of ALA2": 1}
-    assert len(found.trail) == (6 if isomers == "exclude" else 8)
+    assert len(found.runs) == (3 if isomers == "exclude" else 4)

@@ -12,9 +12,11 @@ from scipy.stats import qmc
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.strata import Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
 from msgen.actors.orders.walkers import WalkerRows
+from msgen.orchestrator.strategies.common.basins import basins_at_rest
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
@@ -91,10 +93,9 @@ class Found:
     runs: Array
     isomers: Mapping[str, int]
 
-    @property
-    def trail(self) -> Array:
-        """All readings, shape (n·m, C)."""
-        return self.runs.reshape(-1, self.runs.shape[2])
+    def basins(self, problem: Problem) -> Partition:
+        """The states that it shows, where the campaign names none."""
+        return basins_at_rest(self.runs, problem.grid, problem.names)
 
 
 def orders(

@@ -22,11 +22,7 @@ from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.common.rounds import BLOCKS
-from msgen.orchestrator.strategies.common.second_look import (
-    LOOK_EVERY,
-    MOST_RELOOKS,
-    look_again,
-)
+from msgen.orchestrator.strategies.common.second_look import due_look
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
@@ -235,12 +231,14 @@ class FreeReplicas(ABC, Generic[S]):
 
     def _looked_again(self, state: S) -> S:
         """The same, unless the surface shows more states than are known."""
-        done = state.produced
-        if self.problem.boxes is not None or done is None or state.relooks >= MOST_RELOOKS:
-            return state
-        if done.rounds % LOOK_EVERY:
-            return state
-        found = look_again(self.problem, FreeReplicas.estimate(self, state), self.states(state))
+        rounds = 0 if state.produced is None else state.produced.rounds
+        found = due_look(
+            self.problem,
+            lambda: FreeReplicas.estimate(self, state),
+            self.states(state),
+            rounds,
+            state.relooks,
+        )
         return state if found is None else self.sent_back(state, found)
 
     def is_ready(self, state: S) -> bool:

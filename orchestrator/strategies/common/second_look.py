@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 
 import numpy as np
 
@@ -33,6 +33,25 @@ def look_again(problem: Problem, estimate: Estimate, states: Sized) -> Partition
         return None
     found = find_basins(weight, problem.grid, problem.names, smooth=0.5)
     return found if len(found) > len(states) else None
+
+
+def due_look(
+    problem: Problem, estimate: Callable[[], Estimate], states: Sized, rounds: int, relooks: int
+) -> Partition | None:
+    """What `look_again` finds, every `LOOK_EVERY` rounds of production of states without names.
+
+    Parameters
+    ----------
+    estimate : callable
+        Makes the present estimate; not called where no look is due.
+    rounds : int
+        Of production so far.
+    relooks : int
+        Looks that have found something so far, at most `MOST_RELOOKS`.
+    """
+    if problem.boxes is not None or relooks >= MOST_RELOOKS or not rounds or rounds % LOOK_EVERY:
+        return None
+    return look_again(problem, estimate(), states)
 
 
 def merged_states(problem: Problem, estimate: Estimate) -> list[str]:

@@ -89,7 +89,7 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
             round=0,
             phase="adapt",
             walkers=self.first_walkers(),
-            trail=np.repeat(problem.start_xi[None], problem.replicas, axis=0),
+            trail=np.zeros((0, problem.dim)),
             moves=LocalMoves.first(problem),
             known=Labelled.none(self._n_dof),
         )

@@ -86,7 +86,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
             round=0,
             phase="explore",
             walkers=self.first_walkers(),
-            trail=np.repeat(problem.start_xi[None], problem.replicas, axis=0),
+            trail=np.zeros((0, problem.dim)),
             moves=LocalMoves.first(problem),
             pool=Seeds.first(problem),
         )
@@ -253,11 +253,13 @@ class FlowMcmc(FreeReplicas[FlowState]):
             state,
             pool=found.seeds,
             attempt=state.attempt + 1,
-            trail=np.concatenate([state.trail, found.trail]),
         )
-        states = self.find_states(state)
+        named = self.problem.states()
+        states = named or found.basins(self.problem)
         seeds = states.assign(state.pool.xi)
-        missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
+        # what the search has found gets its name when the adaptation is over
+        lacking = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
+        missing = tuple(lacking if named else ())
         if missing and state.attempt < explore.EXPLORE_ROUNDS:
             return state
         # as many replicas from every state found: their right weights are for the moves to find

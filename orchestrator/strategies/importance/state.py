@@ -91,6 +91,10 @@ class ImportanceState:
         None before production.
     produced : Weighted or None
         None before production.
+    found : Partition or None
+        States that a second look has shown, to begin counting with.
+    relooks : int
+        How often one has.
     """
 
     round: int
@@ -114,6 +118,8 @@ class ImportanceState:
     told: Tree = field(default_factory=dict)
     states: Partition | None = None
     produced: Weighted | None = None
+    found: Partition | None = None
+    relooks: int = 0
 
     @property
     def rounds_produced(self) -> int:

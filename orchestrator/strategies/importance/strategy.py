@@ -9,7 +9,7 @@ where q gives them far too little, its modes have collapsed, and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +32,7 @@ from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.second_look import due_look
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.importance.orders import (
     draw_orders,
@@ -77,7 +78,7 @@ class Importance:
             phase="explore" if self.spec["explore"]["pushes"] else "adapt",
             pool=Seeds.first(problem),
             walkers=problem.first_walkers().take(np.zeros(n, dtype=np.int64)),
-            trail=np.repeat(problem.start_xi[None], n, axis=0),
+            trail=np.zeros((0, problem.dim)),
             moves=LocalMoves.first(problem),
         )
 
@@ -96,7 +97,8 @@ class Importance:
         orders = list(watch_orders(problem, state, self._recent))
         if phase == "produce" or (self._training == "adaptive" and state.version >= 0):
             orders += draw_orders(problem, state)
-        if phase == "adapt" and (fit := training_order(problem, state, self._periodic)):
+        trains = phase == "adapt" and state.found is None
+        if trains and (fit := training_order(problem, state, self._periodic)):
             orders.append(fit)
         return StepPlan(phase, tuple(orders), (), models)
 
@@ -111,7 +113,7 @@ class Importance:
             state = replace(state, walkers=WalkerRows.join([r.walkers for r in records]))
         if state.produced is not None and state.states is not None:
             produced = state.produced.with_round(self.problem, state.states, segments)
-            return replace(state, produced=produced)
+            return self._looked_again(replace(state, produced=produced), state.states)
         return self._adapted(state, segments, moved, records)
 
     def estimate(self, state: ImportanceState) -> Estimate:
@@ -153,6 +155,26 @@ class Importance:
             trail=np.concatenate([state.trail, finds.trail.reshape(-1, self.problem.dim)]),
             missing=(),
             states=None,
+            found=None,
+            produced=None,
+        )
+
+    def _looked_again(self, state: ImportanceState, states: Sized) -> ImportanceState:
+        """One round from counting anew, where the surface shows more states than are counted.
+
+        The model stays as it is.
+        """
+        rounds = state.rounds_produced
+        found = due_look(self.problem, lambda: self.estimate(state), states, rounds, state.relooks)
+        if found is None:
+            return state
+        return replace(
+            state,
+            phase="adapt",
+            states=None,
+            found=found,
+            relooks=state.relooks + 1,
+            missing=(),
             produced=None,
         )
 
@@ -167,11 +189,13 @@ class Importance:
             state,
             pool=found.seeds,
             attempt=state.attempt + 1,
-            trail=np.concatenate([state.trail, found.trail]),
         )
-        states = self._states(state)
+        named = problem.states()
+        states = named or found.basins(problem)
         seeds = states.assign(found.seeds.xi)
-        missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
+        # what the search has found gets its name when the adaptation is over
+        lacking = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
+        missing = tuple(lacking if named else ())
         if missing and state.attempt < explore.EXPLORE_ROUNDS:
             return state
         walkers = found.seeds.walkers
@@ -207,7 +231,7 @@ class Importance:
         state = self._with_draws(state, [s for s in segments if s.key[1] == DrawPayload.kind])
         for fit in (s for s in segments if s.is_fit):
             state = _with_fit(state, fit)
-        if self._ready(state):
+        if state.found is not None or self._ready(state):
             state = self._frozen(state)
         return replace(state, best=max(state.best, state.gain))
 
@@ -252,7 +276,7 @@ class Importance:
             learnt=(),
             drawn=(),
             pool=None,
-            trail=self.problem.start_xi[None],
+            trail=np.zeros((0, self.problem.dim)),
         )
 
     def _states(self, state: ImportanceState) -> Partition:
@@ -260,6 +284,8 @@ class Importance:
         named = self.problem.states()
         if named is not None:
             return named
+        if state.found is not None:
+            return state.found
         grid = self.problem.grid
         index = grid.index(state.trail)
         counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)

@@ -29,7 +29,7 @@ class Local(FreeReplicas[FreeState]):
             round=0,
             phase="adapt",
             walkers=self.first_walkers(),
-            trail=np.repeat(self.problem.start_xi[None], self.problem.replicas, axis=0),
+            trail=np.zeros((0, self.problem.dim)),
             moves=LocalMoves.first(self.problem),
         )
 

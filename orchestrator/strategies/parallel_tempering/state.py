@@ -42,6 +42,10 @@ class TemperingState:
         None before production.
     totals : dict of str to float
         Counts of all production.
+    found : Partition or None
+        States that a second look has shown, to begin counting with.
+    relooks : int
+        How often one has.
     """
 
     round: int
@@ -55,3 +59,5 @@ class TemperingState:
     states: Partition | None = None
     produced: LadderProduction | None = None
     totals: dict[str, float] = field(default_factory=dict)
+    found: Partition | None = None
+    relooks: int = 0

@@ -6,7 +6,7 @@ Swendsen and Wang, Phys. Rev. Lett. 57, 2607 (1986); Hukushima and Nemoto, J. Ph
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from msgen.orchestrator.strategies.common.allocation import given_up
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.second_look import due_look
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.parallel_tempering.ladder import first_ladder, place
@@ -90,7 +91,8 @@ class ParallelTempering:
         if state.produced is None or state.states is None:
             return self._adapted(state, segments)
         produced = state.produced.with_round(self.problem, state.states, segments)
-        return replace(state, produced=produced, totals=with_counts(state.totals, segments))
+        state = replace(state, produced=produced, totals=with_counts(state.totals, segments))
+        return self._looked_again(state, state.states or (), produced.rounds)
 
     def estimate(self, state: TemperingState) -> Estimate:
         """See `Strategy`."""
@@ -130,6 +132,24 @@ class ParallelTempering:
             walkers=finds.put_among(state.walkers, np.repeat(ladder, len(state.tau))),
             who=np.arange(len(state.who)),
             states=None,
+            found=None,
+            produced=None,
+            totals={},
+            look=None,
+        )
+
+    def _looked_again(self, state: TemperingState, states: Sized, rounds: int) -> TemperingState:
+        """One round from counting anew, where the surface shows more states than are counted."""
+        found = due_look(self.problem, lambda: self.estimate(state), states, rounds, state.relooks)
+        if found is None:
+            return state
+        return replace(
+            state,
+            phase="adapt",
+            adapt=ADAPT_ROUNDS - 1,
+            states=None,
+            found=found,
+            relooks=state.relooks + 1,
             produced=None,
             totals={},
             look=None,
@@ -148,7 +168,7 @@ class ParallelTempering:
             state = self._placed(state, segments)
         if state.adapt < ADAPT_ROUNDS:
             return state
-        states = self.problem.states() or self._basins(state)
+        states = self.problem.states() or state.found or self._basins(state)
         nothing = self._nothing(state, states)
         return replace(state, phase="produce", states=states, produced=nothing, look=None)
 

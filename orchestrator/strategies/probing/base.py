@@ -35,6 +35,12 @@ class Finds:
     xi: Array
     trail: Array
 
+    @classmethod
+    def none(cls, walkers: WalkerRows, dim: int) -> Finds:
+        """No basin; of the kind of `walkers`, in `dim` CVs."""
+        nobody = walkers.without_velocities().take(np.zeros(0, dtype=np.int64))
+        return cls(nobody, np.zeros((0, dim)), np.zeros((0, 1, dim)))
+
     def __len__(self) -> int:
         return len(self.xi)
 
@@ -63,7 +69,7 @@ class Finds:
         where = np.where(known, states.assign(np.where(known[:, None], xi, 0.0)), -1)
         own = np.zeros(len(walkers), np.int64) if descent is None else descent
         there = states.assign(self.xi)
-        copies = np.array([max(1, int((where == k).sum())) for k in there.tolist()])
+        copies = np.array([max(1, int((where == k).sum())) for k in there.tolist()], np.int64)
         of = np.repeat(np.arange(len(self)), copies)
         label = np.concatenate([where, there[of]])
         return Pool(

@@ -18,7 +18,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import given_up, groups
-from msgen.orchestrator.strategies.common.basins import basins_at_rest, basins_with
+from msgen.orchestrator.strategies.common.basins import basins_with
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
@@ -223,7 +223,7 @@ class Steered:
         state = replace(state, pool=found.seeds, isomers=isomers, attempt=state.attempt + 1)
         states = problem.states() if state.found is None else state.found
         if states is None:
-            states = basins_at_rest(found.runs, problem.grid, problem.names)
+            states = found.basins(problem)
         seeds = states.assign(state.pool.xi)
         missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
         if missing and state.attempt < explore.EXPLORE_ROUNDS:

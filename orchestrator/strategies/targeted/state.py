@@ -81,6 +81,8 @@ class StatesState(_Common):
     gathered : Gathered or None
         None before anything counts.
     pool : ReplicaPool
+    relooks : int
+        How often a second look has shown more states.
     """
 
     adapt: int = 0
@@ -95,6 +97,7 @@ class StatesState(_Common):
     totals: dict[str, float] = field(default_factory=dict)
     gathered: Gathered | None = None
     pool: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
+    relooks: int = 0
 
 
 TargetedState = ExploringState | StatesState

@@ -27,11 +27,12 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StateEstimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import allocate, groups
-from msgen.orchestrator.strategies.common.basins import basins_at_rest, basins_with
+from msgen.orchestrator.strategies.common.basins import basins_with
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
+from msgen.orchestrator.strategies.common.second_look import due_look
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
@@ -141,11 +142,16 @@ class Targeted:
         """See `Learner`: replicas are shared out anew, and the states' models begin anew."""
         if isinstance(state, ExploringState):
             raise ValueError("what was found before any state was known is part of the search")
-        problem, surface = self.problem, self.estimate(state).f_kT
         states = self._named()
         if states is None:
-            weight = np.exp(-np.nan_to_num(surface, nan=np.inf))
+            problem = self.problem
+            weight = np.exp(-np.nan_to_num(self.estimate(state).f_kT, nan=np.inf))
             states = basins_with(weight, finds.trail, problem.grid, problem.names)
+        return self._shared_out(state, states, finds)
+
+    def _shared_out(self, state: StatesState, states: Partition, finds: Finds) -> StatesState:
+        """Replicas shared out anew over `states`, whose models are to be learnt."""
+        problem = self.problem
         here = state.pool.at_work(len(state.stratum))
         # the last reading of each, NaN of one that has none
         xi = np.full((len(here), problem.dim), np.nan)
@@ -184,7 +190,7 @@ class Targeted:
         attempt, pool = state.attempt + 1, found.seeds
         states = self._named()
         if states is None:
-            states = basins_at_rest(found.runs, problem.grid, problem.names)
+            states = found.basins(problem)
         where = states.assign(pool.xi)
         missing = tuple(n for k, n in enumerate(states.names) if not (where == k).any())
         if missing and attempt < explore.EXPLORE_ROUNDS:
@@ -261,14 +267,21 @@ class Targeted:
             descent = state.descent
             gathered = Gathered.start(self.problem, stratum, len(states), ancestor, descent)
         here = state.pool.counted(len(stratum))
-        return replace(
+        gathered = gathered.with_round(
+            self.problem, states, stratum, segments, here, ancestor, state.descent
+        )
+        state = replace(
             state,
-            gathered=gathered.with_round(
-                self.problem, states, stratum, segments, here, ancestor, state.descent
-            ),
+            gathered=gathered,
             pool=state.pool.after_round(),
             totals=with_counts(state.totals, segments),
         )
+        rounds = gathered.production.rounds
+        found = due_look(self.problem, lambda: self.estimate(state), states, rounds, state.relooks)
+        if found is None:
+            return state
+        finds = Finds.none(state.walkers, self.problem.dim)
+        return replace(self._shared_out(state, found, finds), relooks=state.relooks + 1)
 
     # estimates
 

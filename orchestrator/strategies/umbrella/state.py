@@ -76,6 +76,8 @@ class UmbrellaState:
         Counts of all production.
     states : Partition or None
         None before production.
+    relooks : int
+        How often a second look has shown more of them.
     """
 
     round: int
@@ -103,3 +105,4 @@ class UmbrellaState:
     produced: WindowProduction | None = None
     totals: dict[str, float] = field(default_factory=dict)
     states: Partition | None = None
+    relooks: int = 0

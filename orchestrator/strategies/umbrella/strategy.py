@@ -24,6 +24,7 @@ from msgen.orchestrator.strategies.common.allocation import given_up
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.second_look import due_look
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
@@ -117,7 +118,8 @@ class Umbrella:
         if state.produced is None:
             return self._adapted(state, moves)
         produced = state.produced.with_round(self.problem, moves)
-        return replace(state, produced=produced, totals=with_counts(state.totals, moves))
+        state = replace(state, produced=produced, totals=with_counts(state.totals, moves))
+        return self._looked_again(state)
 
     def estimate(self, state: UmbrellaState) -> Estimate:
         """See `Strategy`."""
@@ -174,6 +176,19 @@ class Umbrella:
             states=None,
             totals={},
         )
+
+    def _looked_again(self, state: UmbrellaState) -> UmbrellaState:
+        """With the states that the surface shows: nothing in the windows depends on them."""
+        if state.states is None or state.produced is None:
+            return state
+        found = due_look(
+            self.problem,
+            lambda: self.estimate(state),
+            state.states,
+            state.produced.rounds,
+            state.relooks,
+        )
+        return state if found is None else replace(state, states=found, relooks=state.relooks + 1)
 
     # what the stages make of their segments
 
