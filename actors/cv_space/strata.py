@@ -79,6 +79,18 @@ class Partition:
             names = (*names, rest)
         return cls(tuple(edges), labels, names)
 
+    def along_more(self, own: Sequence[bool], periodic: Sequence[bool]) -> Partition:
+        """The same strata in a space of more CVs, whatever the values of those that came.
+
+        `own` says which CVs of that space these are.
+        """
+        mine = iter(self.edges)
+        edges = tuple(
+            next(mine) if one else _ends(bool(p)) for one, p in zip(own, periodic, strict=True)
+        )
+        labels = self.labels.reshape([len(e) - 1 for e in edges])
+        return Partition(edges, labels, self.names)
+
     def cells(self, xi: Array) -> tuple[Labels, ...]:
         """Index of the cell of ξ, shape (n, C), along each CV; NaN goes to the last cell."""
         return tuple(

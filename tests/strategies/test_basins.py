@@ -8,7 +8,12 @@ import pytest
 from msgen.actors.base import decode, encode
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.estimators.histogram import Grid
-from msgen.orchestrator.strategies.common.basins import PERSISTENCE, basins_at_rest, find_basins
+from msgen.orchestrator.strategies.common.basins import (
+    PERSISTENCE,
+    basins_at_rest,
+    basins_with,
+    find_basins,
+)
 
 PI = np.pi
 ANGLE = Grid.regular(((-PI, PI),), (36,), (True,))
@@ -187,3 +192,25 @@ def test_nine_wells_are_told_apart_by_seven_walkers_each() -> None:
         goal = np.repeat(places, 7, axis=0)[:, None]
         runs = goal + rng.normal(0.0, 0.25, (63, 10, 2))
         assert len(basins_at_rest(runs, grid, ("x", "y"))) == 9
+
+
+def test_a_cv_that_is_not_reported_parts_no_basins() -> None:
+    """Two wells along each of two CVs are four basins, and two of the one that is reported."""
+    ranges, bins = ((-3.0, 3.0), (-PI, PI)), (60, 36)
+    both = Grid.regular(ranges, bins, (False, True))
+    first = Grid.regular(ranges, bins, (False, True), (True, False))
+    x, y = np.meshgrid(*both.centres, indexing="ij")
+    f = wells(x, (-1.5, 0.3, 0.0), (1.5, 0.3, 1.0)) + 8.0 * np.sin(y) ** 2
+    counts, names = on(both, f), ("x", "phi")
+    assert len(find_basins(counts, both, names)) == 4
+    found = find_basins(counts, first, names)
+    assert found.names == ("x=-1.55", "x=1.45")
+    assert found.assign(np.array([[-1.5, 0.0], [-1.5, 3.0], [1.5, 0.0]])).tolist() == [0, 0, 1]
+    # from the surface alone, and with a run that came to rest where nothing was before
+    surface = counts.sum(axis=1)
+    again = find_basins(surface, first, names)
+    assert np.array_equal(again.labels, found.labels)
+    run = np.stack([np.full(20, 0.0), np.linspace(-3.0, 3.0, 20)], axis=1)
+    assert len(basins_with(surface, run[None], first, names)) == 3
+    resting = np.stack([run, run, run]) - [1.5, 0.0]
+    assert len(basins_at_rest(np.concatenate([resting, -resting]), first, names)) == 2

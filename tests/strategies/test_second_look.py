@@ -80,3 +80,13 @@ def test_a_state_that_the_surface_shows_is_counted_from_then_on(
     else:
         assert drive.state.gathered.production.rounds == 1
     assert len(drive.strategy.estimate(drive.state).states) == 2
+
+
+def test_states_are_those_of_the_cvs_that_are_reported() -> None:
+    """y lies beside x as a CV: the look goes over the surface, which x alone spans."""
+    beside = "cvs.y={kind: coordinate, index: 1, range: [-2, 2], bins: 12, reported: false}"
+    drive = Drive.of("double_well", *SECTIONS["local"][1:], "states=null", beside, "replicas=32")
+    drive.produce(LOOK_EVERY)
+    assert len(drive.state.states) == 2
+    assert all(name.startswith("x=") and "y" not in name for name in drive.state.states.names)
+    assert drive.strategy.estimate(drive.state).f_kT.ndim == 1

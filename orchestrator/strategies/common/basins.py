@@ -39,9 +39,11 @@ def find_basins(
     merged (topological persistence: Edelsbrunner et al., Discrete Comput. Geom. 28, 511, 2002).
     Bins never seen go to the nearest basin, and so do those of basins that too few runs have seen.
 
+    CVs that are not reported are summed over: the states are those of the surface.
+
     Parameters
     ----------
-    counts : Array, grid shape
+    counts : Array, shape of the grid or of its surface
         Weight of every bin.
     persistence : float
         kT.
@@ -50,6 +52,16 @@ def find_basins(
     seen : bool array, shape (n,) + grid shape, optional
         Bins that each of n runs was in; a basin then takes some of them, see `LEAST_RUNS`.
     """
+    if not all(grid.reported):
+        hidden = tuple(c for c, told in enumerate(grid.reported) if not told)
+        shown = tuple(name for name, told in zip(names, grid.reported, strict=True) if told)
+        counts = np.asarray(counts)
+        if counts.ndim == len(grid.shape):
+            counts = counts.sum(axis=hidden)
+        if seen is not None:
+            seen = np.any(seen, axis=tuple(c + 1 for c in hidden), keepdims=False)
+        of_surface = find_basins(counts, grid.surface, shown, persistence, smooth, seen)
+        return of_surface.along_more(grid.reported, grid.periodic)
     wrap = ["wrap" if p else "nearest" for p in grid.periodic]
     density = ndimage.gaussian_filter(np.asarray(counts, dtype=np.float64), smooth, mode=wrap)
     with np.errstate(divide="ignore"):
@@ -130,7 +142,7 @@ def basins_with(
 
     Parameters
     ----------
-    weight : Array, grid shape
+    weight : Array, shape of the surface
         Of every bin.
     trail : Array, shape (k, m, C)
         CVs that the runs read.
@@ -138,7 +150,8 @@ def basins_with(
     total = np.asarray(weight, dtype=np.float64) / max(float(np.sum(weight)), 1e-300)
     for run in trail:
         index = grid.index(run)
-        seen = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
+        bins = grid.surface_bins[index[index >= 0]]
+        seen = np.bincount(bins, minlength=total.size).reshape(total.shape)
         total = total + seen / max(1, int(seen.sum()))
     return find_basins(total, grid, names)
 
