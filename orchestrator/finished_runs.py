@@ -53,4 +53,5 @@ def begun_with(campaign: Campaign, base_dir: Path) -> FinishedRun | None:
         result.status,
         result.estimate,
         stored_samples(folder, result, source),
+        source.strategy.borrows_free_energies,
     )

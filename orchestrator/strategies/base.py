@@ -63,6 +63,8 @@ class StrategySection(Section):
     finds_states_as: ClassVar[str | None] = None
     """What to write where its own moves shall find the states; None: they do not."""
 
+    borrows_free_energies: ClassVar[bool] = False
+    """Whether its free energies are those of the exact run that it begins with."""
     stretches: ClassVar[int] = 1
     """Of local moves in a round of production, at the least."""
     extends: ClassVar[str | None] = "it does not move along the CVs"

@@ -205,7 +205,7 @@ def test_an_exact_run_without_configurations_or_an_end_is_refused(
         (problem,) = caught.value.problems
         return f"{problem.problem}: {problem.remedy}"
 
-    assert "learns dynamics itself" in told(whole)
+    assert "begins with another run" in told(whole)
     going_on = tmp_path / "going_on"
     shutil.copytree(exact, going_on)
     path = going_on / "results" / "free_energy.json"

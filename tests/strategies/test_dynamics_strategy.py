@@ -15,8 +15,8 @@ from msgen.actors.orders.trajectories import (
     FollowPayload,
     GeneratePayload,
 )
+from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.allotment import allotted, goes_on
-from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.state import Verdict
 
 
@@ -196,7 +196,7 @@ def test_starts_are_allotted_evenly_and_half_to_the_worst() -> None:
 def test_samples_are_resampled_by_their_weights() -> None:
     weight = np.array([1.0, 0.0, 3.0, 5.0])
     nothing: Any = None
-    exact = Exact(nothing, np.ones(2), np.arange(4.0)[:, None], np.array([0, 0, 0, 1]), weight,
-                  nothing, ())  # fmt: skip
+    x = np.arange(4.0)[:, None]
+    exact = Exact(nothing, np.ones(2), x, x, np.array([0, 0, 0, 1]), weight, nothing, ())
     drawn = exact.drawn(0, 400, np.random.default_rng(0))[:, 0]
     assert np.bincount(drawn.astype(int), minlength=4).tolist() == [100, 0, 300, 0]

@@ -13,8 +13,8 @@ from msgen.actors.orders.steps import RollOutPayload, RollOutRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models.trajectories.generation import ROWS
 from msgen.orchestrator.base import Estimate
+from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.asking import Task
-from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Verdict
 from msgen.orchestrator.strategies.dynamics.stepping import Stepping, with_structures
 from msgen.systems.base import Array
@@ -38,7 +38,7 @@ def exact() -> Exact:
     region = np.repeat(np.arange(4), 10)
     positions[:, 0] = region + np.tile(np.arange(10) / 100, 4)
     empty = Estimate({}, np.zeros(0), np.zeros(0), {}, {}, True, ())
-    return Exact(states, SHARE, positions, region, np.ones(40), empty, ("rest",))
+    return Exact(states, SHARE, positions, positions, region, np.ones(40), empty, ("rest",))
 
 
 def state_of(structures: Array) -> DynamicsState:

@@ -22,8 +22,8 @@ from msgen.actors.worker import Worker
 from msgen.models.base import ModelState
 from msgen.orchestrator import strategies
 from msgen.orchestrator.base import Estimate, StateEstimate
+from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.common.inputs import Problem
-from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState
 from msgen.orchestrator.strategies.dynamics.strategy import Dynamics, loop_of
 from msgen.orchestrator.strategies.registry import KINDS
@@ -59,7 +59,7 @@ def exact_of(problem: Problem) -> Exact:
     flat = np.zeros(problem.grid.shape)
     estimate = Estimate(axes, flat, flat, told, {"ess": 1e3}, True, ())
     region = np.repeat(np.arange(3), 400)
-    return Exact(states, share, positions, region, np.ones(1200), estimate, ())
+    return Exact(states, share, positions, positions, region, np.ones(1200), estimate, ())
 
 
 @dataclass

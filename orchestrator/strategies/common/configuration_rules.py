@@ -48,3 +48,10 @@ def angular_coordinate(campaign: Campaign) -> str | None:
 def too_large(system: System) -> bool:
     """Whether no model of its whole configurations is fitted."""
     return system.n_dof > MOST_DOF
+
+
+def covered(campaign: Campaign, n_dof: int) -> list[int] | None:
+    """Which coordinate each CV is, where every coordinate is one; else None."""
+    place = [cv.index for cv in campaign.cvs.values() if isinstance(cv, Coordinate)]
+    whole = len(place) == len(campaign.cvs) and sorted(place) == list(range(n_dof))
+    return place if whole else None

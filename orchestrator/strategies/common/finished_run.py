@@ -29,6 +29,8 @@ class FinishedRun:
     estimate : Estimate
     samples : Samples or None
         With their equilibrium weights; None where none are stored.
+    borrowed : bool
+        Whether its free energies are those of yet another run.
     """
 
     name: str
@@ -38,3 +40,4 @@ class FinishedRun:
     status: str
     estimate: Estimate
     samples: Samples | None
+    borrowed: bool = False

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any]:
-    from msgen.orchestrator.strategies.dynamics.exact_run import exact_of
+    from msgen.orchestrator.strategies.common.exact_run import exact_of
     from msgen.orchestrator.strategies.dynamics.strategy import loop_of
 
     if problem.begun_with is None:
@@ -27,7 +27,7 @@ def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any
 
 def _reweight(samples: StoredSamples) -> Array:
     """By the free energy of the state that each trajectory began in."""
-    from msgen.orchestrator.strategies.dynamics.exact_run import weights_of_stored
+    from msgen.orchestrator.strategies.common.exact_run import weights_of_stored
 
     return weights_of_stored(samples)
 

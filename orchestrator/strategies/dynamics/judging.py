@@ -26,8 +26,8 @@ from msgen.systems.base import Array
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.orchestrator.strategies.common.exact_run import Exact
     from msgen.orchestrator.strategies.common.inputs import Problem
-    from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 
 Ints = NDArray[np.int64]
 

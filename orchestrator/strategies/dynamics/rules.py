@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING
 
-from msgen.orchestrator.schema.cvs import Coordinate
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.dynamics.generate_schema import CROSSING
@@ -122,24 +121,6 @@ def length_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]
         what = f"is less than the {model.length[1]} frames of a snippet (model.length)"
         remedy = "Gather longer trajectories, or learn shorter snippets"
         yield Problem(("strategy", "frames"), strategy.frames, what, remedy)
-
-
-def covered(campaign: Campaign, n_dof: int) -> list[int] | None:
-    """Which coordinate each CV is, where every coordinate is one; else None."""
-    place = [cv.index for cv in campaign.cvs.values() if isinstance(cv, Coordinate)]
-    whole = len(place) == len(campaign.cvs) and sorted(place) == list(range(n_dof))
-    return place if whole else None
-
-
-def configuration_problems(campaign: Campaign, strategy: Dynamics, n_dof: int) -> list[Problem]:
-    """An exact strategy that runs first has to keep what trajectories begin in."""
-    if campaign.has_atoms or isinstance(strategy.free_energies, str):
-        return []
-    if covered(campaign, n_dof) is not None:
-        return []
-    what = "keeps no configurations of an analytic system but by its CVs"
-    remedy = "Let every coordinate be a CV, or name the run directory of a campaign where it is"
-    return [Problem(("strategy", "free_energies"), strategy.free_energies["kind"], what, remedy)]
 
 
 def shelf_problems(campaign: Campaign, n_dof: int) -> list[Problem]:

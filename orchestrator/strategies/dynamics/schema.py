@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from msgen.orchestrator.schema.problems import Path as Where
 from msgen.orchestrator.schema.problems import Problem
-from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed
+from msgen.orchestrator.strategies.base import ModelUse, Timed
+from msgen.orchestrator.strategies.common.exact_first import ExactFirst
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
 from msgen.orchestrator.strategies.dynamics import rules
 from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Temperatures
-from msgen.orchestrator.strategies.dynamics.nested import (
-    FreeEnergies,
-    nested_tree,
-    placed,
-)
 from msgen.orchestrator.strategies.dynamics.step_rules import step_checks, step_problems
 
 if TYPE_CHECKING:
-    from msgen.orchestrator.forecast import Least
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
     from msgen.systems.base import CVSet, System
 
 
-class Dynamics(StrategySection):
+class Dynamics(ExactFirst):
     """Trajectories from a diffusion model, told beside the simulator's; never exact."""
 
     defaults: ClassVar[Mapping[str, object]] = {"model": {"kind": "trajectory_diffusion"}}
@@ -37,10 +31,6 @@ class Dynamics(StrategySection):
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """langevin; for analytic systems also overdamped. What is learnt are its trajectories, a frame
     every `output.stride` steps; `steps` is how far one order takes a replica."""
-    free_energies: FreeEnergies
-    """Run directory of a finished campaign of the same system, CVs and states: exact samples to
-    begin in, and the free energies that weigh them; relative to this file. Or an exact strategy,
-    which then runs first: its section, with `replicas` and `model` of its own."""
     frames: int = Field(default=256, ge=8)
     """Of each trajectory that is gathered."""
     temperatures: Temperatures = ()
@@ -58,10 +48,7 @@ class Dynamics(StrategySection):
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         yield from rules.dynamics_problems(campaign, self)
-        if isinstance(self.free_energies, dict) and self.free_energies["kind"] == self.kind:
-            what = "begins with a run itself, and tells no free energy of its own"
-            where = ("strategy", "free_energies", "kind")
-            yield Problem(where, self.kind, what, "Take an exact one, like steered")
+        yield from super().problems(campaign)
 
     def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
         yield from rules.length_problems(campaign, self)
@@ -80,37 +67,15 @@ class Dynamics(StrategySection):
     def checks(
         self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
     ) -> list[Problem]:
-        first = self.first(campaign)
-        nested = [] if first is None else first.strategy.checks(first, base_dir, system, cvs)
         return [
-            *self.placed(nested),
-            *rules.configuration_problems(campaign, self, system.n_dof),
+            *super().checks(campaign, base_dir, system, cvs),
             *rules.shelf_problems(campaign, system.n_dof),
             *rules.path_problems(self, base_dir, len(cvs)),
             *step_checks(campaign, system, cvs),
         ]
 
-    @property
-    def begins_with(self) -> tuple[Where, str] | None:
-        named = self.free_energies
-        return (("strategy", "free_energies"), named) if isinstance(named, str) else None
-
-    def first(self, campaign: Campaign) -> Campaign | None:
-        if isinstance(self.free_energies, str):
-            return None
-        return type(campaign).parse(nested_tree(campaign, self.free_energies))
-
-    def placed(self, problems: Iterable[Problem]) -> list[Problem]:
-        return placed(problems)
-
-    def after_first(self, campaign: Campaign, run_dir: Path) -> Campaign:
-        tree = campaign.to_dict()
-        return type(campaign).parse(
-            {**tree, "strategy": {**tree["strategy"], "free_energies": str(run_dir)}}
-        )
-
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
-        from msgen.orchestrator.strategies.dynamics.exact_run import exact_of
+        from msgen.orchestrator.strategies.common.exact_run import exact_of
         from msgen.orchestrator.strategies.dynamics.warmed import warmed
 
         exact = exact_of(run, campaign, system.n_dof)
@@ -141,10 +106,6 @@ class Dynamics(StrategySection):
         """The trajectories of a cycle, which end in a judgement: a fit costs no energy."""
         return self.walkers(campaign) * self.frames * campaign.stride
 
-    def search_evaluations(self, campaign: Campaign) -> int:
-        """Those of the exact strategy, where it runs first."""
-        return 0 if (least := self._nested_least(campaign)) is None else least.first_estimate
-
     def least_adaptation(self, campaign: Campaign) -> int:
         return 0
 
@@ -155,16 +116,7 @@ class Dynamics(StrategySection):
         return min(PATIENCE + 1, self.cycles)
 
     def least_rounds(self, campaign: Campaign) -> int:
-        least = self._nested_least(campaign)
-        # of which production may be a single round
-        first = 0 if least is None else least.rounds - least.production + 1
-        return first + self.least_production() * (self.parts(campaign) + 2)
-
-    def _nested_least(self, campaign: Campaign) -> Least | None:
-        from msgen.orchestrator.forecast import Least
-
-        first = self.first(campaign)
-        return None if first is None else Least.of(first)
+        return self.rounds_before(campaign) + self.least_production() * (self.parts(campaign) + 2)
 
 
 def frames_of_an_order(stride: int, steps: int) -> int:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from msgen.actors.base import OrderKey, Segment, WorkOrder, stream
 from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
 from msgen.models.trajectories.generation import ROWS
+from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.asking import Task
-from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Made
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows

@@ -30,10 +30,10 @@ from msgen.orchestrator.estimators.dynamics.judgement import Judgement
 from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.common.allocation import groups
+from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.dynamics.allotment import allotted, goes_on
 from msgen.orchestrator.strategies.dynamics.asking import Asking, tasks_of
-from msgen.orchestrator.strategies.dynamics.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.judging import Bench
 from msgen.orchestrator.strategies.dynamics.schema import Dynamics as DynamicsSection
 from msgen.orchestrator.strategies.dynamics.schema import frames_of_an_order

@@ -15,7 +15,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from msgen.orchestrator.strategies.dynamics.exact_run import FIELD, Exact
+from msgen.orchestrator.strategies.common.exact_run import Exact
+from msgen.orchestrator.strategies.common.nested import FIELD
 from msgen.systems.base import Array, System, Walkers
 from msgen.systems.errors import SpecError
 

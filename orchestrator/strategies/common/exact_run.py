@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.schema.differences import tree_differences
-from msgen.orchestrator.strategies.dynamics.rules import covered
+from msgen.orchestrator.strategies.common.configuration_rules import covered
+from msgen.orchestrator.strategies.common.nested import FIELD
 from msgen.systems.base import Array
 from msgen.systems.errors import SpecError
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 
-FIELD = ("strategy", "free_energies")
 _SAME = ("system", "cvs", "states")
 
 
@@ -39,6 +39,8 @@ class Exact:
         Equilibrium probability of each state; 0 where nobody can begin there.
     positions : Array, shape (n, D)
         Samples.
+    xi : Array, shape (n, C)
+        Their CVs.
     region : int array, shape (n,)
         The state of each.
     weight : Array, shape (n,)
@@ -51,6 +53,7 @@ class Exact:
     states: Partition
     share: Array
     positions: Array
+    xi: Array
     region: Ints
     weight: Array
     estimate: Estimate
@@ -85,8 +88,9 @@ def exact_of(run: FinishedRun, campaign: Campaign, n_dof: int) -> Exact:
     if different := tree_differences(there, here):
         what = f"is of another campaign: {'; '.join(different[:3])}"
         raise wrong(what, "Give both the same system, cvs and states")
-    if run.kind == "dynamics":
-        raise wrong("learns dynamics itself", "Name the exact run that it began with")
+    if run.borrowed:
+        what = "begins with another run and tells no free energy of its own"
+        raise wrong(what, "Name the exact run that it began with")
     if run.status not in ("converged", "exhausted"):
         raise wrong(f"is not finished ({run.status})", "Let it run to its end first")
     names = run.cvs
@@ -110,7 +114,7 @@ def exact_of(run: FinishedRun, campaign: Campaign, n_dof: int) -> Exact:
         raise wrong("tells the free energy of no state", "Let it run for longer")
     missing = tuple(n for n, p in zip(states.names, share, strict=True) if not p > 0)
     kept = share / share.sum()
-    return Exact(states, kept, positions, region, weight, run.estimate, missing)
+    return Exact(states, kept, positions, xi, region, weight, run.estimate, missing)
 
 
 def weights_of_stored(samples: StoredSamples) -> Array:
