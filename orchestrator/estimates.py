@@ -12,6 +12,7 @@ from msgen.actors.base import Array
 
 if TYPE_CHECKING:
     from msgen.orchestrator.estimators.dynamics.judgement import Judgement
+    from msgen.orchestrator.estimators.dynamics.path_sampling import TransitionPaths
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class Estimate:
         Of the production that this rests on; None while nothing counts.
     dynamics : Judgement or None
         What trajectories told, where a round ended with a judgement of some.
+    paths : TransitionPaths or None
+        What transition paths told, where some were sampled.
     """
 
     axes: Mapping[str, Array]
@@ -111,6 +114,7 @@ class Estimate:
     standing: bool = False
     extent: Extent | None = None
     dynamics: Judgement | None = None
+    paths: TransitionPaths | None = None
 
     @property
     def largest_error(self) -> float | None:

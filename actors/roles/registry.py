@@ -150,6 +150,12 @@ def _fit_surrogate(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     return fit_surrogate(context, order, rng)
 
 
+def _shoot(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.shooting import shoot
+
+    return shoot(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -171,6 +177,7 @@ ROLES: dict[str, Role] = {
     "trajectory": _follow,
     "generate": _generate,
     "roll_out": _roll_out,
+    "shoot": _shoot,
     "fit": _fit,
     "fit_windows": _fit_windows,
     "fit_transport": _fit_transport,

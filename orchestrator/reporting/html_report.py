@@ -147,6 +147,7 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         *_told(run_dir, result),
         *_drawn(result, figures),
         *_dynamics(run_dir / "results"),
+        *_paths(run_dir / "results"),
         *_spent(result),
         *_about(run_dir, result),
     ]
@@ -201,6 +202,23 @@ def _dynamics(folder: Path) -> Iterator[str]:
     ):
         if (folder / name).is_file():
             yield figure_html(title, (folder / name).read_bytes())
+
+
+def _paths(folder: Path) -> Iterator[str]:
+    """What transition paths told, if some were sampled."""
+    from msgen.orchestrator.reporting import paths_result  # few runs have it
+
+    if not (folder / paths_result.PATHS).is_file():
+        return
+    yield "<h2>Transition paths</h2>"
+    try:
+        told = paths_result.read_paths(folder)
+    except RunDirectoryError as error:
+        yield f"<p>{html.escape(str(error))}</p>"
+        return
+    yield _table(paths_result.path_rows(told)) + _list(list(told.notes))
+    for one in told.committor:
+        yield _table(paths_result.committor_rows(one), (one.cv, f"committor to {told.end}"))
 
 
 def _spent(result: Result) -> Iterator[str]:

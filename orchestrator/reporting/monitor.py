@@ -90,6 +90,10 @@ class Monitor:
 
             title = f"{self._header.campaign}: generated beside gathered"
             write_dynamics(self._run_dir / "results", info.estimate.dynamics, title)
+        if info.estimate.paths is not None:
+            from msgen.orchestrator.reporting.paths_result import write_paths  # few have it
+
+            write_paths(self._run_dir / "results", info.estimate.paths)
         if self._board is not None:
             self._board.round(info, self._image(result))
         if self._show is not None:

@@ -12,6 +12,7 @@ from msgen.orchestrator.strategies.metadynamics import KIND as METADYNAMICS
 from msgen.orchestrator.strategies.parallel_tempering import KIND as PARALLEL_TEMPERING
 from msgen.orchestrator.strategies.steered import KIND as STEERED
 from msgen.orchestrator.strategies.targeted import KIND as TARGETED
+from msgen.orchestrator.strategies.transition_paths import KIND as TRANSITION_PATHS
 from msgen.orchestrator.strategies.umbrella import KIND as UMBRELLA
 from msgen.systems.plugins import Registry
 
@@ -30,6 +31,7 @@ _OWN = (
     LOCAL,
     DELAYED_ACCEPTANCE,
     DYNAMICS,
+    TRANSITION_PATHS,
 )
 
 KINDS: Registry[StrategyKind] = Registry(GROUP, StrategyKind, {kind.name: kind for kind in _OWN})
