@@ -32,6 +32,15 @@ def find_file(name: str, base_dir: Path, field: Field) -> Path:
     return path
 
 
+def as_path(value: object, base_dir: Path) -> object:
+    """Where a file lies, of a text that names one beside the campaign; else what is given."""
+    try:
+        found = isinstance(value, str) and bool(value) and (base_dir / value).is_file()
+    except (OSError, ValueError):  # a long text or one with a zero byte names no file
+        found = False
+    return str((base_dir / str(value)).resolve()) if found else value
+
+
 def in_nm(quantity: Any) -> Array:
     """An OpenMM length as a bare array in nm."""
     return np.array(quantity.value_in_unit(unit.nanometer), dtype=np.float64)

@@ -23,6 +23,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from msgen.systems.openmm.gromacs_folder import gromacs_folder
+
 Inputs = dict[str, str]
 """By name: 'sha256:…' of a file, or 'NAME VERSION' of an installed distribution."""
 
@@ -52,12 +54,15 @@ def inputs_of(campaign: Mapping[str, Any], base_dir: Path, plugins: Sequence[str
     found: Inputs = {}
     for module in plugins:
         _add_module(module, base_dir, found, by_content=module.split(".")[0])
+    # a Gromacs topology's includes lie where the campaign says, or where Gromacs has them
+    include_dir = str((campaign.get("system") or {}).get("include_dir") or "")
+    found_in = gromacs_folder(include_dir, base_dir)
     for section in SECTIONS:
         for key, value in _strings(campaign.get(section)):
             if key == "factory":
                 _add_module(value.split(":")[0], base_dir, found)
             elif key != "kind" and (path := _file(value, base_dir)) is not None:
-                _add_file(value, path, found)
+                _add_file(value, path, found, (path.parent, found_in))
             elif key != "kind" and (commits := _run(value, base_dir)) is not None:
                 found[value] = _digest(commits)
     return found
@@ -134,8 +139,11 @@ def _digest(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _add_file(name: str, path: Path, found: Inputs) -> None:
-    """The file and what it includes; a name given relative to the campaign keeps that form."""
+def _add_file(name: str, path: Path, found: Inputs, folders: Sequence[Path]) -> None:
+    """The file and what it includes; a name given relative to the campaign keeps that form.
+
+    Includes are looked for in `folders`, then beside the file that includes them.
+    """
     if name in found:
         return
     found[name] = _digest(path)
@@ -143,9 +151,12 @@ def _add_file(name: str, path: Path, found: Inputs) -> None:
     if including is None:
         return
     for inner in including.findall(path.read_text(encoding="utf-8", errors="replace")):
-        included = _file(inner, path.parent)
+        places = (*folders, path.parent) if including is _GROMACS else (path.parent,)
+        included = next((f for place in places if (f := _file(inner, place)) is not None), None)
         if included is not None:
-            _add_file(str(Path(name).parent / inner), included, found)
+            beside = included.parent == (path.parent / inner).parent
+            inner_name = str(Path(name).parent / inner) if beside else inner
+            _add_file(inner_name, included, found, folders)
 
 
 _INCLUDES = {".top": _GROMACS, ".itp": _GROMACS, ".xml": _FORCE_FIELD}

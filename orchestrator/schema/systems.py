@@ -10,108 +10,16 @@ from pydantic import Field, field_validator, model_validator
 from msgen.orchestrator.schema.alkanes import Alkane
 from msgen.orchestrator.schema.ase import ASESystem
 from msgen.orchestrator.schema.kinds import KindOf
+from msgen.orchestrator.schema.molecules import OpenMMSystem
 from msgen.orchestrator.schema.particles import Dimer, Polymer
-from msgen.orchestrator.schema.quantities import (
-    Length,
-    Mass,
-    Rate,
-    Temperature,
-    Time,
-    problem,
-)
-from msgen.orchestrator.schema.system_section import MolecularSection, SystemSection
+from msgen.orchestrator.schema.quantities import problem
+from msgen.orchestrator.schema.system_section import SystemSection
 from msgen.orchestrator.schema.targets import DW4, LJ13, HarmonicPair, ManyWell, Phi4
 from msgen.systems.kinds import SYSTEM_KINDS
 from msgen.systems.plugins import PluginError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class OpenMMSystem(MolecularSection):
-    """A molecule through OpenMM, from one of `forcefield`, `topology` and `system_xml`."""
-
-    kind: Literal["openmm"]
-    structure: str | None = None
-    """Starting structure, PDB or mmCIF; with `forcefield` or `system_xml`."""
-    forcefield: list[str] = Field(default_factory=list)
-    """OpenMM force-field files, shipped with OpenMM or beside the campaign file."""
-    topology: str | None = None
-    """Amber prmtop or Gromacs top, instead of `forcefield`; with `coordinates`."""
-    coordinates: str | None = None
-    """Amber inpcrd or Gromacs gro; with `topology`."""
-    system_xml: str | None = None
-    """A serialised OpenMM System, instead of `forcefield`; with `structure`."""
-    temperature: Temperature
-    """Temperature with its unit, like 320 K."""
-    timestep: Time = 0.002
-    friction: Rate = 1.0
-    constraints: Literal["None", "HBonds", "AllBonds", "HAngles"] = "HBonds"
-    rigid_water: bool = True
-    nonbonded: Literal["auto", "NoCutoff", "CutoffNonPeriodic", "CutoffPeriodic", "PME"] = "auto"
-    """auto: PME where the structure has a periodic box, NoCutoff elsewhere."""
-    cutoff: Length | None = None
-    """Of the nonbonded forces; by default 1 nm where the method has one."""
-    implicit_solvent: Literal["HCT", "OBC1", "OBC2", "GBn", "GBn2"] | None = None
-    """For an Amber `topology`; with `forcefield` add a file like implicit/obc2.xml there."""
-    hydrogen_mass: Mass | None = None
-    minimize: bool = False
-    """Minimise the energy of the starting structure first."""
-    platform: Literal["auto", "Reference", "CPU", "OpenCL", "CUDA", "HIP"] = "auto"
-    """auto: the fastest in a short measurement, once a campaign."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_barostat(cls, data: Any) -> Any:
-        for key in ("barostat", "pressure"):
-            if isinstance(data, dict) and key in data:
-                raise problem(
-                    "constant pressure is not supported yet",
-                    "Remove it and run at the volume of the starting structure",
-                    at=(key,),
-                    value=data[key],
-                )
-        return data
-
-    @model_validator(mode="after")
-    def _one_source(self) -> OpenMMSystem:
-        sources = ("forcefield", "topology", "system_xml")
-        given = [k for k in sources if getattr(self, k)]
-        if len(given) != 1:
-            what = f"is given together with {given[0]}" if given else "no force field is given"
-            remedy = "Give exactly one of forcefield (a list of XML files), topology, system_xml"
-            key = given[1] if given else "forcefield"
-            raise problem(what, remedy, at=(key,), value=getattr(self, key))
-        partner, other = "structure", "coordinates"
-        if given == ["topology"]:
-            partner, other = other, partner
-        if getattr(self, partner) is None:
-            remedy = f"Add {partner}: FILE, it goes with {given[0]}"
-            raise problem("is missing", remedy, at=(partner,))
-        if getattr(self, other) is not None:
-            remedy = f"Remove it: {partner} goes with {given[0]}"
-            raise problem("is not used", remedy, at=(other,), value=getattr(self, other))
-        self._no_idle_options(given[0])
-        if self.implicit_solvent and given != ["topology"]:
-            raise problem(
-                "is for an Amber topology",
-                "Add a file like implicit/obc2.xml to system.forcefield instead",
-                at=("implicit_solvent",),
-                value=self.implicit_solvent,
-            )
-        return self
-
-    def _no_idle_options(self, source: str) -> None:
-        """Refuse what would be read and then do nothing."""
-        idle = []
-        if source == "system_xml":
-            fixed = ("constraints", "rigid_water", "nonbonded", "cutoff", "hydrogen_mass")
-            idle = [k for k in fixed if getattr(self, k) != type(self).model_fields[k].default]
-            what, remedy = "is fixed by the serialised System", "Set it where the System is made"
-        elif self.nonbonded == "NoCutoff" and self.cutoff is not None:
-            idle, what, remedy = ["cutoff"], "does nothing with NoCutoff", "Remove one of the two"
-        if idle:
-            raise problem(what, remedy, at=(idle[0],), value=getattr(self, idle[0]))
 
 
 class DoubleWell(SystemSection):

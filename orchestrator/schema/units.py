@@ -15,8 +15,8 @@ from typing import Literal, get_args
 from msgen.systems.constants import GAS_CONSTANT as GAS_CONSTANT  # for sections, of plug-ins too
 
 Dimension = Literal[
-    "temperature", "time", "rate", "length", "angle", "energy", "free_energy", "mass", "wall",
-    "number",
+    "temperature", "time", "rate", "length", "angle", "energy", "free_energy", "mass", "stiffness",
+    "concentration", "wall", "number",
 ]  # fmt: skip
 
 # factor to the internal unit, which comes first
@@ -29,6 +29,8 @@ TABLE: dict[Dimension, dict[str, float]] = {
     "energy": {"kJ/mol": 1.0, "kcal/mol": 4.184},
     "free_energy": {"kT": 1.0},
     "mass": {"g/mol": 1.0},
+    "stiffness": {"kJ/mol/nm^2": 1.0, "kcal/mol/A^2": 418.4},
+    "concentration": {"M": 1.0, "mM": 1e-3},
     "wall": {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
     "number": {"": 1.0},
 }
@@ -40,6 +42,9 @@ _ALIASES = {
     "°": "deg", "degree": "deg", "degrees": "deg", "radian": "rad", "radians": "rad",
     "kj/mol": "kJ/mol", "kJ": "kJ/mol", "kcal": "kcal/mol", "kt": "kT", "KT": "kT",
     "amu": "g/mol", "Da": "g/mol", "dalton": "g/mol",
+    "kJ/mol/nm²": "kJ/mol/nm^2", "kJ/mol/nm**2": "kJ/mol/nm^2", "kJ/(mol nm^2)": "kJ/mol/nm^2",
+    "kcal/mol/Å²": "kcal/mol/A^2", "kcal/mol/Å^2": "kcal/mol/A^2", "kcal/mol/A²": "kcal/mol/A^2",
+    "molar": "M", "mol/L": "M", "mol/l": "M",
     "sec": "s", "second": "s", "seconds": "s", "minute": "min", "minutes": "min",
     "hour": "h", "hours": "h", "day": "d", "days": "d",
 }  # fmt: skip
@@ -53,6 +58,8 @@ EXAMPLES: dict[Dimension, str] = {
     "energy": "1 kJ/mol",
     "free_energy": "0.1 kT",
     "mass": "1.5 g/mol",
+    "stiffness": "1000 kJ/mol/nm^2",
+    "concentration": "0.15 M",
     "wall": "30 min",
     "number": "0.5",
 }

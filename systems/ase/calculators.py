@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msgen.systems.errors import SpecError
+from msgen.systems.files import as_path
 from msgen.systems.kinds import Field
 from msgen.systems.potentials.python import load_factory
 
@@ -67,7 +68,7 @@ class CalculatorSpec:
         """
         for name in _THREADS:  # read once, by whichever library is loaded first
             os.environ.setdefault(name, "1")
-        given = {key: _path(value, base_dir) for key, value in self.arguments.items()}
+        given = {key: as_path(value, base_dir) for key, value in self.arguments.items()}
         told = {key: v for key, v in (("charge", charge), ("spin", spin)) if v}
         if self.factory is not None:
             make = load_factory(self.factory, base_dir, (*FIELD, "factory"))
@@ -95,15 +96,6 @@ class CalculatorSpec:
                 f"{self.name or self.factory} raised {type(error).__name__}: {error}",
                 "Give the arguments that it takes",
             ) from error
-
-
-def _path(value: object, base_dir: Path) -> object:
-    """Where a file lies, of a text that names one."""
-    try:
-        found = isinstance(value, str) and bool(value) and (base_dir / value).is_file()
-    except (OSError, ValueError):  # a long text or one with a zero byte names no file
-        found = False
-    return str((base_dir / str(value)).resolve()) if found else value
 
 
 def _class(name: str) -> Callable[..., Any]:

@@ -59,13 +59,13 @@ def openmm_system(
     molecule = read_molecule(source, site.base_dir)
     wanted = wanted_platform(site, platform, molecule.system.getNumParticles())
     use_native_obc(molecule.system)
-    system = OpenMMSystem(molecule, temperature, timestep, friction, wanted, minimize)
+    # water that was just put there has gaps and contacts
+    relaxed = minimize or source.solvent is not None
+    system = OpenMMSystem(molecule, temperature, timestep, friction, wanted, relaxed)
     u, f = system.energy_and_force(system.initial())
     if not np.isfinite(u[0]) or not np.isfinite(f).all():
-        key = "structure" if source.structure else "coordinates"
         raise SpecError(
-            ("system", key),
-            getattr(source, key),
+            *source.positions_from,
             "has no finite energy: atoms overlap",
             "Repair the structure, or write minimize: true",
         )

@@ -10,9 +10,9 @@ import numpy as np
 import openmm as mm
 
 from msgen.systems.description import Description
+from msgen.systems.openmm.inputs.unmatched import WATER
 from msgen.systems.openmm.system import OpenMMSystem
 
-WATER = frozenset({"HOH", "WAT", "SOL", "TIP3", "TIP4", "TP3", "H2O", "SPC", "OPC"})
 MOST_RESIDUES = 6
 """Kinds of residues that are named; of more the most frequent."""
 WHOLE = 0.01
@@ -49,6 +49,7 @@ def describe(system: OpenMMSystem, spec: Mapping[str, Any]) -> Description:
         "net charge": _charge_in_words(model),
         "constraints": f"{model.getNumConstraints():,} rigid bonds",
         "masses": _masses(system),
+        **_held(spec),
         "ensemble": f"constant volume and temperature, {system.temperature:g} K, time step "
         f"{1000 * system.timestep:g} fs, friction {system.friction:g} /ps",
     }
@@ -66,10 +67,19 @@ def _forces(spec: Mapping[str, Any]) -> str:
     if spec.get("forcefield"):
         return ", ".join(spec["forcefield"])
     if spec.get("topology"):
-        return str(spec["topology"])
+        return ", ".join([str(spec["topology"]), *spec.get("parameters", ())])
     if spec.get("system_xml"):
         return f"{spec['system_xml']} (a serialised System)"
+    if spec.get("factory"):
+        return f"{spec['factory']}()"
     return f"kind: {spec['kind']}"
+
+
+def _held(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Restraints that the campaign adds to the energy."""
+    rows = spec.get("restraints", ())
+    told = [f"{row['atoms']} with {row['stiffness']:g} kJ/mol/nm²" for row in rows]
+    return {"restraints": "; ".join(told)} if told else {}
 
 
 def _box(system: OpenMMSystem) -> str:

@@ -11,6 +11,7 @@ from openmm import app
 from msgen.systems.errors import SpecError
 from msgen.systems.files import find_file, open_with
 from msgen.systems.kinds import Field
+from msgen.systems.openmm.file_names import MMCIF, PDB
 
 FIELD: Field = ("system", "structure")
 
@@ -25,9 +26,9 @@ def read_structure(name: str, base_dir: Path) -> Any:
     """
     path = find_file(name, base_dir, FIELD)
     suffix = path.suffix.lower()
-    if suffix in (".cif", ".mmcif", ".pdbx"):
+    if suffix in MMCIF:
         return open_with(app.PDBxFile, path, FIELD)
-    if suffix in (".pdb", ".ent"):
+    if suffix in PDB:
         return open_with(app.PDBFile, path, FIELD)
     raise SpecError(FIELD, name, "is neither PDB nor mmCIF", "Give a .pdb, .ent or .cif file")
 

@@ -25,8 +25,8 @@ SECTIONS = {
 """Text of each kind's section; one section may be of two kinds."""
 SCHEMA = json.loads((CONFIGS / "campaign.schema.json").read_text(encoding="utf-8"))
 ABSENT, REQUIRED = "—", "required"
-ELSEWHERE = "peptide.prmtop"
-"""Of the example whose files nobody has here."""
+ELSEWHERE = "peptide."
+"""Of examples whose files nobody has here."""
 
 
 def kinds(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -85,8 +85,8 @@ def test_defaults_are_those_of_the_schema(kind: str) -> None:
 def test_examples_are_valid(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copy(CONFIGS / "alanine_dipeptide.pdb", tmp_path)
     shutil.copy(CONFIGS / "examples" / "ag6.xyz", tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "surface.py").write_text(code)
+    for name, code in re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE, re.DOTALL):
+        (tmp_path / name).write_text(code)
     shown = list(examples(kind))
     assert shown
     for text, read in shown:

@@ -1,0 +1,1 @@
+"""Reading molecules: one module for each kind of files that they come in."""
