@@ -43,7 +43,7 @@ tblite: $(STAMP)
 chaos: $(STAMP)
 	$(BIN)/python tests/chaos.py $(ARGS)
 
-bench: $(STAMP) $(if $(filter alanine,$(NAME)),$(PEERS_STAMP)) $(if $(filter systems,$(NAME)),$(FOREIGN_STAMP))
+bench: $(STAMP) $(if $(filter alanine inputs,$(NAME)),$(PEERS_STAMP)) $(if $(filter systems inputs,$(NAME)),$(FOREIGN_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \
 	  echo "usage: make bench NAME=…, one of:"; \
 	  ls tests/benchmarks 2>/dev/null | sed -n 's/^\([a-z].*\)\.py$$/  \1/p'; exit 2; }
