@@ -44,10 +44,25 @@ def parser() -> argparse.ArgumentParser:
     cv = commands.add_parser("cv", help="make a collective variable from data")
     _diffusion_map(cv.add_subparsers(dest="cv", required=True, metavar="KIND"))
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
-    init = commands.add_parser("init", help="write a campaign file for a structure")
-    init.add_argument("structure", type=Path, metavar="STRUCTURE", help="PDB or mmCIF file")
-    init.add_argument("--temperature", default="300 K", metavar="T", help="default: 300 K")
+    _init_options(commands.add_parser("init", help="write a campaign file for a molecule"))
     return top
+
+
+def _init_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE",
+        help="PDB or mmCIF; prmtop and inpcrd or rst7; top and gro; psf, crd or pdb, and prm; "
+        "or a System (xml) and a PDB",
+    )  # fmt: skip
+    sub.add_argument("--temperature", default="300 K", metavar="T", help="default: 300 K")
+    sub.add_argument(
+        "--solvent", choices=("auto", "vacuum", "implicit", "water"), default="auto",
+        help="what the molecule is in: OBC2, or a box of water (default: as the files have it)",
+    )  # fmt: skip
+    sub.add_argument(
+        "--add-hydrogens", action="store_true",
+        help="write the structure with its hydrogens, at pH 7, as NAME_H.pdb and take that",
+    )  # fmt: skip
 
 
 def _version(sub: argparse.ArgumentParser) -> None:
@@ -179,8 +194,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _about(args: argparse.Namespace) -> str:
     """What a command was given, for messages."""
-    given = (getattr(args, name, None) for name in ("campaign", "directory", "structure"))
-    return next((f" {what}" for what in given if what is not None), "")
+    given = (getattr(args, name, None) for name in ("campaign", "directory", "files"))
+    what = next((one for one in given if one is not None), "")
+    return " ".join(["", *map(str, what)]) if isinstance(what, list) else f" {what}".rstrip()
 
 
 def main_run(argv: Sequence[str] | None = None) -> int:
@@ -294,9 +310,11 @@ def _schema(args: argparse.Namespace) -> int:
 
 
 def _init(args: argparse.Namespace) -> int:
-    from msgen.orchestrator.commands.init import write_campaign
+    from msgen.orchestrator.commands.init.command import write_campaign
 
-    path = write_campaign(args.structure, Path.cwd(), args.temperature)
+    path = write_campaign(
+        args.files, Path.cwd(), args.temperature, args.solvent, args.add_hydrogens
+    )
     print(f"wrote {path}; look it over, then: msgen-run {path.name}")
     return 0
 

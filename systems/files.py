@@ -53,7 +53,8 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
     except Exception as error:  # the readers raise anything from KeyError to struct.error
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         what, remedy = f"cannot be read ({text})", "Check the file"
-        if isinstance(error, IndexError | KeyError):  # whose text is about the reader's code
+        unread = text.startswith(("invalid literal", "could not convert"))
+        if unread or isinstance(error, IndexError | KeyError):  # a text about the reader's code
             kind = getattr(reader, "__name__", "reader")
             what = f"cannot be read: it is not laid out as {kind} expects"
             remedy = "Write it anew with a current program, or give it in another format"

@@ -13,3 +13,4 @@ AMBER_COORDINATES = (".inpcrd", ".rst7", ".crd", ".restrt", ".rst", ".ncrst", ".
 CHARMM_COORDINATES = (".crd", ".cor")
 GROMACS_COORDINATES = (".gro",)
 CHARMM_PARAMETERS = (".prm", ".par", ".rtf", ".str", ".inp")
+TOPOLOGIES_ALL = tuple(suffix for suffixes in TOPOLOGIES for suffix in suffixes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import mdtraj
 from openmm import app
 
 from msgen.systems.errors import SpecError
@@ -31,14 +30,3 @@ def read_structure(name: str, base_dir: Path) -> Any:
     if suffix in PDB:
         return open_with(app.PDBFile, path, FIELD)
     raise SpecError(FIELD, name, "is neither PDB nor mmCIF", "Give a .pdb, .ent or .cif file")
-
-
-def read_topology(path: Path) -> Any:
-    """The mdtraj.Topology of a structure, with the names that a campaign knows its atoms by.
-
-    Raises
-    ------
-    SpecError
-        As `read_structure`.
-    """
-    return mdtraj.Topology.from_openmm(read_structure(path.name, path.absolute().parent).topology)

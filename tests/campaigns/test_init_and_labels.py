@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import mdtraj
+import openmm as mm
 import pytest
 from openmm import app
 from places import CONFIGS
 
 from msgen.orchestrator.cli import main
-from msgen.orchestrator.commands.init import write_campaign
+from msgen.orchestrator.commands.init.command import write_campaign
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.validate import check, load_campaign
-from msgen.systems.openmm.structure_files import read_topology
+from msgen.systems.openmm.structure_files import read_structure
 from msgen.systems.topology.atom_selection import resolve_atom
 from msgen.systems.topology.labels import atom_labels
 from msgen.systems.topology.rotatable_torsions import free_torsions
@@ -24,6 +26,10 @@ PDB = CONFIGS / "alanine_dipeptide.pdb"
 
 def rows() -> list[str]:
     return [x for x in PDB.read_text().splitlines() if x.startswith(("ATOM", "HETATM"))]
+
+
+def read_topology(path: Path) -> mdtraj.Topology:
+    return mdtraj.Topology.from_openmm(read_structure(path.name, path.parent).topology)
 
 
 def two_chains(folder: Path, letters: str) -> Path:
@@ -48,7 +54,7 @@ def test_init_takes_the_files_that_a_campaign_takes(tmp_path: Path, suffix: str)
             app.PDBxFile.writeFile(pdb.topology, pdb.positions, out, keepIds=True)
     else:
         path.write_text(PDB.read_text())
-    written = write_campaign(path, tmp_path)
+    written = write_campaign([path], tmp_path)
     check(load_campaign(written), tmp_path)
 
 
@@ -56,11 +62,15 @@ def test_init_takes_the_files_that_a_campaign_takes(tmp_path: Path, suffix: str)
 def test_states_that_are_uncommented_name_a_cv(tmp_path: Path, structure: str) -> None:
     """They named φ, and the CV was phi_2."""
     text = PDB.read_text()
+    files = [tmp_path / "mol.pdb"]
     if structure == "other":
         text = re.sub(r"(ACE|ALA|NME)(?= A)", "LIG", text)
-    path = tmp_path / "mol.pdb"
-    path.write_text(text)
-    written = write_campaign(path, tmp_path)
+        pdb = app.PDBFile(str(PDB))
+        system = app.ForceField("amber99sb.xml").createSystem(pdb.topology, constraints=app.HBonds)
+        files.append(tmp_path / "mol.xml")
+        files[1].write_text(mm.XmlSerializer.serialize(system))
+    files[0].write_text(text)
+    written = write_campaign(files, tmp_path)
     uncommented = written.read_text().replace("# states:", "states:").replace("#   A:", "  A:")
     written.write_text(uncommented)
     campaign = load_campaign(written)

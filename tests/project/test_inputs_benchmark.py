@@ -56,5 +56,5 @@ def test_free_energies_are_held_to_their_errors(f: float | None, holds: bool) ->
     last = f"format{inputs.CAMPAIGNS[-1]}"
     ended[last] = Ended(last, 1, "exhausted", "", {"bent": (f, error)})
     rows = inputs.free_energies(ended)
-    assert [row.holds for row in rows] == [True] * 4 + [holds]
+    assert [row.holds for row in rows] == [True] * 3 + [holds]
     assert np.isfinite(rows[0].value)

@@ -16,7 +16,7 @@ _SEED = 20
 
 
 @contextmanager
-def _keyed() -> Iterator[None]:
+def keyed() -> Iterator[None]:
     """OpenMM draws ions by Python's own random numbers; whoever else uses them notices nothing."""
     before = random.getstate()
     random.seed(_SEED)
@@ -52,7 +52,7 @@ def solvate(structure: Any, field: Any, solvent: Mapping[str, Any]) -> Any:
             "Add padding: 1 nm to solvent, or box: with its sides to system",
         )
     made = app.Modeller(structure.topology, structure.positions)
-    with _keyed():
+    with keyed():
         made.addSolvent(
             field,
             model=solvent["water"],

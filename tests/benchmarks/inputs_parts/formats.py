@@ -68,7 +68,13 @@ class Format:
             "system": self.section(timestep="1 fs"),
             "cvs": CVS,
             "states": {"bent": {"reach": ["0.3 nm", "0.8 nm"]}},
-            "strategy": {"kind": "umbrella", "windows": {"reach": 8}, "seeds": "neighbour"},
+            "strategy": {
+                "kind": "umbrella",
+                "windows": {"reach": 6},
+                "seeds": "neighbour",
+                "relax": 100,
+                "local": {"kind": "langevin", "steps": 100},
+            },
             "budget": {"energy_evaluations": evaluations},
         }
 

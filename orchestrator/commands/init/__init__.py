@@ -1,0 +1,1 @@
+"""``msgen init``: a commented campaign file for what people have in their folders."""
