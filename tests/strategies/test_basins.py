@@ -214,3 +214,28 @@ def test_a_cv_that_is_not_reported_parts_no_basins() -> None:
     assert len(basins_with(surface, run[None], first, names)) == 3
     resting = np.stack([run, run, run]) - [1.5, 0.0]
     assert len(basins_at_rest(np.concatenate([resting, -resting]), first, names)) == 2
+
+
+def test_a_few_readings_are_no_basin() -> None:
+    """Three of one walker on its way, far from all others; seven more and it is one."""
+    x = LINE.centres[0]
+    counts = np.floor(on(LINE, wells(x, (-1.5, 0.2, 0.0), (0.5, 0.2, 1.0)), 1e4))
+    known = find_basins(counts, LINE, ("x",), readings=counts)
+    assert len(known) == 2
+    counts[-3] += 3
+    assert np.array_equal(find_basins(counts, LINE, ("x",), readings=counts).labels, known.labels)
+    # the twin: nothing is known of readings
+    assert len(find_basins(counts, LINE, ("x",))) == 3
+    counts[-3] += 7
+    assert len(find_basins(counts, LINE, ("x",), readings=counts)) == 3
+
+
+def test_of_nothing_but_few_readings_the_deepest_is_the_state() -> None:
+    counts = np.zeros(60)
+    counts[[5, 30, 55]] = 1.0, 2.0, 1.0
+    found = find_basins(counts, LINE, ("x",), readings=counts)
+    assert len(found) == 1
+    assert set(found.labels.tolist()) == {0}
+    alone = np.full((48, 60), False)
+    alone[0, 5], alone[1, 30], alone[2, 55] = True, True, True
+    assert len(find_basins(counts, LINE, ("x",), seen=alone)) == 1

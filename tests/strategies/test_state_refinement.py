@@ -58,6 +58,22 @@ def test_only_what_is_sure_is_a_new_state(
     assert (None if again is None else len(again)) == found
 
 
+def test_what_is_not_sure_is_no_barrier() -> None:
+    """On the way over one barrier a bin is sure and its neighbours are not."""
+    axis = problem().grid.centres[0]
+    f = np.minimum(6.0 * (axis**2 - 1.0) ** 2, 30.0)
+    stderr = np.where((f > 2.0) & (np.abs(axis) < 1.0), 0.8, 0.05)
+    top = int(np.argmin(np.abs(axis)))
+    stderr[top] = 0.4
+    seen = Estimate({"x": axis}, f, stderr, {}, {}, False, ())
+    assert look_again(problem(), seen, two()) is None
+    # the twin: had nobody been beside it, it would be a third basin
+    alone = np.where((stderr > 0.5) & (axis != axis[top]), np.nan, f)
+    more = look_again(problem(), replace(seen, f_kT=alone), two())
+    assert more is not None
+    assert len(more) == 3
+
+
 def test_basins_that_are_counted_with_a_neighbour_are_told() -> None:
     seen = surface({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {})
     names = two().names

@@ -19,6 +19,9 @@ MAX_BASINS = 12
 LEAST_RUNS, RUNS_EACH = 3, 16
 """A basin is where at least so many pushed walkers came to rest, or one in so many where they are
 few: where a single one stays it may be stuck."""
+LEAST_READINGS = 8
+"""Readings that a basin takes where they are told: fewer show no barrier of `PERSISTENCE`, e² = 7.4
+readings against one."""
 RELAXED_WIDTH, RELAXED_PERSISTENCE = 1.5, 1.5
 """Bins and kT for what pushed walkers read at rest. They are few, and fill basins by how wide the
 way into them is rather than by what they weigh, so that a pass stands out less."""
@@ -31,13 +34,15 @@ def find_basins(
     persistence: float = PERSISTENCE,
     smooth: float = 1.0,
     seen: NDArray[np.bool_] | None = None,
+    readings: NDArray[Any] | None = None,
 ) -> Partition:
     """Watershed of −ln(density), shallow basins merged into the neighbour over the lowest pass.
 
     Bins are taken in order of falling density; each joins the basin of a denser neighbour or starts
     its own; where two meet, the one whose bottom is less than `persistence` below the pass is
     merged (topological persistence: Edelsbrunner et al., Discrete Comput. Geom. 28, 511, 2002).
-    Bins never seen go to the nearest basin, and so do those of basins that too few runs have seen.
+    Bins never seen go to the nearest basin, and so do those of basins that too few runs have seen,
+    or that hold too few readings.
 
     CVs that are not reported are summed over: the states are those of the surface.
 
@@ -51,6 +56,8 @@ def find_basins(
         Width of the Gaussian the counts are smoothed with, in bins.
     seen : bool array, shape (n,) + grid shape, optional
         Bins that each of n runs was in; a basin then takes some of them, see `LEAST_RUNS`.
+    readings : Array, shape as `counts`, optional
+        How many there were in every bin; a basin then takes `LEAST_READINGS`.
     """
     if not all(grid.reported):
         hidden = tuple(c for c, told in enumerate(grid.reported) if not told)
@@ -58,9 +65,11 @@ def find_basins(
         counts = np.asarray(counts)
         if counts.ndim == len(grid.shape):
             counts = counts.sum(axis=hidden)
+        if readings is not None and readings.ndim == len(grid.shape):
+            readings = np.sum(readings, axis=hidden)
         if seen is not None:
             seen = np.any(seen, axis=tuple(c + 1 for c in hidden), keepdims=False)
-        of_surface = find_basins(counts, grid.surface, shown, persistence, smooth, seen)
+        of_surface = find_basins(counts, grid.surface, shown, persistence, smooth, seen, readings)
         return of_surface.along_more(grid.reported, grid.periodic)
     wrap = ["wrap" if p else "nearest" for p in grid.periodic]
     density = ndimage.gaussian_filter(np.asarray(counts, dtype=np.float64), smooth, mode=wrap)
@@ -72,11 +81,16 @@ def find_basins(
     runs: list[NDArray[np.bool_]] = []
     every = np.ones((1, *f.shape), dtype=bool) if seen is None else seen
     least = int(np.clip(len(every) // RUNS_EACH, 1, LEAST_RUNS))
+    known = np.full(f.shape, LEAST_READINGS) if readings is None else np.asarray(readings)
+    number: list[float] = []
 
     def root(b: int) -> int:
         while parent[b] != b:
             b = parent[b]
         return b
+
+    def few(b: int) -> bool:
+        return int(runs[b].sum()) < least or number[b] < LEAST_READINGS
 
     for flat in np.argsort(f, axis=None, kind="stable"):
         at = np.unravel_index(flat, f.shape)
@@ -91,18 +105,21 @@ def find_basins(
             parent.append(len(parent))
             bottom.append(float(f[at]))
             runs.append(every[(slice(None), *at)].copy())
+            number.append(float(known[at]))
             continue
         label[at] = met[0]
         runs[met[0]] |= every[(slice(None), *at)]
+        number[met[0]] += float(known[at])
         for other in met[1:]:
-            few = min(int(runs[b].sum()) for b in (met[0], other)) < least
-            if few or f[at] - bottom[other] < persistence:
+            if few(met[0]) or few(other) or f[at] - bottom[other] < persistence:
                 parent[other] = met[0]
                 runs[met[0]] |= runs[other]
+                number[met[0]] += number[other]
     final = np.array([root(b) for b in range(len(parent))], dtype=np.int64)
-    lone = np.array([int(one.sum()) < least for one in runs], dtype=bool)[final]
-    if not lone.all():
-        final = np.where(lone, -1, final)
+    lone = np.array([few(b) for b in range(len(parent))], dtype=bool)[final]
+    if lone.all():  # the deepest is the one there is
+        lone = final != final[int(np.argmin(bottom))]
+    final = np.where(lone, -1, final)
     merged = np.where(label >= 0, final[label], -1)
     return _partition(merged, f, grid, names)
 
@@ -156,6 +173,19 @@ def basins_with(
     return find_basins(total, grid, names)
 
 
+def nearest_bins(
+    known: NDArray[np.bool_], periodic: tuple[bool, ...]
+) -> tuple[NDArray[np.int64], ...]:
+    """Index along every CV of the nearest bin that is known, for each bin; some has to be."""
+    # a tile on each side of a periodic axis, so that 'nearest' knows of the seam
+    tiles = [3 if p else 1 for p in periodic]
+    _, nearest = ndimage.distance_transform_edt(~np.tile(known, tiles), return_indices=True)
+    centre = tuple(
+        slice(n, 2 * n) if p else slice(0, n) for n, p in zip(known.shape, periodic, strict=True)
+    )
+    return tuple(axis[centre] % n for axis, n in zip(nearest, known.shape, strict=True))
+
+
 def _neighbours(
     at: tuple[np.intp, ...], shape: tuple[int, ...], periodic: tuple[bool, ...]
 ) -> list[tuple[int, ...]]:
@@ -174,14 +204,7 @@ def _partition(label: Array, f: Array, grid: Grid, names: tuple[str, ...]) -> Pa
     bottoms = {b: float(f[label == b].min()) for b in np.unique(label[label >= 0])}
     kept = sorted(bottoms, key=lambda b: (bottoms[b], b))[:MAX_BASINS]
     known = np.isin(label, kept)
-    # a tile on each side of a periodic axis, so that 'nearest' knows of the seam
-    tiles = [3 if p else 1 for p in grid.periodic]
-    _, nearest = ndimage.distance_transform_edt(~np.tile(known, tiles), return_indices=True)
-    centre = tuple(
-        slice(n, 2 * n) if p else slice(0, n) for n, p in zip(f.shape, grid.periodic, strict=True)
-    )
-    source = tuple(axis[centre] % n for axis, n in zip(nearest, f.shape, strict=True))
-    filled = label[source]
+    filled = label[nearest_bins(known, grid.periodic)]
     labels = np.zeros(f.shape, dtype=np.int64)
     titles = []
     for k, b in enumerate(kept):

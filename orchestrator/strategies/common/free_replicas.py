@@ -257,7 +257,7 @@ class FreeReplicas(ABC, Generic[S]):
         grid = self.problem.grid
         index = grid.index(state.trail)
         counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
-        return find_basins(counts, grid, self.problem.names)
+        return find_basins(counts, grid, self.problem.names, readings=counts)
 
     def states(self, state: S) -> Partition:
         """The states of a campaign that counts.

@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
-from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.basins import LEAST_READINGS, find_basins, nearest_bins
 from msgen.orchestrator.strategies.common.inputs import Problem
 
 LOOK_EVERY = 4
@@ -26,12 +26,18 @@ def look_again(problem: Problem, estimate: Estimate, states: Sized) -> Partition
     while; what changes is that it gets a free energy, and where states are strata replicas, of its
     own.
     """
-    sure = np.nan_to_num(estimate.stderr_kT, nan=np.inf) < SURE
-    sure &= np.nan_to_num(estimate.f_kT, nan=np.inf) < problem.criteria.below
-    weight = np.where(sure, np.exp(-np.nan_to_num(estimate.f_kT, nan=np.inf)), 0.0)
-    if not weight.any():
+    below = problem.criteria.below
+    f = np.nan_to_num(estimate.f_kT, nan=np.inf)
+    error = np.nan_to_num(estimate.stderr_kT, nan=np.inf)
+    sure = (error < SURE) & (f < below)
+    if not sure.any():
         return None
-    found = find_basins(weight, problem.grid, problem.names, smooth=0.5)
+    # what is not sure is no barrier: it may be as low as what is sure beside it
+    perhaps = np.isfinite(error) & (f - 2.0 * error < below)
+    level = f[nearest_bins(sure, problem.grid.surface.periodic)]
+    weight = np.exp(-np.where(sure, f, np.where(perhaps, level, np.inf)))
+    enough = np.where(sure, LEAST_READINGS, 0)  # one bin that is sure makes a basin
+    found = find_basins(weight, problem.grid, problem.names, smooth=0.5, readings=enough)
     return found if len(found) > len(states) else None
 
 

@@ -289,7 +289,7 @@ class Importance:
         grid = self.problem.grid
         index = grid.index(state.trail)
         counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
-        return find_basins(counts, grid, self.problem.names)
+        return find_basins(counts, grid, self.problem.names, readings=counts)
 
 
 def _with_fit(state: ImportanceState, fit: Segment) -> ImportanceState:

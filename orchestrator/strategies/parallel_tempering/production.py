@@ -157,6 +157,13 @@ class LadderProduction:
         (pooled, cells), grid = self.cells.pooled(self.tau), problem.grid
         return np.exp(pooled.log_probability(cells[:, 0], grid.size)).reshape(grid.shape)
 
+    def readings(self, problem: Problem) -> Array:
+        """Samples of all temperatures in every bin, grid shape."""
+        bins, grid = self.cells.seen.cells[:, 0], problem.grid
+        inside = bins >= 0
+        counts = np.bincount(bins[inside], self.cells.seen.totals[inside], minlength=grid.size)
+        return counts.reshape(grid.shape).astype(np.float64)
+
     @property
     def acceptance(self) -> Array:
         """Share of accepted exchanges of each gap, NaN before any, shape (K − 1,)."""

@@ -218,8 +218,9 @@ class ParallelTempering:
     def _basins(self, state: TemperingState) -> Partition:
         if state.look is None:
             raise ValueError("nothing was looked at that could show basins")
-        density = state.look.density(self.problem)
-        return find_basins(density, self.problem.grid, self.problem.names)
+        problem, look = self.problem, state.look
+        density, readings = look.density(problem), look.readings(problem)
+        return find_basins(density, problem.grid, problem.names, readings=readings)
 
     def _labels(self, state: TemperingState) -> list[str]:
         """Temperatures as a person reads them."""

@@ -134,6 +134,14 @@ class WindowProduction:
         p = np.bincount(label[inside], pooled.p[inside], minlength=problem.grid.size)
         return p.reshape(problem.grid.shape).astype(np.float64)
 
+    def readings(self, problem: Problem) -> Array:
+        """Samples of all windows in every bin, grid shape."""
+        label = problem.grid.index(self.record.points(problem.grid))
+        inside = label >= 0
+        totals = self.record.seen.totals
+        counts = np.bincount(label[inside], totals[inside], minlength=problem.grid.size)
+        return counts.reshape(problem.grid.shape).astype(np.float64)
+
     def overlaps(self, problem: Problem) -> dict[tuple[int, int], float]:
         """Chance that neighbours would exchange, by pair."""
         points, rows = self.record.points(problem.grid), self.record.rows

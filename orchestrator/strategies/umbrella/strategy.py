@@ -246,8 +246,9 @@ class Umbrella:
         """Production begins; `look` is what the last round has seen."""
         states = self.problem.states()
         if states is None:
-            density = look.density(self.problem)
-            states = find_basins(density, self.problem.grid, self.problem.names)
+            problem = self.problem
+            density, readings = look.density(problem), look.readings(problem)
+            states = find_basins(density, problem.grid, problem.names, readings=readings)
         return replace(
             state,
             phase="produce",
