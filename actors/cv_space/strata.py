@@ -131,6 +131,14 @@ class Partition:
             total = np.einsum("n...c,nc->n...", total, g.interval_mass(xi[:, c], c, e))
         return np.asarray(np.clip(total, 0.0, 1.0))
 
+    def shadow(self, stratum: int, columns: Sequence[int]) -> Partition:
+        """What a stratum leaves open along some CVs: 1 where it holds any cell, 0 elsewhere."""
+        others = tuple(c for c in range(self.labels.ndim) if c not in columns)
+        held = np.any(self.labels == stratum, axis=others)
+        order = np.argsort(np.argsort(columns))
+        edges = tuple(self.edges[c] for c in columns)
+        return Partition(edges, held.transpose(*order).astype(np.int64), ("outside", "inside"))
+
     def overlap_with(self, axes: Sequence[Array]) -> Labels:
         """Stratum of every point of a product grid of CV values, one axis per CV."""
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)

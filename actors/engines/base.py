@@ -83,6 +83,7 @@ class Engine(Protocol):
     def chunk(self, lam: Array, on: Mask, n_steps: int) -> Array:
         """`n_steps` steps of the local kernel, restrained to λ, shape (n, C), where `on`.
 
+        A CV whose λ is NaN is free.
         Returns ξ, shape (n, C); NaN for a walker that broke.
         """
         ...

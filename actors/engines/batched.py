@@ -29,7 +29,7 @@ STEADY = 1.2
 
 @dataclass(frozen=True)
 class RestraintTarget:
-    """ln g(λ|ξ(x)) as a density of x, for the walkers that are restrained.
+    """ln g(λ|ξ(x)) as a density of x, for the walkers that are restrained; λ NaN: a free CV.
 
     x may hold every walker several times, the walker's index running fastest.
     """
@@ -43,14 +43,21 @@ class RestraintTarget:
         """−restraint energy, shape (n,); 0 where free."""
         times = len(x) // len(self.lam)
         lam, on = np.tile(self.lam, (times, 1)), np.tile(self.on, times)
-        return np.where(on, -self.g.energy(lam, self.cvs(x)), 0.0)
+        xi = self.cvs(x)
+        return np.where(on, -self.g.energy(_held(lam, xi), xi), 0.0)
 
     def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """−restraint energy and its gradient."""
         xi, dxi = self.cvs.value_and_gradient(x)
-        slope = np.where(self.on[:, None], self.g.slope(self.lam, xi), 0.0)
-        value = np.where(self.on, -self.g.energy(self.lam, xi), 0.0)
+        lam = _held(self.lam, xi)
+        slope = np.where(self.on[:, None], self.g.slope(lam, xi), 0.0)
+        value = np.where(self.on, -self.g.energy(lam, xi), 0.0)
         return value, -np.einsum("nc,ncd->nd", slope, dxi)
+
+
+def _held(lam: Array, xi: Array) -> Array:
+    """λ, that of a free CV being where it is."""
+    return np.where(np.isnan(lam), xi, lam)
 
 
 @dataclass(frozen=True)

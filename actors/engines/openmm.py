@@ -66,11 +66,14 @@ class MoleculeEngine:
         self._before: list[Point] = []
         self._active: OpenMMContext | None = None
         self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
+        self._kappa, self._some_free = np.zeros(len(cvs)), False
         self.tally = Tally()
 
     def set_local_restraint(self, g: Conditional) -> None:
         """See `Engine`."""
-        self._held.set_kappa(g.kappa)
+        self._kappa = np.asarray(g.kappa, dtype=np.float64)
+        self._held.set_kappa(self._kappa)
+        self._some_free = False
 
     def begin(self, rng: np.random.Generator) -> None:
         """See `Engine`."""
@@ -90,6 +93,15 @@ class MoleculeEngine:
         stepper.load(point.walker())
 
     # the local kernel
+
+    def _restrain(self, lam: Array) -> None:
+        """Hold the CVs at λ; one whose λ is NaN is free."""
+        free = np.isnan(lam)
+        some = bool(free.any())
+        if some or self._some_free:
+            self._held.set_kappa(np.where(free, 0.0, self._kappa))
+            self._some_free = some
+        self._held.set_lambda(np.where(free, 0.0, lam))
 
     def load(self, walkers: Walkers) -> Array:
         """See `Engine`.
@@ -123,7 +135,7 @@ class MoleculeEngine:
                 self._put(stepper, point)
                 self._active = stepper
             if held[i]:
-                stepper.set_lambda(lam[i])
+                self._restrain(lam[i])
             stepper.step(n_steps)
             xi[i], x, state = stepper.look()
             if not stepper.failed:
@@ -152,7 +164,7 @@ class MoleculeEngine:
                 stepper = self._held if self._on[i] else self._free
                 self._put(stepper, point)
                 if self._on[i]:
-                    stepper.set_lambda(self._lam[i])
+                    self._restrain(self._lam[i])
                 v = v - self._timestep * stepper.forces() * self._inverse
                 v = stepper.projected(v)
                 self.tally.evaluations += 1

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 
@@ -18,6 +18,18 @@ from msgen.actors.kernels.base import Mask
 from msgen.systems.base import Array, Walkers
 
 _ON, _OFF = np.ones(1, dtype=bool), np.zeros(1, dtype=bool)
+
+
+class Flattening(Protocol):
+    """What the local sampling asks of its bias."""
+
+    def log_bias(self, xi: Array) -> Array:
+        """ln B(ξ), shape (n, C) → (n,)."""
+        ...
+
+    def draw(self, xi: Array, rng: np.random.Generator) -> tuple[Array, Mask]:
+        """λ | ξ, shape (n, C), NaN for a CV that is free; and where it is present, shape (n,)."""
+        ...
 
 
 def _turn(v: float) -> tuple[float, float]:
@@ -61,6 +73,10 @@ class Ladder:
         """No flattening: B = 1."""
         n = len(g.kappa)
         return cls(tuple(np.zeros(1) for _ in range(n)), np.full([1] * n, -np.inf), 0.0, g)
+
+    def alone(self, share: float) -> Ladder:
+        """With weights of `share` times as much, and never without λ."""
+        return Ladder(self.axes, self.log_h + math.log(share), -np.inf, self.g)
 
     @cached_property
     def flattened(self) -> bool:
@@ -203,7 +219,7 @@ class Tempered:
         self,
         engine: Engine,
         walkers: Walkers,
-        ladder: Ladder,
+        ladder: Flattening,
         partition: Partition,
         stratum: Labels,
         rng: np.random.Generator,

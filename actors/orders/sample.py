@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.kernels.expanded_ensemble import Ladder
+from msgen.actors.kernels.partial_ladders import PartialLadders
 from msgen.actors.orders.proposals import ProposalSpec
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.systems.base import Array
@@ -52,6 +53,8 @@ class SamplePayload:
         The strata.
     ladder : Ladder
         Of their stratum.
+    partial : PartialLadders or None
+        Instead of it, where λ is of a few CVs at a time.
     blocks, chunks, steps : int
         Blocks of `chunks` readings of the CVs, `steps` local steps before each.
     step_size : float or None
@@ -76,6 +79,7 @@ class SamplePayload:
     masses: Array | None = None
     curvature: bool = False
     paths: PathSpec | None = None
+    partial: PartialLadders | None = None
 
 
 @dataclass(frozen=True)

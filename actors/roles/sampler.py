@@ -89,9 +89,10 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     p = order.read(SamplePayload)
     engine = build_engine(context, p.step_size, p.masses)
     engine.begin(rng)
-    engine.set_local_restraint(p.ladder.g)
+    ladder = p.ladder if p.partial is None else p.partial
+    engine.set_local_restraint(ladder.g)
     walkers = walkers_of(p.walkers, context)
-    local = Tempered(engine, walkers, p.ladder, p.partition, p.stratum, rng)
+    local = Tempered(engine, walkers, ladder, p.partition, p.stratum, rng)
     mover = None
     if p.paths is not None:
         proposals = proposals_of(context, order.model_version, p.paths.proposals, p.partition)
