@@ -16,6 +16,7 @@ from msgen.orchestrator.estimates import (
     LogZ,
     ProfileEstimate,
     StateEstimate,
+    SurfaceEstimate,
     WithError,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "Status",
     "StepPlan",
     "Strategy",
+    "SurfaceEstimate",
     "Tree",
     "WithError",
     "WorkOrder",

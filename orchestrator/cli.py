@@ -228,10 +228,13 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _validate(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.memory import Memory
     from msgen.orchestrator.validate import described, prepare
 
     checked = prepare(args.campaign, args.overrides, output_dir=args.output_dir)
     print(f"{args.campaign}: campaign {checked.campaign.name!r} is ready to run")
+    needed = Memory.of(checked.campaign, checked.system.n_dof)
+    print(f"memory: {needed.in_words}")
     about = described(checked)
     for warning in () if about is None else about.warnings:
         print(f"  warning: {warning}")

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from msgen.orchestrator.forecast import Forecast
+from msgen.orchestrator.memory import Memory
 from msgen.orchestrator.schema import REST, units
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.rules import cv_bounds
@@ -28,12 +29,14 @@ def plan(checked: Checked) -> str:
         *(() if about is None else about.facts.items()),
         *_platform(checked),
         *((f"cv {name}", _cv(checked, name, cv)) for name, cv in campaign.cvs.items()),
+        *_surfaces(campaign),
         *_states(campaign),
         ("strategy", f"{campaign.strategy.kind}, local {campaign.strategy.local.kind}"),
         ("model", campaign.model.kind if campaign.uses_model else "none"),
         ("replicas", campaign.strategy.replicas_in_words(campaign)),
         ("workers", _workers(campaign)),
         ("a round", campaign.strategy.round_in_words(campaign)),
+        ("memory", Memory.of(campaign, checked.system.n_dof).in_words),
         ("first result", expected.first_result),
         ("budget", _budget(campaign)),
         *zip(("run directory", "warning"), checked.where, strict=False),
@@ -75,6 +78,13 @@ def _cv(checked: Checked, name: str, cv: CVSection) -> str:
     edges = f"{_number(low, cv.dimension)} to {_number(high, cv.dimension)}"
     kind = f"{cv.kind}, {'periodic, ' if cv.is_periodic else ''}{edges}"
     return f"{kind}, {cv.bins} bins, starts at {_number(float(start), cv.dimension)}"
+
+
+def _surfaces(campaign: Campaign) -> list[tuple[str, str]]:
+    """Those that are made, where it is not the one over all CVs."""
+    names = list(campaign.cvs)
+    each = [", ".join(names[c] for c in columns) for columns in campaign.surface_columns]
+    return [("surfaces", "; ".join(each))] if each else []
 
 
 def _states(campaign: Campaign) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,27 @@ class LogZ:
     value: float
     stderr: float | None
     method: str
+
+
+@dataclass(frozen=True)
+class SurfaceEstimate:
+    """F over some of the CVs, whatever the others are.
+
+    Attributes
+    ----------
+    axes : Mapping of CV name to bin centres
+    f_kT, stderr_kT : Array, one axis per CV in order
+        NaN where never visited; lowest bin 0.
+    """
+
+    axes: Mapping[str, Array]
+    f_kT: Array
+    stderr_kT: Array
+
+    @property
+    def title(self) -> str:
+        """Its CVs, as in file names."""
+        return "-".join(self.axes)
 
 
 @dataclass(frozen=True)
@@ -77,7 +98,7 @@ class Estimate:
     ----------
     axes : Mapping of CV name to bin centres
     f_kT, stderr_kT : Array, one axis per CV in order
-        NaN where never visited; lowest bin 0.
+        NaN where never visited; lowest bin 0. Of the first surface, where several are asked for.
     states : Mapping of state name to StateEstimate
         F = −ln P(state), against the first state.
     diagnostics : Mapping
@@ -99,6 +120,10 @@ class Estimate:
         What trajectories told, where a round ended with a judgement of some.
     paths : TransitionPaths or None
         What transition paths told, where some were sampled.
+    surfaces : tuple of SurfaceEstimate
+        Those asked for, in their order; empty for the one over all CVs.
+    regions : Mapping of state name to intervals by CV name
+        States that were found, where they are boxes; low > high wraps around a periodic CV.
     """
 
     axes: Mapping[str, Array]
@@ -115,6 +140,15 @@ class Estimate:
     extent: Extent | None = None
     dynamics: Judgement | None = None
     paths: TransitionPaths | None = None
+    surfaces: tuple[SurfaceEstimate, ...] = ()
+    regions: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+
+    @property
+    def each_surface(self) -> tuple[tuple[Array, Array], ...]:
+        """F and its standard error of every surface."""
+        if not self.surfaces:
+            return ((self.f_kT, self.stderr_kT),)
+        return tuple((s.f_kT, s.stderr_kT) for s in self.surfaces)
 
     @property
     def largest_error(self) -> float | None:
@@ -146,6 +180,9 @@ class Estimate:
             diagnostics=_without_errors(self.diagnostics),
             log_z=log_z,
             profile=profile,
+            surfaces=tuple(
+                replace(s, stderr_kT=np.full_like(s.stderr_kT, np.nan)) for s in self.surfaces
+            ),
         )
 
 

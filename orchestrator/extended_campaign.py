@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from msgen.orchestrator.loop.extension import BINS, Extension, Section
-from msgen.orchestrator.schema.rules import MOST_BINS, MOST_CVS
+from msgen.orchestrator.schema.campaign import MOST_ON_GRID
+from msgen.orchestrator.schema.surface_rules import MOST_BINS, MOST_CVS
 
 if TYPE_CHECKING:
     from msgen.orchestrator.validate import Checked
@@ -39,7 +40,10 @@ def candidates(checked: Checked) -> Mapping[str, Section]:
 
     campaign = checked.campaign
     bins = BINS * math.prod(cv.bins for cv in campaign.cvs.values())
-    if campaign.extend == "off" or len(campaign.cvs) >= MOST_CVS or bins > MOST_BINS:
+    full = len(campaign.cvs) >= MOST_ON_GRID or bins > MOST_BINS
+    if campaign.surface_columns:
+        full = len(campaign.cvs) >= MOST_CVS
+    if campaign.extend == "off" or full:
         return {}
     return watched(checked.system, checked.cvs).as_cv
 

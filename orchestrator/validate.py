@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from msgen.orchestrator.memory import memory_problems
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.run_directory import inputs as inputs_module
 from msgen.orchestrator.run_directory.inputs import inputs_of
@@ -177,6 +178,7 @@ def check(
     try:
         system, cvs = _build(campaign, base_dir)
         problems += start_problems(campaign, system, cvs)
+        problems += memory_problems(campaign, system.n_dof)
         problems += campaign.strategy.checks(campaign, base_dir, system, cvs)
         if (run := begun_with(campaign, base_dir)) is not None:
             campaign.strategy.admit(campaign, run, system)

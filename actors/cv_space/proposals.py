@@ -10,6 +10,8 @@ from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.models.base import GenerativeModel
 from msgen.systems.base import Array
 
+DRAWS = 200_000
+"""Of each proposal, by which its mass in its stratum is known."""
 MAX_ROUNDS = 1000
 """Redraws before a stratum is held to have no mass under its proposal."""
 
@@ -92,7 +94,7 @@ def log_masses(
     epsilon: float,
     partition: Partition,
     rng: np.random.Generator,
-    draws: int = 200_000,
+    draws: int = DRAWS,
 ) -> tuple[Array, Array]:
     """ln Q_k, the mass of each defended proposal inside its stratum, and its standard error.
 

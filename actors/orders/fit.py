@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.cv_space.proposals import DRAWS
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.proposals import BroadRange
 from msgen.models.base import ModelState
@@ -30,6 +31,8 @@ class FitPayload:
         Where the model proposes λ: the strata, whose masses under the defended model are wanted.
     broad, epsilon : BroadRange and float, or None
         Beside `partition`.
+    mass_draws : int
+        From each stratum's proposal, by which its mass is known.
     goes_on : bool
         Whether the fit begins with the weights of the version in use.
     unit : int array, shape (n,), or None
@@ -48,6 +51,7 @@ class FitPayload:
     epsilon: float | None = None
     goes_on: bool = False
     unit: NDArray[np.int64] | None = None
+    mass_draws: int = DRAWS
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def fit(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> S
     log_mass, error = None, None
     if made.accepted and p.partition and p.broad and p.epsilon is not None:
         broad = broad_of(p.broad)
-        log_mass, error = log_masses(made.model, broad, p.epsilon, p.partition, rng)
+        log_mass, error = log_masses(made.model, broad, p.epsilon, p.partition, rng, p.mass_draws)
     return made.segment(order, log_mass, error)
 
 

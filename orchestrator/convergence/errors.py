@@ -41,10 +41,13 @@ class SurfaceError(ErrorSize):
     ----------
     f, stderr : Array, grid shape
         Surface and its standard error in kT, NaN where never visited.
+    name : str
+        What it is called where it is unmet.
     """
 
     f: Array
     stderr: Array
+    name: str = "surface"
 
     def unmet(self, asked: Criteria) -> list[str]:
         """What is wrong with the errors below the height that counts."""
@@ -53,12 +56,12 @@ class SurfaceError(ErrorSize):
         with np.errstate(invalid="ignore"):
             low = np.isfinite(self.f) & (self.f <= asked.below)
         if not low.any():
-            return [f"surface: no bin below {asked.below:g} kT visited"]
+            return [f"{self.name}: no bin below {asked.below:g} kT visited"]
         unknown = int(np.count_nonzero(~np.isfinite(self.stderr[low])))
         if unknown:
-            return [f"surface: error unknown in {unknown} bins below {asked.below:g} kT"]
+            return [f"{self.name}: error unknown in {unknown} bins below {asked.below:g} kT"]
         rms = float(np.sqrt(np.mean(self.stderr[low] ** 2)))
         if rms <= asked.surface_error:
             return []
         most = f"asked {asked.surface_error:.2f}"
-        return [f"surface below {asked.below:g} kT: RMS error {rms:.2f} kT, {most}"]
+        return [f"{self.name} below {asked.below:g} kT: RMS error {rms:.2f} kT, {most}"]

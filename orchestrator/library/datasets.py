@@ -22,8 +22,8 @@ def dataset(result: Result) -> xarray.Dataset:
         raise ModuleNotFoundError(
             "to_xarray needs xarray: pip install 'msgen[xarray]'", name="xarray"
         ) from None
-    surface, states = result.surface, result.free_energies
-    names = tuple(cv.name for cv in result.cvs)
+    surfaces, states = result.surfaces, result.free_energies
+    units = {cv.name: cv.unit for cv in result.cvs}
     in_kT = {"units": "kT"}
     numbers = {
         "state_f_kT": [s.f_kT for s in states.values()],
@@ -38,15 +38,26 @@ def dataset(result: Result) -> xarray.Dataset:
     }
     return xarray.Dataset(
         {
-            "f_kT": (names, surface.f_kT, in_kT),
-            "stderr_kT": (names, surface.stderr_kT, in_kT),
+            **{
+                f"{name}_{'-'.join(s.axes)}" if len(surfaces) > 1 else name: (
+                    tuple(s.axes),
+                    getattr(s, name),
+                    in_kT,
+                )
+                for s in surfaces
+                for name in ("f_kT", "stderr_kT")
+            },
             **{
                 name: ("state", np.array(values, dtype=np.float64), in_kT)
                 for name, values in numbers.items()
             },
         },
         coords={
-            **{cv.name: (cv.name, surface.axes[cv.name], {"units": cv.unit}) for cv in result.cvs},
+            **{
+                cv: (cv, centres, {"units": units[cv]})
+                for s in surfaces
+                for cv, centres in s.axes.items()
+            },
             "state": list(states),
         },
         # netCDF has no None

@@ -115,9 +115,15 @@ class Result:
 
     @property
     def surface(self) -> Surface:
-        """The free energy along the CVs."""
+        """The free energy along the CVs; the first, where several surfaces are asked for."""
         estimate = self._content.estimate
         return Surface(estimate.axes, estimate.f_kT, estimate.stderr_kT)
+
+    @property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """All surfaces that were asked for; the one over all CVs where none were."""
+        shown = self._content.estimate.surfaces
+        return tuple(Surface(s.axes, s.f_kT, s.stderr_kT) for s in shown) or (self.surface,)
 
     @property
     def diagnostics(self) -> Mapping[str, Any]:

@@ -122,8 +122,10 @@ def surface_figure(result: Result) -> Figure:
 
     One CV: a line with its ± 1 σ band. Two: a map of F and one of its error, with contour lines in
     kT, grey where nobody has been, and the states marked at their lowest bin. More: one- and
-    two-dimensional marginals (see `marginals`).
+    two-dimensional marginals (see `marginals`). Where several are asked for, a panel for each.
     """
+    if result.estimate.surfaces:
+        return _panels_figure(result)
     cvs, estimate = result.header.cvs, result.estimate
     axes = [np.asarray(estimate.axes[c.name]) * scale_of(c) for c in cvs]
     title = f"{result.header.campaign} · {result.status}"
@@ -166,9 +168,10 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
     angle_ticks(ax.xaxis, cv)
     for i, name in enumerate(result.estimate.states):
         colour = STATE_COLOURS[(i + 1) % len(STATE_COLOURS)]
-        for lo, hi in [result.header.regions.get(name, {}).get(cv.name, (1.0, 0.0))]:
-            if lo < hi:
-                ax.axvspan(lo * scale_of(cv), hi * scale_of(cv), color=colour, alpha=0.08, lw=0)
+        region = result.header.regions.get(name, {}).get(cv.name, (1.0, 0.0))
+        lo, hi = np.clip(np.array(region) * scale_of(cv), *ax.get_xlim()).tolist()
+        if lo < hi:
+            ax.axvspan(lo, hi, color=colour, alpha=0.08, lw=0)
         at = minimum_of(result, name)
         if at is not None:
             spot = at[0] * scale_of(cv)
@@ -210,6 +213,27 @@ def marginals(f: Array, err: Array, keep: Sequence[int]) -> tuple[Array, Array]:
     if not np.isfinite(err).any():
         bound = np.full_like(bound, np.nan)
     return out - (np.nanmin(out) if np.isfinite(out).any() else 0.0), bound
+
+
+def _panels_figure(result: Result) -> Figure:
+    """A line or a map for each of the surfaces asked for, along one CV or two."""
+    shown = [one for one in result.each_surface if len(one.header.cvs) <= 2]
+    columns = max(1, math.ceil(math.sqrt(len(shown))))
+    rows = max(1, math.ceil(len(shown) / columns))
+    figure = Drawing(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
+    for number, one in enumerate(shown):
+        ax = figure.add_subplot(rows, columns, number + 1)
+        cvs, f = one.header.cvs, one.estimate.f_kT
+        axes = [np.asarray(one.estimate.axes[c.name]) * scale_of(c) for c in cvs]
+        if len(cvs) == 1:
+            _line_panel(ax, one, axes[0])
+            continue
+        top = ceiling_of(f)
+        coloured_map(figure, ax, axes, f, top, "viridis", "F / kT")
+        contours(ax, cvs, axes, f, top)
+        frame(ax, cvs, axes)
+    figure.suptitle(f"{result.header.campaign} · {result.status}")
+    return figure
 
 
 def _pairs_figure(result: Result, axes: Sequence[Array], title: str) -> Figure:

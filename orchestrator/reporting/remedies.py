@@ -12,7 +12,7 @@ _REMEDIES = tuple(
         (r"split R̂|effective samples", f"{_LONGER}; where it stays, a CV for what is slow"),
         (r"disagree|replicas .* differ", f"{_LONGER}; where it stays, a CV for what differs"),
         (r"error unknown|no bin below", f"{_LONGER}, fewer bins, or a lower converge.below"),
-        (r"surface below .* error", f"{_LONGER}, fewer bins, or a larger converge.surface_error"),
+        (r"surface.* below .* error", f"{_LONGER}, fewer bins, or a larger converge.surface_error"),
         (r": error ", f"{_LONGER}, or a larger converge.state_error"),
         (r"exchanges accepted", "more temperatures between these two"),
         (r"between the lowest and highest temp", f"{_LONGER}, or more temperatures"),

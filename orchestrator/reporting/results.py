@@ -11,13 +11,20 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from msgen.orchestrator.base import Cost, Estimate, LogZ, ProfileEstimate, StateEstimate
+from msgen.orchestrator.base import (
+    Cost,
+    Estimate,
+    LogZ,
+    ProfileEstimate,
+    StateEstimate,
+    SurfaceEstimate,
+)
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.schema.problems import CampaignError, Problem
 
@@ -55,11 +62,11 @@ class RunHeader:
     temperature_K, kT_kJ_per_mol : float or None
         None for an analytic system, whose energies carry no unit.
     cvs : tuple of CVInfo
-        In the order of the surface's axes.
+        In the order of the surface's axes; those reported, where several surfaces are asked for.
     sampled : tuple of CVInfo
         All that samples tell, in the order of their columns: those, and CVs that are not reported.
     regions : Mapping of state name to Region
-        The states the campaign file defines, for marking them in plots; may be empty.
+        The states the campaign file defines, and found ones that are boxes; may be empty.
     """
 
     campaign: str
@@ -83,6 +90,28 @@ class Result:
     reason: str
     estimate: Estimate
     cost: Cost
+
+    @property
+    def each_surface(self) -> tuple[Result, ...]:
+        """The result as though each of the surfaces asked for were the only one."""
+        return tuple(self._along(surface) for surface in self.estimate.surfaces) or (self,)
+
+    def _along(self, surface: SurfaceEstimate) -> Result:
+        """With states that the CVs of a surface tell apart, and no others."""
+        known, own = {cv.name: cv for cv in self.header.cvs}, surface.axes.keys()
+        regions = {name: box for name, box in self.header.regions.items() if box.keys() <= own}
+        estimate = replace(
+            self.estimate,
+            axes=surface.axes,
+            f_kT=surface.f_kT,
+            stderr_kT=surface.stderr_kT,
+            surfaces=(),
+            states={n: s for n, s in self.estimate.states.items() if n in regions},
+        )
+        header = replace(
+            self.header, cvs=tuple(known[name] for name in surface.axes), regions=regions
+        )
+        return replace(self, header=header, estimate=estimate)
 
 
 def jsonable(value: Any) -> Any:
@@ -109,8 +138,9 @@ def to_json(result: Result) -> dict[str, Any]:
     states: dict[str, Any] = {}
     for name, state in estimate.states.items():
         states[name] = {"f_kT": state.f_kT, "stderr_kT": state.stderr_kT}
-        if name in header.regions:
-            states[name]["region"] = {cv: list(b) for cv, b in header.regions[name].items()}
+        region = header.regions.get(name) or estimate.regions.get(name)
+        if region:
+            states[name]["region"] = {cv: list(b) for cv, b in region.items()}
     content = {
         "schema_version": SCHEMA_VERSION,
         "campaign": header.campaign,
@@ -127,6 +157,7 @@ def to_json(result: Result) -> dict[str, Any]:
             "f_kT": estimate.f_kT,
             "stderr_kT": estimate.stderr_kT,
         },
+        **({"surfaces": [vars(s) for s in shown]} if (shown := estimate.surfaces) else {}),
         "states": states,
         "profile": _profile(estimate),
         "log_z": None if estimate.log_z is None else asdict(estimate.log_z),
@@ -192,7 +223,7 @@ def read_result(run_dir: Path) -> Result:
         name: StateEstimate(s["f_kT"], s["stderr_kT"]) for name, s in content["states"].items()
     }
     regions = {
-        name: {cv: (float(lo), float(hi)) for cv, (lo, hi) in s["region"].items()}
+        name: {cv: _interval(*ends) for cv, ends in s["region"].items()}
         for name, s in content["states"].items()
         if "region" in s
     }
@@ -200,7 +231,6 @@ def read_result(run_dir: Path) -> Result:
     converged, unmet = diagnostics.pop("converged"), diagnostics.pop("unmet")
     # results of before told every error, with ground or without
     ungrounded = diagnostics.pop("ungrounded", ())
-    surface = content["surface"]
     return Result(
         RunHeader(
             content["campaign"],
@@ -213,9 +243,7 @@ def read_result(run_dir: Path) -> Result:
         content["status"],
         content["reason"],
         Estimate(
-            axes={k: np.asarray(v, dtype=np.float64) for k, v in surface["axes"].items()},
-            f_kT=np.asarray(surface["f_kT"], dtype=np.float64),
-            stderr_kT=np.asarray(surface["stderr_kT"], dtype=np.float64),
+            **vars(_read_surface(content["surface"])),
             states=states,
             diagnostics=diagnostics,
             converged=converged,
@@ -224,9 +252,24 @@ def read_result(run_dir: Path) -> Result:
             log_z=LogZ(**content["log_z"]) if content.get("log_z") else None,
             profile=_read_profile(content.get("profile")),
             ungrounded=tuple(ungrounded),
+            surfaces=tuple(_read_surface(s) for s in content.get("surfaces", ())),
         ),
         Cost(**content["cost"]),
     )
+
+
+def _interval(low: float | None, high: float | None) -> tuple[float, float]:
+    """An interval of a region; null is where nothing limits it."""
+    return (
+        -math.inf if low is None else float(low),
+        math.inf if high is None else float(high),
+    )
+
+
+def _read_surface(content: Mapping[str, Any]) -> SurfaceEstimate:
+    axes = {k: np.asarray(v, dtype=np.float64) for k, v in content["axes"].items()}
+    f, err = (np.asarray(content[name], dtype=np.float64) for name in ("f_kT", "stderr_kT"))
+    return SurfaceEstimate(axes, f, err)
 
 
 def _read_profile(content: Mapping[str, Any] | None) -> ProfileEstimate | None:
@@ -306,11 +349,16 @@ def plumed_lines(result: Result) -> Iterator[str]:
 
 
 def write_tables(run_dir: Path, result: Result) -> list[Path]:
-    """Write `results/fes.csv` and `results/fes.dat`; returns their paths."""
+    """Write `results/fes.csv` and `results/fes.dat`; returns their paths.
+
+    Where several surfaces are asked for, each has files of its own, as `fes_phi-psi.csv`.
+    """
     folder = Path(run_dir) / "results"
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, lines in (("fes.csv", csv_lines(result)), ("fes.dat", plumed_lines(result))):
-        write_atomic(folder / name, "\n".join(lines) + "\n")
-        written.append(folder / name)
+    for one in result.each_surface:
+        stem = f"fes_{'-'.join(one.estimate.axes)}" if result.estimate.surfaces else "fes"
+        for end, lines in ((".csv", csv_lines(one)), (".dat", plumed_lines(one))):
+            write_atomic(folder / f"{stem}{end}", "\n".join(lines) + "\n")
+            written.append(folder / f"{stem}{end}")
     return written

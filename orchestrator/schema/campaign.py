@@ -8,6 +8,8 @@ plain dicts in internal units.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field, model_validator
@@ -40,6 +42,8 @@ REST = "rest"
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 _SHELF_DOF = 30_000
+MOST_ON_GRID = 3
+"""CVs up to which one grid over all of them is kept where no surfaces are asked for."""
 
 
 StrategySpec = Annotated[
@@ -71,7 +75,11 @@ class Campaign(Section):
     is no CV, the campaign begins anew and moves along that too; surfaces and states stay those of
     the CVs given."""
     states: dict[str, dict[str, Interval]] | None = None
-    """Regions of CV space; the rest is one more state. Left out: basins are found."""
+    """Regions of CV space; the rest is one more state. A pattern stands for every CV whose name it
+    fits, as in {phi_*: [0 deg, 130 deg]}. Left out: basins are found."""
+    surfaces: list[list[str]] | None = None
+    """CVs of each surface that is wanted, three at most in one; criteria apply to these. Left out:
+    the one over all CVs, and from four of them on each CV and each with the next."""
     strategy: StrategySpec
     model: ModelSpec = Field(default_factory=lambda: SplineFlow(kind="spline_flow"))
     replicas: Replicas = 16
@@ -92,7 +100,7 @@ class Campaign(Section):
         """
         if not isinstance(data, dict):
             return data
-        data = _with_extend(data)
+        data = _with_patterns(_with_extend(data))
         system, strategy = data.get("system"), data.get("strategy")
         if not isinstance(system, dict) or not isinstance(strategy, dict):
             return data
@@ -193,6 +201,17 @@ class Campaign(Section):
         return big if self.output.walkers == "auto" else self.output.walkers == "files"
 
     @property
+    def surface_columns(self) -> tuple[tuple[int, ...], ...]:
+        """CVs of each surface, by their number; empty for the one on the grid of all."""
+        names = list(self.cvs)
+        shown = tuple(c for c, cv in enumerate(self.cvs.values()) if cv.reported)
+        few = len(names) <= MOST_ON_GRID
+        if self.surfaces is None:
+            return () if few else (*((c,) for c in shown), *pairwise(shown))
+        asked = tuple(tuple(names.index(name) for name in cvs) for cvs in self.surfaces)
+        return () if few and asked == (shown,) else asked
+
+    @property
     def state_names(self) -> tuple[str, ...] | None:
         """The named states and the rest, in order; None where they are to be found."""
         return None if self.states is None else (*self.states, REST)
@@ -208,6 +227,9 @@ class Campaign(Section):
         """The campaign that moves along one more CV, with another seed."""
         tree = self.to_dict()
         cvs = {k: v for k, v in tree["cvs"].items() if k != "extend"}
+        names = list(cvs)
+        if self.surface_columns:
+            tree["surfaces"] = [[names[c] for c in columns] for columns in self.surface_columns]
         tree["cvs"] = {**cvs, name: dict(section), "extend": self.extend}
         return Campaign.parse({**tree, "strategy": self.strategy.along_more(name), "seed": seed})
 
@@ -264,6 +286,27 @@ def _with_extend(data: dict[str, Any]) -> dict[str, Any]:
         remedy = "Write auto, off, or a CV, as extend: {kind: …}"
         raise problem(what, remedy, at=("cvs", "extend"), value=given)
     return {**data, "cvs": {k: v for k, v in cvs.items() if k != "extend"}, "extend": given}
+
+
+def _with_patterns(data: dict[str, Any]) -> dict[str, Any]:
+    """`states` with the intervals of a pattern said for every CV that it fits."""
+    states, cvs = data.get("states"), data.get("cvs")
+    if not isinstance(states, dict) or not isinstance(cvs, dict):
+        return data
+    out = dict[Any, Any]()
+    for state, region in states.items():
+        if not isinstance(region, dict):
+            out[state] = region
+            continue
+        made = dict[Any, Any]()
+        for name, interval in region.items():
+            fits = [cv for cv in cvs if isinstance(name, str) and fnmatchcase(str(cv), name)]
+            # a CV that is named for itself is meant by that
+            for cv in fits or [name]:
+                if cv == name or cv not in region:
+                    made[cv] = interval
+        out[state] = made
+    return {**data, "states": out}
 
 
 def _known(registry: Registry[K], name: object, ask: Callable[[K], T]) -> T | None:

@@ -13,6 +13,7 @@ from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.dimensions import plain, wrong_dimension
 from msgen.orchestrator.schema.model_rules import model_problems
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
+from msgen.orchestrator.schema.surface_rules import surface_problems
 from msgen.orchestrator.schema.units import Dimension, Quantity
 from msgen.orchestrator.strategies.common.local_rules import local_problems
 from msgen.systems.kinds import CV_KINDS
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 _STATE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$")
 _ROUND_OFF = 1e-9
-MOST_CVS = 3
-MOST_BINS = 300_000
-"""Of a surface; at 1.7 million a round spends ten minutes on it."""
+MOST_CELLS = 20_000
+"""Of the product grid that borders of states make: a walker's share of each is known."""
 _FULL = 2 * math.pi
 
 
@@ -49,7 +49,7 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
     if campaign.extend == "auto" and (why := campaign.strategy.extends) is not None:
         what = f"is no use with strategy.kind: {campaign.strategy.kind}: {why}"
         yield Problem(("cvs", "extend"), "auto", what, "Write extend: off, or take steered")
-    yield from _surface(campaign)
+    yield from surface_problems(campaign)
     for name, cv in campaign.cvs.items():
         here: Path = ("cvs", name)
         if not _WORD.match(name):
@@ -63,24 +63,6 @@ def _cvs(campaign: Campaign) -> Iterator[Problem]:
             yield Problem((*here, "kind"), cv.kind, "is for molecules", remedy)
             continue
         yield from _range((*here, "range"), cv)
-
-
-def _surface(campaign: Campaign) -> Iterator[Problem]:
-    """Every round fills, keeps and writes a surface over all CVs, of each replica its share."""
-    bins = math.prod(cv.bins for cv in campaign.cvs.values())
-    few = len(campaign.cvs) <= MOST_CVS
-    if few and bins <= MOST_BINS:
-        return
-    size = bins * 8 * campaign.first_replicas / 2**30
-    shape = " · ".join(str(cv.bins) for cv in campaign.cvs.values())
-    what = f"{shape} = {bins:,} bins, {size:.3g} GiB for one number a bin and replica"
-    if few:
-        each = math.floor(MOST_BINS ** (1 / len(campaign.cvs)))
-        remedy = f"Give each CV fewer bins: {each} or less make {MOST_BINS:,} at most"
-    else:
-        what = f"{len(campaign.cvs)} CVs are more than are supported yet: {what}"
-        remedy = f"Name {MOST_CVS} at most; kind: linear_combination joins several into one"
-    yield Problem(("cvs",), list(campaign.cvs), what, remedy)
 
 
 def _range(path: Path, cv: CVSection) -> Iterator[Problem]:
@@ -152,6 +134,15 @@ def _states(campaign: Campaign) -> Iterator[Problem]:
     if not campaign.states:
         yield Problem(("states",), {}, "no state is given", "Name one, or leave states out")
     sound = []
+    borders: dict[str, set[float]] = {name: set() for name in campaign.cvs}
+    for region in campaign.states.values():
+        for cv_name, interval in region.items():
+            borders.get(cv_name, set()).update(q.value for q in interval)
+    cells = math.prod(len(found) + 1.0 for found in borders.values())
+    if cells > MOST_CELLS:
+        what = f"their borders cut CV space into {cells:,.0f} cells, more than {MOST_CELLS:,}"
+        remedy = "Let fewer CVs limit them, or take the same borders along a CV for all of them"
+        yield Problem(("states",), list(campaign.states), what, remedy)
     for name, region in campaign.states.items():
         here: Path = ("states", name)
         found = list(_state(campaign, here, name, region))
@@ -176,7 +167,8 @@ def _state(
     for cv_name, interval in region.items():
         cv = campaign.cvs.get(cv_name)
         if cv is None:
-            yield Problem((*here, cv_name), MISSING, "no such CV", choose(cv_name, campaign.cvs))
+            what = "no CV's name fits it" if set("*?[") & set(cv_name) else "no such CV"
+            yield Problem((*here, cv_name), MISSING, what, choose(cv_name, campaign.cvs))
         elif campaign.has_atoms or CV_KINDS[cv.kind].of != "atoms":
             yield from _interval((*here, cv_name), interval, cv, cv_bounds(cv))
 

@@ -91,6 +91,7 @@ def problem_of(
         watched_periodic=beside.periodic,
         watched_as_cv=tuple(beside.as_cv),
         shelf=None if walkers is None else Shelf(walkers),
+        surfaces=campaign.surface_columns,
     )
 
 

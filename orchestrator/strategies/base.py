@@ -70,6 +70,9 @@ class StrategySection(Section):
     extends: ClassVar[str | None] = "it does not move along the CVs"
     """Why more CVs are no remedy for what is hidden from those given; None: they are one."""
 
+    works_on_points: ClassVar[bool] = False
+    """Whether it needs no grid of all CVs, so that there may be many, and surfaces asked for."""
+
     kind: str
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """By default langevin for molecules, hmc for analytic systems."""
@@ -170,6 +173,10 @@ class StrategySection(Section):
     def walkers(self, campaign: Campaign) -> int:
         """That move in every round, at the least."""
         return campaign.first_replicas
+
+    def most_strata(self, campaign: Campaign) -> int:
+        """Parts of CV space in which replicas are kept, at the most."""
+        return 1
 
     def stretch(self, campaign: Campaign) -> int:
         """Energy evaluations of a stretch of local moves of all walkers."""

@@ -11,7 +11,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.strategies.common.second_look import LOOK_EVERY
 
 MOVES = "local: {kind: hmc, steps: 5}"
-COMMON = "msgen.orchestrator.strategies.common.free_replicas.find_basins"
+COMMON = "msgen.orchestrator.strategies.common.free_replicas.states_in"
 OWN = "msgen.orchestrator.strategies.{}.strategy.{}"
 SECTIONS = {
     "local": (COMMON, f"strategy={{kind: local, {MOVES}}}"),
@@ -22,7 +22,7 @@ SECTIONS = {
         "strategy.surrogate={kind: coordinates, width: 8, updates: 40}",
     ),
     "importance": (
-        OWN.format("importance", "find_basins"),
+        OWN.format("importance", "states_in"),
         f"strategy={{kind: importance, {MOVES}, draws: 512}}",
         *SMALL[2:],
     ),

@@ -16,7 +16,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
 from msgen.actors.orders.walkers import WalkerRows
-from msgen.orchestrator.strategies.common.basins import basins_at_rest
+from msgen.orchestrator.strategies.common.finding_states import states_at_rest
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
 
@@ -95,7 +95,7 @@ class Found:
 
     def basins(self, problem: Problem) -> Partition:
         """The states that it shows, where the campaign names none."""
-        return basins_at_rest(self.runs, problem.grid, problem.names)
+        return states_at_rest(problem, self.runs)
 
 
 def orders(

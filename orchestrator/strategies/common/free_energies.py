@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.orchestrator.base import Estimate, Extent, StateEstimate
+from msgen.orchestrator.base import Estimate, Extent, StateEstimate, SurfaceEstimate
 from msgen.orchestrator.convergence.base import Criterion
 from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
 from msgen.orchestrator.convergence.judge import Verdict, judge
+from msgen.orchestrator.estimators.marginals import Marginal
 from msgen.orchestrator.estimators.stratified import Populations
 from msgen.orchestrator.estimators.units import Units
 from msgen.orchestrator.estimators.windows.pooling import Pooled
@@ -24,34 +25,41 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FreeEnergies:
-    """Of the surface's bins and of the states, in kT, with their standard errors.
+    """Of the surfaces' bins and of the states, in kT, with their standard errors.
 
     Attributes
     ----------
-    f_kT, stderr_kT : Array, one axis per CV that is reported
-        NaN where never visited; lowest bin 0.
+    surfaces : tuple of SurfaceEstimate
+        Those asked for, or the one over all CVs that are reported.
     states : Mapping of str to StateEstimate
         Against the first.
     """
 
-    f_kT: Array
-    stderr_kT: Array
+    surfaces: tuple[SurfaceEstimate, ...]
     states: Mapping[str, StateEstimate]
 
     @classmethod
     def of_populations(
-        cls, problem: Problem, bins: Populations, states: Populations, names: Sequence[str]
+        cls,
+        problem: Problem,
+        bins: Sequence[Populations],
+        states: Populations,
+        names: Sequence[str],
     ) -> FreeEnergies:
-        """From populations over the bins of the grid and over the states called `names`."""
-        shown, values = problem.grid.surface, {}
-        if shown.shape != problem.grid.shape:
-            bins = bins.merged(problem.grid.surface_bins, shown.size)
-        surface = bins.surface(shown.shape)
+        """From populations over the bins of each surface and over the states called `names`."""
+        surfaces, values = [], {}
+        for marginal, own in zip(problem.marginals, bins, strict=True):
+            grid = marginal.grid
+            shown = grid.surface
+            if shown.shape != grid.shape:
+                own = own.merged(grid.surface_bins, shown.size)
+            found = own.surface(shown.shape)
+            surfaces.append(SurfaceEstimate(_axes(problem, marginal), found.f, found.stderr))
         for k, name in enumerate(names):
             f, error = states.difference(0, k) if k else (0.0, 0.0)
             known = np.isfinite(f) and bool(np.isfinite(states.f[0]))
             values[name] = _state(f, error, known=known)
-        return cls(surface.f, surface.stderr, values)
+        return cls(tuple(surfaces), values)
 
     @classmethod
     def of_pooled(
@@ -78,7 +86,11 @@ class FreeEnergies:
             value = float(log_s[0] - log_s[i])
             stderr = float(units.standard_error(push[:, i] - push[:, 0])) if i else 0.0
             values[name] = _state(value, stderr, known=bool(np.isfinite(value)))
-        return cls(f.reshape(grid.shape), error.reshape(grid.shape), values)
+        (marginal,) = problem.marginals
+        surface = SurfaceEstimate(
+            _axes(problem, marginal), f.reshape(grid.shape), error.reshape(grid.shape)
+        )
+        return cls((surface,), values)
 
     def judged(
         self,
@@ -101,8 +113,13 @@ class FreeEnergies:
             What is told before the errors, for it takes the meaning from them, and after them.
         """
         of_states = StateErrors({name: s.stderr_kT for name, s in self.states.items()})
-        of_surface = SurfaceError(self.f_kT, self.stderr_kT)
-        verdict = judge(problem.criteria, (*first, of_states, of_surface, *then))
+        of_surfaces = [
+            SurfaceError(
+                s.f_kT, s.stderr_kT, *((f"surface of {s.title}",) if problem.surfaces else ())
+            )
+            for s in self.surfaces
+        ]
+        verdict = judge(problem.criteria, (*first, of_states, *of_surfaces, *then))
         return _estimate(problem, self, diagnostics, verdict, extent)
 
 
@@ -113,13 +130,16 @@ def pre_production_estimate(
     states: Mapping[str, StateEstimate] | None = None,
 ) -> Estimate:
     """Before production: no errors and no surface, of `states` or else of those that are named."""
-    empty = np.full(problem.grid.surface.shape, np.nan)
+    empty = []
+    for marginal in problem.marginals:
+        unknown = np.full(marginal.grid.surface.shape, np.nan)
+        empty.append(SurfaceEstimate(_axes(problem, marginal), unknown, unknown))
     if states is None:
         named = problem.states()
         states = {} if named is None else dict.fromkeys(named.names, StateEstimate(None, None))
     unmet = (f"phase {phase}: nothing counts yet",)
     nothing = Verdict(unmet, standing=False, ungrounded=())
-    return _estimate(problem, FreeEnergies(empty, empty, states), diagnostics, nothing, None)
+    return _estimate(problem, FreeEnergies(tuple(empty), states), diagnostics, nothing, None)
 
 
 def _estimate(
@@ -129,11 +149,11 @@ def _estimate(
     verdict: Verdict,
     extent: Extent | None,
 ) -> Estimate:
-    shown = [n for n, told in zip(problem.names, problem.grid.reported, strict=True) if told]
+    first = found.surfaces[0]
     return Estimate(
-        dict(zip(shown, problem.grid.surface.centres, strict=True)),
-        found.f_kT,
-        found.stderr_kT,
+        first.axes,
+        first.f_kT,
+        first.stderr_kT,
         found.states,
         diagnostics,
         verdict.converged,
@@ -141,7 +161,15 @@ def _estimate(
         ungrounded=verdict.ungrounded,
         standing=verdict.standing,
         extent=extent,
+        surfaces=found.surfaces if problem.surfaces else (),
     )
+
+
+def _axes(problem: Problem, marginal: Marginal) -> dict[str, Array]:
+    """Bin centres of the CVs that a surface tells of, by name."""
+    told = zip(marginal.columns, marginal.grid.reported, strict=True)
+    shown = [problem.names[c] for c, reported in told if reported]
+    return dict(zip(shown, marginal.grid.surface.centres, strict=True))
 
 
 def _state(f: float, error: float, *, known: bool) -> StateEstimate:

@@ -16,7 +16,7 @@ from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, Phase, StepPlan
 from msgen.orchestrator.strategies.common.allocation import given_up, groups
-from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
@@ -238,6 +238,7 @@ class FreeReplicas(ABC, Generic[S]):
             self.states(state),
             rounds,
             state.relooks,
+            lambda: self.production(state).seen(np.zeros(1)),
         )
         return state if found is None else self.sent_back(state, found)
 
@@ -254,10 +255,7 @@ class FreeReplicas(ABC, Generic[S]):
 
     def basins(self, state: S) -> Partition:
         """Those of what was seen so far."""
-        grid = self.problem.grid
-        index = grid.index(state.trail)
-        counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
-        return find_basins(counts, grid, self.problem.names, readings=counts)
+        return states_in(self.problem, state.trail)
 
     def states(self, state: S) -> Partition:
         """The states of a campaign that counts.

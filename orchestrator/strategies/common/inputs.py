@@ -16,6 +16,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.walker_files import START, Shelf
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
+from msgen.orchestrator.estimators.marginals import Marginal
 from msgen.orchestrator.strategies.common.finished_run import FinishedRun
 from msgen.systems.base import Array, Walkers
 
@@ -33,7 +34,8 @@ class Problem:
     names : tuple of str
         CVs.
     grid : Grid
-        Of the surface.
+        Bins of every CV. As a whole it is the surface where none are asked for; where some are, it
+        is never filled, whatever the number of CVs.
     boxes : Mapping or None
         Named states as boxes; None where they are to be found.
     strategy : Mapping
@@ -73,6 +75,8 @@ class Problem:
         Where walkers lie in files of their own; None where they travel with the orders.
     begun_with : FinishedRun or None
         The finished campaign that the strategy begins with, where it names one.
+    surfaces : tuple of tuples of int
+        CVs of each surface that is asked for; empty for the one over all that are reported.
     """
 
     names: tuple[str, ...]
@@ -98,6 +102,19 @@ class Problem:
     watched_as_cv: tuple[str, ...] = ()
     shelf: Shelf | None = None
     begun_with: FinishedRun | None = None
+    surfaces: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def on_points(self) -> bool:
+        """Whether bias, states and surfaces follow from samples, and no grid holds all CVs."""
+        return bool(self.surfaces)
+
+    @property
+    def marginals(self) -> tuple[Marginal, ...]:
+        """The surfaces: those asked for, or the one on the grid of all CVs."""
+        if not self.surfaces:
+            return (Marginal(tuple(range(self.dim)), self.grid),)
+        return tuple(Marginal.of(self.grid, columns) for columns in self.surfaces)
 
     @property
     def periodic(self) -> NDArray[np.bool_]:

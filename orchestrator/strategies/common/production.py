@@ -35,7 +35,9 @@ from msgen.orchestrator.strategies.common.blocks import blocks_of
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.readings import with_readings, worst_r_hat
+from msgen.orchestrator.strategies.common.regions import boxes_of
 from msgen.orchestrator.strategies.common.replica_stretches import ReplicaStretches
+from msgen.orchestrator.strategies.common.reweighting import sample_weights
 from msgen.orchestrator.strategies.common.watching import (
     WatchedSeries,
     hidden_slowness,
@@ -55,8 +57,8 @@ class Production:
     ----------
     stratum, block : int array, shape (R,)
         Where each replica is kept, and what it is counted to; a block is of one stratum.
-    bins, states : Array, shapes (B, grid size) and (B, states)
-        Weight 1/B of the samples in each bin and state.
+    bins, states : Array, shapes (B, bins) and (B, states)
+        Weight 1/B of the samples in each bin, surface after surface, and in each state.
     series : Array, shape (R, T, C)
         Thinned CVs; NaN while a replica was not there, rested or did not count yet.
     labels : int array, shape (R, T)
@@ -73,6 +75,8 @@ class Production:
         None before anything was watched, as in a run of a version that did not.
     descent : int array, shape (R,), or None
         The start that each replica comes from; None where that is not known, or the same for all.
+    bias : Array, shape (R, T), or None
+        ln of the bias under which the series was sampled, where states follow from samples.
     """
 
     stratum: NDArray[np.int64]
@@ -88,6 +92,7 @@ class Production:
     spacing: int = 0
     watched: WatchedSeries | None = None
     descent: NDArray[np.int64] | None = None
+    bias: Array | None = None
 
     @classmethod
     def start(
@@ -99,11 +104,12 @@ class Production:
         descent: NDArray[np.int64] | None = None,
     ) -> Production:
         """Nothing gathered yet; `ancestor` as in `grown`."""
-        none, width = np.zeros(0, dtype=np.int64), (problem.grid.size, n_states)
+        none, width = np.zeros(0, dtype=np.int64), (sum(bins_of(problem)), n_states)
         bins, states = (np.zeros((0, w)) for w in width)
         series, labels = np.zeros((0, 0, problem.dim)), np.zeros((0, 0), dtype=np.int64)
         apart = ReplicaStretches.empty(0, sum(width))
-        made = cls(none, none, bins, states, series, labels, Works.empty(), apart=apart)
+        bias = np.zeros((0, 0)) if problem.on_points else None
+        made = cls(none, none, bins, states, series, labels, Works.empty(), apart=apart, bias=bias)
         return replace(made.grown(stratum, ancestor), descent=descent)
 
     def grown(
@@ -125,7 +131,9 @@ class Production:
             np.concatenate([a, np.zeros((blocks, a.shape[1]))]) for a in (self.bins, self.states)
         )
         missed = np.full((more, *self.series.shape[1:]), np.nan)
-        series = np.concatenate([self.series, missed])
+        series, bias = np.concatenate([self.series, missed]), self.bias
+        if bias is not None:
+            bias = np.concatenate([bias, np.full((more, bias.shape[1]), np.nan)])
         stratum = np.array(stratum)
         apart = None if self.apart is None else self.apart.grown(len(bins))
         return replace(
@@ -135,6 +143,7 @@ class Production:
             bins=bins,
             states=states,
             series=series,
+            bias=bias,
             apart=apart,
             descent=descent,
             watched=None if self.watched is None else self.watched.grown(len(stratum)),
@@ -156,15 +165,22 @@ class Production:
         # replica after replica, each in the order of time
         keep = keep[np.argsort(replica[keep], kind="stable")]
         xi, replica = np.concatenate([c["cvs"] for c in columns])[keep], replica[keep]
-        weight = None
+        weight, log_bias = None, np.zeros(len(xi))
         if all("log_bias" in c for c in columns):
-            weight = np.exp(-np.concatenate([c["log_bias"] for c in columns])[keep])
+            log_bias = np.concatenate([c["log_bias"] for c in columns])[keep]
+            weight = np.exp(-log_bias)
         block, b = self.block[replica], len(self.bins)
-        grid = problem.grid
-        at_bins = block_sums(grid.index(xi), grid.size, block, b, weight)
+        surfaces = problem.marginals
+        at_bins = np.hstack(
+            [block_sums(s.index(xi), s.grid.size, block, b, weight) for s in surfaces]
+        )
         at_states = block_sums(states.assign(xi), len(states), block, b, weight)
         number = np.unique(replica, return_counts=True)[1]
         series, spacing, stride = with_readings(self.series, xi, replica, self.spacing, self.stride)
+        bias = self.bias
+        if bias is not None:
+            own = (replica, self.spacing, self.stride)
+            bias = with_readings(bias[:, :, None], log_bias[:, None], *own)[0][:, :, 0]
         flat = states.assign(series.reshape(-1, problem.dim))
         works = Works.of(segments).of_replicas(counted)
         return replace(
@@ -172,6 +188,7 @@ class Production:
             bins=self.bins + at_bins,
             states=self.states + at_states,
             series=series,
+            bias=bias,
             apart=self._apart_with(np.hstack([at_bins, at_states]), number, len(works)),
             labels=flat.reshape(series.shape[:2]),
             works=self.works.and_(works),
@@ -187,6 +204,18 @@ class Production:
             return None
         least = int(readings.min()) if len(readings) else 0
         return self.apart.with_round(added, least, paths)
+
+    def seen(self, f: Array) -> tuple[Array, Array]:
+        """CVs of the series, shape (n, C), and their weights, which sum to 1.
+
+        `f`, shape (K,), of the strata: those of one weigh as much as that, shared by the bias.
+        """
+        r, t, dim = self.series.shape
+        bias = np.zeros((r, t)) if self.bias is None else self.bias
+        xi, b = self.series.reshape(r * t, dim), bias.reshape(r * t)
+        stratum = np.repeat(self.stratum, t)
+        known = np.isfinite(xi).all(axis=1) & np.isfinite(b) & np.isfinite(f[stratum])
+        return xi[known], sample_weights(f, stratum[known], b[known])
 
     @property
     def network(self) -> NetworkResult:
@@ -225,10 +254,10 @@ class Production:
         effective = {s: effective_samples(c, list(problem.periodic)) for s, c in chains.items()}
         ess = min((n for s, n in effective.items() if chains[s]), default=0.0)
         extent = Extent(self.rounds, _memories(effective, chains))
-        bins, at_states = self._populations(problem, n_strata, network)
+        parts = self._populations(problem, n_strata, network)
         if bridge is None and network.n_clusters != 1:
-            bins, at_states = self._cut(problem, (bins, at_states), stratified, effective)
-        found = FreeEnergies.of_populations(problem, bins, at_states, names)
+            parts = self._cut(problem, parts, stratified, effective)
+        found = FreeEnergies.of_populations(problem, parts[:-1], parts[-1], names)
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
         joined: Criterion = Transitions(
@@ -255,13 +284,16 @@ class Production:
             "hidden": hidden.diagnostics(problem.criteria),
             **extra,
         }
-        return found.judged(
+        told = found.judged(
             problem,
             diagnostics,
             extent,
             first=(NeverFound(missing), hidden),
             then=(RHat(r_hat), EffectiveSamples(ess), TwoStates(len(names)), joined),
         )
+        if problem.on_points and problem.boxes is None:
+            told = replace(told, regions=boxes_of(states, problem.names))
+        return told
 
     def _chains(self, stratum: int) -> list[Array]:
         """The series of a stratum's replicas, without the rounds they missed."""
@@ -277,20 +309,20 @@ class Production:
 
     def _populations(
         self, problem: Problem, n_strata: int, network: NetworkResult
-    ) -> tuple[Populations, Populations]:
-        """Of bins and of states, by whole blocks; those of a bridge sampled nothing."""
+    ) -> tuple[Populations, ...]:
+        """Of each surface's bins and of states, by whole blocks; a bridge's sampled nothing."""
         blocks = max(len(self.bins), int(network.blocks.max(initial=-1)) + 1)
-        sums = np.zeros((n_strata, blocks, problem.grid.size + self.states.shape[1]))
+        sums = np.zeros((n_strata, blocks, self.bins.shape[1] + self.states.shape[1]))
         sums[self.owner, np.arange(len(self.bins))] = np.hstack([self.bins, self.states])
-        return _of_sums(sums, problem.grid.size, network)
+        return _of_sums(sums, bins_of(problem), network)
 
     def _cut(
         self,
         problem: Problem,
-        whole: tuple[Populations, Populations],
+        whole: tuple[Populations, ...],
         stratified: bool,
         effective: Mapping[int, float],
-    ) -> tuple[Populations, Populations]:
+    ) -> tuple[Populations, ...]:
         """With errors by stretch of time, where blocks are few; `effective` samples by stratum."""
         if self.apart is None or (stratified and self.apart.paths is None):
             return whole
@@ -303,15 +335,21 @@ class Production:
             unit = self.apart.works(number, self.works.started_by(self.block))
             network = by_other_blocks(self.network, self.works.in_blocks(unit))
         sums = self.apart.by_unit(self.owner, number, n_strata)
-        cut = _of_sums(sums, problem.grid.size, network, units)
-        return replace(cut[0], whole=whole[0]), replace(cut[1], whole=whole[1])
+        cut = _of_sums(sums, bins_of(problem), network, units)
+        return tuple(replace(part, whole=one) for part, one in zip(cut, whole, strict=True))
+
+
+def bins_of(problem: Problem) -> tuple[int, ...]:
+    """How many each surface has."""
+    return tuple(surface.grid.size for surface in problem.marginals)
 
 
 def _of_sums(
-    sums: Array, bins: int, network: NetworkResult, units: Units | None = None
-) -> tuple[Populations, Populations]:
-    """Populations of bins and of states from sums (strata, U, labels) of both."""
-    return combine(sums[:, :, :bins], network, units), combine(sums[:, :, bins:], network, units)
+    sums: Array, bins: Sequence[int], network: NetworkResult, units: Units | None = None
+) -> tuple[Populations, ...]:
+    """Populations of the bins of each surface, and of the states, from sums (strata, U, labels)."""
+    parts = np.split(sums, np.cumsum(bins), axis=2)
+    return tuple(combine(part, network, units) for part in parts)
 
 
 def _memories(effective: Mapping[int, float], chains: Mapping[int, Sequence[Array]]) -> float:

@@ -142,7 +142,7 @@ def find_regions(
     weight : Array, shape (n,), optional
         All alike by default.
     grid : Grid
-        Bins of every CV; it is never filled.
+        Bins of every CV; it is never filled. Nothing is cut along those that are not reported.
     names : tuple of str
         CVs.
     persistence : float
@@ -157,7 +157,7 @@ def find_regions(
     samples, root = _begin(xi, weight, grid, persistence, run, least_runs)
     if not samples.weight.any():
         return Partition.whole(np.array(grid.periodic, dtype=bool))
-    parts, cuts = [root], {c: frozenset[int]() for c in range(len(names))}
+    parts, cuts = [root], {c: frozenset[int]() for c in range(len(names)) if grid.reported[c]}
     while True:
         for c in _by_barrier(parts, cuts, samples):
             made, known = list[_Part](), cuts[c]
@@ -292,14 +292,14 @@ def _partition(
     """The parts as states, cells of the product grid of all cuts."""
     grid, edges, firsts = samples.grid, [], []
     for c, e in enumerate(grid.edges):
-        begins = sorted(cuts[c] - {0})
+        begins = sorted(cuts.get(c, frozenset()) - {0})
         first = np.array([0, *begins], dtype=np.int64)
         ends = (e[0], e[-1]) if grid.periodic[c] else (-np.inf, np.inf)
         edges.append(np.array([ends[0], *e[begins], ends[1]]))
         firsts.append(first)
     labels = np.zeros([len(f) for f in firsts], dtype=np.int64)
     titles = []
-    limited = [c for c in range(len(names)) if cuts[c]]
+    limited = [c for c, found in cuts.items() if found]
     for k, part in enumerate(parts):
         inside = [np.flatnonzero(np.isin(f, arc)) for f, arc in zip(firsts, part.arcs, strict=True)]
         labels[np.ix_(*inside)] = k

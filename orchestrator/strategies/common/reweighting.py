@@ -139,9 +139,12 @@ def _cells(samples: StoredSamples) -> tuple[Array, Ints]:
     xi, estimate = samples.xi, samples.estimate
     if samples.regions:
         partition = Partition.from_boxes(samples.regions, samples.names, samples.periodic)
+        # found states leave no rest, and are boxes that reach as far as CVs do
         known = [estimate.states.get(name) for name in partition.names]
         f = [np.nan if s is None or s.f_kT is None else s.f_kT for s in known]
         return np.array(f, dtype=np.float64), partition.assign(xi)
+    if estimate.surfaces:  # all of CV space is one state
+        return np.zeros(1), np.where(np.isfinite(xi).all(axis=1), 0, -1)
     index, inside = [], np.isfinite(xi).all(axis=1)
     for x, name, periodic in zip(np.nan_to_num(xi).T, samples.names, samples.periodic, strict=True):
         if name not in estimate.axes:  # a CV that is not reported

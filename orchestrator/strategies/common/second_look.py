@@ -9,7 +9,9 @@ import numpy as np
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.strategies.common.basins import LEAST_READINGS, find_basins, nearest_bins
+from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.systems.base import Array
 
 LOOK_EVERY = 4
 """Rounds of production between two looks."""
@@ -19,13 +21,26 @@ SURE = 0.5
 """kT: bins with a larger error say nothing about basins."""
 
 
-def look_again(problem: Problem, estimate: Estimate, states: Sized) -> Partition | None:
+def look_again(
+    problem: Problem,
+    estimate: Estimate,
+    states: Sized,
+    seen: tuple[Array, Array] | None = None,
+) -> Partition | None:
     """The basins of the present surface, if there are more than `states`; else None.
+
+    Where no grid holds all CVs, those of the samples `seen` and their weights, see
+    `Production.seen`.
 
     States cover all of CV space, so that a basin not known before is counted within another all the
     while; what changes is that it gets a free energy, and where states are strata replicas, of its
     own.
     """
+    if problem.on_points:
+        if seen is None or not len(seen[0]):
+            return None
+        among = states_in(problem, *seen)
+        return among if len(among) > len(states) else None
     below = problem.criteria.below
     f = np.nan_to_num(estimate.f_kT, nan=np.inf)
     error = np.nan_to_num(estimate.stderr_kT, nan=np.inf)
@@ -42,7 +57,12 @@ def look_again(problem: Problem, estimate: Estimate, states: Sized) -> Partition
 
 
 def due_look(
-    problem: Problem, estimate: Callable[[], Estimate], states: Sized, rounds: int, relooks: int
+    problem: Problem,
+    estimate: Callable[[], Estimate],
+    states: Sized,
+    rounds: int,
+    relooks: int,
+    seen: Callable[[], tuple[Array, Array]] | None = None,
 ) -> Partition | None:
     """What `look_again` finds, every `LOOK_EVERY` rounds of production of states without names.
 
@@ -54,10 +74,13 @@ def due_look(
         Of production so far.
     relooks : int
         Looks that have found something so far, at most `MOST_RELOOKS`.
+    seen : callable, optional
+        Gives the samples, where no grid holds all CVs; not called elsewhere.
     """
     if problem.boxes is not None or relooks >= MOST_RELOOKS or not rounds or rounds % LOOK_EVERY:
         return None
-    return look_again(problem, estimate(), states)
+    samples = seen() if seen is not None and problem.on_points else None
+    return look_again(problem, estimate(), states, samples)
 
 
 def merged_states(problem: Problem, estimate: Estimate) -> list[str]:

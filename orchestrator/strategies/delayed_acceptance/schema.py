@@ -60,6 +60,8 @@ class DelayedAcceptance(StrategySection):
     stretches: ClassVar[int] = BLOCKS
     own_local: ClassVar[str | None] = "hmc"
 
+    works_on_points: ClassVar[bool] = True
+
     kind: Literal["delayed_acceptance"]
     surrogate: SurrogateSpec
     moves: int = Field(default=10, ge=1)

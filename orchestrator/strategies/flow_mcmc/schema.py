@@ -43,6 +43,8 @@ class FlowMCMC(StrategySection):
 
     models_configurations: ClassVar[bool] = True
 
+    works_on_points: ClassVar[bool] = True
+
     kind: Literal["flow_mcmc"]
     global_steps: int = Field(default=10, ge=1)
     """Global proposals of one replica after each stretch of local steps."""

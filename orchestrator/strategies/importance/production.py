@@ -230,7 +230,7 @@ class Weighted:
         wider = bins.influence * self._widening(problem, states, sums)
         found = FreeEnergies.of_populations(
             problem,
-            replace(bins, influence=wider),
+            (replace(bins, influence=wider),),
             with_unseen(summed_shares(sums.states, sums.total), self.unseen(sums)[1:]),
             states.names,
         )

@@ -28,8 +28,8 @@ from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.diagnostics import kish
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import given_up
-from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.exploration import Seeds
+from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.second_look import due_look
@@ -286,10 +286,7 @@ class Importance:
             return named
         if state.found is not None:
             return state.found
-        grid = self.problem.grid
-        index = grid.index(state.trail)
-        counts = np.bincount(index[index >= 0], minlength=grid.size).reshape(grid.shape)
-        return find_basins(counts, grid, self.problem.names, readings=counts)
+        return states_in(self.problem, state.trail)
 
 
 def _with_fit(state: ImportanceState, fit: Segment) -> ImportanceState:

@@ -18,6 +18,8 @@ class Local(StrategySection):
     """Local sampling only, the honest baseline."""
 
     stretches: ClassVar[int] = BLOCKS
+    works_on_points: ClassVar[bool] = True
+
     kind: Literal["local"]
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.proposals import DRAWS
 from msgen.actors.orders.fit import FitPayload, FitRecord
 from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.estimators.histogram import block_sums
@@ -32,11 +33,21 @@ from msgen.orchestrator.strategies.steered.flattening import (
 )
 from msgen.orchestrator.strategies.steered.orders import BLOCKS
 from msgen.orchestrator.strategies.steered.path_trials import PathRound
+from msgen.orchestrator.strategies.steered.sightings import (
+    Sightings,
+    flattened,
+    partial_ladders,
+)
 from msgen.orchestrator.strategies.steered.state import AdaptState
 from msgen.orchestrator.strategies.steered.switching import tuner_of
 from msgen.orchestrator.strategies.steered.tuning_price import SHORTEST, TuningPrice
 from msgen.systems.base import Array
 
+MASS_DRAWS = 40_000
+"""Of each proposal where no grid holds all CVs, as flows of many CVs take memory: the mass of one
+with nine tenths in its stratum is known to 0.002 kT."""
+ALL_FIT_SIZE, LEAST_FIT_SIZE = 16_000, 1_000
+"""Samples that a fit sees there, of all strata together, and of each at the least."""
 LEAST_HEIGHT = 2.0
 """kT that are flattened even in a state whose bottom lies near the height asked for."""
 
@@ -55,20 +66,30 @@ def update_adaptation(
     """
     flatteners, data = dict(state.flatteners), dict[int, FitData]()
     densities, bottoms = dict[int, Array](), dict[int, float]()
+    sightings = dict(state.sightings)
     for k, mine in _by_stratum(problem, state.stratum, segments).items():
         xi = np.concatenate([s.samples["cvs"] for s in mine])
         log_bias = np.concatenate([s.samples["log_bias"] for s in mine])
+        data[k] = FitData.of_round(xi, log_bias)
+        if flatten == 0 and len(xi) < FIT_SIZE and k in state.fit_data:
+            data[k] = state.fit_data[k].with_round(data[k])
+        if problem.on_points:
+            seen = sightings.get(k, Sightings.empty(problem.dim))
+            sightings[k] = seen.with_round(xi, log_bias)
+            continue
         label = problem.grid.index(xi)
         zeros = np.zeros(len(label), dtype=np.int64)
         flatteners[k] = flatteners.get(k, Flattener.empty(problem.grid.size)).with_round(
             block_sums(label, problem.grid.size, zeros, 1)[0],
             state.ladders[k].log_bias(bin_centres(problem.grid)),
         )
-        data[k] = FitData.of_round(xi, log_bias)
-        if flatten == 0 and len(xi) < FIT_SIZE and k in state.fit_data:
-            data[k] = state.fit_data[k].with_round(data[k])
         densities[k] = flatteners[k].populations()
         bottoms[k] = float(f[k]) - float(np.log(densities[k].max()))
+    if problem.on_points:
+        partial = dict(state.partial)
+        if flatten > 0:
+            partial |= partial_ladders(problem, sightings, state.strata, f, flatten, LEAST_HEIGHT)
+        return replace(state, sightings=sightings, partial=partial, fit_data=data)
     ladders = dict(state.ladders)
     known = [b for b in bottoms.values() if np.isfinite(b)]
     for k, p in densities.items():
@@ -167,9 +188,16 @@ def with_model(state: AdaptState, fit: Segment) -> AdaptState:
     )
 
 
-def areas(state: AdaptState, flatten: float) -> Array:
-    """Weight of each stratum in the number of replicas: the square root of its area."""
+def areas(problem: Problem, state: AdaptState, flatten: float) -> Array:
+    """Weight of each stratum in the number of replicas: the square root of its area.
+
+    Where surfaces are asked for, the mean over them.
+    """
     out = np.ones(len(state.strata))
+    for k, sighted in state.sightings.items():
+        found = [sighted.populations(surface) for surface in flattened(problem)]
+        within = [np.count_nonzero(p > p.max() * np.exp(-max(flatten, 1.0))) for p in found]
+        out[k] = np.sqrt(np.mean(within))
     for k, seen in state.flatteners.items():
         p = seen.populations()
         out[k] = np.sqrt(np.count_nonzero(p > p.max() * np.exp(-max(flatten, 1.0))))
@@ -180,10 +208,12 @@ def fit_order(problem: Problem, state: AdaptState, g: Conditional) -> WorkOrder:
     """A fit of q_k(λ) on λ ~ g(·|ξ) of every stratum, each stratum weighing the same."""
     key = np.random.SeedSequence(problem.seed, spawn_key=(state.round, 78))
     rng = np.random.default_rng(key)
-    data, labels = [], []
+    data, labels, size = [], [], FIT_SIZE
+    if problem.on_points:
+        size = int(np.clip(ALL_FIT_SIZE // len(state.strata), LEAST_FIT_SIZE, FIT_SIZE))
     for k, seen in sorted(state.fit_data.items()):
         weight = np.exp(seen.log_weight - seen.log_weight.max())
-        pick = rng.choice(len(weight), FIT_SIZE, p=weight / weight.sum())
+        pick = rng.choice(len(weight), size, p=weight / weight.sum())
         lam = g.sample(seen.xi[pick], rng)
         inside = state.strata.assign(lam) == k
         data.append(lam[inside])
@@ -199,6 +229,8 @@ def fit_order(problem: Problem, state: AdaptState, g: Conditional) -> WorkOrder:
         partition=state.strata,
         broad=problem.broad(),
         epsilon=float(problem.strategy["broad"]),
+        # of many CVs draws are dear, and states are many
+        mass_draws=MASS_DRAWS if problem.on_points else DRAWS,
     )
     return WorkOrder.of(state.round, payload, model_version=state.version)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.second_look import MOST_RELOOKS
 from msgen.orchestrator.strategies.common.works import Works
@@ -47,11 +48,17 @@ def first_states(problem: Problem) -> Partition:
 
 def found_states(problem: Problem, state: AdaptState) -> Partition:
     """The basins of what the chain has seen, where the campaign names no states."""
-    seen = state.flatteners.get(0)
-    if problem.boxes is not None or seen is None:
+    if problem.boxes is not None:
         return state.states
-    density = seen.populations().reshape(problem.grid.shape)
-    found = find_basins(density, problem.grid, problem.names)
+    if problem.on_points:
+        if 0 not in state.sightings:
+            return state.states
+        found = states_in(problem, state.sightings[0].xi, state.sightings[0].weight)
+    elif 0 in state.flatteners:
+        density = state.flatteners[0].populations().reshape(problem.grid.shape)
+        found = find_basins(density, problem.grid, problem.names)
+    else:
+        return state.states
     # borders move a little with every round; what was said of the old states is worth more
     return found if len(found) != len(state.states) else state.states
 

@@ -58,12 +58,13 @@ def balance(problem: Problem, state: ProduceState, estimate: Estimate) -> Produc
     if not errors:
         return state
     of_states = max(errors) / asked.state_error
-    low = estimate.f_kT < asked.below
     of_surface = 0.0
-    if asked.surface_error is not None and low.any():
-        known = estimate.stderr_kT[low & np.isfinite(estimate.stderr_kT)]
-        rms = float(np.sqrt(np.mean(known**2))) if len(known) else float("inf")
-        of_surface = rms / asked.surface_error
+    for f, stderr in estimate.each_surface:
+        low = f < asked.below
+        if asked.surface_error is not None and low.any():
+            known = stderr[low & np.isfinite(stderr)]
+            rms = float(np.sqrt(np.mean(known**2))) if len(known) else float("inf")
+            of_surface = max(of_surface, rms / asked.surface_error)
     share = state.local_share * (2.0 if of_surface > of_states else 0.5)
     return replace(state, local_share=float(np.clip(share, *SHARES)))
 

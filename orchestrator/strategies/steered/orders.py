@@ -60,6 +60,7 @@ def sampling_orders(problem: Problem, state: AdaptState | ProduceState) -> tuple
                 masses=state.moves.masses,
                 curvature=curvature,
                 paths=paths,
+                partial=state.partial.get(int(state.stratum[group[0]])),
             ),
             number,
             model_version=version,

@@ -54,7 +54,7 @@ def begin_adapt(
 def begin_produce(problem: Problem, state: AdaptState) -> ProduceState:
     """Freeze everything; replicas go where the surface is widest."""
     stratify, flatten = bool(problem.strategy["stratify"]), float(problem.strategy["flatten"])
-    stratum, seed = allocate(problem, state.stratum, areas(state, flatten))
+    stratum, seed = allocate(problem, state.stratum, areas(problem, state, flatten))
     walkers, pool = state.walkers.take(seed), ReplicaPool()
     if len(np.unique(seed)) < len(seed):
         # copies of one walker part ways from different velocities, and count as one
@@ -80,6 +80,7 @@ def begin_produce(problem: Problem, state: AdaptState) -> ProduceState:
         "xi": None if state.xi is None else state.xi[seed],
         "missing": state.missing if stratify else unvisited(state),
         "flatteners": {},
+        "sightings": {},
         "fit_data": {},
     }
     return ProduceState(**kept, profile=profile)

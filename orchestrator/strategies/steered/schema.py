@@ -103,6 +103,8 @@ class Steered(StrategySection):
 
     extends: ClassVar[str | None] = None
 
+    works_on_points: ClassVar[bool] = True
+
     kind: Literal["steered"]
     path: PathSpec = Field(default_factory=PathSpec)
     broad: Broad = 0.1
@@ -151,6 +153,14 @@ class Steered(StrategySection):
             tree["path"]["width"] = "auto"
         tree["path"]["profile"] = "auto"  # of one CV only
         return {**tree, "stratify": False}
+
+    def most_strata(self, campaign: Campaign) -> int:
+        if not self.stratify:
+            return 1
+        from msgen.orchestrator.strategies.common.basins import MAX_BASINS  # scipy comes with it
+
+        named = campaign.state_names
+        return MAX_BASINS if named is None else len(named)
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.explore.evaluations(self.local.evaluations // self.local.steps)

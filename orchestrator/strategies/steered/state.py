@@ -13,6 +13,7 @@ from msgen.actors.codec import FLAT, keys_of
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import Mask
 from msgen.actors.kernels.expanded_ensemble import Ladder
+from msgen.actors.kernels.partial_ladders import PartialLadders
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models.base import ModelState
 from msgen.orchestrator.strategies.common.exploration import Seeds
@@ -24,6 +25,7 @@ from msgen.orchestrator.strategies.steered.fit_data import FitData
 from msgen.orchestrator.strategies.steered.flattening import Flattener
 from msgen.orchestrator.strategies.steered.profile import Profiling
 from msgen.orchestrator.strategies.steered.reweighting import BURN_IN
+from msgen.orchestrator.strategies.steered.sightings import Sightings
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from msgen.orchestrator.strategies.steered.traffic import Traffic
 from msgen.orchestrator.strategies.steered.tuning_price import Spent
@@ -127,6 +129,10 @@ class SamplingState(CommonState):
         The flattening bias of each stratum.
     flatteners : dict of int to Flattener
         What they are made of; none in production.
+    partial : dict of int to PartialLadders
+        The bias where surfaces are asked for, instead of `ladders`; none without.
+    sightings : dict of int to Sightings
+        What that is made of; none in production.
     works : Works
         Of the adaptation.
     version : int
@@ -154,6 +160,8 @@ class SamplingState(CommonState):
     replica_pool: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
     ladders: dict[int, Ladder]
     flatteners: dict[int, Flattener] = field(default_factory=dict)
+    partial: dict[int, PartialLadders] = field(default_factory=dict)
+    sightings: dict[int, Sightings] = field(default_factory=dict)
     works: Works = field(default_factory=Works.empty)
     version: int = -1
     model: ModelState | None = None

@@ -18,7 +18,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.allocation import given_up, groups
-from msgen.orchestrator.strategies.common.basins import basins_with
+from msgen.orchestrator.strategies.common.finding_states import states_with
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
@@ -65,6 +65,7 @@ from msgen.orchestrator.strategies.steered.state import (
 )
 from msgen.orchestrator.strategies.steered.state_refinement import go_back
 from msgen.orchestrator.strategies.steered.switching import path_step, tuner_of
+from msgen.systems.base import Array
 
 CHAIN_FIT_ROUNDS = (*FIT_ROUNDS, 5, 9)
 """The same for a chain, whose model also has to learn the weights of the states."""
@@ -166,8 +167,7 @@ class Steered:
             raise ValueError("nothing was sampled yet from which to go back")
         problem, here, states = self.problem, state.at_work, self.problem.states()
         if states is None:
-            weight = np.exp(-np.nan_to_num(self.estimate(state).f_kT, nan=np.inf))
-            states = basins_with(weight, finds.trail, problem.grid, problem.names)
+            states = states_with(problem, self.estimate(state).f_kT, self._seen(state), finds.trail)
         descent = None if state.descent is None else state.descent[here]
         walkers, xi = state.walkers.take(here), state.xi[here]
         if not self.stratify:
@@ -207,6 +207,13 @@ class Steered:
         return estimate_before(self.problem, state)
 
     # what comes back
+
+    def _seen(self, state: ProduceState) -> tuple[Array, Array]:
+        """Samples of production and their weights."""
+        done = state.produced
+        if done is None:
+            return np.zeros((0, self.problem.dim)), np.zeros(0)
+        return done.seen(done.network.f if self.stratify else np.zeros(1))
 
     def _teaches(self, state: AdaptState) -> bool:
         """Whether a fit of the proposals begins in this round."""
@@ -313,7 +320,8 @@ class Steered:
         state = balance(problem, state, estimate)
         if problem.boxes is not None or state.relooks >= MOST_RELOOKS:
             return state
-        more = look_again(problem, estimate, state.states)
+        seen = self._seen(state) if problem.on_points else None
+        more = look_again(problem, estimate, state.states, seen)
         if more is None:
             return state
         if cold(problem):
