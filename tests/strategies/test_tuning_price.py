@@ -57,11 +57,13 @@ def a_round(tuner: PathTuner, rng: np.random.Generator, chances: Chances, n: int
     return PathRound(number.astype(float), np.array(tried)[number], chance, replica.astype(float))
 
 
-def price(spent: Spent, state_error: float, share: float = 1.0) -> TuningPrice:
+def price(
+    spent: Spent, state_error: float, share: float = 1.0, overlap: float = 0.0
+) -> TuningPrice:
     """Of a campaign of two states: 16 walkers, 500 evaluations of local sampling a stretch."""
     return TuningPrice(
         share=share, spent=spent, local=64e3, paths=64.0, beside=1000.0, fewest=320.0,
-        of_error=2.0 / state_error**2,
+        of_error=2.0 / state_error**2, overlap=overlap,
     )  # fmt: skip
 
 
@@ -169,7 +171,7 @@ def test_production_is_as_long_as_its_error_asks_for_and_not_shorter_than_the_sh
 
 
 def campaign(
-    seed: int, state_error: float, share: float, chances: Chances
+    seed: int, state_error: float, share: float, chances: Chances, overlap: float = 0.0
 ) -> tuple[PathTuner, TuningPrice]:
     """An adaptation stepped without sampling: its end, and the price after its last round."""
     rng = np.random.default_rng(seed)
@@ -181,10 +183,35 @@ def campaign(
         tried = len(tuner.candidates)
         paths = a_round(tuner, rng, chances, 64 // tried)
         spent = spent.with_round(64_000 + int(paths.evaluations.sum()), adapting=True)
-        now = price(spent, state_error, share)
+        now = price(spent, state_error, share, overlap)
         tuner = tuner.absorb(paths, REPLICAS, now)
         if tuner.done:
             return tuner, now
+
+
+def test_hardly_a_search_ends_where_works_overlap_less_than_is_asked_for() -> None:
+    """Few paths will do for so large an error; those of 300 steps overlap by 0.015."""
+    chances, rng = bridges(4000.0), np.random.default_rng(7)
+
+    def too_short(asked: float) -> float:
+        ends = (campaign(seed, 0.5, 0.15, chances, asked)[0].best for seed in range(40))
+        overlaps = [2.0 * chances(rng, s.steps_per_unit, 10_000).mean() for s in ends]
+        return float(np.mean(np.array(overlaps) < 0.03))
+
+    assert too_short(0.03) <= 0.1
+    # the twin: what more paths save is too little
+    assert too_short(0.0) >= 0.2
+
+
+def test_the_overlap_may_be_less_by_its_error() -> None:
+    asking = replace(price(Spent(), 0.5), overlap=0.03)
+    length, per_crossing = np.array(300.0), np.array([48.0, 18.0])  # overlaps of 0.04 and 0.1
+    cost = asking.production(length, per_crossing) / price(Spent(), 0.5).production(
+        length, per_crossing
+    )
+    assert cost == pytest.approx([1.5**2, 1.0])
+    vague = asking.production(length, per_crossing, 0.5) / asking.production(length, per_crossing)
+    assert vague == pytest.approx([4.0, 1.2**2])
 
 
 def beyond(state_error: float, share: float) -> np.ndarray:

@@ -48,7 +48,8 @@ def look_again(
     if not sure.any():
         return None
     # what is not sure is no barrier: it may be as low as what is sure beside it
-    perhaps = np.isfinite(error) & (f - 2.0 * error < below)
+    perhaps = np.isfinite(f) & np.isfinite(error)
+    perhaps[perhaps] = f[perhaps] - 2.0 * error[perhaps] < below
     level = f[nearest_bins(sure, problem.grid.surface.periodic)]
     weight = np.exp(-np.where(sure, f, np.where(perhaps, level, np.inf)))
     enough = np.where(sure, LEAST_READINGS, 0)  # one bin that is sure makes a basin

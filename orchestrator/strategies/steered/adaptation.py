@@ -163,6 +163,7 @@ def tuning_price(problem: Problem, state: AdaptState, segments: Sequence[Segment
         beside=reading * stretch / share,
         fewest=SHORTEST * BLOCKS * len(state.at_work) * share,
         of_error=of_error / problem.criteria.state_error**2,
+        overlap=problem.criteria.overlap if strategy["stratify"] else 0.0,
     )
 
 

@@ -196,7 +196,7 @@ class PathTuner:
             return True
         steps = np.array([s.steps_per_unit for s in tried])
         round_ = price.round(length * (steps / steps[0] if steps[0] > 0 else np.ones(len(steps))))
-        production = float(price.production(length, per_crossing))
+        production = float(price.production(length, per_crossing, float(trials.spread[k])))
         at_best = HOPE * (production - price.in_any_case) if saved is None else saved * production
         return price.allows(round_, production) and round_ < at_best
 

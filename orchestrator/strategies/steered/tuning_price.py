@@ -11,6 +11,11 @@ from msgen.systems.base import Array
 SHORTEST = 5
 """Rounds of the shortest production: before its first review it seldom ends."""
 
+VAGUEST = 0.5
+"""Relative error beyond which it is no error any more."""
+ROOM = 2.0
+"""By which the overlap shall exceed what is asked: its lower bound has to hold, of every pair."""
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -51,6 +56,8 @@ class TuningPrice:
         Paths of the shortest production.
     of_error : float
         Paths that the error of the states asks for, against `PathTrials.per_crossing`.
+    overlap : float
+        Of forward and reverse work that is asked for where paths bridge states; 0 for none.
     """
 
     share: float
@@ -60,12 +67,15 @@ class TuningPrice:
     beside: float
     fewest: float
     of_error: float
+    overlap: float = 0.0
 
-    def production(self, length: Array, per_crossing: Array) -> Array:
+    def production(self, length: Array, per_crossing: Array, spread: float = 0.0) -> Array:
         """Evaluations that production is expected to need.
 
         Paths that the error of the states asks for, after those that there are anyway, each with
-        the local sampling beside it. A surface may ask for more, which paths do not spare.
+        the local sampling beside it. A surface may ask for more, which paths do not spare. Works of
+        too little overlap, 2a, are of no use however many there are: they cost more by the square
+        of what is missing of `ROOM` times what is asked, so that a search leads to others.
 
         Parameters
         ----------
@@ -73,8 +83,13 @@ class TuningPrice:
             Evaluations of a path.
         per_crossing : Array
             See `PathTrials.per_crossing`.
+        spread : float
+            Relative error of a, by which the overlap may be less; `VAGUEST` at most.
         """
-        return (length + self.beside) * (self.of_error * per_crossing + self.fewest)
+        asked = ROOM * self.overlap / (1.0 - min(spread, VAGUEST))
+        missing = np.maximum(1.0, asked * (per_crossing + 2.0) / 2.0) if asked > 0 else 1.0
+        paths = self.of_error * per_crossing + self.fewest
+        return np.asarray((length + self.beside) * paths * missing**2)
 
     @property
     def in_any_case(self) -> float:
