@@ -27,6 +27,7 @@ from msgen.orchestrator.loop.round_watch import Tell, say_nothing
 from msgen.orchestrator.loop.signals import Signals, answered
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.reporting.status import other_plugin
+from msgen.orchestrator.reporting.trajectories import TOPOLOGY, write_topology
 from msgen.orchestrator.run_directory import provenance, sampling_rules
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.run_directory.events import EventLog
@@ -136,6 +137,10 @@ def run_campaign(
         given = resolved if source is None else source.read_text(encoding="utf-8")
         write_atomic(run_dir / "campaign.yaml", given)
         write_atomic(run_dir / RESOLVED, resolved)  # last: with it the run exists
+        if campaign.output.trajectory == "dcd" and campaign.system.kind == "openmm":
+            folder = run_dir / "trajectories"
+            if not (folder / TOPOLOGY).exists():
+                write_topology(folder, _molecule(checked))
         command = None if quiet else command or command_of(checked, run_dir, source)
         how = {"executor": campaign.executor, "address": address}
         began = time.perf_counter()

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from msgen.orchestrator.library.result import Result
 
 
-def dataset(result: Result) -> xarray.Dataset:
+INDEPENDENT = "samples of one replica follow each other; replicas are independent"
+
+
+def dataset(result: Result, samples: bool) -> xarray.Dataset:
     """See `msgen.Result.to_xarray`."""
     try:
         import xarray
@@ -36,7 +39,7 @@ def dataset(result: Result) -> xarray.Dataset:
         "temperature_K": result.temperature_K,
         "kT_kJ_per_mol": result.kT_kJ_per_mol,
     }
-    return xarray.Dataset(
+    made = xarray.Dataset(
         {
             **{
                 f"{name}_{'-'.join(s.axes)}" if len(surfaces) > 1 else name: (
@@ -63,3 +66,13 @@ def dataset(result: Result) -> xarray.Dataset:
         # netCDF has no None
         attrs={name: value for name, value in about.items() if value is not None},
     )
+    if not samples:
+        return made
+    drawn = result.samples()
+    columns = [cv.name for cv in result.sampled]
+    return made.assign(
+        sample_cvs=(("sample", "cv"), drawn.cvs),
+        weight=("sample", drawn.weight, {"about": f"sum to 1; {INDEPENDENT}"}),
+        replica=("sample", drawn.replica),
+        round=("sample", drawn.round),
+    ).assign_coords(cv=columns, cv_unit=("cv", [cv.unit for cv in result.sampled]))

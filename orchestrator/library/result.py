@@ -99,6 +99,11 @@ class Result:
         return self._content.header.cvs
 
     @property
+    def sampled(self) -> tuple[CVInfo, ...]:
+        """All that `samples` tell, in the order of their columns: CVs that are not reported too."""
+        return self._content.header.sampled
+
+    @property
     def temperature_K(self) -> float | None:
         """None for a potential without a temperature of its own."""
         return self._content.header.temperature_K
@@ -154,11 +159,17 @@ class Result:
             len(self._content.header.sampled)
         )
 
-    def to_xarray(self) -> xarray.Dataset:
+    def to_xarray(self, samples: bool = False) -> xarray.Dataset:
         """Surface and states as a Dataset over the CVs and ``state``.
 
         Variables ``f_kT`` and ``stderr_kT`` over the CVs, ``state_f_kT`` and ``state_stderr_kT``
-        over the states; NaN where not known.
+        over the states; NaN where not known. Goes to NetCDF and Zarr as it is.
+
+        Parameters
+        ----------
+        samples : bool
+            Also what `samples` gives: ``sample_cvs`` over ``sample`` and ``cv``, ``weight``,
+            ``replica`` and ``round`` over ``sample``.
 
         Raises
         ------
@@ -167,7 +178,7 @@ class Result:
         """
         from msgen.orchestrator.library.datasets import dataset
 
-        return dataset(self)
+        return dataset(self, samples)
 
     def plot(self) -> Figure:
         """The surface beside its error map; a line with its band where there is one CV.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from msgen.orchestrator.reporting.plumed import colvar_lines
 from msgen.orchestrator.reporting.results import Result, committed_result, write_tables
 from msgen.orchestrator.reporting.samples import Samples
 from msgen.orchestrator.reporting.stored_samples import stored_samples
@@ -27,13 +28,15 @@ def read_samples(run_dir: Path, result: Result) -> Samples | None:
 def export(run_dir: Path) -> list[Path]:
     """Write what a run has for other programs; returns the paths.
 
-    - ``results/fes.csv`` and ``results/fes.dat``, the surface with its error;
+    - ``results/fes.csv`` and ``results/fes.dat``, the surface with its error, and
+      ``results/bias.dat``, which PLUMED's EXTERNAL reads;
     - ``results/samples.npz`` and ``results/samples.csv``, the local samples: round, replica,
       equilibrium weight (0 where a sample is not in the estimates) and CVs in internal units;
+      ``results/COLVAR``, those that weigh anything, for PLUMED;
     - ``trajectories/frames.dcd``, for molecules whose coordinates were stored, and beside it
-      ``frames.csv`` with the same columns, a row for each frame; ``frames.pdb`` where the
-      campaign names no structure, of particles and alkanes; ``frames.xyz`` for what a calculator of
-      ASE's computes.
+      ``frames.csv`` with the same columns, a row for each frame, and ``frames.pdb``, which says
+      what the atoms are and which box they are in; ``frames.xyz`` for what a calculator of ASE's
+      computes.
 
     Raises
     ------
@@ -51,6 +54,9 @@ def export(run_dir: Path) -> list[Path]:
     write_atomic(run_dir / "results" / "samples.npz", content.getvalue())
     written.append(run_dir / "results" / "samples.npz")
     written.append(_write_csv(run_dir / "results" / "samples.csv", result, samples.columns))
+    colvar = run_dir / "results" / "COLVAR"
+    write_atomic(colvar, "\n".join(colvar_lines(result, samples)) + "\n")
+    written.append(colvar)
     # coordinates in nm come with a molecule only
     if samples.frames is not None and result.header.kT_kJ_per_mol is not None:
         folder = run_dir / "trajectories"

@@ -1,8 +1,8 @@
-"""The result of a campaign on disk: `results/free_energy.json`, `fes.csv` and `fes.dat`.
+"""The result of a campaign on disk: `results/free_energy.json`, `fes.csv` and PLUMED's files.
 
-Free energies are in kT; PLUMED's file is in kJ/mol where the system has a temperature. A value that
+Free energies are in kT; PLUMED's are in kJ/mol where the system has a temperature. A value that
 is not known (a bin never visited, an error that cannot be estimated) is NaN in memory, null in
-JSON, empty in CSV and inf in PLUMED's file: an infinite error weighs nothing in whatever is fitted
+JSON, empty in CSV and inf in `fes.dat`: an infinite error weighs nothing in whatever is fitted
 to the surface, where nan would spoil all of it.
 """
 
@@ -315,50 +315,21 @@ def csv_lines(result: Result) -> Iterator[str]:
         yield ",".join(f"{v:.9g}" if math.isfinite(v) else "" for v in values)
 
 
-def plumed_lines(result: Result) -> Iterator[str]:
-    """`fes.dat`: a grid file as PLUMED's `sum_hills` writes it, with a column for the error.
-
-    Grid points are the bin centres, so that point i of a CV lies at
-    min + i (max − min)/nbins: for a periodic CV, max is one period above min; for another, the last
-    centre, with one bin fewer than points. The first CV runs fastest.
-    """
-    header, estimate = result.header, result.estimate
-    names = [c.name for c in header.cvs]
-    unit = "kT" if header.kT_kJ_per_mol is None else "kJ/mol"
-    scale = 1.0 if header.kT_kJ_per_mol is None else header.kT_kJ_per_mol
-    yield "#! FIELDS " + " ".join([*names, "file.free", "err"])
-    axes = [np.asarray(estimate.axes[n], dtype=np.float64) for n in names]
-    for cv, axis in zip(header.cvs, axes, strict=True):
-        bins = len(axis) if cv.periodic else max(len(axis) - 1, 1)
-        top = axis[0] + 2 * math.pi if cv.periodic else axis[-1]
-        yield f"#! SET min_{cv.name} {axis[0]:.9f}"
-        yield f"#! SET max_{cv.name} {top:.9f}"
-        yield f"#! SET nbins_{cv.name} {bins}"
-        yield f"#! SET periodic_{cv.name} {'true' if cv.periodic else 'false'}"
-    yield f"# free energies and their standard errors in {unit}; inf where never visited"
-    yield from (f"# errors are inf as none is known: {why}" for why in estimate.ungrounded)
-    for reverse in np.ndindex(*estimate.f_kT.shape[::-1]):
-        index = reverse[::-1]
-        if index[0] == 0 and len(axes) > 1 and any(reverse):
-            yield ""
-        known = math.isfinite(estimate.f_kT[index])
-        f = scale * estimate.f_kT[index] if known else math.inf
-        e = scale * estimate.stderr_kT[index]
-        cells = [f"{axis[i]:15.9f}" for axis, i in zip(axes, index, strict=True)]
-        yield " ".join([*cells, f"{f:15.9f}", f"{e if math.isfinite(e) else math.inf:15.9f}"])
-
-
 def write_tables(run_dir: Path, result: Result) -> list[Path]:
-    """Write `results/fes.csv` and `results/fes.dat`; returns their paths.
+    """Write `results/fes.csv`, `fes.dat` and, once a bin was visited, `bias.dat`; their paths.
 
     Where several surfaces are asked for, each has files of its own, as `fes_phi-psi.csv`.
     """
+    from msgen.orchestrator.reporting.plumed import bias_lines, fes_lines
+
     folder = Path(run_dir) / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    tables: dict[str, Iterator[str]] = {}
     for one in result.each_surface:
-        stem = f"fes_{'-'.join(one.estimate.axes)}" if result.estimate.surfaces else "fes"
-        for end, lines in ((".csv", csv_lines(one)), (".dat", plumed_lines(one))):
-            write_atomic(folder / f"{stem}{end}", "\n".join(lines) + "\n")
-            written.append(folder / f"{stem}{end}")
-    return written
+        end = f"_{'-'.join(one.estimate.axes)}" if result.estimate.surfaces else ""
+        tables |= {f"fes{end}.csv": csv_lines(one), f"fes{end}.dat": fes_lines(one)}
+        if np.isfinite(one.estimate.f_kT).any():
+            tables[f"bias{end}.dat"] = bias_lines(one)
+    for name, lines in tables.items():
+        write_atomic(folder / name, "\n".join(lines) + "\n")
+    return [folder / name for name in tables]

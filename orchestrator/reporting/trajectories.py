@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -15,17 +16,20 @@ from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.systems.kinds import PARTICLE_KINDS
 
 if TYPE_CHECKING:
-    from msgen.systems.openmm.structure import Molecule
+    from msgen.systems.openmm.system import OpenMMSystem
+
+TOPOLOGY = "frames.pdb"
+"""Beside the trajectory."""
 
 
 def write_frames(
     folder: Path, frames: Array, system: Mapping[str, Any], elements: Sequence[str] = ()
 ) -> list[Path]:
-    """Write ``frames.dcd``; where no file says what its atoms are also ``frames.pdb``.
+    """Write ``frames.dcd``, and ``frames.pdb`` of alkanes and particles.
 
-    A molecule's atoms stand in the structure file that its campaign names. Alkanes have none, and
-    neither have particles in reduced units, whose box never changes: their frames carry it, the
-    solute whole in its middle.
+    Of a molecule from files `write_topology` has written the latter when the run began; its frames
+    carry the box that this has. Particles in reduced units have theirs, the solute whole in its
+    middle.
 
     Parameters
     ----------
@@ -43,9 +47,11 @@ def write_frames(
 
         alkane = Alkane(int(system["carbons"])).molecule()
         dcd = _write_dcd(folder / "frames.dcd", x, None)
-        return [dcd, _write_pdb(folder / "frames.pdb", x[0], alkane)]
+        return [dcd, _write_pdb(folder / TOPOLOGY, x[0], alkane.openmm_topology)]
     if system.get("kind") not in PARTICLE_KINDS:
-        written = [_write_dcd(folder / "frames.dcd", x, None)]
+        pdb = folder / TOPOLOGY
+        told = [pdb] if pdb.is_file() else []
+        written = [_write_dcd(folder / "frames.dcd", x, _cell_of(pdb) if told else None), *told]
         return written + ([_write_xyz(folder / "frames.xyz", x, elements)] if elements else [])
     # OpenMM comes with it
     from msgen.systems.openmm.build_particles import particles
@@ -58,9 +64,30 @@ def write_frames(
     axes = 2 if flat else 3
     x[..., :axes] = centred(x[..., :axes], sides[:axes], molecule.topology.residue(0).n_atoms)
     return [
-        _write_dcd(folder / "frames.dcd", x, sides),
-        _write_pdb(folder / "frames.pdb", x[0], molecule),
+        _write_dcd(folder / "frames.dcd", x, molecule.box),
+        _write_pdb(folder / TOPOLOGY, x[0], molecule.openmm_topology),
     ]
+
+
+def write_topology(folder: Path, system: OpenMMSystem) -> Path:
+    """Write ``frames.pdb``: what the atoms of a run are, where it starts, and its box.
+
+    Beside the trajectory, as the files that the campaign names may be elsewhere by then.
+    """
+    topology, start = system.openmm_topology, system.initial()
+    if start.box is not None and topology.getPeriodicBoxVectors() is None:
+        topology = copy.deepcopy(topology)
+        topology.setPeriodicBoxVectors(start.box[0].tolist())
+    folder.mkdir(exist_ok=True)
+    return _write_pdb(folder / TOPOLOGY, start.positions.reshape(-1, 3), topology)
+
+
+def _cell_of(pdb: Path) -> Array | None:
+    """Box vectors of a structure file, shape (3, 3), nm; None where it has none."""
+    from openmm import app, unit
+
+    vectors = app.PDBFile(str(pdb)).topology.getPeriodicBoxVectors()
+    return None if vectors is None else np.array(vectors.value_in_unit(unit.nanometer))
 
 
 def centred(x: Array, sides: Array, solute: int) -> Array:
@@ -80,13 +107,15 @@ def centred(x: Array, sides: Array, solute: int) -> Array:
     return np.asarray(out)
 
 
-def _write_dcd(path: Path, x: Array, sides: Array | None) -> Path:
+def _write_dcd(path: Path, x: Array, box: Array | None) -> Path:
     from mdtraj.formats import DCDTrajectoryFile  # a second to import, needed here only
+    from mdtraj.utils import box_vectors_to_lengths_and_angles
 
     cell: dict[str, Any] = {}
-    if sides is not None:
-        cell["cell_lengths"] = np.tile(10.0 * sides, (len(x), 1)).astype(np.float32)
-        cell["cell_angles"] = np.full((len(x), 3), 90.0, dtype=np.float32)
+    if box is not None:
+        measured = np.array(box_vectors_to_lengths_and_angles(*box), dtype=np.float32)
+        cell["cell_lengths"] = np.tile(10.0 * measured[:3], (len(x), 1))
+        cell["cell_angles"] = np.tile(measured[3:], (len(x), 1))
     aside = path.with_suffix(".partial")
     with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as out:
         out.write(10.0 * x.astype(np.float32), **cell)  # in Å
@@ -106,10 +135,10 @@ def _write_xyz(path: Path, x: Array, elements: Sequence[str]) -> Path:
     return path
 
 
-def _write_pdb(path: Path, x: Array, molecule: Molecule) -> Path:
+def _write_pdb(path: Path, x: Array, topology: Any) -> Path:
     from openmm import app, unit
 
     text = io.StringIO()
-    app.PDBFile.writeFile(molecule.openmm_topology, x * unit.nanometer, text)
+    app.PDBFile.writeFile(topology, x * unit.nanometer, text, keepIds=True)
     write_atomic(path, text.getvalue())
     return path

@@ -117,14 +117,25 @@ def test_figures_and_tables(result: msgen.Result) -> None:
     assert "data:image/png;base64," in page
 
 
-def test_xarray(result: msgen.Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("xarray")
+def test_xarray(result: msgen.Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also as NetCDF and as Zarr."""
+    xarray = pytest.importorskip("xarray")
     data = result.to_xarray()
     assert data["f_kT"].dims == ("x",)
     assert np.array_equal(data["f_kT"].values, result.surface.f_kT, equal_nan=True)
     assert data["state_f_kT"].sel(state="left").item() == result.free_energies["left"].f_kT
     assert data.attrs["status"] == "exhausted"
     assert "temperature_K" not in data.attrs
+    whole = result.to_xarray(samples=True)
+    drawn = result.samples()
+    assert np.array_equal(whole["sample_cvs"].sel(cv="x").values, drawn.cvs[:, 0])
+    whole.to_netcdf(tmp_path / "all.nc", engine="scipy")
+    whole.to_zarr(tmp_path / "all.zarr")
+    for back in (xarray.open_dataset(tmp_path / "all.nc"), xarray.open_zarr(tmp_path / "all.zarr")):
+        for name in whole.variables:
+            np.testing.assert_array_equal(back[name].values, whole[name].values, name)
+        assert "replicas are independent" in back["weight"].attrs["about"]
+        back.close()
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'msgen\[xarray\]'"):
         result.to_xarray()

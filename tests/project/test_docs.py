@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ def test_the_documentation_runs_as_shown(
     monkeypatch.setattr(msgen, "run", short)
     names: dict[str, Any] = {}
     for text in blocks(ROOT / page, "python"):
+        if "import arviz" in text and find_spec("arviz") is None:
+            continue  # an extra of the developers'
         exec(text, names)
     assert (tmp_path / "surface.png").stat().st_size > 1000
 

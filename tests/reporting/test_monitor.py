@@ -144,7 +144,7 @@ def test_results_follow_every_round_and_the_end(tmp_path: Path) -> None:
     assert (final.status, final.reason) == ("exhausted", "energy evaluations spent")
     made = {p.name for p in (tmp_path / "results").iterdir()}
     assert made == {
-        "free_energy.json", "free_energy.png", "convergence.png", "fes.csv", "fes.dat",
+        "free_energy.json", "free_energy.png", "convergence.png", "fes.csv", "fes.dat", "bias.dat",
         "report.html", "history.jsonl",
     }  # fmt: skip
     assert (heard.rounds, heard.closed) == ([0, 1], [("exhausted", "energy evaluations spent")])

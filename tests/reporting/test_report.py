@@ -183,7 +183,8 @@ def test_export_weighs_states_by_their_free_energies(tmp_path: Path, kind: str) 
     wrote = stored(tmp_path, kind)
     names = {p.name for p in export(tmp_path)}
     assert names == {
-        "fes.csv", "fes.dat", "samples.npz", "samples.csv", "frames.dcd", "frames.csv",
+        "fes.csv", "fes.dat", "bias.dat", "samples.npz", "samples.csv", "COLVAR", "frames.dcd",
+        "frames.csv",
     }  # fmt: skip
     columns = npz(tmp_path)
     np.testing.assert_array_equal(columns["cvs"], wrote.cvs)
@@ -244,7 +245,7 @@ def test_an_analytic_system_has_no_trajectory(tmp_path: Path) -> None:
 
 def test_export_of_a_run_without_samples_still_writes_the_surface(tmp_path: Path) -> None:
     a_run(tmp_path, rounds=1)
-    assert {p.name for p in export(tmp_path)} == {"fes.csv", "fes.dat"}
+    assert {p.name for p in export(tmp_path)} == {"fes.csv", "fes.dat", "bias.dat"}
 
 
 def test_a_state_never_seen_weighs_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reporting import DISTANCE, KT, PHI, PSI, header, result
+from reporting import DISTANCE, PHI, PSI, header, result
 
 from msgen.orchestrator.base import LogZ, ProfileEstimate
 from msgen.orchestrator.reporting.plots import marginals, minimum_of
@@ -118,30 +118,6 @@ def test_a_failed_rewrite_leaves_the_old_result(tmp_path: Path) -> None:
         write_result(tmp_path, broken)
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize("cvs", GRIDS)
-def test_plumed_file_rebuilds_the_grid(tmp_path: Path, cvs: tuple[CVInfo, ...]) -> None:
-    r = result(cvs)
-    lines = write_tables(tmp_path, r)[1].read_text().splitlines()
-    names = [c.name for c in cvs]
-    assert lines[0].split() == ["#!", "FIELDS", *names, "file.free", "err"]
-    said = {w[2]: w[3] for w in map(str.split, lines) if w[:2] == ["#!", "SET"]}
-    table = np.loadtxt(lines)
-    sizes = []
-    for i, cv in enumerate(cvs):
-        assert said[f"periodic_{cv.name}"] == ("true" if cv.periodic else "false")
-        lo, hi = float(said[f"min_{cv.name}"]), float(said[f"max_{cv.name}"])
-        bins = int(said[f"nbins_{cv.name}"])
-        points = lo + np.arange(bins + (not cv.periodic)) * (hi - lo) / bins
-        np.testing.assert_allclose(points, r.estimate.axes[cv.name], atol=1e-8)
-        np.testing.assert_allclose(np.unique(table[:, i]), points, atol=1e-8)
-        sizes.append(len(points))
-    f = table[:, len(cvs)].reshape(sizes[::-1]).transpose()  # the first CV runs fastest
-    expected = np.where(np.isfinite(r.estimate.f_kT), KT * r.estimate.f_kT, np.inf)
-    np.testing.assert_allclose(f, expected, atol=1e-8)
-    blanks = sum(line == "" for line in lines)
-    assert blanks == (0 if len(cvs) == 1 else np.prod(sizes[1:]) - 1)
 
 
 def test_csv_is_empty_where_never_visited(tmp_path: Path) -> None:

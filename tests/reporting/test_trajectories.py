@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import mdtraj
 import numpy as np
 import pytest
+from openmm import app
+from places import CONFIGS
 
-from msgen.orchestrator.reporting.trajectories import centred, write_frames
+from msgen.orchestrator.reporting.trajectories import centred, write_frames, write_topology
+from msgen.systems.base import Walkers
 from msgen.systems.openmm.alkanes import Alkane
 from msgen.systems.openmm.build_particles import particles
 
@@ -69,6 +73,26 @@ def test_a_molecule_of_a_structure_file_is_left_as_it_is(tmp_path: Path) -> None
         read, lengths, _ = file.read()
     np.testing.assert_allclose(read / 10, x, atol=1e-6)
     assert lengths is None
+
+
+def test_a_molecule_of_files_has_its_topology_and_box_beside_it(tmp_path: Path) -> None:
+    """Written when the run began: the campaign's files may be elsewhere by the export."""
+    pdb = app.PDBFile(str(CONFIGS / "alanine_dipeptide.pdb"))
+    at = pdb.getPositions(asNumpy=True)._value
+    box = np.array([[3.0, 0.0, 0.0], [0.5, 2.8, 0.0], [-0.4, 0.6, 2.9]])
+    start = Walkers(at.reshape(1, -1), box=box[None])
+    system = SimpleNamespace(openmm_topology=pdb.topology, initial=lambda: start)
+    write_topology(tmp_path, system)
+    assert pdb.topology.getPeriodicBoxVectors() is None  # the system's own is as it was
+    x = at + np.random.default_rng(3).normal(0, 0.1, (2, 22, 3))
+    dcd, top = write_frames(tmp_path, x.reshape(2, -1), {"kind": "openmm"})
+    seen = mdtraj.load(str(dcd), top=str(top))
+    np.testing.assert_allclose(seen.xyz, x, atol=1e-6)
+    np.testing.assert_allclose(
+        seen.unitcell_vectors, np.tile(box, (2, 1, 1)), atol=5e-4
+    )  # of a PDB
+    assert [str(a) for a in seen.topology.atoms] == [str(a) for a in mdtraj.load(
+        str(CONFIGS / "alanine_dipeptide.pdb")).topology.atoms]  # fmt: skip
 
 
 def test_an_alkane_is_read_back_with_its_bonds(tmp_path: Path) -> None:
