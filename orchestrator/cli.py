@@ -43,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
     _dynamics(commands.add_parser("dynamics", help="tell of trajectories how they move"))
     cv = commands.add_parser("cv", help="make a collective variable from data")
     _diffusion_map(cv.add_subparsers(dest="cv", required=True, metavar="KIND"))
+    imported = commands.add_parser("import", help="join windows that other programs have sampled")
+    imported.add_argument("windows", type=Path, metavar="WINDOWS.yaml", help="says where they are")
+    imported.add_argument(
+        "-o", "--output", type=Path, metavar="DIR",
+        help="for results/ (default: the file's name without its ending)",
+    )  # fmt: skip
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
     _init_options(commands.add_parser("init", help="write a campaign file for a molecule"))
     return top
@@ -289,6 +295,13 @@ def _dynamics_told(args: argparse.Namespace) -> int:
     return 0
 
 
+def _import(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.commands.importing.command import import_windows
+
+    print(import_windows(args.windows, args.output))
+    return 0
+
+
 def _cv(args: argparse.Namespace) -> int:
     from msgen.orchestrator.commands.cv_features import Settings
     from msgen.orchestrator.commands.make_cv import make_diffusion_map
@@ -330,6 +343,7 @@ _COMMANDS = {
     "export": _export,
     "verify": _verify,
     "dynamics": _dynamics_told,
+    "import": _import,
     "cv": _cv,
     "schema": _schema,
     "init": _init,

@@ -1,0 +1,1 @@
+"""``msgen import``: samples of other programs, joined and judged by our estimators."""
