@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, metavar="DIR",
         help="for results/ (default: the file's name without its ending)",
     )  # fmt: skip
+    _compare(commands.add_parser("compare", help="hold two results against each other"))
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
     _init_options(commands.add_parser("init", help="write a campaign file for a molecule"))
     return top
@@ -134,6 +135,19 @@ def _dynamics(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "-o", "--output", type=Path, metavar="DIR",
         help="for dynamics.json and dynamics.png (default: results/ of the run, else here)",
+    )  # fmt: skip
+
+
+def _compare(sub: argparse.ArgumentParser) -> None:
+    for name in ("one", "other"):
+        sub.add_argument(name, type=Path, metavar="DIR", help="a run, or what msgen import made")
+    sub.add_argument(
+        "--error", type=float, metavar="KT",
+        help="error that energy evaluations are told to (default: what both have reached)",
+    )  # fmt: skip
+    sub.add_argument(
+        "-o", "--output", type=Path, default=Path("."), metavar="DIR",
+        help="for compare.png and compare.json (default: here)",
     )  # fmt: skip
 
 
@@ -302,6 +316,13 @@ def _import(args: argparse.Namespace) -> int:
     return 0
 
 
+def _compared(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.commands.compare import compare_runs
+
+    print(compare_runs(args.one, args.other, args.output, args.error))
+    return 0
+
+
 def _cv(args: argparse.Namespace) -> int:
     from msgen.orchestrator.commands.cv_features import Settings
     from msgen.orchestrator.commands.make_cv import make_diffusion_map
@@ -344,6 +365,7 @@ _COMMANDS = {
     "verify": _verify,
     "dynamics": _dynamics_told,
     "import": _import,
+    "compare": _compared,
     "cv": _cv,
     "schema": _schema,
     "init": _init,
