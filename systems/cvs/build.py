@@ -172,7 +172,7 @@ def function(
 
 
 def _see_that_openmm_holds(made: LinearCombination | FunctionCV, site: CVSite, key: str) -> None:
-    """A CustomCVForce has 32 forces at most, and a path or a ring takes several."""
+    """A CustomCVForce has 32 forces at most, and a path takes one for each structure."""
     if site.system.topology is None:
         return
     # OpenMM comes with it, which analytic systems do without

@@ -193,41 +193,30 @@ def principal_terms(cv: PrincipalRadius, prefix: str) -> CVTerms:
 
 
 def pucker_terms(cv: RingPucker, prefix: str) -> CVTerms:
-    """A function of sums Σ_j w_j R_j over the ring, each component of one being an inner force.
-
-    Written out over the coordinates of all atoms it would be the same, and OpenMM would compile
-    it for seconds.
-    """
+    """One force on all atoms of the ring: sums Σ_j w_j R_j, and their parts along the normal n."""
     weights = PuckerWeights.of(len(cv.atoms))
-    forces: dict[str, Any] = {}
+    sums = {"s": weights.sine, "c": weights.cosine, "a": weights.x, "b": weights.y}
+    if len(cv.atoms) == 6:
+        sums["d"] = weights.z
+    along = {"a": "qx", "b": "qy", "d": "qz"}
+    square = "+".join(f"{along[k]}^2" for k in sums if k in along)
+    # q are n-times too long, where n is not of length 1
+    length = "sqrt(nx^2+ny^2+nz^2)"
+    value = {
+        "phase": "atan2(qy,qx)",
+        "theta": "atan2(sqrt(qx^2+qy^2),qz)",
+        "amplitude": f"sqrt({square})/{length}",
+    }.get(cv.coordinate, f"{cv.coordinate}/{length}")
+    parts = [
+        value,
+        *(f"{along[k]}={k}x*nx+{k}y*ny+{k}z*nz" for k in sums if k in along),
+        "nx=sy*cz-sz*cy; ny=sz*cx-sx*cz; nz=sx*cy-sy*cx",
+        *(f"{k}{axis}={_weighted(w, axis)}" for k, w in sums.items() for axis in "xyz"),
+    ]
+    force = mm.CustomCompoundBondForce(len(cv.atoms), "; ".join(parts))
+    force.addBond(list(cv.atoms), [])
+    return CVTerms(prefix, {prefix: force})
 
-    def vector(name: str, w: tuple[float, ...]) -> tuple[str, str, str]:
-        for axis in "xyz":
-            force = mm.CustomExternalForce(f"w*{axis}")
-            force.addPerParticleParameter("w")
-            for atom, one in zip(cv.atoms, w, strict=True):
-                force.addParticle(atom, [one])
-            forces[f"{prefix}_{name}{axis}"] = force
-        x, y, z = (f"{prefix}_{name}{axis}" for axis in "xyz")
-        return x, y, z
 
-    a, b = vector("s", weights.sine), vector("c", weights.cosine)
-    n = [f"({a[i]}*{b[j]}-{a[j]}*{b[i]})" for i, j in ((1, 2), (2, 0), (0, 1))]
-    length = f"sqrt({n[0]}^2+{n[1]}^2+{n[2]}^2)"
-
-    def along(name: str, w: tuple[float, ...]) -> str:
-        """The sum's component along the normal, times the normal's length."""
-        v = vector(name, w)
-        return f"({v[0]}*{n[0]}+{v[1]}*{n[1]}+{v[2]}*{n[2]})"
-
-    six = len(cv.atoms) == 6
-    if cv.coordinate in ("qx", "qy", "qz"):
-        one: tuple[float, ...] = getattr(weights, cv.coordinate[1])
-        return CVTerms(f"({along('q', one)}/{length})", forces)
-    qx, qy = along("x", weights.x), along("y", weights.y)
-    if cv.coordinate == "phase":
-        return CVTerms(f"atan2({qy},{qx})", forces)
-    qz = along("z", weights.z) if six else "0"
-    if cv.coordinate == "theta":
-        return CVTerms(f"atan2(sqrt({qx}^2+{qy}^2),{qz})", forces)
-    return CVTerms(f"(sqrt({qx}^2+{qy}^2+{qz}^2)/{length})", forces)
+def _weighted(weights: tuple[float, ...], axis: str) -> str:
+    return "+".join(f"({w!r})*{axis}{j}" for j, w in enumerate(weights, 1))
