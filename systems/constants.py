@@ -4,3 +4,5 @@ from __future__ import annotations
 
 GAS_CONSTANT = 0.00831446261815324
 """R = k_B N_A in kJ/(mol K), 2019 SI (exact)."""
+BAR = 0.0602214076
+"""kJ/(mol nm³) of a bar."""

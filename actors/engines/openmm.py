@@ -11,6 +11,7 @@ from msgen.actors.base import Tree, decode, encode
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched, Tally
+from msgen.actors.engines.openmm_barostat import Barostat
 from msgen.actors.engines.openmm_frame import Point, Reader
 from msgen.actors.engines.openmm_potential import MoleculeLandscape
 from msgen.actors.kernels.base import Mask
@@ -67,6 +68,7 @@ class MoleculeEngine:
         self._active: OpenMMContext | None = None
         self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
         self._kappa, self._some_free = np.zeros(len(cvs)), False
+        self._barostat = None if system.pressure is None else Barostat(system)
         self.tally = Tally()
 
     def set_local_restraint(self, g: Conditional) -> None:
@@ -136,11 +138,15 @@ class MoleculeEngine:
                 self._active = stepper
             if held[i]:
                 self._restrain(lam[i])
-            stepper.step(n_steps)
+            box = point.box
+            if self._barostat is None or box is None:
+                stepper.step(n_steps)
+            else:
+                box = self._barostat.step(stepper, box, n_steps, self._rng, self.tally)
             xi[i], x, state = stepper.look()
             if not stepper.failed:
                 # velocities stay in OpenMM's State until they are asked for
-                self._now[i] = Point(x, None, point.box, state)
+                self._now[i] = Point(x, None, box, state)
             self.tally.evaluations += n_steps
             if stepper.failed:
                 self.tally.nonfinite += 1

@@ -144,7 +144,7 @@ def _openmm_heated(
 ) -> Heated:
     from msgen.actors.engines.tempered_openmm import HeatedMolecule
 
-    return HeatedMolecule(context, walkers, tau, rng)
+    return HeatedMolecule(context, walkers, tau, rng, pressed=True)
 
 
 def _openmm_driver(context: WorkerContext, atoms: NDArray[np.intp], route: Route) -> Driver:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Tree, decode, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.engines.base import LINE_SEARCH
+from msgen.actors.engines.base import LINE_SEARCH, Tally
 from msgen.actors.engines.molecule import molecule
+from msgen.actors.engines.openmm_barostat import Barostat
 from msgen.actors.engines.openmm_velocities import Starter
 from msgen.actors.engines.tempered_base import Reading
 from msgen.actors.slices import Slices, words_of
@@ -39,10 +40,17 @@ class HeatedMolecule:
         Velocities are drawn where there are none.
     tau : Array, shape (n,)
     rng : Generator
+    pressed : bool
+        Whether a system with a pressure is kept at it; else at the volume of each walker.
     """
 
     def __init__(
-        self, context: WorkerContext, walkers: Walkers, tau: Array, rng: np.random.Generator
+        self,
+        context: WorkerContext,
+        walkers: Walkers,
+        tau: Array,
+        rng: np.random.Generator,
+        pressed: bool = False,
     ) -> None:
         self._system, spec = molecule(context), context.setup["strategy"]["local"]
         self._stepper: OpenMMContext = self._system.context(
@@ -58,13 +66,16 @@ class HeatedMolecule:
         ones = [walkers.take([i]) for i in range(len(walkers))]
         self._walkers = [self._start.moving(w, t) for w, t in zip(ones, tau.tolist(), strict=True)]
         self._row, self._rng = 0, rng
+        keeps = pressed and self._system.pressure is not None
+        self._barostat = Barostat(self._system) if keeps else None
+        self._moves = Tally()
         self._slices = context.slices or Slices(rng, lambda evaluations: False)
         self._slices.serve(self, lambda: {"evaluations": self.evaluations}, lambda tally: None)
 
     @property
     def evaluations(self) -> int:
         """See `Heated`."""
-        return self._steps + self._start.evaluations
+        return self._steps + self._start.evaluations + self._moves.evaluations
 
     def cool(self) -> None:
         """The thermostat back at the system's own temperature: other engines share the Context."""
@@ -123,22 +134,34 @@ class HeatedMolecule:
         return np.append(xi, u)
 
     def _step(self, row: int, steps: int) -> tuple[Array, float]:
-        stepper = self._stepper
-        stepper.step(steps)
+        stepper, before = self._stepper, self._walkers[row]
+        box = before.box
+        if self._barostat is None or box is None:
+            stepper.step(steps)
+        else:
+            tau = float(self._tau[row])
+            moved = self._barostat.step(stepper, box[0], steps, self._rng, self._moves, tau)
+            box = moved[None]
         xi, x, state = stepper.look()
-        u = stepper.potential_energy() / self._system.kT
+        u = self._reduced(stepper, box)
         self._steps += steps + 1
-        before = self._walkers[row]
         if not stepper.failed and np.isfinite(u):
             v = np.array(state.getVelocities(asNumpy=True)._value, dtype=np.float64)
-            self._walkers[row] = Walkers(x.reshape(1, -1), v.reshape(1, -1), before.box)
+            self._walkers[row] = Walkers(x.reshape(1, -1), v.reshape(1, -1), box)
             return xi, u
         self.nonfinite += 1
         still = Walkers(before.positions, None, before.box)
         self._walkers[row] = self._start.moving(still, float(self._tau[row]))
         stepper.load(self._walkers[row])
         self._steps += 1
-        return stepper.cvs(), stepper.potential_energy() / self._system.kT
+        return stepper.cvs(), self._reduced(stepper, before.box)
+
+    def _reduced(self, stepper: OpenMMContext, box: Array | None) -> float:
+        """U/kT, at constant pressure (U + PV)/kT: what exchanges and reweighting compare."""
+        u = stepper.potential_energy()
+        if self._barostat is not None and box is not None:
+            u = self._barostat.enthalpy(u, box[0])
+        return u / self._system.kT
 
     def exchange(self, order: Ints) -> None:
         """See `Heated`."""
@@ -166,6 +189,7 @@ class HeatedMolecule:
             "steps": self._steps,
             "forces": self._start.evaluations,
             "nonfinite": self.nonfinite,
+            "moves": self._moves.evaluations,
             "tests": np.array([self.proposed, self.accepted]),
         }
 
@@ -176,6 +200,7 @@ class HeatedMolecule:
         self._stepper.set_noise(snapshot["noise"], words_of(self._rng))
         self._steps, self._start.evaluations = snapshot["steps"], snapshot["forces"]
         self.nonfinite = snapshot["nonfinite"]
+        self._moves.evaluations = snapshot.get("moves", 0)  # no order of before had some
         self.proposed, self.accepted = np.array(snapshot["tests"])
 
     def _together(self) -> Walkers:

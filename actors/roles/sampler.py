@@ -120,6 +120,7 @@ def sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         works = mover.finish()
         counts.update(mover.counts)
     counts["nonfinite"] = float(engine.tally.nonfinite)
+    counts |= engine.tally.extra
     return Segment(
         order.key,
         samples={

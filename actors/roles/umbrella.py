@@ -202,6 +202,7 @@ class _Run:
         self._count("local_proposed", tally.proposals)
         self._count("local_accepted", tally.accepted)
         self._count("nonfinite", float(tally.nonfinite))
+        self.counts |= tally.extra
         trajectory = bool(self.context.setup.get("trajectory"))
         frames = {"positions": self.walkers.positions} if trajectory else {}
         return Segment(

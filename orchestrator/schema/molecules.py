@@ -11,6 +11,7 @@ from msgen.orchestrator.schema.quantities import (
     ConcentrationOrZero,
     Length,
     Mass,
+    Pressure,
     Rate,
     Section,
     Stiffness,
@@ -113,6 +114,8 @@ class OpenMMSystem(MolecularSection):
     """Atoms that are held where they are, as part of the energy."""
     temperature: Temperature
     """Temperature with its unit, like 320 K."""
+    pressure: Pressure | None = None
+    """Constant pressure with its unit, like 1 bar; by default the volume is constant."""
     timestep: Time = 0.002
     friction: Rate = 1.0
     constraints: Literal["None", "HBonds", "AllBonds", "HAngles"] = "HBonds"
@@ -132,14 +135,9 @@ class OpenMMSystem(MolecularSection):
     @model_validator(mode="before")
     @classmethod
     def _no_barostat(cls, data: Any) -> Any:
-        for key in ("barostat", "pressure"):
-            if isinstance(data, dict) and key in data:
-                raise problem(
-                    "constant pressure is not supported yet",
-                    "Remove it and run at the volume of the starting structure",
-                    at=(key,),
-                    value=data[key],
-                )
+        if isinstance(data, dict) and "barostat" in data:
+            what, remedy = "is none of its keys: a pressure asks for one", "Write pressure: 1 bar"
+            raise problem(what, remedy, at=("barostat",), value=data["barostat"])
         return data
 
     @model_validator(mode="after")

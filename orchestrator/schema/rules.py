@@ -205,6 +205,11 @@ def _strategy(campaign: Campaign) -> Iterator[Problem]:
 
 def _rest(campaign: Campaign) -> Iterator[Problem]:
     yield from model_problems(campaign)
+    pressure = getattr(campaign.system, "pressure", None)
+    if pressure is not None and not campaign.strategy.resizes:
+        what = f"is not for strategy.kind: {campaign.strategy.kind}, whose boxes do not change"
+        remedy = "Remove it, or take steered, umbrella, parallel_tempering or local"
+        yield Problem(("system", "pressure"), units.to_text(pressure, "pressure"), what, remedy)
     if campaign.output.trajectory == "dcd" and not campaign.has_atoms:
         what = f"{campaign.system.kind} has no atoms to write"
         yield Problem(("output", "trajectory"), "dcd", what, "Write trajectory: none")

@@ -16,7 +16,7 @@ from msgen.systems.constants import GAS_CONSTANT as GAS_CONSTANT  # for sections
 
 Dimension = Literal[
     "temperature", "time", "rate", "length", "angle", "energy", "free_energy", "mass", "stiffness",
-    "concentration", "wall", "number",
+    "concentration", "pressure", "wall", "number",
 ]  # fmt: skip
 
 # factor to the internal unit, which comes first
@@ -31,6 +31,7 @@ TABLE: dict[Dimension, dict[str, float]] = {
     "mass": {"g/mol": 1.0},
     "stiffness": {"kJ/mol/nm^2": 1.0, "kcal/mol/A^2": 418.4},
     "concentration": {"M": 1.0, "mM": 1e-3},
+    "pressure": {"bar": 1.0, "atm": 1.01325, "MPa": 10.0, "kPa": 0.01},
     "wall": {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
     "number": {"": 1.0},
 }
@@ -60,6 +61,7 @@ EXAMPLES: dict[Dimension, str] = {
     "mass": "1.5 g/mol",
     "stiffness": "1000 kJ/mol/nm^2",
     "concentration": "0.15 M",
+    "pressure": "1 bar",
     "wall": "30 min",
     "number": "0.5",
 }

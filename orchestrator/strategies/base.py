@@ -67,6 +67,8 @@ class StrategySection(Section):
     """Whether its free energies are those of the exact run that it begins with."""
     stretches: ClassVar[int] = 1
     """Of local moves in a round of production, at the least."""
+    resizes: ClassVar[bool] = False
+    """Whether its walkers may be at constant pressure."""
     extends: ClassVar[str | None] = "it does not move along the CVs"
     """Why more CVs are no remedy for what is hidden from those given; None: they are one."""
 

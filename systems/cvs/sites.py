@@ -98,6 +98,13 @@ def images(site: CVSite, atoms: Sequence[int]) -> Array | None:
     homes = _homes(site)
     if homes is not None and _molecules(atoms, homes) == 1:
         return None
+    if getattr(site.system, "pressure", None) is not None:
+        raise SpecError(
+            site.field,
+            list(atoms),
+            "is between molecules of a box that changes, whose nearest images it does not know",
+            "Take atoms of one molecule, or remove system.pressure",
+        )
     return np.array(box[0], dtype=np.float64)
 
 

@@ -63,8 +63,8 @@ _REFUSED: Mapping[str, tuple[str, str]] = {
     ),
 }
 _BAROSTAT = (
-    "constant pressure is not supported yet",
-    "Remove it: campaigns run at constant volume",
+    "it would change the box behind the back of a Metropolis test",
+    "Remove it, and write pressure: 1 bar",
 )
 _UNKNOWN = (
     "nothing is known of what it needs of an integrator",

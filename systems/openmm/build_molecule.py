@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from msgen.systems.constants import BAR
 from msgen.systems.errors import SpecError
 from msgen.systems.kinds import SystemSite
 from msgen.systems.openmm.obc import use_native_obc
 from msgen.systems.openmm.platforms import check_platform, quick_platform
 from msgen.systems.openmm.sources import MoleculeSource
-from msgen.systems.openmm.structure import read_molecule
+from msgen.systems.openmm.structure import Molecule, read_molecule
 from msgen.systems.openmm.system import OpenMMSystem
 
 
@@ -29,6 +30,28 @@ def wanted_platform(site: SystemSite, platform: str, n_particles: int) -> str:
     return wanted if wanted == "auto" else check_platform(wanted)
 
 
+def check_pressure(molecule: Molecule, pressure: object) -> None:
+    """See that there is a box that can change, and nothing that would stay behind.
+
+    Raises
+    ------
+    SpecError
+    """
+    field = ("system", "pressure")
+    if molecule.box is None:
+        what = "needs a periodic box, and there is none"
+        raise SpecError(field, pressure, what, "Remove it, or solvate the molecule in a box")
+    model = molecule.system
+    still = [
+        k
+        for k in range(model.getNumParticles())
+        if model.getParticleMass(k)._value == 0 and not model.isVirtualSite(k)
+    ]
+    if still:
+        what = f"cannot be kept where atoms stand still: {len(still):,} have no mass"
+        raise SpecError(field, pressure, what, "Give them mass and restraints, or remove it")
+
+
 def openmm_system(
     site: SystemSite,
     *,
@@ -37,6 +60,7 @@ def openmm_system(
     friction: float,
     platform: str,
     minimize: bool,
+    pressure: float | None = None,
     **files_and_forces: Any,
 ) -> OpenMMSystem:
     """Build a ``kind: openmm`` system.
@@ -48,6 +72,8 @@ def openmm_system(
         K, ps, 1/ps.
     platform : str
     minimize : bool
+    pressure : float, optional
+        bar; constant volume by default.
     **files_and_forces
         See `msgen.systems.openmm.sources.MoleculeSource`.
 
@@ -61,7 +87,10 @@ def openmm_system(
     use_native_obc(molecule.system)
     # water that was just put there has gaps and contacts
     relaxed = minimize or source.solvent is not None
-    system = OpenMMSystem(molecule, temperature, timestep, friction, wanted, relaxed)
+    pressed = None if pressure is None else pressure * BAR
+    if pressed is not None:
+        check_pressure(molecule, pressure)
+    system = OpenMMSystem(molecule, temperature, timestep, friction, wanted, relaxed, pressed)
     u, f = system.energy_and_force(system.initial())
     if not np.isfinite(u[0]) or not np.isfinite(f).all():
         raise SpecError(

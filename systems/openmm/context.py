@@ -139,6 +139,23 @@ class OpenMMContext:
         if self._sites:
             self.context.computeVirtualSites()
 
+    def put(self, x: Array, box: Array) -> None:
+        """Positions (N, 3) and box (3, 3) as another move left them; velocities stay."""
+        self.context.setPeriodicBoxVectors(*box.tolist())
+        self.place(x)
+
+    def energy_in(self, x: Array, box: Array) -> float:
+        """U of all forces at x (N, 3) in a box (3, 3), kJ/mol; NaN where there is none.
+
+        The Context is left there.
+        """
+        pause()
+        try:
+            self.put(x, box)
+            return float(self.context.getState(energy=True).getPotentialEnergy()._value)
+        except mm.OpenMMException:  # a cutoff of more than half the box is one
+            return math.nan
+
     def positions(self) -> Array:
         """Positions as they stand, shape (N, 3); NaN after a failure."""
         return np.full_like(self._x, np.nan) if self.failed else self._read(_POSITIONS)

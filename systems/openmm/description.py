@@ -50,8 +50,8 @@ def describe(system: OpenMMSystem, spec: Mapping[str, Any]) -> Description:
         "constraints": f"{model.getNumConstraints():,} rigid bonds",
         "masses": _masses(system),
         **_held(spec),
-        "ensemble": f"constant volume and temperature, {system.temperature:g} K, time step "
-        f"{1000 * system.timestep:g} fs, friction {system.friction:g} /ps",
+        "ensemble": f"constant {_pressure(spec)} and temperature, {system.temperature:g} K, time "
+        f"step {1000 * system.timestep:g} fs, friction {system.friction:g} /ps",
     }
     return Description(facts, tuple(_warnings(system)))
 
@@ -73,6 +73,11 @@ def _forces(spec: Mapping[str, Any]) -> str:
     if spec.get("factory"):
         return f"{spec['factory']}()"
     return f"kind: {spec['kind']}"
+
+
+def _pressure(spec: Mapping[str, Any]) -> str:
+    given = spec.get("pressure")
+    return "volume" if given is None else f"pressure ({given:g} bar)"
 
 
 def _held(spec: Mapping[str, Any]) -> dict[str, str]:

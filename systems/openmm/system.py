@@ -34,7 +34,7 @@ Purpose = Literal["langevin", "leapfrog", "ghmc"]
 
 
 class OpenMMSystem:
-    """A molecular system at constant volume and temperature.
+    """A molecular system at constant temperature, and at constant volume or pressure.
 
     Parameters
     ----------
@@ -49,12 +49,15 @@ class OpenMMSystem:
         'auto' measures; any other is an OpenMM platform's name.
     minimize : bool
         Whether to minimise the start's energy.
+    pressure : float, optional
+        kJ/(mol nm³): walkers' boxes change. By default they do not.
 
     Attributes
     ----------
     topology, openmm_topology : mdtraj.Topology, openmm.app.Topology
     openmm_system : openmm.System
     temperature, timestep, friction : float
+    pressure : float or None
     free : bool array, shape (N, 3), or None
         Degrees of freedom that ever move; None for all.
     has_sites : bool
@@ -72,7 +75,9 @@ class OpenMMSystem:
         friction: float,
         platform: str = "auto",
         minimize: bool = False,
+        pressure: float | None = None,
     ) -> None:
+        self.pressure = pressure
         self.topology = molecule.topology
         self.openmm_topology = molecule.openmm_topology
         self.openmm_system = molecule.system

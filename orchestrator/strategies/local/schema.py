@@ -19,6 +19,7 @@ class Local(StrategySection):
 
     stretches: ClassVar[int] = BLOCKS
     works_on_points: ClassVar[bool] = True
+    resizes: ClassVar[bool] = True
 
     kind: Literal["local"]
 

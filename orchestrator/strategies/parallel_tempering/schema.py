@@ -60,6 +60,7 @@ class ParallelTempering(StrategySection):
     defaults: ClassVar[Mapping[str, object]] = {"replicas": 8}
 
     stretches: ClassVar[int] = BLOCKS
+    resizes: ClassVar[bool] = True
     kind: Literal["parallel_tempering"]
     temperatures: TemperaturesSpec = "auto"
     """auto: as many as neighbours need to exchange in 3 of 10 trials, placed by the energies seen;

@@ -99,6 +99,7 @@ class Steered(StrategySection):
     """CV flow and steered (Jarzynski–Crooks) moves between the states."""
 
     uses_dense_metric: ClassVar[bool] = True
+    resizes: ClassVar[bool] = True
     finds_states_as: ClassVar[str | None] = "{kind: steered, stratify: off}"
 
     extends: ClassVar[str | None] = None

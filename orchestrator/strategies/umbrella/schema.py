@@ -82,6 +82,7 @@ class Umbrella(StrategySection):
     defaults: ClassVar[Mapping[str, object]] = {"replicas": 4, "model": {"kind": "score"}}
 
     stretches: ClassVar[int] = BLOCKS
+    resizes: ClassVar[bool] = True
     kind: Literal["umbrella"]
     windows: WindowsSpec = "auto"
     """auto: evenly over the range of every CV, more where neighbours do not overlap."""
