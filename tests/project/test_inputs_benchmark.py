@@ -50,11 +50,11 @@ def test_free_energies_are_held_to_their_errors(f: float | None, holds: bool) ->
     error = None if f is None else 0.1
     states = dict.fromkeys(inputs.CAMPAIGNS, (1.0, 0.1))
     ended = {
-        f"format{k}": Ended(f"format{k}", 1, "exhausted", "", {"bent": states[k]})
+        f"format{k}": Ended(f"format{k}", 1, "exhausted", "", {"rest": states[k]})
         for k in inputs.CAMPAIGNS[:-1]
     }
     last = f"format{inputs.CAMPAIGNS[-1]}"
-    ended[last] = Ended(last, 1, "exhausted", "", {"bent": (f, error)})
+    ended[last] = Ended(last, 1, "exhausted", "", {"rest": (f, error)})
     rows = inputs.free_energies(ended)
-    assert [row.holds for row in rows] == [True] * 3 + [holds]
+    assert [row.holds for row in rows] == [True] * 2 + [holds]
     assert np.isfinite(rows[0].value)

@@ -26,12 +26,13 @@ ENDS = (f"{43:8}{48:8}{45:8}{44:8}", f"{43:8}{48:8}{44:8}{45:8}")
 """The improper of the carboxylate: a force field's file cannot tell its two oxygens, of one type,
 apart, and takes them in the order of the file."""
 CVS = {
-    "reach": {
-        "kind": "distance",
-        "atoms": ["resid 0 and name CA", "resid 4 and name CA"],
-        "range": ["0.3 nm", "1.6 nm"],
+    "bend": {
+        "kind": "angle",
+        "atoms": ["resid 2 and name N", "resid 2 and name CA", "resid 2 and name C"],
     }
 }
+"""A coordinate that relaxes within a picosecond, so that a short campaign knows its error; slow
+ones do not matter where a molecule is compared with itself."""
 FACTORY = '''"""The molecule of a psf, as somebody makes it with OpenMM."""
 
 from types import SimpleNamespace
@@ -63,18 +64,14 @@ class Format:
         return {**base, **flexible, **self.system, **more}
 
     def campaign(self, evaluations: int) -> dict[str, Any]:
-        """A short campaign along the distance of its ends."""
+        """A short campaign along an angle of the middle residue, hot enough to forget its start."""
         return {
-            "system": self.section(timestep="1 fs"),
+            "system": self.section(temperature="500 K", timestep="1 fs"),
             "cvs": CVS,
-            "states": {"bent": {"reach": ["0.3 nm", "0.8 nm"]}},
-            "strategy": {
-                "kind": "umbrella",
-                "windows": {"reach": 6},
-                "seeds": "neighbour",
-                "relax": 100,
-                "local": {"kind": "langevin", "steps": 100},
-            },
+            "states": {"wide": {"bend": ["112 deg", "180 deg"]}},
+            "strategy": {"kind": "local", "local": {"kind": "langevin", "steps": 100}},
+            "replicas": 8,
+            "converge": {"hidden": None},
             "budget": {"energy_evaluations": evaluations},
         }
 
