@@ -13,6 +13,7 @@ from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree, encode
 from msgen.actors.worker import Worker
 from msgen.orchestrator import strategies
 from msgen.orchestrator.base import Estimate, StepPlan, Strategy
+from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet, System
@@ -25,7 +26,11 @@ def setup_of(
 
     `probed`: with the probes that a campaign makes beside its strategy.
     """
-    campaign = load_campaign(CONFIGS / f"{config}.yaml", overrides)
+    return begun(load_campaign(CONFIGS / f"{config}.yaml", overrides), probed=probed)
+
+
+def begun(campaign: Campaign, *, probed: bool = False) -> tuple[Strategy[Any], Tree, System, CVSet]:
+    """The same of a campaign whose files lie where the shipped ones do."""
     system = build_system(campaign.spec_system(), CONFIGS)
     cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
     setup: Tree = {
@@ -69,9 +74,17 @@ class Drive:
     @classmethod
     def of(cls, config: str, *overrides: str, lag: int = 1, probed: bool = False) -> Drive:
         strategy, setup, system, cvs = setup_of(config, *overrides, probed=probed)
-        drive = cls(strategy, Worker(setup), system, cvs, lag)
-        drive.state = drive.stored(strategy.start())
-        return drive
+        return cls(strategy, Worker(setup), system, cvs, lag).started()
+
+    @classmethod
+    def along(cls, campaign: Campaign) -> Drive:
+        """Of a campaign that is not shipped."""
+        strategy, setup, system, cvs = begun(campaign)
+        return cls(strategy, Worker(setup), system, cvs).started()
+
+    def started(self) -> Drive:
+        self.state = self.stored(self.strategy.start())
+        return self
 
     def stored(self, state: Any) -> Any:
         """A state as it comes back from a checkpoint."""
