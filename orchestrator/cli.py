@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         sub = commands.add_parser(name, help=text)
         sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
+    _project(commands.add_parser("project", help="write another surface of a run, with its errors"))
     _dynamics(commands.add_parser("dynamics", help="tell of trajectories how they move"))
     cv = commands.add_parser("cv", help="make a collective variable from data")
     _diffusion_map(cv.add_subparsers(dest="cv", required=True, metavar="KIND"))
@@ -53,6 +54,13 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
     _init_options(commands.add_parser("init", help="write a campaign file for a molecule"))
     return top
+
+
+def _project(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("directory", type=Path, metavar="DIR", help="run directory")
+    sub.add_argument(
+        "--along", required=True, metavar="A,B", help="CVs of the campaign, three at most"
+    )
 
 
 def _init_options(sub: argparse.ArgumentParser) -> None:
@@ -341,6 +349,15 @@ def json_schema() -> str:
     return json.dumps(schema, indent=1, ensure_ascii=False)
 
 
+def _projected(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.commands.project import project
+
+    along = [name.strip() for name in args.along.split(",") if name.strip()]
+    for path in project(args.directory, along)[1]:
+        print(path)
+    return 0
+
+
 def _schema(args: argparse.Namespace) -> int:
     print(json_schema())
     return 0
@@ -363,6 +380,7 @@ _COMMANDS = {
     "report": _report,
     "export": _export,
     "verify": _verify,
+    "project": _projected,
     "dynamics": _dynamics_told,
     "import": _import,
     "compare": _compared,

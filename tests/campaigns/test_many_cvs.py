@@ -12,6 +12,8 @@ from driving import Drive
 from small_campaigns import run_here
 
 import msgen
+from msgen.orchestrator.cli import main
+from msgen.orchestrator.commands.project import project
 from msgen.orchestrator.estimates import Estimate, StateEstimate
 from msgen.orchestrator.schema import Campaign
 
@@ -115,6 +117,11 @@ def test_barriers_of_nine_kt_are_crossed_along_a_few_cvs_at_a_time(tmp_path: Pat
     truth = np.log(np.exp(-one[12:]).sum() / np.exp(-one[:12]).sum())
     state = result.free_energies["rest"]
     assert state.f_kT == pytest.approx(truth, abs=0.6)
+    # any other surface comes from the same samples; one that was asked for comes out the same
+    told, _ = project(tmp_path / "runs" / "wells", ["a_3"])
+    np.testing.assert_allclose(told.f_kT, result.surfaces[2].f_kT, atol=1e-9)
+    assert main(["project", str(tmp_path / "runs" / "wells"), "--along", "a_5,a_2"]) == 0
+    assert (tmp_path / "runs" / "wells" / "results" / "fes_a_5-a_2.dat").is_file()
     # weights that are exported are those of the estimate
     samples = result.samples()
     right = samples.weight[samples.cvs[:, 0] > 0].sum() / samples.weight.sum()

@@ -17,6 +17,7 @@ from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.marginals import Marginal, widest
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
+from msgen.orchestrator.strategies.common.projection import Drawn, projected
 from msgen.orchestrator.strategies.common.second_look import look_again
 
 REPLICAS, ROUNDS, EACH = 6, 5, 200
@@ -80,6 +81,46 @@ def test_free_energies_and_errors_are_those_of_a_grid_of_that_surface_alone() ->
         np.testing.assert_allclose(surface.f_kT, alone.f_kT)
         np.testing.assert_allclose(surface.stderr_kT, alone.stderr_kT)
     assert told.states == estimate(problem()).states
+
+
+def drawn() -> Drawn:
+    """All samples, as they are read back from the store."""
+    parts = [(n, s.samples) for n, segments in enumerate(rounds()) for s in segments]
+    return Drawn(
+        np.concatenate([s["cvs"] for _, s in parts]),
+        np.concatenate([s["log_bias"] for _, s in parts]),
+        np.concatenate([s["replica"] for _, s in parts]).astype(np.int64),
+        np.concatenate([np.full(EACH, 7 + n) for n, _ in parts]),
+    )
+
+
+@pytest.mark.parametrize("columns", [(1,), (0, 1), (2, 1, 0)])
+def test_a_surface_that_was_not_asked_for_is_as_though_it_had_been(
+    columns: tuple[int, ...],
+) -> None:
+    """To rounding, errors by stretch of time included; without the bias it is another."""
+    made = gathered(problem(SURFACES))
+    assert made.apart is not None
+    assert len(made.apart.sums) == ROUNDS
+    told = estimate(problem((columns,)))
+    marginal = Marginal.of(problem().grid, columns)
+    periodic = (False,) * 3
+    found = projected(made, marginal, drawn(), periodic, stratified=False)
+    np.testing.assert_allclose(found.f, told.f_kT, atol=1e-12)
+    np.testing.assert_allclose(found.stderr, told.stderr_kT, rtol=1e-9)
+    twin = replace(drawn(), log_bias=np.zeros(ROUNDS * REPLICAS * EACH))
+    other = projected(made, marginal, twin, periodic, stratified=False)
+    assert np.nanmax(np.abs(other.f - told.f_kT)) > 0.1
+
+
+def test_samples_of_another_production_are_told_apart() -> None:
+    made, all_of_it = gathered(problem(SURFACES)), drawn()
+    assert all_of_it.is_what(made, 1e-9)
+    last = all_of_it.round < 7 + ROUNDS - 1
+    fewer = Drawn(*(column[last] for column in vars(all_of_it).values()))
+    assert not fewer.is_what(made, 1e-9)
+    shifted = replace(all_of_it, log_bias=all_of_it.log_bias + 0.01)
+    assert not shifted.is_what(made, 1e-6)
 
 
 def test_each_is_held_to_the_criteria_by_its_name() -> None:

@@ -254,9 +254,10 @@ class Production:
         effective = {s: effective_samples(c, list(problem.periodic)) for s, c in chains.items()}
         ess = min((n for s, n in effective.items() if chains[s]), default=0.0)
         extent = Extent(self.rounds, _memories(effective, chains))
-        parts = self._populations(problem, n_strata, network)
+        sizes = bins_of(problem)
+        parts = self._populations(sizes, n_strata, network)
         if bridge is None and network.n_clusters != 1:
-            parts = self._cut(problem, parts, stratified, effective)
+            parts = self._cut(sizes, parts, stratified, effective)
         found = FreeEnergies.of_populations(problem, parts[:-1], parts[-1], names)
         trips = round_trips(list(self.labels), len(states))
         left, returned = passages(list(self.labels), len(states))
@@ -307,18 +308,32 @@ class Production:
         owner[self.block] = self.stratum
         return owner
 
+    def populations(
+        self, bins: Sequence[int], periodic: Sequence[bool], *, stratified: bool
+    ) -> tuple[Populations, ...]:
+        """Of surfaces with so many bins each, and of the states, as `estimate` has them."""
+        network, n_strata = solve_network(1, []), 1
+        if stratified:
+            network, n_strata = self.network, self.states.shape[1]
+        parts = self._populations(bins, n_strata, network)
+        if network.n_clusters == 1:
+            return parts
+        chains = {int(s): self._chains(s) for s in np.unique(self.stratum)}
+        effective = {s: effective_samples(c, list(periodic)) for s, c in chains.items()}
+        return self._cut(bins, parts, stratified, effective)
+
     def _populations(
-        self, problem: Problem, n_strata: int, network: NetworkResult
+        self, bins: Sequence[int], n_strata: int, network: NetworkResult
     ) -> tuple[Populations, ...]:
         """Of each surface's bins and of states, by whole blocks; a bridge's sampled nothing."""
         blocks = max(len(self.bins), int(network.blocks.max(initial=-1)) + 1)
         sums = np.zeros((n_strata, blocks, self.bins.shape[1] + self.states.shape[1]))
         sums[self.owner, np.arange(len(self.bins))] = np.hstack([self.bins, self.states])
-        return _of_sums(sums, bins_of(problem), network)
+        return _of_sums(sums, bins, network)
 
     def _cut(
         self,
-        problem: Problem,
+        bins: Sequence[int],
         whole: tuple[Populations, ...],
         stratified: bool,
         effective: Mapping[int, float],
@@ -335,7 +350,7 @@ class Production:
             unit = self.apart.works(number, self.works.started_by(self.block))
             network = by_other_blocks(self.network, self.works.in_blocks(unit))
         sums = self.apart.by_unit(self.owner, number, n_strata)
-        cut = _of_sums(sums, bins_of(problem), network, units)
+        cut = _of_sums(sums, bins, network, units)
         return tuple(replace(part, whole=one) for part, one in zip(cut, whole, strict=True))
 
 
