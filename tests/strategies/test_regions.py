@@ -145,3 +145,18 @@ def test_nowhere_to_cut_is_one_state() -> None:
         found = find_regions(x, None, grid, names)
         assert found.names == ("all",)
         assert boxes_of(found, names) == {}
+
+
+def test_a_few_heavy_samples_are_no_state() -> None:
+    """Their piece rests on as many as weigh in it, not on all that were there."""
+    rng = np.random.default_rng(8)
+    grid, names = lines(2)
+    x = np.concatenate(
+        [0.2 * rng.standard_normal((3000, 2)) - 1.7, 0.1 * rng.standard_normal((60, 2)) + 1.7]
+    )
+    even = np.full(len(x), 1.0)
+    assert len(find_regions(x, even, grid, names)) == 2
+    heavy = even.copy()
+    heavy[3000:] = 1e-6
+    heavy[3000:3003] = 30.0
+    assert len(find_regions(x, heavy, grid, names)) == 1

@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 MOST_CELLS = 4096
 """Of the product grid: a state's share of g is summed over them for every walker."""
 LEAST_SHARE, LEAST_POINTS = 0.002, 8
-"""Of the samples, and samples, that a state has at the least."""
+"""Of the samples, and effective samples, that a state has at the least."""
 SNAP = 3
 """Bins within which a cut goes where another part has one: their places are known no better."""
 _SMOOTH = 1.0
@@ -74,9 +74,7 @@ class _Samples:
         counts = np.bincount(at, self.weight[part.members], minlength=len(arc))
         line = Grid.regular(((0.0, float(len(arc))),), (len(arc),), (full,))
         found = find_basins(counts, line, ("",), self.persistence, _SMOOTH).labels
-        number = np.bincount(at, minlength=len(arc))
-        runs = self.run[part.members]
-        found = self._without_small(found, number, at, runs, full)
+        found = self._without_small(found, part, at, full)
         if found.max() == 0:
             return None
         begins = np.flatnonzero(found != np.roll(found, 1))
@@ -87,12 +85,16 @@ class _Samples:
         f = -np.log(np.maximum(p / p.max(), 1.0 / max(2, len(part.members))))
         return _Cut(tuple(before), _barrier(f, begins, full))
 
-    def _without_small(self, label: Ints, number: Ints, at: Ints, runs: Ints, full: bool) -> Ints:
-        """Pieces that too few samples or runs have seen go to their larger neighbour."""
-        label = np.array(label)
+    def _without_small(self, label: Ints, part: _Part, at: Ints, full: bool) -> Ints:
+        """Pieces that too few samples or runs have seen go to their larger neighbour.
+
+        A piece that rests on a few heavy ones of its samples has as many as these.
+        """
+        label, runs, w = np.array(label), self.run[part.members], self.weight[part.members]
         while True:
             pieces = np.unique(label)
-            held = np.array([int(number[label == k].sum()) for k in pieces])
+            shares = [w[label[at] == k] for k in pieces]
+            held = np.array([s.sum() ** 2 / max(float(s @ s), 1e-300) for s in shares])
             seen = np.array([len(np.unique(runs[label[at] == k])) for k in pieces])
             small = (held < self.least) | (seen < self.least_runs)
             if len(pieces) == 1 or not small.any():
