@@ -65,14 +65,21 @@ class Run:
         else:
             mover = build_engine(context, None)
             mover.begin(rng)
-        q = None
-        if order.model_version >= 0 and p.global_steps and p.broad is not None:
-            q = defended(context, order.model_version, coordinates, p.broad, p.epsilon)
+        q = cls.model(context, order, p, coordinates)
         walkers = walkers_of(p.walkers, context)
         made = cls(context, order, p, rng, coordinates, walkers, mover, q)
         names = ("local_proposed", "local_accepted", "global_proposed", "global_accepted")
         made.counts = dict.fromkeys((*names, "nonfinite"), 0.0)
         return made
+
+    @classmethod
+    def model(
+        cls, context: WorkerContext, order: WorkOrder, p: WalkPayload, seen: Encoding
+    ) -> Defended | None:
+        """The frozen density that proposes, None where there is none."""
+        if order.model_version < 0 or not p.global_steps or p.broad is None:
+            return None
+        return defended(context, order.model_version, seen, p.broad, p.epsilon)
 
     def local(self) -> None:
         """The local kernel of a batch, or the engine's."""
@@ -142,6 +149,11 @@ class Run:
         self.counts[f"{move}_accepted"] += accepted * steps
         self.counts["nonfinite"] += nonfinite
 
+    def handed_over(self) -> tuple[Array, NDArray[np.int64]]:
+        """What a fit may learn from, and whose it is."""
+        seen = _thinned(np.concatenate(self.seen), self.payload.recent)
+        return seen.reshape(-1, seen.shape[2]), np.tile(self.payload.replicas, len(seen))
+
     def segment(self) -> Segment:
         """All of it."""
         p = self.payload
@@ -153,15 +165,15 @@ class Run:
             "replica": np.repeat(replicas, xi.shape[1]),
         }
         samples.update(self.weights())
-        seen = _thinned(np.concatenate(self.seen), p.recent)
+        recent, owner = self.handed_over()
         return Segment(
             self.order.key,
             samples=samples,
             carry=encode(
                 WalkRecord(
                     rows_of(self.walkers, self.context, self.order),
-                    seen.reshape(-1, seen.shape[2]),
-                    np.tile(p.replicas, len(seen)),
+                    recent,
+                    owner,
                 )
             ),
             counts=self.counts,

@@ -26,6 +26,10 @@ def walk(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> 
     ln q at proposals and at the walkers after their local steps; the columns of `Watch`.
     """
     made: type[Run] = WholeRun
+    if "lags" in context.setup["strategy"].get("proposal", {}):
+        from msgen.actors.roles.propagator import PropagatorRun
+
+        made = PropagatorRun
     if context.setup["strategy"].get("solute"):
         # here: it is seldom asked for
         from msgen.actors.solute.sampler import SoluteRun

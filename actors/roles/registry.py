@@ -156,6 +156,12 @@ def _shoot(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     return shoot(context, order, rng)
 
 
+def _fit_propagator(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.propagator import fit_propagator
+
+    return fit_propagator(context, order, rng)
+
+
 Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 """``role(context, order, rng) -> Segment``: deterministic in the order, the models and `rng`."""
 
@@ -185,5 +191,6 @@ ROLES: dict[str, Role] = {
     "fit_trajectories": _fit_trajectories,
     "fit_steps": _fit_steps,
     "fit_surrogate": _fit_surrogate,
+    "fit_propagator": _fit_propagator,
 }
 """Role functions by `WorkOrder.kind`."""

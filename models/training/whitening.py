@@ -43,6 +43,8 @@ def principal_axes(v: Array, weights: Array | None) -> Array:
     Off the diagonal it is damped by 1 − min(1, (d/n)²), n the effective number of rows, so that few
     rows turn nothing.
     """
+    if not v.shape[1]:
+        return np.zeros((0, 0))  # of angles alone nothing is turned
     w = _weights(v, weights)
     axes = np.linalg.eigh(_damped(_covariance(v, w), w))[1]
     # the sign of an eigenvector is a convention of the library: take the largest entry positive
@@ -52,6 +54,8 @@ def principal_axes(v: Array, weights: Array | None) -> Array:
 
 def white_within(v: Array, weights: Array | None) -> tuple[Array, Array, float]:
     """W = C^{−1/2}, its inverse and ln|det W|; C is damped as in `principal_axes`."""
+    if not v.shape[1]:
+        return np.zeros((0, 0)), np.zeros((0, 0)), 0.0
     w = _weights(v, weights)
     pooled = np.zeros((v.shape[1], v.shape[1]))
     for mode in _modes(v, w, np.arange(len(v)), DEPTH):

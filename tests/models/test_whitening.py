@@ -117,6 +117,16 @@ def test_angles_are_left_alone_and_states_come_back() -> None:
     assert np.array_equal(before.log_prob(x[:, ::2]), plain.log_prob(x[:, ::2]))
 
 
+def test_of_angles_alone_nothing_is_turned() -> None:
+    """A density of angles was asked for its axes of none."""
+    angles = np.random.default_rng(0).uniform(-np.pi, np.pi, size=(200, 2))
+    for transform in ("whiten", "whiten_within"):
+        spec = {"kind": "spline_flow", "transform": transform, **SMALL}
+        model = build(spec, 2, [True, True])
+        model.fit(angles, seed=1)
+        assert np.isfinite(model.log_prob(angles)).all()
+
+
 def test_few_rows_turn_nothing_and_a_wrong_word_is_refused() -> None:
     d = 8
     few = correlated(d, d, 3)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from paths_by_hand import ByHand, exact_rates
+from double_well_paths import exact_rates
+from paths_by_hand import STEP, ByHand
 from short_paths import ExactPaths, Normal, Wells, region
 
 from msgen.actors.kernels.overdamped import Overdamped
@@ -47,15 +48,16 @@ def test_rates_are_those_of_the_chain(finished: ByHand) -> None:
     told = finished.strategy.estimate(finished.state).paths
     assert told is not None
     assert told.notes == ()
-    exact = exact_rates(10)
-    for reading, truth in zip((told.rate, told.rate_back, told.flux), exact, strict=True):
+    exact = exact_rates(STEP, 10)
+    known = ((told.rate, exact.there), (told.rate_back, exact.back), (told.flux, exact.flux))
+    for reading, truth in known:
         assert reading.value is not None
         assert reading.stderr is not None
         assert abs(reading.value - truth) < 3 * reading.stderr
         assert reading.stderr < 0.08 * truth
     x = told.committor[0].curve
-    known = {round(a, 2): v for a, v in zip(x.x, x.value, strict=True) if v is not None}
-    assert known[-0.55] < 0.1 < 0.9 < known[0.45]
+    seen = {round(a, 2): v for a, v in zip(x.x, x.value, strict=True) if v is not None}
+    assert seen[-0.55] < 0.1 < 0.9 < seen[0.45]
 
 
 def test_aimless_shooting_tells_paths_and_no_rates() -> None:

@@ -91,3 +91,59 @@ def tell(paths: Array, kt: float = 1.0) -> Told:
         np.stack(lags, axis=1),
         float(crossing.mean()),
     )
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Passages between the wells of overdamped steps, a step of the integrator.
+
+    Attributes
+    ----------
+    there, back : float
+        From left to right over the time since left was visited last, and back.
+    flux : float
+        Passages there in a step of equilibrium.
+    """
+
+    there: float
+    back: float
+    flux: float
+
+
+def exact_rates(step: float, stride: int, kt: float = 1.0) -> Rates:
+    """By the linear equations of the chain along x; only every `stride`-th step is looked at."""
+    edges = np.linspace(-2.2, 2.0, 801)
+    x = 0.5 * (edges[1:] + edges[:-1])
+    mean = x + step * (18 * x - 3 * x**2 - 18 * x**3)
+    one = np.exp(-((x[None] - mean[:, None]) ** 2) / (4 * step * kt))
+    moved = np.linalg.matrix_power(one / one.sum(axis=1, keepdims=True), stride)
+    left, right = x < LEFT, x >= RIGHT
+    rest = ~(left | right)
+    ahead = right.astype(np.float64)
+    inside = np.eye(int(rest.sum())) - moved[np.ix_(rest, rest)]
+    ahead[rest] = np.linalg.solve(inside, moved[np.ix_(rest, right)].sum(axis=1))
+    p = np.exp(-(potential(x) - potential(x).min()) / kt)
+    p /= p.sum()
+    flux = float(np.sum(p[left] * (moved[left] @ ahead))) / stride
+    return Rates(flux / float(p @ (1 - ahead)), flux / float(p @ ahead), flux)
+
+
+def plain_rates(
+    step: float, stride: int, walkers: int, frames: int, seed: int
+) -> tuple[Array, Array]:
+    """Passages there and back of plain dynamics at kT = 1, and steps since either well."""
+    rng = np.random.default_rng(seed)
+    grid = np.linspace(-2.5, 2.5, 5001)
+    weight = np.cumsum(np.exp(-(potential(grid) - potential(grid).min())))
+    x = np.interp(rng.random(walkers), weight / weight[-1], grid)
+    last = np.full(walkers, -1)
+    passages, spent, width = np.zeros(2), np.zeros(2), np.sqrt(2 * step)
+    for _ in range(frames):
+        for _ in range(stride):
+            x = x + step * (18 * x - 3 * x**2 - 18 * x**3) + width * rng.standard_normal(walkers)
+        here = np.where(x < LEFT, 0, np.where(x >= RIGHT, 1, -1))
+        for end in (0, 1):
+            passages[end] += np.count_nonzero((here == 1 - end) & (last == end))
+        last = np.where(here >= 0, here, last)
+        spent += stride * np.bincount(last[last >= 0], minlength=2)
+    return passages, spent

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from driving import same
 from dynamics_by_hand import exact_of
-from numpy.typing import NDArray
 from places import CONFIGS
 
 from msgen.actors.base import Segment, copy_tree, encode
@@ -19,7 +17,6 @@ from msgen.orchestrator.strategies.transition_paths.strategy import Paths, strat
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
 
-Array = NDArray[np.float64]
 STEP = 0.004
 FILE = CONFIGS / "examples" / "transition_paths_double_well.yaml"
 QUICK = (
@@ -29,27 +26,6 @@ QUICK = (
     "model={kind: realnvp, transforms: 3, hidden: [16], epochs: 8}",
     "output.stride=10",
 )
-
-
-def exact_rates(stride: int) -> tuple[float, float, float]:
-    """Of both directions a step, and passages a step, by the linear equations of the chain along x.
-
-    Frames are `stride` steps apart, and only they are looked at.
-    """
-    edges = np.linspace(-2.2, 2.0, 801)
-    x = 0.5 * (edges[1:] + edges[:-1])
-    mean = x + STEP * (18 * x - 3 * x**2 - 18 * x**3)
-    step = np.exp(-((x[None] - mean[:, None]) ** 2) / (4 * STEP))
-    moved = np.linalg.matrix_power(step / step.sum(axis=1, keepdims=True), stride)
-    left, right = x < -0.6, x >= 0.5
-    rest = ~(left | right)
-    ahead = right.astype(np.float64)
-    inside = np.eye(int(rest.sum())) - moved[np.ix_(rest, rest)]
-    ahead[rest] = np.linalg.solve(inside, moved[np.ix_(rest, right)].sum(axis=1))
-    p = np.exp(9 * x**2 - x**3 - 4.5 * x**4)
-    p /= p.sum()
-    flux = float(np.sum(p[left] * (moved[left] @ ahead))) / stride
-    return flux / float(p @ (1 - ahead)), flux / float(p @ ahead), flux
 
 
 @dataclass

@@ -29,6 +29,21 @@ def flow_problems(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
     yield from _solute(campaign, strategy)
     if strategy.solute is None:
         yield from coordinate_problems(campaign, strategy.coordinates)
+    yield from _steps(campaign, strategy)
+
+
+def _steps(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
+    """Lags that a stretch of local moves is long enough for."""
+    lags: list[int] = getattr(strategy.proposal, "lags", [])
+    where = ("strategy", "proposal")
+    if lags and strategy.solute is not None:
+        what = "is for whole configurations, and a solute is named"
+        yield Problem((*where, "kind"), strategy.proposal.kind, what, "Write kind: independence")
+    for i, lag in enumerate(lags):
+        if lag > strategy.local.steps // 2:
+            what = f"is more than half of the {strategy.local.steps} steps of a stretch of local "
+            remedy = "Take longer stretches (strategy.local.steps), or a shorter lag"
+            yield Problem((*where, "lags", i), lag, f"{what}moves", remedy)
 
 
 def _solute(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:

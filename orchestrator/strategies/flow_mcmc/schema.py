@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,23 @@ class SolutePath(Section):
     molecules."""
 
 
+class Independent(Section):
+    """Configurations of a density, wherever the walker is."""
+
+    kind: Literal["independence"]
+
+
+class Propagated(Section):
+    """Steps of a learnt dynamics, each held against its way back."""
+
+    kind: Literal["propagator"]
+    lags: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
+    """Local steps that a step of the model stands for; one of them is drawn for each, evenly."""
+
+
+ProposalSpec = Annotated[Independent | Propagated, Field(discriminator="kind")]
+
+
 class FlowMCMC(StrategySection):
     """Local moves and independence moves of the whole configuration."""
 
@@ -50,6 +67,9 @@ class FlowMCMC(StrategySection):
     """Global proposals of one replica after each stretch of local steps."""
     broad: Broad = 0.1
     """Share of broad proposals."""
+    proposal: ProposalSpec = Field(default_factory=lambda: Independent(kind="independence"))
+    """independence: the model is a density of configurations. propagator: a density of where one is
+    a lag later, learnt from the local moves; for `model.kind` with a label."""
     coordinates: Literal["auto", "cartesian", "internal", "torsions", "distances"] = "auto"
     """What the model sees of a configuration; auto: internal for molecules, else cartesian. Of a
     solute torsions or distances beside those of neighbours and next ones in it; auto: torsions."""
@@ -71,6 +91,9 @@ class FlowMCMC(StrategySection):
         return data
 
     def model_use(self, campaign: Campaign) -> ModelUse:
+        if isinstance(self.proposal, Propagated):
+            # of each configuration one density, conditional on it
+            return ModelUse("configurations", "window")
         return ModelUse("configurations" if self.solute is None else "solute", "none")
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.fit import FitPayload, FitRecord
+from msgen.actors.orders.propagate import FitPropagatorPayload
 from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walk import WalkPayload, WalkRecord
 from msgen.actors.orders.walkers import WalkerRows
@@ -26,6 +28,13 @@ from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.flow_mcmc.propagating import (
+    KEEP_PAIRS,
+    PAIRS,
+    by_lag,
+    lesson,
+    record_of,
+)
 from msgen.orchestrator.strategies.flow_mcmc.schema import ADAPT_ROUNDS
 from msgen.orchestrator.strategies.flow_mcmc.solute import report_moves
 from msgen.orchestrator.strategies.flow_mcmc.state import FlowState
@@ -78,6 +87,9 @@ class FlowMcmc(FreeReplicas[FlowState]):
             self._recent = int(np.ceil(PER_VARIABLE * dim / (self._keep * problem.replicas)))
             steps = BLOCKS * int(self.spec["local"]["steps"])
             self._record = int(np.clip(steps // self._recent, 1, problem.stride))
+        self._lags = tuple(int(lag) for lag in self.spec.get("proposal", {}).get("lags", ()))
+        if self._lags:
+            self._keep, self._recent, self._record = KEEP_PAIRS, PAIRS, record_of(self._lags)
 
     def start(self) -> FlowState:
         """See `Strategy`."""
@@ -100,18 +112,23 @@ class FlowMcmc(FreeReplicas[FlowState]):
         data, adapting = self._data(state), state.phase == "adapt"
         fits: tuple[WorkOrder, ...] = ()
         if adapting and len(data) >= self._enough:
-            fit = FitPayload(
-                data=data,
-                weights=np.ones(len(data)),
-                stratum=np.zeros(len(data), dtype=np.int64),
-                n_strata=1,
-                periodic=np.array(self._coordinates.periodic),
-                unit=np.concatenate(state.recent_replica),
-                goes_on=True,
-            )
+            fit = self._lesson(data, np.concatenate(state.recent_replica))
             fits = (WorkOrder.of(state.round, fit, model_version=state.version),)
         models = {} if state.model is None else {state.version: state.model}
         return StepPlan(state.phase, self._walks(state), fits, models)
+
+    def _lesson(self, data: Array, owner: NDArray[np.int64]) -> FitPayload | FitPropagatorPayload:
+        if self._lags:
+            return lesson(data, owner, self._coordinates, self._lags)
+        return FitPayload(
+            data=data,
+            weights=np.ones(len(data)),
+            stratum=np.zeros(len(data), dtype=np.int64),
+            n_strata=1,
+            periodic=np.array(self._coordinates.periodic),
+            unit=owner,
+            goes_on=True,
+        )
 
     def _walks(self, state: FlowState) -> tuple[WorkOrder, ...]:
         """Local and global moves of all replicas."""
@@ -197,6 +214,9 @@ class FlowMcmc(FreeReplicas[FlowState]):
             steps = int(self.spec["solute_path"]["steps"])
             about = report_moves(found.diagnostics, state.totals, steps)
             return replace(found, diagnostics=about)
+        if self._lags and state.phase == "produce":
+            told = {"propagator": by_lag(state.totals, self._lags)}
+            return replace(found, diagnostics={**found.diagnostics, **told})
         weights = state.weights or Weights()
         difference = weights.difference()
         if difference is None:
@@ -237,7 +257,8 @@ class FlowMcmc(FreeReplicas[FlowState]):
 
     def blocks(self, state: FlowState) -> int:
         """While the flow is refitted, no more than make what is handed over independent."""
-        if self.problem.has_atoms or state.phase == "produce" or state.version < 0:
+        slow = self.problem.has_atoms or bool(self._lags)
+        if slow or state.phase == "produce" or state.version < 0:
             return super().blocks(state)
         wanted = PROPOSALS * self._recent / max(1, int(self.spec["global_steps"]))
         return int(np.clip(np.ceil(wanted), 1, BLOCKS))

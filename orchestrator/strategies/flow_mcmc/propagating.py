@@ -1,0 +1,43 @@
+"""Global moves that are steps of a learnt dynamics: what is learnt of, and what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.orders.propagate import FitPropagatorPayload
+from msgen.systems.base import Array
+from msgen.systems.coordinates.representation import Encoding
+
+PAIRS, KEEP_PAIRS = 400, 6
+"""Pairs that every replica hands to the next fit, and rounds whose pairs a fit sees."""
+
+
+def record_of(lags: Sequence[int]) -> int:
+    """Local steps between two readings, so that every lag is a number of readings."""
+    return int(np.gcd.reduce(np.array(lags, dtype=np.int64)))
+
+
+def lesson(
+    pairs: Array, owner: NDArray[np.int64], seen: Encoding, lags: Sequence[int]
+) -> FitPropagatorPayload:
+    """What a fit is told."""
+    periodic = np.array(seen.periodic, dtype=bool)
+    return FitPropagatorPayload(pairs, owner, periodic, np.array(lags, dtype=np.float64))
+
+
+def by_lag(totals: Mapping[str, float], lags: Sequence[int]) -> dict[str, Any]:
+    """Acceptance of the steps of each lag, and of those that were to cross to another state."""
+    out: dict[str, Any] = {}
+    for lag in lags:
+        told: dict[str, float | None] = {}
+        for what, name in (("acceptance", "lag"), ("acceptance_of_crossings", "crossing")):
+            tried = totals.get(f"{name}_{lag}_proposed", 0.0)
+            passed = totals.get(f"{name}_{lag}_accepted", 0.0)
+            told[what] = passed / tried if tried else None
+        told["crossings_tried"] = totals.get(f"crossing_{lag}_proposed", 0.0)
+        out[f"lag {lag}"] = told
+    return out
