@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rows import Row, publish
 
-ORDER = ("exact", "trajectories", "asked", "loop", "steps", "paths")
+ORDER = ("exact", "trajectories", "asked", "loop", "steps", "paths", "propagator")
 HERE = Path(__file__).parent / "dynamics_parts"
 
 

@@ -10,8 +10,8 @@ from msgen.models.base import Array, ModelState
 from msgen.models.propagator import Pairs, Propagator, load_propagator
 
 SPEC = {
-    "kind": "spline_flow", "transforms": 2, "hidden": [16], "bins": 8, "transform": "standardise",
-    "learning_rate": 2e-2, "batch": 256, "epochs": 6, "patience": "auto", "ema": 0.9,
+    "kind": "spline_flow", "transforms": 2, "hidden": [16], "bins": 4, "transform": "standardise",
+    "learning_rate": 2e-2, "batch": 256, "epochs": 8, "patience": "auto", "ema": 0.9,
     "device": "cpu",
 }  # fmt: skip
 
@@ -35,7 +35,7 @@ def rotor(n: int, seed: int) -> Pairs:
 @pytest.fixture(scope="module")
 def fitted() -> Propagator:
     model = Propagator.of(SPEC, [True, False], [1.0, 4.0])
-    model.fit(rotor(4000, 1), seed=3)
+    model.fit(rotor(3000, 1), seed=3)
     return model
 
 

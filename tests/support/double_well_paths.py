@@ -111,21 +111,27 @@ class Rates:
 
 
 def exact_rates(step: float, stride: int, kt: float = 1.0) -> Rates:
-    """By the linear equations of the chain along x; only every `stride`-th step is looked at."""
-    edges = np.linspace(-2.2, 2.0, 801)
+    """By the linear equations of the chain along x; only every `stride`-th step is looked at.
+
+    Of its own stationary density: at a step of 0.002 it has 4 % more at the barrier than ρ.
+    """
+    edges = np.linspace(-2.0, 1.8, 761)
     x = 0.5 * (edges[1:] + edges[:-1])
     mean = x + step * (18 * x - 3 * x**2 - 18 * x**3)
     one = np.exp(-((x[None] - mean[:, None]) ** 2) / (4 * step * kt))
     moved = np.linalg.matrix_power(one / one.sum(axis=1, keepdims=True), stride)
     left, right = x < LEFT, x >= RIGHT
     rest = ~(left | right)
+    whole = np.vstack([moved.T - np.eye(len(x)), np.ones(len(x))])
+    p = np.linalg.lstsq(whole, np.append(np.zeros(len(x)), 1.0), rcond=None)[0]
     ahead = right.astype(np.float64)
     inside = np.eye(int(rest.sum())) - moved[np.ix_(rest, rest)]
     ahead[rest] = np.linalg.solve(inside, moved[np.ix_(rest, right)].sum(axis=1))
-    p = np.exp(-(potential(x) - potential(x).min()) / kt)
-    p /= p.sum()
+    # with the chance to have been left last, which is that of the chain run backwards
+    came = np.where(left, p, 0.0)
+    came[rest] = np.linalg.solve(inside.T, p[left] @ moved[np.ix_(left, rest)])
     flux = float(np.sum(p[left] * (moved[left] @ ahead))) / stride
-    return Rates(flux / float(p @ (1 - ahead)), flux / float(p @ ahead), flux)
+    return Rates(flux / float(came.sum()), flux / float(1.0 - came.sum()), flux)
 
 
 def plain_rates(

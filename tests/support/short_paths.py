@@ -106,7 +106,7 @@ class ExactPaths:
     def rates(self) -> tuple[float, tuple[float, float]]:
         """The rate from A to B a frame, and ln P(A) and ln P(B) against what is between.
 
-        Of a chain whose frames are the two of these paths.
+        Of a chain whose frames are the two of these paths, and whose density is all but ρ.
         """
         x, step = self.x, self.step
         label = region(x[:, None])
