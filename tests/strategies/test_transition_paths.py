@@ -60,6 +60,7 @@ def test_rates_are_those_of_the_chain(finished: ByHand) -> None:
     assert seen[-0.55] < 0.1 < 0.9 < seen[0.45]
 
 
+@pytest.mark.slow
 def test_aimless_shooting_tells_paths_and_no_rates() -> None:
     by = ByHand.of(
         "replicas=16", "strategy.shooting={kind: aimless, window: 3}", "strategy.rounds=2"
@@ -116,6 +117,7 @@ def test_the_longer_leg_tells_what_comes_first() -> None:
     assert first_ahead(np.full((1, 5), -1), np.array([2])).tolist() == [-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [False, True], ids=["exact", "twin"])
 def test_intervals_of_rates_cover(wrong: bool) -> None:
     """68 and 95 % of 80 repeats; one whose weights leave the shooting density out is off.

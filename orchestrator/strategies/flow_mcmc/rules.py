@@ -46,6 +46,13 @@ def _steps(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
             yield Problem((*where, "lags", i), lag, f"{what}moves", remedy)
 
 
+def label_problems(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
+    """A step of a learnt dynamics is drawn given where the walker is."""
+    if strategy.proposal.kind == "propagator" and not campaign.model.context:
+        what = "holds one density, and strategy.proposal needs one for each configuration"
+        yield Problem(("model", "kind"), campaign.model.kind, what, "Take spline_flow or realnvp")
+
+
 def _solute(campaign: Campaign, strategy: FlowMCMC) -> Iterator[Problem]:
     """What a solute, its coordinates, its path and the model must agree on."""
     if strategy.solute is None:

@@ -99,6 +99,9 @@ class FlowMCMC(StrategySection):
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         return rules.flow_problems(campaign, self)
 
+    def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
+        return rules.label_problems(campaign, self)
+
     def checks(
         self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
     ) -> list[Problem]:

@@ -1,0 +1,111 @@
+"""Flow campaigns whose global moves are steps of a learnt dynamics, stepped by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from driving import Drive, same
+from places import CONFIGS
+
+from msgen.actors.orders.propagate import FitPropagatorPayload
+from msgen.actors.orders.walk import WalkRecord
+from msgen.orchestrator.schema import CampaignError
+from msgen.orchestrator.validate import load_campaign
+
+NAME = "examples/propagator_double_well"
+QUICK = (
+    "model={kind: realnvp, transforms: 2, hidden: [16], epochs: 3}",
+    "strategy.local.steps=100",
+    "strategy.proposal.lags=[10, 40]",
+    "strategy.global_steps=2",
+    "strategy.explore={pushes: 8, push_steps: 60, relax_steps: 60}",
+    "replicas=8",
+)
+
+
+@pytest.fixture(scope="module")
+def drive() -> Drive:
+    return Drive.of(NAME, *QUICK).produce(1)
+
+
+@pytest.mark.slow
+def test_pairs_are_of_the_local_moves_a_lag_apart(drive: Drive) -> None:
+    """MALA at a step of 0.002: after 10 and 40 of them a walker has diffused so far."""
+    first = next(s for s in drive.steps if s.before.phase == "adapt")
+    rows = np.concatenate([s.read(WalkRecord).recent for s in first.segments])
+    assert rows.shape[1] == 5
+    assert set(rows[:, -1].tolist()) == {10.0, 40.0}
+    for lag in (10, 40):
+        mine = rows[rows[:, -1] == lag]
+        # y relaxes in a harmonic well of curvature 6 at mobility 1
+        keep = np.exp(-6 * 0.002 * lag)
+        left = mine[:, 3] - keep * mine[:, 1]
+        assert left.std() == pytest.approx(np.sqrt((1 - keep**2) / 6), rel=0.1)
+
+
+@pytest.mark.slow
+def test_one_version_is_frozen_and_tells_its_acceptance_by_lag(drive: Drive) -> None:
+    fits = [order for step in drive.steps for order in step.plan.fits]
+    assert fits
+    assert {fit.kind for fit in fits} == {"fit_propagator"}
+    told = fits[-1].read(FitPropagatorPayload)
+    assert told.lags.tolist() == [10.0, 40.0]
+    last = drive.steps[-1]
+    assert last.plan.phase == "produce"
+    assert not last.plan.fits
+    assert {s.model_version for s in last.segments} == {last.before.version}
+    about = drive.strategy.estimate(drive.state).diagnostics["propagator"]
+    assert set(about) == {"lag 10", "lag 40"}
+    counts = drive.state.totals
+    assert counts["lag_10_proposed"] + counts["lag_40_proposed"] == counts["global_proposed"]
+    assert all(0.0 <= one["acceptance"] <= 1.0 for one in about.values())
+
+
+@pytest.mark.slow
+def test_an_order_is_the_same_whoever_does_it(drive: Drive) -> None:
+    last = drive.steps[-1]
+    again = drive.run(last.plan, last.plan.orders)
+    assert all(same(a.samples, b.samples) for a, b in zip(again, last.segments, strict=True))
+
+
+@pytest.mark.slow
+def test_a_molecule_is_stepped_in_its_internal_coordinates() -> None:
+    """Alanine dipeptide: torsions turn, bonds and angles are drawn anew, each step costs an energy."""
+    drive = Drive.of(
+        "alanine_dipeptide",
+        "strategy={kind: flow_mcmc, global_steps: 2, broad: 0.05}",
+        "strategy.local={kind: ghmc, steps: 100}",
+        "strategy.proposal={kind: propagator, lags: [50]}",
+        "strategy.explore={pushes: 4, push_steps: 50, relax_steps: 100}",
+        "model={kind: spline_flow, transforms: 1, hidden: [8], bins: 4, epochs: 1}",
+        "replicas=4",
+        "system.platform=Reference",
+        "states={C7ax: {phi: [0 deg, 130 deg]}}",
+    )
+    for _ in range(12):
+        drive.step()
+        if drive.state.phase == "adapt" and drive.state.version >= 0:
+            break
+    step = drive.step()
+    counts = [s.counts for s in step.segments]
+    proposed = sum(c["global_proposed"] for c in counts)
+    assert proposed == 4 * 10 * 2
+    assert sum(c["lag_50_proposed"] for c in counts) == proposed
+    # most of what a model of one epoch draws is a configuration
+    assert sum(c["nonfinite"] for c in counts) < 0.5 * proposed
+    assert all(np.isfinite(s.samples["cvs"]).all() for s in step.segments)
+
+
+@pytest.mark.parametrize(
+    ("sets", "where", "what"),
+    [
+        ("strategy.proposal.lags=[10, 400]", "strategy.proposal.lags.1", "more than half"),
+        ("strategy.proposal.lags=[]", "strategy.proposal.lags", "at least 1"),
+        ("model={kind: copula_flow}", "model.kind", "holds one density"),
+    ],
+)
+def test_what_does_not_agree_with_lags_is_told(sets: str, where: str, what: str) -> None:
+    with pytest.raises(CampaignError) as caught:
+        load_campaign(CONFIGS / f"{NAME}.yaml", (*QUICK, sets))
+    told = {".".join(map(str, p.path)): p.problem for p in caught.value.problems}
+    assert what in told[where]
