@@ -10,6 +10,7 @@ from places import CONFIGS
 from msgen.actors.orders.propagate import FitPropagatorPayload
 from msgen.actors.orders.walk import WalkRecord
 from msgen.orchestrator.schema import CampaignError
+from msgen.orchestrator.strategies.flow_mcmc.propagating import record_of
 from msgen.orchestrator.validate import load_campaign
 
 NAME = "examples/propagator_double_well"
@@ -68,9 +69,16 @@ def test_an_order_is_the_same_whoever_does_it(drive: Drive) -> None:
     assert all(same(a.samples, b.samples) for a, b in zip(again, last.segments, strict=True))
 
 
+def test_readings_are_close_enough_for_the_pairs_that_are_asked_for() -> None:
+    """All 400 of a replica and round, 40 a stretch, from one that is twice the lag."""
+    assert record_of([50], 100) == 1
+    assert record_of([50, 250], 500) == 10
+    assert record_of([7, 21], 10_000) == 7
+
+
 @pytest.mark.slow
 def test_a_molecule_is_stepped_in_its_internal_coordinates() -> None:
-    """Alanine dipeptide: torsions turn, bonds and angles are drawn anew, each step costs an energy."""
+    """Alanine dipeptide: torsions turn, bonds and angles are drawn anew, for an energy a step."""
     drive = Drive.of(
         "alanine_dipeptide",
         "strategy={kind: flow_mcmc, global_steps: 2, broad: 0.05}",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.orders.propagate import FitPropagatorPayload
+from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.systems.base import Array
 from msgen.systems.coordinates.representation import Encoding
 
@@ -16,9 +17,15 @@ PAIRS, KEEP_PAIRS = 400, 6
 """Pairs that every replica hands to the next fit, and rounds whose pairs a fit sees."""
 
 
-def record_of(lags: Sequence[int]) -> int:
-    """Local steps between two readings, so that every lag is a number of readings."""
-    return int(np.gcd.reduce(np.array(lags, dtype=np.int64)))
+def record_of(lags: Sequence[int], steps: int) -> int:
+    """Local steps between two readings of a stretch of `steps`.
+
+    Every lag is a number of readings, and a stretch has as many beginnings as are asked of it.
+    """
+    common = int(np.gcd.reduce(np.array(lags, dtype=np.int64)))
+    wanted = max(1, PAIRS // (BLOCKS * len(lags)))
+    most = max(1, (steps - max(lags)) // wanted)
+    return max(r for r in range(1, common + 1) if common % r == 0 and r <= most)
 
 
 def lesson(

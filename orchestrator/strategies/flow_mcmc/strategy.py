@@ -89,7 +89,8 @@ class FlowMcmc(FreeReplicas[FlowState]):
             self._record = int(np.clip(steps // self._recent, 1, problem.stride))
         self._lags = tuple(int(lag) for lag in self.spec.get("proposal", {}).get("lags", ()))
         if self._lags:
-            self._keep, self._recent, self._record = KEEP_PAIRS, PAIRS, record_of(self._lags)
+            self._keep, self._recent = KEEP_PAIRS, PAIRS
+            self._record = record_of(self._lags, int(self.spec["local"]["steps"]))
 
     def start(self) -> FlowState:
         """See `Strategy`."""
