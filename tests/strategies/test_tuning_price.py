@@ -67,9 +67,16 @@ def price(
     )  # fmt: skip
 
 
-def lengths_found(chances: Chances, bridging: bool, n: int = 21, error: float = 0.02) -> np.ndarray:
-    """Steps a unit that the search ends with, of each of many seeds; a round costs nothing."""
+def lengths_found(
+    chances: Chances, bridging: bool, n: int = 21, error: float = 0.02, alone: bool = False
+) -> np.ndarray:
+    """Steps a unit that the search ends with, of each of many seeds; a round costs nothing.
+
+    `alone`: nothing is sampled but paths.
+    """
     free = replace(price(Spent(), error), local=0.0, paths=0.0)
+    if alone:
+        free = replace(free, beside=0.0, fewest=0.0)
     found = []
     for seed in range(SEEDS):
         rng = np.random.default_rng(seed)
@@ -88,11 +95,22 @@ TIES = {"chain": (hits(lambda n: n / 2400.0), False), "bridge": (bridges(300.0),
 def test_noise_makes_no_path_twice_as_long(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison errs at 2 σ in one of forty, and a search has a few; twin: whatever is best."""
     chances, bridging = TIES[case]
-    longer = lengths_found(chances, bridging, error=0.1) > 1.9 * FIRST.steps_per_unit
+    alone = not bridging
+    longer = lengths_found(chances, bridging, error=0.1, alone=alone) > 1.9 * FIRST.steps_per_unit
     assert longer.sum() <= 3
     monkeypatch.setattr(switching_tuner, "SURE", 0.0)
-    twin = lengths_found(chances, bridging, error=0.1) > 1.9 * FIRST.steps_per_unit
+    twin = lengths_found(chances, bridging, error=0.1, alone=alone) > 1.9 * FIRST.steps_per_unit
     assert twin.sum() >= 5
+
+
+def test_what_is_sampled_beside_each_path_belongs_to_its_price() -> None:
+    """Of such a chain 300 steps or 1200 cross at one cost, and 1000 evaluations go with each."""
+    chances, _ = TIES["chain"]
+    with_it = lengths_found(chances, bridging=False, n=128, error=0.1)
+    assert np.mean(with_it >= 1.9 * FIRST.steps_per_unit) > 0.85
+    # the twin: by what paths cost alone
+    without = lengths_found(chances, bridging=False, n=128, error=0.1, alone=True)
+    assert np.mean(without >= 1.9 * FIRST.steps_per_unit) < 0.3
 
 
 def test_seeds_agree_and_the_error_of_a_difference_is_not_that_of_a_chance(

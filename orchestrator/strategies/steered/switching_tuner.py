@@ -53,9 +53,10 @@ class PathTuner:
     crosses the mean of ln(1 + w) over paths that tried to takes the place of the cost, and that of
     ln(1 + w) + ln n between time steps.
 
-    n·(1/a − 2) does not change any more where paths are so long that their work goes as 1/n. What
-    a campaign saves by them then depends on what else it has to sample, and where that is known
-    candidates are compared by it (`TuningPrice.production`). What is longer must be better by
+    n·(1/a − 2) does not change any more where paths are so long that their work goes as 1/n, and
+    the shortest paths cross at the least cost where few do. What a campaign saves by paths depends
+    on what else it has to sample with each, and where that is known candidates are compared by it
+    (`TuningPrice.production`). What is longer must be better by
     `SURE` errors, what is shorter need only not be worse. A comparison goes on, and the next one
     begins, only while its price is paid from what it may save, and the adaptation stays within its
     share of the campaign.
@@ -153,9 +154,7 @@ class PathTuner:
 
     def _compared(self, trials: PathTrials, price: TuningPrice | None) -> PathTuner:
         """On from what the candidates are worth, or to more paths of them."""
-        measure = evaluations_per_crossing
-        if price is not None and self.bridging:
-            measure = price.production
+        measure = evaluations_per_crossing if price is None else price.production
         telling, lengths = trials.spread <= BLIND, trials.lengths
         saved, noise = trials.compared(self.bridging, measure)
         shorter = lengths < SHORTER * lengths[0]
