@@ -80,9 +80,7 @@ def test_a_surface_has_so_many_bins_at_most_whatever_the_others() -> None:
     load({**made, "surfaces": [["a_0"], ["a_1", "a_2", "a_3"]]})
 
 
-@pytest.mark.parametrize(
-    "kind", ["umbrella", "metadynamics", "parallel_tempering", "importance", "targeted"]
-)
+@pytest.mark.parametrize("kind", ["umbrella", "parallel_tempering", "importance", "targeted"])
 def test_a_strategy_that_fills_a_grid_says_which_do_not(kind: str) -> None:
     with pytest.raises(
         CampaignError, match=r"fills a grid of all CVs, here 1.68e\+06 bins"

@@ -15,10 +15,16 @@ from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.marginals import Marginal, widest
+from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.common.projection import Drawn, projected
 from msgen.orchestrator.strategies.common.second_look import look_again
+from msgen.orchestrator.strategies.metadynamics.strategy import (
+    SETTLE,
+    Metadynamics,
+    MetadynamicsState,
+)
 
 REPLICAS, ROUNDS, EACH = 6, 5, 200
 NAMES = ("a", "b", "c")
@@ -181,3 +187,32 @@ def test_bins_are_those_of_the_columns_in_their_order() -> None:
     assert Marginal.of(grid, (0,)).index(xi).tolist() == [0, 7]  # b out of range matters not
     assert Marginal.of(grid, (2, 0)).index(xi).tolist() == [5 * 8, 7]
     assert grid.index(xi)[1] == -1
+
+
+def test_metadynamics_finds_its_states_in_samples_weighed_back() -> None:
+    """Of three CVs, one of them biased until its pass is as high as its wells; no grid is kept."""
+    rng, n = np.random.default_rng(9), 400
+    fine = Grid.regular(((-4.0, 4.0),) * 3, (40,) * 3, (False,) * 3)
+    spec = {
+        "width": {"a": 0.3},
+        "height": 0.5,
+        "bias_factor": 6.0,
+        "local": {"kind": "langevin", "steps": 50},
+    }
+    made = replace(problem(SURFACES), grid=fine, strategy=spec)
+    strategy = Metadynamics(made)
+    state = replace(strategy.start(), growing=False)
+    assert not state.density.size
+    for _ in range(SETTLE):
+        a = rng.uniform(-2.5, 2.5, n)  # flat under the bias
+        xi = np.column_stack([a, 0.3 * rng.standard_normal((n, 2))])
+        bias = 3.0 * (a**2 / 2.0 - 1.0) ** 2
+        samples = {"cvs": xi, "log_bias": bias, "replica": np.zeros(n)}
+        state = strategy.adapted(state, [Segment((0, "bias", 0), samples)])
+        state = decode(MetadynamicsState, encode(state))
+    assert state.phase == "produce"
+    assert state.states is not None
+    assert len(state.states) == 2
+    assert [len(e) for e in state.states.edges] == [3, 2, 2]
+    # without the weights a is flat, and one state
+    assert len(states_in(made, np.asarray(state.settled_xi))) == 1

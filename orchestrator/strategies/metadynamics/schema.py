@@ -28,6 +28,8 @@ class Metadynamics(StrategySection):
     extends: ClassVar[str | None] = None
 
     stretches: ClassVar[int] = BLOCKS
+    works_on_points: ClassVar[bool] = True
+
     kind: Literal["metadynamics"]
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
     """langevin or ghmc."""

@@ -20,6 +20,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
@@ -55,7 +56,10 @@ class MetadynamicsState(FreeState):
     height : float
         Mean of those of the last round, kT.
     density : Array, shape (bins,)
-        Unbiased density under the frozen bias, before anything counts.
+        Unbiased density under the frozen bias, before anything counts; none where no grid holds
+        all CVs.
+    settled_xi, settled_weight : Array, shapes (n, C) and (n,), or None
+        Its samples, there.
     """
 
     axes: BiasAxes
@@ -66,6 +70,8 @@ class MetadynamicsState(FreeState):
     hills: float = 0.0
     height: float
     density: Array
+    settled_xi: Array | None = None
+    settled_weight: Array | None = None
 
 
 class Metadynamics(FreeReplicas[MetadynamicsState]):
@@ -89,7 +95,7 @@ class Metadynamics(FreeReplicas[MetadynamicsState]):
             bias=bias,
             before=bias,
             height=float(self.spec["height"]),
-            density=np.zeros(self.problem.grid.size),
+            density=np.zeros(0 if self.problem.on_points else self.problem.grid.size),
         )
 
     def decide(self, state: MetadynamicsState) -> StepPlan:
@@ -145,6 +151,8 @@ class Metadynamics(FreeReplicas[MetadynamicsState]):
             growing=True,
             settled=0,
             density=np.zeros_like(state.density),
+            settled_xi=None,
+            settled_weight=None,
         )
 
     def estimate(self, state: MetadynamicsState) -> Estimate:
@@ -178,15 +186,24 @@ class Metadynamics(FreeReplicas[MetadynamicsState]):
         """Rounds under the frozen bias: they say where the basins are, and nothing else."""
         xi = np.concatenate([s.samples["cvs"] for s in segments])
         weight = np.exp(-np.concatenate([s.samples["log_bias"] for s in segments]))
-        block, size = np.zeros(len(xi), dtype=np.int64), self.problem.grid.size
-        density = block_sums(self.problem.grid.index(xi), size, block, 1, weight)[0]
-        state = replace(state, settled=state.settled + 1, density=state.density + density)
+        state = replace(state, settled=state.settled + 1)
+        if self.problem.on_points:
+            if state.settled_xi is not None and state.settled_weight is not None:
+                xi = np.concatenate([state.settled_xi, xi])
+                weight = np.concatenate([state.settled_weight, weight])
+            state = replace(state, settled_xi=xi, settled_weight=weight)
+        else:
+            block, size = np.zeros(len(xi), dtype=np.int64), self.problem.grid.size
+            density = block_sums(self.problem.grid.index(xi), size, block, 1, weight)[0]
+            state = replace(state, density=state.density + density)
         if state.settled < SETTLE:
             return state
         return replace(state, phase="produce", states=self.find_states(state))
 
     def basins(self, state: MetadynamicsState) -> Partition:
         """Those of the unbiased density."""
+        if state.settled_xi is not None:
+            return states_in(self.problem, state.settled_xi, state.settled_weight)
         grid = self.problem.grid
         return find_basins(state.density.reshape(grid.shape), grid, self.problem.names)
 
