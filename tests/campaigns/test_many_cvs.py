@@ -99,7 +99,7 @@ def test_barriers_of_nine_kt_are_crossed_along_a_few_cvs_at_a_time(tmp_path: Pat
         converge={"unseen": None},
         executor="inline",
         output={"tensorboard": False},
-        budget={"rounds": 34},
+        budget={"rounds": 26},
     )
     campaign = tmp_path / "wells.yaml"
     campaign.write_text(yaml.safe_dump(tree, sort_keys=False))
