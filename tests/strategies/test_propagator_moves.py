@@ -78,30 +78,25 @@ def test_readings_are_close_enough_for_the_pairs_that_are_asked_for() -> None:
 
 @pytest.mark.slow
 def test_a_molecule_is_stepped_in_its_internal_coordinates() -> None:
-    """Alanine dipeptide: torsions turn, bonds and angles are drawn anew, for an energy a step."""
+    """Butane: torsions turn, bonds and angles are drawn anew, for an energy a step."""
     drive = Drive.of(
-        "alanine_dipeptide",
+        "papers/score_dynamics_butane_exact",
         "strategy={kind: flow_mcmc, global_steps: 2, broad: 0.05}",
         "strategy.local={kind: ghmc, steps: 100}",
         "strategy.proposal={kind: propagator, lags: [50]}",
-        "strategy.explore={pushes: 4, push_steps: 50, relax_steps: 100}",
+        "strategy.explore={pushes: 3, push_steps: 20, relax_steps: 20}",
         "model={kind: spline_flow, transforms: 1, hidden: [8], bins: 4, epochs: 1}",
         "replicas=4",
-        "system.platform=Reference",
-        "states={C7ax: {phi: [0 deg, 130 deg]}}",
     )
-    for _ in range(12):
+    while drive.state.phase != "adapt" or drive.state.version < 0:
+        assert len(drive.steps) < 12
         drive.step()
-        if drive.state.phase == "adapt" and drive.state.version >= 0:
-            break
-    step = drive.step()
-    counts = [s.counts for s in step.segments]
+    counts = [s.counts for s in drive.step().segments]
     proposed = sum(c["global_proposed"] for c in counts)
     assert proposed == 4 * 10 * 2
     assert sum(c["lag_50_proposed"] for c in counts) == proposed
     # most of what a model of one epoch draws is a configuration
     assert sum(c["nonfinite"] for c in counts) < 0.5 * proposed
-    assert all(np.isfinite(s.samples["cvs"]).all() for s in step.segments)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Between:
     data : Array, shape (n, d)
         As a model sees them.
     weight : Array, shape (n,)
-        With which they spread evenly over the bins of the CVs that were visited.
+        With which they spread evenly over the bins of the first surface that were visited.
     """
 
     data: Array
@@ -56,8 +56,10 @@ class Between:
         if number < ENOUGH:
             what = f"kept {number} samples between the states, and {ENOUGH} are needed"
             raise SpecError(FIELD, "", what, "Let it run for longer, or take smaller states")
-        bins = problem.grid.index(exact.xi)
-        near = _beside(problem.grid, bins[inside])
+        # of many CVs only those of the first surface: no grid holds them all
+        spread = problem.marginals[0]
+        bins = spread.grid.index(exact.xi[:, list(spread.columns)])
+        near = _beside(spread.grid, bins[inside])
         # outside the grid is a bin of its own
         used = inside | (near[bins] & (bins >= 0) & (exact.weight > 0))
         weight, bins = exact.weight[used], bins[used] + 1
