@@ -76,29 +76,6 @@ def test_readings_are_close_enough_for_the_pairs_that_are_asked_for() -> None:
     assert record_of([7, 21], 10_000) == 7
 
 
-@pytest.mark.slow
-def test_a_molecule_is_stepped_in_its_internal_coordinates() -> None:
-    """Butane: torsions turn, bonds and angles are drawn anew, for an energy a step."""
-    drive = Drive.of(
-        "papers/score_dynamics_butane_exact",
-        "strategy={kind: flow_mcmc, global_steps: 2, broad: 0.05}",
-        "strategy.local={kind: ghmc, steps: 100}",
-        "strategy.proposal={kind: propagator, lags: [50]}",
-        "strategy.explore={pushes: 3, push_steps: 20, relax_steps: 20}",
-        "model={kind: spline_flow, transforms: 1, hidden: [8], bins: 4, epochs: 1}",
-        "replicas=4",
-    )
-    while drive.state.phase != "adapt" or drive.state.version < 0:
-        assert len(drive.steps) < 12
-        drive.step()
-    counts = [s.counts for s in drive.step().segments]
-    proposed = sum(c["global_proposed"] for c in counts)
-    assert proposed == 4 * 10 * 2
-    assert sum(c["lag_50_proposed"] for c in counts) == proposed
-    # most of what a model of one epoch draws is a configuration
-    assert sum(c["nonfinite"] for c in counts) < 0.5 * proposed
-
-
 @pytest.mark.parametrize(
     ("sets", "where", "what"),
     [
