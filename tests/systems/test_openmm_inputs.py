@@ -177,7 +177,7 @@ def test_explicit_solvent_in_a_periodic_box() -> None:
     np.testing.assert_allclose(walkers.box, box)
     assert np.isfinite(xi).all()
     with pytest.raises(SpecError, match="different molecules"):
-        build_cvs({"r": {"kind": "distance", "atoms": [0, 3]}}, system, CONFIGS)
+        build_cvs({"r": {"kind": "radius_of_gyration", "atoms": [0, 3]}}, system, CONFIGS)
 
 
 def test_molecules_split_by_the_box_are_made_whole(files: Path) -> None:
