@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     _compare(commands.add_parser("compare", help="hold two results against each other"))
     commands.add_parser("schema", help="print the JSON Schema of campaign files")
     _init_options(commands.add_parser("init", help="write a campaign file for a molecule"))
+    _doctor_options(commands.add_parser("doctor", help="try what campaigns need of this machine"))
     return top
 
 
@@ -61,6 +62,15 @@ def _project(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--along", required=True, metavar="A,B", help="CVs of the campaign, three at most"
     )
+
+
+def _doctor_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--output-dir", type=Path, default=Path("runs"), metavar="DIR",
+        help="where runs are to be written (default: runs)",
+    )  # fmt: skip
+    sub.add_argument("--address", default="local", help="of Ray, as msgen run takes it")
+    sub.add_argument("--no-ray", action="store_true", help="leave Ray out, which takes seconds")
 
 
 def _init_options(sub: argparse.ArgumentParser) -> None:
@@ -373,6 +383,15 @@ def _init(args: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.commands.doctor.base import told
+    from msgen.orchestrator.commands.doctor.command import examine
+
+    found = list(examine(args.output_dir, args.address, not args.no_ray))
+    print(told(found))
+    return 1 if any(one.verdict == "wrong" for one in found) else 0
+
+
 _COMMANDS = {
     "run": _run,
     "validate": _validate,
@@ -387,6 +406,7 @@ _COMMANDS = {
     "cv": _cv,
     "schema": _schema,
     "init": _init,
+    "doctor": _doctor,
 }
 
 
