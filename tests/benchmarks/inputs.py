@@ -23,7 +23,7 @@ from trials import KEPT, Ended, Trial, run_all
 from msgen.orchestrator.schema import Campaign
 from msgen.systems import System, Walkers, build_system
 
-EVALUATIONS = 300_000
+EVALUATIONS = 3_000_000
 STRUCTURES, JITTER = 8, 0.004
 """About the start, nm: bonds are strained there, as nowhere in a campaign."""
 AGREE = 1e-5
@@ -73,7 +73,7 @@ def free_energies(ended: Mapping[str, Ended]) -> list[Row]:
         f, error = ended[f"format{k}"].states.get("rest", (None, None))
         what = f"{FORMATS[k].name}: F"
         if f is None or error is None or first[0] is None or first[1] is None:
-            rows.append(Row(what, np.nan, "kT", "no error", "known", False))
+            rows.append(Row(what, np.nan, "kT", "too short to know"))
             continue
         z = abs(f - first[0]) / float(np.hypot(error, first[1]))
         rows.append(Row(what, f, "kT", f"± {error:.2g}", f"{SIGMA:g} sigma", z <= SIGMA))

@@ -45,8 +45,8 @@ def test_another_energy_does_not_hold(stiffness: float, holds: bool) -> None:
     assert [row.holds for row in rows] == [holds] * 2
 
 
-@pytest.mark.parametrize(("f", "holds"), [(1.25, True), (1.9, False), (None, False)])
-def test_free_energies_are_held_to_their_errors(f: float | None, holds: bool) -> None:
+@pytest.mark.parametrize(("f", "holds"), [(1.25, True), (1.9, False), (None, None)])
+def test_free_energies_are_held_to_their_errors(f: float | None, holds: bool | None) -> None:
     error = None if f is None else 0.1
     states = dict.fromkeys(inputs.CAMPAIGNS, (1.0, 0.1))
     ended = {
