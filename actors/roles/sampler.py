@@ -148,10 +148,16 @@ def samples_of(visits: list[Visits], replicas: Labels) -> dict[str, Array]:
 
 
 def last_frames(context: WorkerContext, walkers: Walkers) -> dict[str, Array]:
-    """The last configuration of each replica, where trajectories are asked for."""
+    """The last configuration of each replica, where trajectories are asked for.
+
+    With its box, shape (n, 9), where that changes.
+    """
     if not context.setup.get("trajectory"):
         return {}
-    return {"positions": walkers.positions}
+    frames = {"positions": walkers.positions}
+    if walkers.box is not None and getattr(context.system, "pressure", None) is not None:
+        frames["box"] = walkers.box.reshape(len(walkers), 9)
+    return frames
 
 
 COUNTED = ("paths", "accepted", "path_evaluations", "broken", "constraint_failures")

@@ -12,6 +12,7 @@ from msgen.actors.engines.tempered_base import Heated
 from msgen.actors.kernels.base import log_uniform
 from msgen.actors.kernels.exchange import exchange_temperatures
 from msgen.actors.orders.temper import TemperPayload, TemperRecord
+from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.state_explorer import flips
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.actors.roles.watching import Watch
@@ -52,7 +53,6 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
         tried[mine, 1] += yes
     walkers = engine.walkers()
     n = len(slots)
-    frames = {"positions": walkers.positions} if context.setup.get("trajectory") else {}
     return Segment(
         order.key,
         samples={
@@ -60,7 +60,7 @@ def temper(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
             "energy": np.stack(energy, axis=1).reshape(-1),
             "replica": np.repeat(slots.astype(np.float64), len(xi)),
             **watch.columns(slots[lowest]),
-            **frames,
+            **last_frames(context, walkers),
         },
         carry=encode(
             TemperRecord(

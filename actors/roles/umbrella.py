@@ -20,6 +20,7 @@ from msgen.actors.kernels.independence import Independence
 from msgen.actors.orders.configurations import LabelledConfigurations
 from msgen.actors.orders.umbrella import UmbrellaPayload, UmbrellaRecord, WindowMoves
 from msgen.actors.roles.observables import watch, watched_names
+from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
@@ -203,8 +204,6 @@ class _Run:
         self._count("local_accepted", tally.accepted)
         self._count("nonfinite", float(tally.nonfinite))
         self.counts |= tally.extra
-        trajectory = bool(self.context.setup.get("trajectory"))
-        frames = {"positions": self.walkers.positions} if trajectory else {}
         return Segment(
             order.key,
             samples={
@@ -214,7 +213,7 @@ class _Run:
                 "watched": np.stack(self.watched, axis=1).reshape(len(slots) * blocks, -1),
                 "watched_replica": np.repeat(slots, blocks),
                 "watched_window": np.repeat(window, blocks),
-                **frames,
+                **last_frames(self.context, self.walkers),
             },
             carry=encode(record),
             counts=self.counts,

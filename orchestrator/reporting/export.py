@@ -68,7 +68,7 @@ def export(run_dir: Path) -> list[Path]:
         system = {} if campaign is None else campaign.spec_system()
         simulated = provenance.read(run_dir).get("simulated", {})
         elements = elements_of(simulated) if system.get("kind") == "ase" else ()
-        written += write_frames(folder, samples.frames, system, elements)
+        written += write_frames(folder, samples.frames, system, elements, samples.boxes)
         written.append(_write_csv(folder / "frames.csv", result, shown))
     return written
 

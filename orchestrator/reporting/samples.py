@@ -26,6 +26,8 @@ class Samples:
         Stored configurations, nm.
     frame_rows : int array, shape (m,)
         The sample that each frame belongs to.
+    boxes : Array, shape (m, 3, 3), or None
+        Box vectors of the frames, nm, where they change.
     """
 
     round: NDArray[np.int64]
@@ -34,6 +36,7 @@ class Samples:
     cvs: NDArray[np.float64]
     frames: NDArray[np.float64] | None
     frame_rows: NDArray[np.int64]
+    boxes: NDArray[np.float64] | None = None
 
     @classmethod
     def empty(cls, n_cvs: int) -> Self:

@@ -64,6 +64,9 @@ def stored_samples(run_dir: Path, result: Result, campaign: Campaign | None) -> 
         if key in pictures
         for row in [*ends[(start <= ends) & (ends < stop - 1)].tolist(), stop - 1]
     ]
+    boxes = None
+    if pictures and f"{kind}/box" in names:
+        boxes = np.asarray(store.read(f"{kind}/box"), dtype=np.float64).reshape(-1, 3, 3)
     return Samples(
         rounds,
         replicas,
@@ -71,6 +74,7 @@ def stored_samples(run_dir: Path, result: Result, campaign: Campaign | None) -> 
         xi,
         np.asarray(store.read(f"{kind}/positions"), dtype=np.float64) if pictures else None,
         np.array(rows, dtype=np.int64),
+        boxes,
     )
 
 

@@ -23,13 +23,17 @@ TOPOLOGY = "frames.pdb"
 
 
 def write_frames(
-    folder: Path, frames: Array, system: Mapping[str, Any], elements: Sequence[str] = ()
+    folder: Path,
+    frames: Array,
+    system: Mapping[str, Any],
+    elements: Sequence[str] = (),
+    boxes: Array | None = None,
 ) -> list[Path]:
     """Write ``frames.dcd``, and ``frames.pdb`` of alkanes and particles.
 
     Of a molecule from files `write_topology` has written the latter when the run began; its frames
-    carry the box that this has. Particles in reduced units have theirs, the solute whole in its
-    middle.
+    carry the box that this has, or `boxes` where it changes. Particles in reduced units have
+    theirs, the solute whole in its middle.
 
     Parameters
     ----------
@@ -40,6 +44,8 @@ def write_frames(
         The campaign's `system:` section, internal units.
     elements : sequence of str
         Of the atoms, of a system of ASE's: there is ``frames.xyz`` then, in Å, which ASE reads.
+    boxes : Array, shape (m, 3, 3), optional
+        nm.
     """
     x = np.array(frames, dtype=np.float64).reshape(len(frames), -1, 3)
     if system.get("kind") == "alkane":
@@ -51,7 +57,9 @@ def write_frames(
     if system.get("kind") not in PARTICLE_KINDS:
         pdb = folder / TOPOLOGY
         told = [pdb] if pdb.is_file() else []
-        written = [_write_dcd(folder / "frames.dcd", x, _cell_of(pdb) if told else None), *told]
+        if boxes is None and told:
+            boxes = _cell_of(pdb)
+        written = [_write_dcd(folder / "frames.dcd", x, boxes), *told]
         return written + ([_write_xyz(folder / "frames.xyz", x, elements)] if elements else [])
     # OpenMM comes with it
     from msgen.systems.openmm.build_particles import particles
@@ -108,14 +116,16 @@ def centred(x: Array, sides: Array, solute: int) -> Array:
 
 
 def _write_dcd(path: Path, x: Array, box: Array | None) -> Path:
+    """Frames (m, N, 3) and their box, one (3, 3) or one each (m, 3, 3)."""
     from mdtraj.formats import DCDTrajectoryFile  # a second to import, needed here only
     from mdtraj.utils import box_vectors_to_lengths_and_angles
 
     cell: dict[str, Any] = {}
     if box is not None:
-        measured = np.array(box_vectors_to_lengths_and_angles(*box), dtype=np.float32)
-        cell["cell_lengths"] = np.tile(10.0 * measured[:3], (len(x), 1))
-        cell["cell_angles"] = np.tile(measured[3:], (len(x), 1))
+        each = np.broadcast_to(box, (len(x), 3, 3))
+        measured = np.array(box_vectors_to_lengths_and_angles(*each.swapaxes(0, 1)))
+        cell["cell_lengths"] = np.ascontiguousarray(10.0 * measured[:3].T, dtype=np.float32)
+        cell["cell_angles"] = np.ascontiguousarray(measured[3:].T, dtype=np.float32)
     aside = path.with_suffix(".partial")
     with DCDTrajectoryFile(str(aside), "w", force_overwrite=True) as out:
         out.write(10.0 * x.astype(np.float32), **cell)  # in Å

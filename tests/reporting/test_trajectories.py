@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
+import dumbbells
 import mdtraj
 import numpy as np
 import pytest
 from openmm import app
 from places import CONFIGS
 
+from msgen.orchestrator.cli import main_run
+from msgen.orchestrator.reporting.export import export
 from msgen.orchestrator.reporting.trajectories import centred, write_frames, write_topology
+from msgen.orchestrator.run_directory.store import Store
 from msgen.systems.base import Walkers
 from msgen.systems.openmm.alkanes import Alkane
 from msgen.systems.openmm.build_particles import particles
@@ -93,6 +97,41 @@ def test_a_molecule_of_files_has_its_topology_and_box_beside_it(tmp_path: Path) 
     )  # of a PDB
     assert [str(a) for a in seen.topology.atoms] == [str(a) for a in mdtraj.load(
         str(CONFIGS / "alanine_dipeptide.pdb")).topology.atoms]  # fmt: skip
+
+
+UMBRELLA = "kind: umbrella, windows: {d: 2}, seeds: neighbour"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "evaluations"),
+    [
+        ("kind: local", 8_000),
+        pytest.param(UMBRELLA, 60_000, marks=pytest.mark.slow),
+        pytest.param(
+            "kind: parallel_tempering, temperatures: [300 K, 330 K]", 8_000, marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_frames_at_constant_pressure_have_their_own_boxes(
+    strategy: str, evaluations: int, tmp_path: Path
+) -> None:
+    """Twin: the box that the run began in, of 2.2 nm, for all of them."""
+    steps = "local: {kind: langevin, steps: 50}"
+    path = dumbbells.write(tmp_path, f"{{{strategy}, {steps}}}", evaluations)
+    words = ["--set", "output.trajectory=dcd", "--output-dir", str(tmp_path / "runs")]
+    assert main_run([str(path), *words]) in (0, 3)  # one may converge
+    run = tmp_path / "runs" / "gas"
+    folder = run / "trajectories"
+    assert folder / "frames.pdb" in export(run)
+    seen = mdtraj.load(str(folder / "frames.dcd"), top=str(folder / "frames.pdb"))
+    store = Store(run / "store.zarr")
+    (kind,) = {n.partition("/")[0] for n in store.names() if n.endswith("/box")}
+    boxes = store.read(f"{kind}/box").reshape(-1, 3, 3)
+    np.testing.assert_allclose(seen.unitcell_vectors, boxes, atol=1e-5)
+    sides = seen.unitcell_lengths[:, 0]
+    assert len(sides) >= 8
+    assert sides.std() > 0.01
+    assert np.abs(sides - dumbbells.SIDE).max() > 0.05
 
 
 def test_an_alkane_is_read_back_with_its_bonds(tmp_path: Path) -> None:
