@@ -70,7 +70,7 @@ class Memory:
         series = replicas * 2 * max(50, min(MOST_RECORDS, ALL_RECORDS // replicas))
         samples = series * (len(cvs) + 2)
         if campaign.surface_columns and campaign.strategy.uses_model:
-            samples += strata * _seen() * (len(cvs) + 1)
+            samples += strata * campaign.strategy.kept_samples * (len(cvs) + 1)
         walkers = 6 * replicas * n_dof
         return cls(NUMBER * held, NUMBER * samples, NUMBER * walkers)
 
@@ -86,14 +86,6 @@ class Memory:
         most = max(parts, key=lambda name: parts[name])
         said = f"about {self.total / GIB:.2g} GiB in the process that runs it"
         return f"{said}, {parts[most] / GIB:.2g} of them for {most}"
-
-
-def _seen() -> int:
-    """Samples of a stratum that the adaptation keeps."""
-    from msgen.orchestrator.strategies.steered.flattening import KEEP
-    from msgen.orchestrator.strategies.steered.sightings import MOST
-
-    return KEEP * MOST
 
 
 def memory_problems(campaign: Campaign, n_dof: int, limit: int | None = None) -> Iterator[Problem]:

@@ -15,7 +15,8 @@ from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.marginals import Marginal
 from msgen.orchestrator.library.result import run_directory
 from msgen.orchestrator.reporting.export import read_samples
-from msgen.orchestrator.reporting.results import Result, committed_result, write_tables
+from msgen.orchestrator.reporting.results import Result, committed_result
+from msgen.orchestrator.reporting.tables import write_tables
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from msgen.orchestrator.reporting.plumed import colvar_lines
-from msgen.orchestrator.reporting.results import Result, committed_result, write_tables
+from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.reporting.samples import Samples
 from msgen.orchestrator.reporting.stored_samples import stored_samples
+from msgen.orchestrator.reporting.tables import write_tables
 from msgen.orchestrator.reporting.trajectories import write_frames
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.run_directory.atomic_files import write_atomic

@@ -9,13 +9,8 @@ from msgen.orchestrator.base import Reporter, RoundInfo, Status
 from msgen.orchestrator.reporting.history import HistoryPoint, append_history, rewind_history
 from msgen.orchestrator.reporting.html_report import write_report
 from msgen.orchestrator.reporting.plots import drawable, png, surface_figure
-from msgen.orchestrator.reporting.results import (
-    Result,
-    ResultStatus,
-    RunHeader,
-    write_result,
-    write_tables,
-)
+from msgen.orchestrator.reporting.results import Result, ResultStatus, RunHeader, write_result
+from msgen.orchestrator.reporting.tables import write_tables
 from msgen.orchestrator.reporting.tensorboard import TensorBoardLog
 
 _IMAGE_DPI = 70.0

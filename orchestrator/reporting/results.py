@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -302,34 +302,3 @@ def committed_result(run_dir: Path) -> Result:
         remedy = "Wait for the first round, or give another run directory"
         problem = Problem(("DIR",), str(run_dir), str(error), remedy)
         raise CampaignError("command line", [problem]) from None
-
-
-def csv_lines(result: Result) -> Iterator[str]:
-    """`fes.csv`: one row per bin, the last CV fastest."""
-    estimate = result.estimate
-    yield ",".join([*(c.column for c in result.header.cvs), "f_kT", "stderr_kT"])
-    axes = [np.asarray(estimate.axes[c.name]) for c in result.header.cvs]
-    for index in np.ndindex(*estimate.f_kT.shape):
-        values = [axis[i] for axis, i in zip(axes, index, strict=True)]
-        values += [estimate.f_kT[index], estimate.stderr_kT[index]]
-        yield ",".join(f"{v:.9g}" if math.isfinite(v) else "" for v in values)
-
-
-def write_tables(run_dir: Path, result: Result) -> list[Path]:
-    """Write `results/fes.csv`, `fes.dat` and, once a bin was visited, `bias.dat`; their paths.
-
-    Where several surfaces are asked for, each has files of its own, as `fes_phi-psi.csv`.
-    """
-    from msgen.orchestrator.reporting.plumed import bias_lines, fes_lines
-
-    folder = Path(run_dir) / "results"
-    folder.mkdir(parents=True, exist_ok=True)
-    tables: dict[str, Iterator[str]] = {}
-    for one in result.each_surface:
-        end = f"_{'-'.join(one.estimate.axes)}" if result.estimate.surfaces else ""
-        tables |= {f"fes{end}.csv": csv_lines(one), f"fes{end}.dat": fes_lines(one)}
-        if np.isfinite(one.estimate.f_kT).any():
-            tables[f"bias{end}.dat"] = bias_lines(one)
-    for name, lines in tables.items():
-        write_atomic(folder / name, "\n".join(lines) + "\n")
-    return [folder / name for name in tables]

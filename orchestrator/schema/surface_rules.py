@@ -81,7 +81,7 @@ def _needs_a_grid(campaign: Campaign) -> Problem:
     able = [
         kind
         for kind, section in campaign.strategy_sections().items()
-        if section.works_on_points and (campaign.has_atoms or kind != "metadynamics")
+        if section.works_on_points and (campaign.through_openmm or not section.only_openmm)
     ]
     bins = math.prod(float(cv.bins) for cv in campaign.cvs.values())
     what = f"fills a grid of all CVs, here {bins:.3g} bins: not for more than {MOST_ALONG} CVs"

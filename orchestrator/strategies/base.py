@@ -72,6 +72,8 @@ class StrategySection(Section):
     extends: ClassVar[str | None] = "it does not move along the CVs"
     """Why more CVs are no remedy for what is hidden from those given; None: they are one."""
 
+    only_openmm: ClassVar[bool] = False
+    """Whether it is for what OpenMM moves."""
     works_on_points: ClassVar[bool] = False
     """Whether it needs no grid of all CVs, so that there may be many, and surfaces asked for."""
 
@@ -175,6 +177,11 @@ class StrategySection(Section):
     def walkers(self, campaign: Campaign) -> int:
         """That move in every round, at the least."""
         return campaign.first_replicas
+
+    @property
+    def kept_samples(self) -> int:
+        """Samples of a stratum that the adaptation keeps where there is no grid of all CVs."""
+        return 0
 
     def most_strata(self, campaign: Campaign) -> int:
         """Parts of CV space in which replicas are kept, at the most."""

@@ -20,7 +20,8 @@ from msgen.orchestrator.reporting.comparison import (
     comparison_lines,
 )
 from msgen.orchestrator.reporting.history import HistoryPoint, append_history
-from msgen.orchestrator.reporting.results import CVInfo, Result, write_result, write_tables
+from msgen.orchestrator.reporting.results import CVInfo, Result, write_result
+from msgen.orchestrator.reporting.tables import write_tables
 
 
 def points(evaluations: list[int], phases: list[str]) -> list[HistoryPoint]:

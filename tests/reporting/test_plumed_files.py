@@ -11,8 +11,9 @@ from plumed_reader import PlumedError, read_external, read_fields
 from reporting import DISTANCE, KT, PHI, PSI, result
 
 from msgen.orchestrator.reporting.plumed import colvar_lines, on_grid
-from msgen.orchestrator.reporting.results import CVInfo, Result, write_tables
+from msgen.orchestrator.reporting.results import CVInfo, Result
 from msgen.orchestrator.reporting.samples import Samples
+from msgen.orchestrator.reporting.tables import write_tables
 
 GRIDS = [(PHI,), (DISTANCE,), (PHI, PSI), (DISTANCE, PHI), (PHI, PSI, DISTANCE)]
 

@@ -13,14 +13,8 @@ from reporting import DISTANCE, PHI, PSI, header, result
 
 from msgen.orchestrator.base import LogZ, ProfileEstimate
 from msgen.orchestrator.reporting.plots import marginals, minimum_of
-from msgen.orchestrator.reporting.results import (
-    CVInfo,
-    Result,
-    read_result,
-    to_json,
-    write_result,
-    write_tables,
-)
+from msgen.orchestrator.reporting.results import CVInfo, Result, read_result, to_json, write_result
+from msgen.orchestrator.reporting.tables import write_tables
 from msgen.systems.errors import SpecError
 
 GRIDS = [(PHI,), (DISTANCE,), (PHI, PSI), (PHI, DISTANCE), (PHI, PSI, DISTANCE)]

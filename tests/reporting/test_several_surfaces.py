@@ -14,13 +14,8 @@ from reporting import DISTANCE, PHI, PSI, axis, result
 from msgen.orchestrator.base import StateEstimate, SurfaceEstimate
 from msgen.orchestrator.library.result import Result as Read
 from msgen.orchestrator.reporting.plots import surface_figure
-from msgen.orchestrator.reporting.results import (
-    Result,
-    csv_lines,
-    read_result,
-    write_result,
-    write_tables,
-)
+from msgen.orchestrator.reporting.results import Result, read_result, write_result
+from msgen.orchestrator.reporting.tables import csv_lines, write_tables
 from msgen.orchestrator.strategies.common.reweighting import StoredSamples, by_cells
 
 BOXES = {
@@ -69,12 +64,13 @@ def test_each_is_in_the_result_and_comes_back(tmp_path: Path) -> None:
 
 def test_each_has_tables_of_its_own(tmp_path: Path) -> None:
     written = {path.name for path in write_tables(tmp_path, several())}
-    stems = ("fes_phi", "fes_d", "fes_phi-psi")
-    assert written == {f"{stem}.{end}" for stem in stems for end in ("csv", "dat")}
+    forms = ("fes{}.csv", "fes{}.dat", "bias{}.dat")
+    assert written == {form.format(end) for end in ("_phi", "_d", "_phi-psi") for form in forms}
     lines = (tmp_path / "results" / "fes_phi-psi.csv").read_text().splitlines()
     assert lines[0] == "phi_rad,psi_rad,f_kT,stderr_kT"
     assert len(lines) == 82
-    assert {path.name for path in write_tables(tmp_path, result())} == {"fes.csv", "fes.dat"}
+    alone = {path.name for path in write_tables(tmp_path, result())}
+    assert alone == {form.format("") for form in forms}
 
 
 def test_a_surface_alone_knows_the_states_that_its_cvs_tell_apart(tmp_path: Path) -> None:

@@ -22,13 +22,8 @@ from msgen.orchestrator.commands.importing.section import (
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.reporting.plots import drawable, png, surface_figure
 from msgen.orchestrator.reporting.progress import result_lines
-from msgen.orchestrator.reporting.results import (
-    CVInfo,
-    Result,
-    RunHeader,
-    write_result,
-    write_tables,
-)
+from msgen.orchestrator.reporting.results import CVInfo, Result, RunHeader, write_result
+from msgen.orchestrator.reporting.tables import write_tables
 from msgen.orchestrator.run_directory.atomic_files import write_atomic
 from msgen.orchestrator.schema.problems import CampaignError, Problem
 from msgen.orchestrator.schema.units import UnitError

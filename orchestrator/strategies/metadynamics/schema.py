@@ -26,6 +26,7 @@ class Metadynamics(StrategySection):
     """Well-tempered metadynamics through OpenMM, its bias frozen in production; molecules."""
 
     extends: ClassVar[str | None] = None
+    only_openmm: ClassVar[bool] = True
 
     stretches: ClassVar[int] = BLOCKS
     works_on_points: ClassVar[bool] = True

@@ -155,6 +155,14 @@ class Steered(StrategySection):
         tree["path"]["profile"] = "auto"  # of one CV only
         return {**tree, "stratify": False}
 
+    @property
+    def kept_samples(self) -> int:
+        # numpy comes with them
+        from msgen.orchestrator.strategies.steered.flattening import KEEP
+        from msgen.orchestrator.strategies.steered.sightings import MOST
+
+        return KEEP * MOST
+
     def most_strata(self, campaign: Campaign) -> int:
         if not self.stratify:
             return 1
