@@ -163,7 +163,7 @@ def test_init_writes_a_campaign_that_is_right(
     ("arguments", "says"),
     [
         (["nowhere.pdb"], "no such file"),
-        (["notes.txt"], "neither PDB nor mmCIF"),
+        (["notes.txt"], "is of no kind that is known"),
         (["empty.pdb"], "cannot be read"),
         (["empty.pdb", "--temperature", "300"], "unit is missing"),
     ],

@@ -114,7 +114,7 @@ def test_an_unknown_kind_is_told_those_of_plugins() -> None:
     assert unknown.path == ("strategy", "kind")
     assert unknown.problem == "unknown kind"
     assert unknown.remedy.startswith("Did you mean 'tempest'? Allowed: steered, ")
-    assert unknown.remedy.endswith("dynamics, tempest")
+    assert unknown.remedy.endswith("transition_paths, tempest")
 
 
 def test_without_the_plugin_its_kind_is_unknown() -> None:
