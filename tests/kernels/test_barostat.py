@@ -234,7 +234,7 @@ def test_temperatures_of_one_pressure(
 )
 def test_campaigns_at_constant_pressure(strategy: str, tmp_path: Path) -> None:
     """The bond does not know of the pressure: its free energy is that of the bond alone."""
-    path = dumbbells.write(tmp_path, strategy, 200_000)
+    path = dumbbells.write(tmp_path, strategy, 400_000)
     result = msgen.run(path, output_dir=tmp_path / "runs", quiet=True)
     grid = np.linspace(0.1, 0.2, 2001)
     p = grid**2 * np.exp(-0.5 * 5e3 * (grid - 0.15) ** 2 / (GAS_CONSTANT * 300.0))
