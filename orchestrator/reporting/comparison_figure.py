@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, NullFormatter
 
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.reporting.comparison import Compared, Comparison, SurfaceDifference
@@ -18,6 +17,7 @@ from msgen.orchestrator.reporting.panels import (
     label_of,
     scale_of,
 )
+from msgen.orchestrator.reporting.plot_history import number_ticks
 from msgen.orchestrator.reporting.plots import STATE_COLOURS, Drawing
 
 
@@ -88,7 +88,6 @@ def _errors(ax: Axes, c: Comparison, courses: list[Array]) -> None:
     ax.set(xlabel="energy evaluations", ylabel="largest σ(F) of a state / kT")
     ax.set_xscale("log")
     ax.set_yscale("log")
-    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    number_ticks(ax)
     ax.grid(alpha=0.25)
     ax.legend(frameon=False)

@@ -60,16 +60,21 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
     if upper.get_legend_handles_labels()[0]:
         upper.legend(framealpha=0.9, edgecolor="none", loc="best")
     lower.set(xlabel="energy evaluations", ylabel="σ(F) / kT")
-    lower.xaxis.set_major_formatter(EngFormatter(sep=""))
-    lower.xaxis.set_minor_formatter(NullFormatter())
-    lower.yaxis.set_major_formatter("{x:g}")
-    if lower.get_yscale() == "log":  # something was drawn
-        for axis in (lower.xaxis, lower.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        lower.yaxis.set_minor_formatter(NullFormatter())
+    number_ticks(lower)
     for ax in (upper, lower):
         ax.grid(alpha=0.25)
     return figure
+
+
+def number_ticks(ax: Axes) -> None:
+    """Ticks of counts along x and of errors along y that can be read, whatever they span."""
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_major_formatter("{x:g}")
+    if ax.get_yscale() == "log":  # something was drawn
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _shade_phases(panels: Sequence[Axes], history: Sequence[HistoryPoint]) -> None:
