@@ -239,3 +239,22 @@ def test_of_nothing_but_few_readings_the_deepest_is_the_state() -> None:
     alone = np.full((48, 60), False)
     alone[0, 5], alone[1, 30], alone[2, 55] = True, True, True
     assert len(find_basins(counts, LINE, ("x",), seen=alone)) == 1
+
+
+def test_readings_of_what_is_merged_count_together() -> None:
+    """Nine readings about a dip of one: neither half is a basin, both together are."""
+    counts = np.zeros(60)
+    counts[10:21] = 100.0
+    counts[40:45] = 3.0, 1.0, 1.0, 1.0, 3.0
+    assert len(find_basins(counts, LINE, ("x",), smooth=0.0, readings=counts)) == 2
+    counts[40:45] = 3.0, 0.0, 0.0, 0.0, 3.0  # six, and no way between them
+    assert len(find_basins(counts, LINE, ("x",), smooth=0.0, readings=counts)) == 1
+
+
+def test_what_is_not_reported_is_summed_over() -> None:
+    """The heavier well is spread over the other CV, the lighter one stands in one bin of it."""
+    grid = Grid.regular(((-3.0, 3.0), (-3.0, 3.0)), (60, 60), (False, False), (True, False))
+    counts = np.zeros((60, 60))
+    counts[14:17], counts[44:47, 30] = 1.0, 40.0
+    names = find_basins(counts, grid, ("x", "y")).names
+    assert names == ("x=-1.45", "x=1.55")

@@ -221,6 +221,26 @@ def test_hardly_a_search_ends_where_works_overlap_less_than_is_asked_for() -> No
     assert too_short(0.0) >= 0.2
 
 
+def test_a_search_goes_on_where_the_overlap_is_only_by_luck_as_asked() -> None:
+    """Two lengths of the same mean chance, 0.03 of each path, and 0.24 of one in eight."""
+    rng = np.random.default_rng(8)
+    asking = replace(price(Spent(), 0.5), overlap=0.03)
+    tuner = PathTuner.begin(FIRST, ("steps",), bridging=True)
+    number, steps = np.repeat(np.arange(3.0), 64), np.full(192, 300.0)
+    pays = []
+    for chance in (np.full(192, 0.03), np.where(rng.permutation(192) % 8 == 0, 0.24, 0.0)):
+        paths = PathRound(number, steps, chance, np.arange(192.0) % REPLICAS)
+        trials = PathTrials.of_round(3, REPLICAS, paths)
+        assert trials.chance == pytest.approx(0.03, rel=0.6)
+        per_crossing = trials.per_crossing(bridging=True)[:1]
+        production = float(asking.production(trials.lengths[:1], per_crossing)[0])
+        # a round that costs a little more than may be saved of that
+        spared = production - asking.in_any_case
+        dear = replace(asking, local=1.1 * switching_tuner.HOPE * spared, paths=0.0)
+        pays.append(tuner._pays(tuner.candidates, trials, 0, dear))
+    assert pays == [False, True]
+
+
 def test_the_overlap_may_be_less_by_its_error() -> None:
     asking = replace(price(Spent(), 0.5), overlap=0.03)
     length, per_crossing = np.array(300.0), np.array([48.0, 18.0])  # overlaps of 0.04 and 0.1
@@ -230,6 +250,9 @@ def test_the_overlap_may_be_less_by_its_error() -> None:
     assert cost == pytest.approx([1.5**2, 1.0])
     vague = asking.production(length, per_crossing, 0.5) / asking.production(length, per_crossing)
     assert vague == pytest.approx([4.0, 1.2**2])
+    # where hardly anything crossed the error is none, and the price still a number
+    unknown = asking.production(length, per_crossing, np.inf)
+    assert unknown == pytest.approx(asking.production(length, per_crossing, 0.5))
 
 
 def beyond(state_error: float, share: float) -> np.ndarray:
