@@ -22,6 +22,7 @@ from msgen.actors.kernels.hmc import Hmc
 from msgen.orchestrator.cli import main, main_run
 from msgen.orchestrator.dry_run import plan
 from msgen.orchestrator.run_directory.store import Store
+from msgen.orchestrator.strategies.parallel_tempering import strategy
 from msgen.orchestrator.strategies.parallel_tempering.ladder import (
     GOAL,
     acceptance,
@@ -199,6 +200,24 @@ def test_all_is_frozen_in_production_and_what_is_evaluated_is_counted() -> None:
 def test_states_are_found_where_none_are_named() -> None:
     drive = Drive.of("double_well", *WELL, "replicas=4", "states=null").produce(1)
     assert len(drive.strategy.estimate(drive.state).states) == 2
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_states_are_found_by_the_temperatures_that_there_are(
+    change: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Placing them may change their number, as it does of most molecules."""
+
+    def other(tau: np.ndarray, energy: np.ndarray, number: int | None) -> np.ndarray:
+        return np.geomspace(1.0, tau[-1], len(tau) + change)
+
+    monkeypatch.setattr(strategy, "place", other)
+    drive = Drive.of("double_well", *WELL, "strategy.temperatures=auto", "strategy.highest=6",
+                     "states=null")  # fmt: skip
+    before = len(drive.state.tau)
+    drive.until("produce")
+    assert len(drive.state.tau) == before + 2 * change
+    assert len(drive.state.states) == 2
 
 
 @pytest.mark.parametrize("platform", ["Reference", pytest.param("CPU", marks=pytest.mark.slow)])

@@ -213,6 +213,8 @@ class ParallelTempering:
             # velocities belong to the old temperatures
             walkers=state.walkers.take(slots).without_velocities(),
             who=np.arange(len(slots)),
+            # and so does what was seen
+            look=None,
         )
 
     def _basins(self, state: TemperingState) -> Partition:
