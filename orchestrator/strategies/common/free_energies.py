@@ -83,9 +83,10 @@ class FreeEnergies:
         log_s = pooled.log_probability(members, len(names))
         push = pooled.influence(members, len(names))
         for i, name in enumerate(names):
-            value = float(log_s[0] - log_s[i])
+            known = bool(np.isfinite(log_s[[0, i]]).all())
+            value = float(log_s[0] - log_s[i]) if known else np.nan
             stderr = float(units.standard_error(push[:, i] - push[:, 0])) if i else 0.0
-            values[name] = _state(value, stderr, known=bool(np.isfinite(value)))
+            values[name] = _state(value, stderr, known=known)
         (marginal,) = problem.marginals
         surface = SurfaceEstimate(
             _axes(problem, marginal), f.reshape(grid.shape), error.reshape(grid.shape)
