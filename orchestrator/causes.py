@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from msgen.systems.errors import first_line
+
 _OPENMM = "OpenMMException"
 _REMEDIES: tuple[tuple[str, str, str], ...] = (
     # class of the error or of one of its bases, part of its text, remedy
@@ -48,7 +50,7 @@ def remedy(error: BaseException) -> str | None:
 
 def short(error: BaseException) -> str:
     """An error's first line, with its class where the text alone says little."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    text = first_line(error)[:300]
     if isinstance(error, MachineError):
         return text
     if isinstance(error, OSError) and error.strerror:

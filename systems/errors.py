@@ -1,4 +1,4 @@
-"""The one error wrong input raises, at every floor."""
+"""The one error wrong input raises, at every floor, and what others say in a line."""
 
 from __future__ import annotations
 
@@ -48,3 +48,8 @@ class SpecError(ValueError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.value!r} — {self.problem}. {self.remedy}."
+
+
+def first_line(error: BaseException) -> str:
+    """An error's first line, or its class where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,7 +11,7 @@ import numpy as np
 from openmm import unit
 
 from msgen.systems.base import Array
-from msgen.systems.errors import SpecError
+from msgen.systems.errors import SpecError, first_line
 from msgen.systems.kinds import Field
 from msgen.systems.topology.same_atoms import first_difference, named
 
@@ -51,7 +51,7 @@ def open_with(reader: Any, path: Path, field: Field, *args: Any, **kwargs: Any) 
     try:
         return reader(str(path), *args, **kwargs)
     except Exception as error:  # the readers raise anything from KeyError to struct.error
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         what, remedy = f"cannot be read ({text})", "Check the file"
         unread = text.startswith(("invalid literal", "could not convert"))
         if unread or isinstance(error, IndexError | KeyError):  # a text about the reader's code

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
+from msgen.systems.errors import first_line
+
 T = TypeVar("T")
 
 
@@ -61,7 +63,7 @@ class Plugin:
         try:
             value = self._entry.load()
         except (Exception, SystemExit) as error:  # whatever a stranger's module does
-            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            text = first_line(error)
             raise PluginError(
                 self, f"{self._entry.value} cannot be imported ({type(error).__name__}: {text})"
             ) from error

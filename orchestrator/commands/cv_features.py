@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from msgen.orchestrator.schema.cvs import AXIS
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem, choose
+from msgen.systems.errors import first_line
 from msgen.systems.topology.bond_lengths import torn_bonds
 from msgen.systems.topology.same_atoms import NAMING, first_difference, named
 
@@ -245,7 +246,7 @@ def _trajectory(path: Path, checked: Checked) -> Array:
         if frames.unitcell_lengths is not None and frames.topology.n_bonds:
             frames.make_molecules_whole(inplace=True)
     except Exception as error:  # its readers raise anything
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         raise wrong("DATA", str(path), f"cannot be read ({text})", _ORDER) from error
     x = np.asarray(frames.xyz, dtype=np.float64).reshape(len(frames), -1)
     if frames.n_atoms != topology.n_atoms:

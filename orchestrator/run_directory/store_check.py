@@ -23,6 +23,7 @@ from msgen.orchestrator.run_directory.store_files import (
     missing_chunks,
 )
 from msgen.orchestrator.run_directory.tree_file import update_hash
+from msgen.systems.errors import first_line
 
 DIGESTS = "arrays"
 """Of a commit record: by array, the digest of the rows that its round added."""
@@ -128,7 +129,7 @@ def read_rounds(
     try:
         values = np.asarray(array[start:stop])
     except Exception as error:  # of a codec, whatever it raises at a cut file
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        why = first_line(error)
         values = np.zeros((stop - start, *array.shape[1:]), array.dtype)
     wrong = [
         rnd

@@ -12,7 +12,7 @@ import numpy as np
 import openmm as mm
 
 from msgen.systems.base import Array
-from msgen.systems.errors import SpecError
+from msgen.systems.errors import SpecError, first_line
 from msgen.systems.kinds import Field
 
 _REFERENCE_LIMIT = 4000
@@ -86,7 +86,7 @@ def first_context(system: Any, timestep: float, name: str, origin: tuple[Field, 
 
 def _in_words(error: Exception, name: str) -> tuple[str, str]:
     """What is wrong with a System, and what to do."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = first_line(error)
     if "default values for the parameter" in text:
         return f"OpenMM takes it for two: {text}", "Give one of the two parameters another name"
     return (

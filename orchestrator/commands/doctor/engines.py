@@ -13,6 +13,7 @@ from openmm import app
 
 from msgen.orchestrator.commands.doctor.base import Finding
 from msgen.systems.base import Array
+from msgen.systems.errors import first_line
 from msgen.systems.openmm.platforms import make_context, microseconds_a_step, platform_names
 
 AGREE = 5e-3
@@ -80,7 +81,7 @@ def platforms(probe: Probe) -> Iterator[Finding]:
             off = float(np.abs(probe.forces(name) - reference).max() / np.abs(reference).max())
             speed = microseconds_a_step(probe.system, probe.positions, probe.box, 0.001, name, 0.1)
         except Exception as error:  # a driver that does not fit raises whatever it likes
-            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            text = first_line(error)
             remedy = f"Mend its driver, or leave it: platform: {_other(names, name)}"
             yield Finding(what, "note", f"is installed and does not run: {text}", remedy)
             continue
@@ -131,7 +132,7 @@ def workers(address: str) -> Iterator[Finding]:
         with cluster(address):
             pass
     except Exception as error:  # of Ray's many
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         remedy = "Run without it: --executor inline. On a cluster see docs/cluster.md"
         yield Finding("Ray", "wrong", text, remedy)
     else:

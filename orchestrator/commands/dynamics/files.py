@@ -15,6 +15,7 @@ from msgen.orchestrator.commands.dynamics.structure import Structure
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
 from msgen.orchestrator.schema.cv_section import CVSection
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem
+from msgen.systems.errors import first_line
 from msgen.systems.topology.bond_lengths import OTHERS, BondLengths
 from msgen.systems.topology.bond_windows import BondWindows, lengths
 from msgen.systems.topology.same_atoms import NAMING, first_difference, named
@@ -124,7 +125,7 @@ def chunks(path: Path, topology: Path | None, atoms: Any, size: int = CHUNK) -> 
                 frames.make_molecules_whole(inplace=True)
             yield frames
     except Exception as error:  # its readers raise anything
-        text = (str(error).strip() or type(error).__name__).splitlines()[0][:_LONGEST]
+        text = first_line(error)[:_LONGEST]
         remedy = "Give trajectories of the atoms in --topology, in their order"
         raise wrong("DATA", str(path), f"cannot be read ({text})", remedy) from error
 

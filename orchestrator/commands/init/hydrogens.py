@@ -7,6 +7,7 @@ from pathlib import Path
 from openmm import app
 
 from msgen.orchestrator.commands.init.wrong import wrong
+from msgen.systems.errors import first_line
 from msgen.systems.openmm.inputs.solvation import keyed
 from msgen.systems.openmm.structure_files import read_structure
 
@@ -32,7 +33,7 @@ def add_hydrogens(structure: Path, folder: Path) -> Path:
         with keyed():
             made.addHydrogens()
     except Exception as error:  # of Modeller's, with a text
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         remedy = "Add what the residues miss first, with pdbfixer"
         raise wrong("--add-hydrogens", structure.name, f"cannot be done: {text}", remedy) from error
     with target.open("w", encoding="utf-8") as out:

@@ -8,7 +8,7 @@ from typing import Any
 
 from openmm import app
 
-from msgen.systems.errors import SpecError
+from msgen.systems.errors import SpecError, first_line
 from msgen.systems.files import in_nm
 from msgen.systems.kinds import Field
 from msgen.systems.openmm.inputs.parts import (
@@ -39,7 +39,7 @@ def read_force_field(files: Sequence[str], base_dir: Path) -> Any:
         return app.ForceField(*paths)
     except Exception as error:
         culprit = _first_unusable(paths)
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         raise SpecError(
             ("system", "forcefield", culprit),
             files[culprit],

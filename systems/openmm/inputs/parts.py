@@ -10,7 +10,7 @@ import numpy as np
 from openmm import app, unit
 
 from msgen.systems.base import Array
-from msgen.systems.errors import SpecError
+from msgen.systems.errors import SpecError, first_line
 from msgen.systems.kinds import Field
 from msgen.systems.openmm.sources import MoleculeSource
 
@@ -104,7 +104,7 @@ def create(
     except SpecError:
         raise
     except Exception as error:  # OpenMM raises KeyError, ValueError and errors of its own
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         text = text.partition("  For more information")[0]
         remedy = "Check that structure, force field, nonbonded and cutoff fit each other"
         if NO_LATTICE in text:

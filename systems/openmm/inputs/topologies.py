@@ -8,7 +8,7 @@ from typing import Any
 
 from openmm import app
 
-from msgen.systems.errors import SpecError
+from msgen.systems.errors import SpecError, first_line
 from msgen.systems.files import find_file, open_with
 from msgen.systems.kinds import Field
 from msgen.systems.openmm import file_names
@@ -116,7 +116,7 @@ def _charmm(
     try:
         parameters = app.CharmmParameterSet(*map(str, files))
     except Exception as error:  # of many kinds, each with a text
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         raise SpecError(
             where,
             list(source.parameters),

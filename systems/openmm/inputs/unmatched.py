@@ -13,6 +13,8 @@ from typing import Any
 
 from openmm import app
 
+from msgen.systems.errors import first_line
+
 WATER = frozenset({"HOH", "WAT", "SOL", "TIP3", "TIP4", "TP3", "H2O", "SPC", "OPC", "DOD"})
 AMINO_ACIDS = frozenset(
     ["ALA", "ARG", "ASN", "ASP", "ASH", "CYS", "CYM", "CYX", "GLN", "GLU", "GLH", "GLY", "HIS",
@@ -148,7 +150,7 @@ def misfits(field: Any, topology: Any) -> list[Misfit]:
     try:
         left = field.getUnmatchedResidues(topology)
     except Exception as error:  # that of two templates for one residue has no class of its own
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = first_line(error)
         which = re.search(r"residue \d+ \(.*?\)", text)
         remedy = "Remove it from the file, or give the molecule by topology:"
         return [Misfit((which[0] if which else "one residue",), text, remedy)]
