@@ -127,6 +127,8 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "ala.pdb").write_text((CONFIGS / AMBER99SB["structure"]).read_text())
     (tmp_path / "bad.pdb").write_text("nothing here\n")
     (tmp_path / "bad.xml").write_text("<ForceField><Nonsense")
+    more = '<Residues><Residue name="XYZ"><Atom name="C" type="2"/></Residue></Residues>'
+    (tmp_path / "more.xml").write_text(f"<ForceField>{more}</ForceField>")
     return tmp_path
 
 
@@ -336,6 +338,8 @@ def test_the_platform_is_measured_or_given() -> None:
         ({"structure": None}, "system.structure", "goes with forcefield"),
         ({"forcefield": ["amber99sb.xml", "amber14/tip3q.xml"]}, "system.forcefield[1]", "OpenMM"),
         ({"forcefield": ["bad.xml"]}, "system.forcefield[0]", "OpenMM"),
+        # the first cannot be read alone either, for want of the second's atom types
+        ({"forcefield": ["more.xml", "amber99sb.xml", "no.xml"]}, "system.forcefield[2]", "OpenMM"),
         ({"forcefield": ["tip3p.xml"]}, "system.structure", "fit"),
         ({"forcefield": None}, "system.forcefield", "a list"),
         ({"pressure": 1.0}, "system.pressure", "in a box"),

@@ -37,9 +37,9 @@ def read_force_field(files: Sequence[str], base_dir: Path) -> Any:
     paths = [str(base_dir / f) if (base_dir / f).is_file() else f for f in files]
     try:
         return app.ForceField(*paths)
-    except Exception as error:
-        culprit = _first_unusable(paths)
+    except Exception as error:  # of the parser's, KeyError and ValueError, each with a text
         text = first_line(error)
+        culprit = _first_unusable(paths, text)
         raise SpecError(
             ("system", "forcefield", culprit),
             files[culprit],
@@ -48,13 +48,17 @@ def read_force_field(files: Sequence[str], base_dir: Path) -> Any:
         ) from error
 
 
-def _first_unusable(paths: list[str]) -> int:
-    """The first file with which the files so far cannot be read together."""
-    for k in range(len(paths)):
+def _first_unusable(paths: list[str], text: str) -> int:
+    """The first file with which the files so far cannot be read for the cause that is told.
+
+    For another cause they may: residues whose atom types a later file has.
+    """
+    for k in range(len(paths) - 1):
         try:
             app.ForceField(*paths[: k + 1])
-        except Exception:
-            return k
+        except Exception as error:  # as above
+            if first_line(error) == text:
+                return k
     return len(paths) - 1
 
 
@@ -102,6 +106,15 @@ def from_force_field(source: MoleculeSource, base_dir: Path) -> Parts:
     return Parts(topology, create(build, WHERE, source.structure, explain), in_nm(positions))
 
 
+WATER_FILES = {
+    "tip3p": "amber14/tip3p.xml",
+    "spce": "amber14/spce.xml",
+    "tip4pew": "amber14/tip4pew.xml",
+    "tip5p": "tip5p.xml",
+}
+"""A file of OpenMM's with each; that of TIP5P has no ions."""
+
+
 def _without_water(text: str, water: str) -> SpecError | None:
     """Of a force field that has no such water, or none at all."""
     if "HOH" not in text:
@@ -110,5 +123,5 @@ def _without_water(text: str, water: str) -> SpecError | None:
         ("system", "solvent", "water"),
         water,
         "no file in forcefield: has parameters for this water and its ions",
-        f"Add one to forcefield:, such as amber14/{water}.xml beside amber14-all.xml",
+        f"Add one to forcefield:, such as {WATER_FILES[water]}",
     )
