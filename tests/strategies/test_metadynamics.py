@@ -18,6 +18,7 @@ from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.strategies.metadynamics.strategy import SETTLE
 from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems.base import CVSet
+from msgen.systems.cvs.openmm_python import available
 from msgen.systems.cvs.torch_cvs import Distance
 from msgen.systems.openmm.bias_force import Biased
 from msgen.systems.openmm.bias_grid import MARGIN, BiasAxes, BiasAxis, empty_bias
@@ -99,6 +100,45 @@ def test_a_bias_that_is_handed_over_is_the_bias_that_acts(tmp_path: Path) -> Non
     assert two.bias_energy() == one.bias_energy()
     assert not two.added.any()
     assert two.heights == []
+
+
+TORSION = """
+import torch
+
+def torsion():
+    def phi(x):
+        p = x.reshape(len(x), 4, 3)
+        a, b, c = p[:, 1] - p[:, 0], p[:, 2] - p[:, 1], p[:, 3] - p[:, 2]
+        m, n = torch.linalg.cross(a, b), torch.linalg.cross(b, c)
+        return torch.atan2(b.norm(dim=1) * (a * n).sum(1), (m * n).sum(1))
+    return phi
+"""
+
+
+@pytest.mark.skipif(not available(), reason="OpenMM before 8.4")
+def test_a_function_of_ones_own_is_biased_as_openmms_own_torsion(tmp_path: Path) -> None:
+    """The same walk under the same hills; the campaign was refused."""
+    system, cvs = built(tmp_path)
+    (tmp_path / "mine.py").write_text(TORSION)
+    file = Path(torsion_molecule.write(tmp_path, META)).with_suffix(".yaml")
+    own = "phi: {kind: python, factory: 'mine:torsion', atoms: [0, 1, 2, 3], periodic: true}"
+    text = file.read_text().replace("phi: {kind: dihedral, atoms: [0, 1, 2, 3]}", own)
+    file.write_text(text)
+    check(load_campaign(file), tmp_path)
+    mine = Drive.of(str(file.with_suffix(""))).cvs
+    heights, added = [], []
+    for one in (cvs, mine):
+        walk = biased(system, one, AXIS, 1.0)
+        walk.put(empty_bias(AXIS))
+        walk.engine.reseed(81)
+        walk.engine.load(system.initial())
+        walk.step_and_add(250)
+        heights.append(walk.heights)
+        added.append(walk.added)
+    assert len(heights[0]) == 5
+    assert heights[0][-1] < 1.0
+    np.testing.assert_allclose(heights[1], heights[0], rtol=1e-6)
+    np.testing.assert_allclose(added[1], added[0], atol=1e-6)
 
 
 def test_beyond_the_range_of_a_cv_there_are_no_hills_and_no_step(tmp_path: Path) -> None:

@@ -28,10 +28,6 @@ def metadynamics_problems(campaign: Campaign, strategy: Metadynamics) -> Iterato
     biased = list(strategy.width) if isinstance(strategy.width, dict) else list(campaign.cvs)
     yield from width_problems(campaign.cvs, strategy.width, here, [] if named else biased)
     known = [name for name in biased if name in campaign.cvs]
-    for name in known:
-        if campaign.cvs[name].kind == "python":
-            what = "is a Python function, which no OpenMM force can be made of"
-            yield Problem(("cvs", name, "kind"), "python", what, "Bias other CVs by strategy.width")
     if len(known) > MOST_BIASED:
         what = f"{len(known)} CVs are too many for one bias"
         yield Problem(here, MISSING, what, "Name one or two of them, as {phi: 20 deg}")
