@@ -113,6 +113,13 @@ class _OfYours(CVSection):
     unit: Literal["rad", "nm", "1"] | None = None
     """By default rad where periodic, 1 elsewhere."""
 
+    @model_validator(mode="after")
+    def _periodic_is_no_length(self) -> _OfYours:
+        if self.periodic and self.unit == "nm":
+            what, remedy = "is of a length, and what is periodic is an angle", "Remove one of them"
+            raise problem(what, remedy, at=("unit",), value=self.unit)
+        return self
+
     @property
     def dimension(self) -> Dimension:
         unit = self.unit or ("rad" if self.periodic else "1")

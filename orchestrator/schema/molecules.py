@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
+from msgen.orchestrator.schema.cvs_of_atoms import Atoms
 from msgen.orchestrator.schema.quantities import (
     ConcentrationOrZero,
     Length,
@@ -70,12 +71,18 @@ class Solvent(Section):
     positive: Literal["Cs+", "K+", "Li+", "Na+", "Rb+"] = "Na+"
     negative: Literal["Cl-", "Br-", "F-", "I-"] = "Cl-"
 
+    @model_validator(mode="after")
+    def _shape_of_padding(self) -> Solvent:
+        if self.padding is None and self.shape != "cube":
+            what, remedy = "is of the box that padding asks for", "Add padding: 1 nm, or remove it"
+            raise problem(what, remedy, at=("shape",), value=self.shape)
+        return self
+
 
 class Restraint(Section):
     """A harmonic restraint of atoms to places: ½ k |x − x₀|² each, part of the energy."""
 
-    atoms: str | list[str | int]
-    """A selection, or a list of atoms."""
+    atoms: Atoms
     stiffness: Stiffness
     """k."""
     reference: str | None = None

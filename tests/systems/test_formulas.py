@@ -135,6 +135,7 @@ PHI = PHI_PSI["phi"]
         ({"of": {"a": ENDS, "p": {"kind": "fucntion"}}}, "cvs.f.of.p.kind"),
         ({"of": {"a b": ENDS, "p": PHI}}, "cvs.f.of.a b"),
         ({"unit": "degrees"}, "cvs.f.unit"),
+        ({"unit": "nm", "periodic": True}, "cvs.f.unit"),
     ],
 )
 def test_wrong_functions_are_told_by_their_field(changes: dict[str, Any], path: str | None) -> None:

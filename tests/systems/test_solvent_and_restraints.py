@@ -15,7 +15,7 @@ from sections import build_system, refused
 
 from msgen.orchestrator.schema.problems import dotted
 from msgen.systems import Walkers
-from msgen.systems.openmm.inputs import solvation
+from msgen.systems.openmm.inputs import force_field, solvation
 from msgen.systems.openmm.inputs.force_field import read_force_field
 from msgen.systems.openmm.inputs.solvation import solvate
 from msgen.systems.openmm.inputs.unmatched import misfits
@@ -26,8 +26,8 @@ WATER = {"water": "tip3p", "padding": 0.4, "shape": "cube", "ions": 3.0, "positi
          "negative": "Cl-"}  # fmt: skip
 
 
-def solvated(**changes: object) -> app.Modeller:
-    field = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
+def solvated(water_file: str = "amber14/tip3p.xml", **changes: object) -> app.Modeller:
+    field = app.ForceField("amber14-all.xml", water_file)
     made = solvate(app.PDBFile(str(PDB)), field, {**WATER, **changes})
     assert isinstance(made, app.Modeller)
     return made
@@ -73,10 +73,26 @@ def test_a_molecule_in_the_water_that_it_asks_for() -> None:
     assert system.energy(system.initial())[0] < -1000
 
 
+def test_every_water_has_the_file_that_is_named() -> None:
+    for water, file in force_field.WATER_FILES.items():
+        made = solvated(file, water=water, ions=0.0)
+        app.ForceField("amber14-all.xml", file).createSystem(made.topology)
+
+
 @pytest.mark.parametrize(
     ("change", "path", "words"),
     [
         ({"forcefield": ["amber14-all.xml"]}, "system.solvent.water", "amber14/tip3p.xml"),
+        (
+            {"solvent": {"padding": "0.4 nm", "water": "tip5p"}, "forcefield": ["amber14-all.xml"]},
+            "system.solvent.water",
+            "as tip5p.xml",
+        ),
+        (
+            {"solvent": {"shape": "octahedron"}, "box": [3.0, 3.0, 3.0]},
+            "system.solvent.shape",
+            "Add padding",
+        ),
         ({"solvent": {}}, "system.solvent.padding", "box:"),
         ({"solvent": {"padding": "1 nm"}, "box": [3.0, 3.0, 3.0]}, "system.box", "one of the two"),
         ({"solvent": {"padding": "1 nm", "ions": "0.15 nm"}}, "system.solvent.ions", "0.15 M"),
