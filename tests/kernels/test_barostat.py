@@ -50,7 +50,10 @@ class WithoutJacobian(MonteCarloBarostat):
         n_moves: int = 1,
     ) -> Resized:
         n = int(self.molecules.max()) + 1
-        told = lambda x, h: energy(x, h) + self.kT * np.log(np.linalg.det(h)) * n  # noqa: E731
+
+        def told(x: Array, h: Array) -> float:
+            return float(energy(x, h) + self.kT * np.log(np.linalg.det(h)) * n)
+
         return super().__call__(told, positions, box, rng, n_moves)
 
 
@@ -126,8 +129,11 @@ def test_what_has_no_energy_is_refused_and_counted() -> None:
     move = MonteCarloBarostat(0.1, KT, np.arange(3))
     rng = np.random.default_rng(3)
     box = 2.0 * np.eye(3)
-    none = lambda x, h: 0.0 if h[0, 0] >= 2.0 else np.nan  # noqa: E731
-    done = move(none, rng.random((3, 3)), box, rng, 200)
+
+    def none_below(x: Array, h: Array) -> float:
+        return 0.0 if h[0, 0] >= 2.0 else np.nan
+
+    done = move(none_below, rng.random((3, 3)), box, rng, 200)
     assert done.nonfinite > 5
     assert done.box[0, 0] >= 2.0
     assert done.evaluations == 201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def _amber(
     # periodicity of the topology itself follows from the box that is passed here
     top = open_with(app.AmberPrmtopFile, path, WHERE, periodicBoxVectors=given.box)
     options = create_options(source, given.box is not None)
-    make = lambda: top.createSystem(**options, **_implicit(source))  # noqa: E731
+    make = partial(top.createSystem, **options, **_implicit(source))
     return top.topology, create(make, WHERE, source.topology)
 
 
@@ -98,7 +99,7 @@ def _gromacs(
             "share/gromacs/top of its installation), or put it beside the topology",
         ) from error
     options = create_options(source, given.box is not None)
-    return top.topology, create(lambda: top.createSystem(**options), WHERE, source.topology)
+    return top.topology, create(partial(top.createSystem, **options), WHERE, source.topology)
 
 
 def _charmm(
@@ -124,7 +125,7 @@ def _charmm(
             "Give the files that the psf was made with; one may need another's atom types (rtf)",
         ) from error
     options = create_options(source, given.box is not None)
-    make = lambda: psf.createSystem(parameters, **options, **_implicit(source))  # noqa: E731
+    make = partial(psf.createSystem, parameters, **options, **_implicit(source))
 
     def explain(text: str) -> SpecError | None:
         if not text.startswith(("Missing", "No ", "Could not find")):
