@@ -110,7 +110,8 @@ class FunctionCV:
         for name, cv in self._parts:
             away = torch.rand(_TRIALS, generator=draw, dtype=torch.float64) - 0.5
             here = cv(start)
-            values[name] = TWO_PI * away if cv.periodic else here * (1 + away)
+            # a little more than nothing, too: an RMSD begins at 0
+            values[name] = TWO_PI * away if cv.periodic else here * (1 + away) + away.abs()
         here = self.of(values)
         for name, cv in self._parts:
             if not cv.periodic:
