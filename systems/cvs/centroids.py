@@ -15,7 +15,7 @@ import torch
 
 from msgen.systems.base import Array
 from msgen.systems.cvs.images import nearest
-from msgen.systems.cvs.torch_cvs import wrap
+from msgen.systems.cvs.torch_cvs import bend, points, torsion
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Group:
 
     def centre(self, x: torch.Tensor) -> torch.Tensor:
         """Σ w x / Σ w, shape (n, 3), of configurations (n, D)."""
-        p = x.reshape(x.shape[0], -1, 3)[:, list(self.atoms)]
+        p = points(x, self.atoms)
         w = torch.as_tensor(self.weights, dtype=p.dtype)
         return torch.einsum("a,nai->ni", w / w.sum(), p)
 
@@ -81,8 +81,7 @@ class CentroidAngle(Centroids):
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
         a, b = self._steps(x)
-        across = torch.linalg.vector_norm(torch.linalg.cross(a, b), dim=-1)
-        return torch.atan2(across, -(a * b).sum(-1))
+        return bend(-a, b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +93,4 @@ class CentroidDihedral(Centroids):
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        b1, b2, b3 = self._steps(x)
-        m, n = torch.linalg.cross(b1, b2), torch.linalg.cross(b2, b3)
-        length = torch.linalg.vector_norm(b2, dim=-1)
-        return wrap(torch.atan2(length * (b1 * n).sum(-1), (m * n).sum(-1)))
+        return torsion(*self._steps(x))

@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from msgen.systems.cvs.torch_cvs import points
+
 Axis = Literal["smallest", "middle", "largest"]
 AXES: tuple[Axis, ...] = ("smallest", "middle", "largest")
 
@@ -48,7 +50,7 @@ class PrincipalRadius:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        p = x.reshape(x.shape[0], -1, 3)[:, list(self.atoms)]
+        p = points(x, self.atoms)
         w = torch.as_tensor(self.masses, dtype=p.dtype)
         w = w / w.sum()
         d = p - torch.einsum("a,nai->ni", w, p)[:, None]

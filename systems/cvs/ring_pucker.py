@@ -8,11 +8,9 @@ from typing import Literal
 
 import torch
 
-from msgen.systems.cvs.torch_cvs import wrap
+from msgen.systems.cvs.torch_cvs import points, wrap
 
 Pucker = Literal["amplitude", "phase", "theta", "qx", "qy", "qz"]
-SIX_ONLY: tuple[Pucker, ...] = ("theta", "qz")
-"""What a ring of five has not."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class RingPucker:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        p = x.reshape(x.shape[0], -1, 3)[:, list(self.atoms)]
+        p = points(x, self.atoms)
         weights = PuckerWeights.of(len(self.atoms))
 
         def total(w: tuple[float, ...]) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from msgen.systems.base import Array
+from msgen.systems.cvs.torch_cvs import points
 
 _FLOOR = 1e-16
 """nm²; a root of nothing has no gradient."""
@@ -48,10 +49,6 @@ def deviation(p: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def _points(x: torch.Tensor, atoms: tuple[int, ...]) -> torch.Tensor:
-    return x.reshape(x.shape[0], -1, 3)[:, list(atoms)]
-
-
 @dataclass(frozen=True, eq=False)
 class RMSD:
     """Root mean square distance to a reference after optimal superposition, nm.
@@ -76,7 +73,7 @@ class RMSD:
         """ξ(x), shape (n,)."""
         orders = self.orders or (self.atoms,)
         r = torch.as_tensor(self.reference)[torch.tensor(orders)]
-        msd = deviation(_points(x, self.atoms), r).amin(1)
+        msd = deviation(points(x, self.atoms), r).amin(1)
         return torch.sqrt(torch.clamp(msd, min=_FLOOR))
 
 
@@ -114,7 +111,7 @@ class PathCV:
     def exponents(self, x: torch.Tensor) -> torch.Tensor:
         """λ d², shape (n, structures)."""
         r = torch.as_tensor(self.path)[:, list(self.atoms)]
-        return self.rate * torch.clamp(deviation(_points(x, self.atoms), r), min=_FLOOR)
+        return self.rate * torch.clamp(deviation(points(x, self.atoms), r), min=_FLOOR)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""

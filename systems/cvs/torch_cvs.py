@@ -21,7 +21,7 @@ from msgen.systems.base import CV, Array, CVSet
 TWO_PI = 2.0 * math.pi
 
 
-def _points(x: torch.Tensor, atoms: tuple[int, ...]) -> torch.Tensor:
+def points(x: torch.Tensor, atoms: tuple[int, ...]) -> torch.Tensor:
     """Coordinates of `atoms`, shape (n, len(atoms), 3)."""
     return x.reshape(x.shape[0], -1, 3)[:, list(atoms)]
 
@@ -29,6 +29,18 @@ def _points(x: torch.Tensor, atoms: tuple[int, ...]) -> torch.Tensor:
 def _norm(v: torch.Tensor) -> torch.Tensor:
     length: torch.Tensor = torch.linalg.vector_norm(v, dim=-1)
     return length
+
+
+def torsion(b1: torch.Tensor, b2: torch.Tensor, b3: torch.Tensor) -> torch.Tensor:
+    """The angle about b2 of three vectors from end to end, each (n, 3), in [−π, π), IUPAC sign."""
+    m, n = torch.linalg.cross(b1, b2), torch.linalg.cross(b2, b3)
+    return wrap(torch.atan2(_norm(b2) * (b1 * n).sum(-1), (m * n).sum(-1)))
+
+
+def bend(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The angle between two vectors, each (n, 3), in [0, π]."""
+    # atan2 keeps its digits near 0 and π where acos does not
+    return torch.atan2(_norm(torch.linalg.cross(a, b)), (a * b).sum(-1))
 
 
 def wrap(angle: torch.Tensor) -> torch.Tensor:
@@ -47,10 +59,8 @@ class Dihedral:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        p = _points(x, self.atoms)
-        b1, b2, b3 = p[:, 1] - p[:, 0], p[:, 2] - p[:, 1], p[:, 3] - p[:, 2]
-        m, n = torch.linalg.cross(b1, b2), torch.linalg.cross(b2, b3)
-        return wrap(torch.atan2(_norm(b2) * (b1 * n).sum(-1), (m * n).sum(-1)))
+        p = points(x, self.atoms)
+        return torsion(p[:, 1] - p[:, 0], p[:, 2] - p[:, 1], p[:, 3] - p[:, 2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +74,8 @@ class Angle:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        p = _points(x, self.atoms)
-        a, b = p[:, 0] - p[:, 1], p[:, 2] - p[:, 1]
-        # atan2 keeps its digits near 0 and π where acos does not
-        return torch.atan2(_norm(torch.linalg.cross(a, b)), (a * b).sum(-1))
+        p = points(x, self.atoms)
+        return bend(p[:, 0] - p[:, 1], p[:, 2] - p[:, 1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +89,7 @@ class Distance:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        p = _points(x, self.atoms)
+        p = points(x, self.atoms)
         return _norm(p[:, 1] - p[:, 0])
 
 
@@ -97,7 +105,7 @@ class RadiusOfGyration:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        p = _points(x, self.atoms)
+        p = points(x, self.atoms)
         w = torch.as_tensor(self.masses, dtype=p.dtype)
         w = w / w.sum()
         d = p - torch.einsum("a,nai->ni", w, p)[:, None]
@@ -189,6 +197,6 @@ class PythonCV:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """ξ(x), shape (n,)."""
-        seen = x if self.atoms is None else _points(x, self.atoms).reshape(x.shape[0], -1)
+        seen = x if self.atoms is None else points(x, self.atoms).reshape(x.shape[0], -1)
         value = self.function(seen)
         return wrap(value) if self.periodic else value

@@ -21,10 +21,12 @@ from single_force import openmm_values
 
 from msgen.systems import CVSet, SpecError
 from msgen.systems.base import CV, Array
-from msgen.systems.cvs.contacts import NativeContacts
+from msgen.systems.cvs.centroids import CentroidDistance, Group
+from msgen.systems.cvs.contacts import ContactMap, NativeContacts
 from msgen.systems.cvs.openmm_forces import can_express, restraint_force, value_force
 from msgen.systems.cvs.single_frame import single
-from msgen.systems.cvs.superposition import PathCV
+from msgen.systems.cvs.superposition import RMSD, PathCV
+from msgen.systems.cvs.torch_cvs import PythonCV
 from msgen.systems.cvs.trial import complaints
 from msgen.systems.openmm.own_names import centre, stiffness
 
@@ -202,6 +204,46 @@ def test_distances_are_those_that_mdtraj_measures(cvs: CVSet) -> None:
     np.testing.assert_allclose(CVSet((one(cvs, "apart"),))(x)[:, 0], near, atol=1e-5)
 
 
+def test_a_contact_map_weighs_its_contacts(cvs: CVSet) -> None:
+    """By distances that mdtraj measures; one of the weights is negative."""
+    system = villin()
+    x = distorted(system)
+    frames = mdtraj.Trajectory(x.reshape(len(x), -1, 3), system.topology)
+    assert system.box is not None
+    frames.unitcell_vectors = np.repeat(system.box[None], len(x), axis=0)
+    cv = one(cvs, "map")
+    assert isinstance(cv, ContactMap)
+    r = np.asarray(mdtraj.compute_distances(frames, cv.pairs, periodic=True), dtype=float)
+    q = r / [1.5, 1.7, 1.5]
+    expected = ((1 - q**6) / (1 - q**12)) @ [1.0, -0.4, 2.0]
+    np.testing.assert_allclose(CVSet((cv,))(x)[:, 0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("half", "right"), [(0.5, True), (0.4, False)])
+def test_the_nearest_image_of_two_atoms_anywhere(half: float, right: bool) -> None:
+    """Of all neighbours, wherever it is within half of the least width; as one configuration, too.
+
+    Twin: a border that lies elsewhere.
+    """
+    box = np.array([[3.0, 0, 0], [1.0, 2.8, 0], [-0.9, 1.2, 2.4]])
+    cv = CentroidDistance("d", (Group((0,), (1.0,)), Group((1,), (1.0,))), box)
+    rng = np.random.default_rng(6)
+    x = np.concatenate([np.zeros((2000, 1, 3)), rng.uniform(-2, 2, (2000, 1, 3)) @ box], axis=1)
+    taken = CVSet((cv,))(x.reshape(len(x), -1))[:, 0]
+    np.testing.assert_allclose([single(cv)(one) for one in x], taken, atol=1e-12)
+    turns = np.stack(np.meshgrid(*[np.arange(-4, 5)] * 3), -1).reshape(-1, 3)
+    least = np.linalg.norm(x[:, 1, None] + turns @ box, axis=2).min(1)
+    near = least < cv.reach
+    assert cv.reach == 1.2
+    assert near.sum() > 300
+    if not right:
+        shifted = x[:, 1].copy()
+        for k in (2, 1, 0):
+            shifted -= np.floor(shifted[:, k : k + 1] / box[k, k] + half) * box[k]
+        taken = np.linalg.norm(shifted, axis=1)
+    assert np.allclose(taken[near], least[near]) == right
+
+
 def test_native_contacts_are_those_of_their_authors(cvs: CVSet) -> None:
     """Q of Best, Hummer and Eaton, worked out by mdtraj's distances."""
     cv, system = one(cvs, "fold"), villin()
@@ -229,7 +271,9 @@ def test_native_contacts_are_those_of_their_authors(cvs: CVSet) -> None:
 def test_a_ring_that_has_flipped_is_the_same_to_a_symmetric_rmsd(cvs: CVSet, folder: Path) -> None:
     system = villin()
     x = system.positions.copy()
-    atoms = [one(cvs, "flip").atoms[k] for k in (1, 2, 5, 4)]  # type: ignore[attr-defined]
+    flip = one(cvs, "flip")
+    assert isinstance(flip, RMSD)
+    atoms = [flip.atoms[k] for k in (1, 2, 5, 4)]
     x[atoms] = x[[atoms[2], atoms[3], atoms[0], atoms[1]]]
     section = {"kind": "rmsd", "atoms": SPEC["flip"]["atoms"]}
     plain = build_cvs({"r": section}, system, folder)
@@ -249,7 +293,9 @@ def test_three_like_atoms_have_six_orders(folder: Path) -> None:
     like = {"r": {"kind": "rmsd", "atoms": atoms, "symmetric": [three]}}
     found = build_cvs(like, system, folder)
     x = distorted(system, 3, 0.05)
-    rows = found.cvs[0].atoms  # type: ignore[attr-defined]
+    (cv,) = found.cvs
+    assert isinstance(cv, RMSD)
+    rows = cv.atoms
     least = np.full(3, np.inf)
     for order in permutations(range(3)):
         swapped = x.reshape(3, -1, 3).copy()
@@ -345,6 +391,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
      "far from the start"),
     ({"kind": "path", "structures": "no.pdb"}, "atoms", "different molecules"),
     ({"kind": "function", "expression": "t^2", "of": {"t": PSI}}, "expression", "jumps"),
+    # an RMSD begins at 0, where no jump of its multiple is seen
+    ({"kind": "function", "expression": "r*t",
+      "of": {"r": {"kind": "rmsd", "atoms": PHE}, "t": PSI}}, "expression", "jumps"),
     ({"kind": "function", "expression": "a", "of": {"a": {"kind": "distance", "atoms": [0, 9999]}}},
      "of.a.atoms[1]", "no such atom"),
     ({"kind": "function", "expression": "a + b", "of": {"a": THRICE, "b": THRICE}}, "of",
@@ -388,8 +437,10 @@ def test_what_torch_alone_knows_reaches_openmm(cvs: CVSet) -> None:
     cv, system = one(cvs, "own"), villin()
     x = distorted(system, 1)
     _, f = openmm_values(value_force(cv), x, system.box)
-    rows = cv.atoms  # type: ignore[attr-defined]
+    assert isinstance(cv, PythonCV)
+    assert cv.atoms is not None
+    rows = list(cv.atoms)
     others = np.delete(np.arange(len(system.positions)), rows)
     assert not f.reshape(-1, 3)[others].any()
-    p = torch.as_tensor(x.reshape(-1, 3)[list(rows)])
+    p = torch.as_tensor(x.reshape(-1, 3)[rows])
     assert float(CVSet((cv,))(x)[0, 0]) == pytest.approx(float(p.norm()))
