@@ -124,6 +124,22 @@ def test_a_harmonic_solid(kind: type[MonteCarloBarostat], right: bool) -> None:
     assert (np.abs(off) < SIGMA).all() if right else max(np.abs(off)) > 8
 
 
+@pytest.mark.parametrize(("kind", "right"), [(MonteCarloBarostat, True), (WithoutJacobian, False)])
+def test_where_ln_v_is_uniform_every_move_is_accepted(
+    kind: type[MonteCarloBarostat], right: bool
+) -> None:
+    """U = −PV + (N+1) kT ln V of the box that is tried makes r = 1, whatever the move."""
+    pressure, molecules = 0.7, np.array([0, 0, 1, 2])
+
+    def energy(x: Array, h: Array) -> float:
+        volume = float(np.linalg.det(h))
+        return -pressure * volume + 4 * KT * float(np.log(volume))
+
+    rng = np.random.default_rng(9)
+    done = kind(pressure, KT, molecules)(energy, rng.random((4, 3)), 2.0 * np.eye(3), rng, 300)
+    assert (done.accepted == 300) == right
+
+
 def test_what_has_no_energy_is_refused_and_counted() -> None:
     """As OpenMM gives none where a cutoff is more than half of the box."""
     move = MonteCarloBarostat(0.1, KT, np.arange(3))
