@@ -83,6 +83,7 @@ class Restraint(Section):
     """A harmonic restraint of atoms to places: ½ k |x − x₀|² each, part of the energy."""
 
     atoms: Atoms
+    """A selection, or a list of atoms."""
     stiffness: Stiffness
     """k."""
     reference: str | None = None

@@ -26,8 +26,8 @@ WATER = {"water": "tip3p", "padding": 0.4, "shape": "cube", "ions": 3.0, "positi
          "negative": "Cl-"}  # fmt: skip
 
 
-def solvated(water_file: str = "amber14/tip3p.xml", **changes: object) -> app.Modeller:
-    field = app.ForceField("amber14-all.xml", water_file)
+def solvated(**changes: object) -> app.Modeller:
+    field = app.ForceField("amber14-all.xml", "amber14/tip3p.xml")
     made = solvate(app.PDBFile(str(PDB)), field, {**WATER, **changes})
     assert isinstance(made, app.Modeller)
     return made
@@ -53,6 +53,24 @@ def test_every_worker_puts_the_same_solvent(monkeypatch: pytest.MonkeyPatch) -> 
     assert not np.array_equal(places(solvated()), places(one))
 
 
+SHAPES = {"cube": 1.0, "dodecahedron": np.sqrt(0.5), "octahedron": np.sqrt(16 / 27)}
+"""Volumes at the same least distance of images."""
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_as_much_water_and_ions_as_was_asked_for(shape: str) -> None:
+    made = solvated(shape=shape, padding=0.7, ions=3.0)
+    x = places(made)[:22]
+    radius = np.linalg.norm(x - (x.min(0) + x.max(0)) / 2, axis=1).max()
+    width = 2 * radius + 0.7
+    box = np.array(made.topology.getPeriodicBoxVectors().value_in_unit(mm.unit.nanometer))
+    assert box[0, 0] == pytest.approx(width)
+    assert np.linalg.det(box) == pytest.approx(SHAPES[shape] * width**3)
+    names = [r.name for r in made.topology.residues()]
+    sites = names.count("HOH") + names.count("NA") + names.count("CL")
+    assert names.count("NA") == round(sites * 3.0 / 55.4) > 2
+
+
 def test_a_molecule_in_the_water_that_it_asks_for() -> None:
     spec = {
         **AMBER99SB,
@@ -74,9 +92,9 @@ def test_a_molecule_in_the_water_that_it_asks_for() -> None:
 
 
 def test_every_water_has_the_file_that_is_named() -> None:
-    for water, file in force_field.WATER_FILES.items():
-        made = solvated(file, water=water, ions=0.0)
-        app.ForceField("amber14-all.xml", file).createSystem(made.topology)
+    for water, sites in (("tip3p", 3), ("spce", 3), ("tip4pew", 4), ("tip5p", 5)):
+        known = app.ForceField(force_field.WATER_FILES[water])._templates
+        assert len(known["HOH"].atoms) == sites
 
 
 @pytest.mark.parametrize(
