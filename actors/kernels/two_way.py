@@ -61,11 +61,9 @@ class Legs(NamedTuple):
 
     def turned(self, mask: Mask) -> Legs:
         """The paths, run backwards in time where `mask`, shape (n,)."""
-        back = Legs(
-            self.positions[:, ::-1],
-            self.log_density[:, ::-1],
-            self.reversal[:, ::-1] - self.reversal[:, -1:],
-        )
+        with np.errstate(invalid="ignore"):  # paths without a density are among them
+            reversal = self.reversal[:, ::-1] - self.reversal[:, -1:]
+        back = Legs(self.positions[:, ::-1], self.log_density[:, ::-1], reversal)
         return back.where(mask, self)
 
 
