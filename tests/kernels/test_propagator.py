@@ -112,6 +112,21 @@ def test_wrong_steps_are_seen(kernel: Propagate, target: Curved) -> None:
     assert sigmas(kernel, target, seed=1) > 6
 
 
+def test_the_density_of_a_proposal_is_normalised_with_its_broad_share() -> None:
+    """Of both parts together, to what a grid can tell; and proposals are drawn from it."""
+    kernel, n = Propagate(MODEL, (1.0,), WIDE, 0.3), 40_000
+    grid = np.linspace(-9.0, 9.0, 4001)[:, None]
+    here, lag = np.full_like(grid, 0.4), np.ones(len(grid))
+    p = np.exp(kernel.log_proposal(grid, here, lag)) * (grid[1, 0] - grid[0, 0])
+    assert p.sum() == pytest.approx(1.0, abs=1e-6)
+    drawn = kernel.step(Curved(), np.full((n, 1), 0.4), np.zeros(n), np.random.default_rng(4)).drawn
+    mean = float(p @ grid[:, 0])
+    variance = float(p @ (grid[:, 0] - mean) ** 2)
+    fourth = float(p @ (grid[:, 0] - mean) ** 4)
+    assert abs(drawn.mean() - mean) < 4 * np.sqrt(variance / n)
+    assert abs(drawn.var() - variance) < 4 * np.sqrt((fourth - variance**2) / n)
+
+
 def test_a_perfect_model_of_reversible_dynamics_is_always_accepted() -> None:
     """An Ornstein–Uhlenbeck process, whose steps are known."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from short_paths import ExactPaths, Ints, Normal, Wells, region
 
+import msgen.actors.kernels.shooting as kernels
 from msgen.actors.kernels.langevin import Langevin
 from msgen.actors.kernels.mala import Mala
 from msgen.actors.kernels.overdamped import Overdamped
@@ -175,6 +176,63 @@ def test_other_dynamics_cross_as_often_as_when_they_are_left_alone(kernel: Stepp
     mean = np.average(x, weights=w)
     error = np.sqrt(np.sum((w * (x - mean)) ** 2)) / w.sum()
     assert abs(mean - middle.mean()) < 4 * np.hypot(error, middle.std() / np.sqrt(len(middle)))
+
+
+def test_what_a_path_weighs_goes_with_it_when_it_is_turned_round() -> None:
+    """To rounding: Σ q e^ℓ/ρ of the path that a chain has, and not of the one that was grown."""
+    kernel, n = density(COARSE), 3000
+    shots = kernel.shoot(Wells(), region, n, np.random.default_rng(11))
+    after, share = kernel.test(nobody(n), np.zeros(n), shots, np.random.default_rng(12))
+    there = after.present.there
+    turned = there & (shots.crossing < 0)
+    assert turned.sum() > 20
+    told = kernel.log_share(after.present.legs.take(there))
+    np.testing.assert_allclose(share[there], told, atol=1e-10)
+    # the twin that keeps what it weighed as it was grown
+    assert np.abs(share - shots.log_share)[turned].max() > 0.05
+
+
+def log_steps(x: Array, there: Array, kernel: Overdamped) -> Array:
+    """ln of the density of overdamped steps from x to there, shape (n, m)."""
+    gradient = Wells().log_density_and_gradient(x.reshape(-1, 1))[1].reshape(x.shape)
+    return -((there - x - kernel.dt * gradient) ** 2) / (4.0 * kernel.dt)
+
+
+def log_grown(x: Array, at: Ints, kernel: Overdamped) -> Array:
+    """ln of the density of paths (n, F) grown both ways from their frames `at`."""
+    later = np.arange(x.shape[1] - 1) >= at[:, None]
+    ahead, back = log_steps(x[:, :-1], x[:, 1:], kernel), log_steps(x[:, 1:], x[:, :-1], kernel)
+    return np.asarray(np.where(later, ahead, back).sum(axis=1))
+
+
+def test_aimless_paths_are_held_against_their_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P[new] of the old path from the point over P[old] of the new one, by the steps themselves."""
+    kernel, n = Overdamped(0.05), 100_000
+    free, rng = DensityShooting(kernel, Q, Cartesian(1), FRAMES, 1), np.random.default_rng(13)
+    present = free.test(
+        nobody(n), np.zeros(n), free.shoot(Wells(), region, n, rng), rng
+    )[0].present  # fmt: skip
+    present = Present(present.legs.take(present.there), present.there[present.there])
+    move, n = AimlessShooting(kernel, FRAMES, 1, 2), len(present.there)
+    places = move.places(n, rng)
+    monkeypatch.setattr(AimlessShooting, "places", lambda *_: places)
+    monkeypatch.setattr(kernels, "log_uniform", lambda _, n: np.zeros(n))
+    done, shots = move.step(Wells(), region, present, rng)
+    (old, origin), every, crossing = places, np.arange(n), shots.crossing
+    back = crossing < 0
+    new, at = shots.legs.positions[:, :, 0], np.where(back, FRAMES - 1 - origin, origin)
+    new, was = np.where(back[:, None], new[:, ::-1], new), present.legs.positions[:, :, 0]
+    np.testing.assert_array_equal(new[every, at], was[every, old])
+
+    def log_p(x: Array) -> Array:
+        begins = Wells().log_density(x[:, :1])
+        return np.asarray(begins + log_steps(x[:, :-1], x[:, 1:], kernel).sum(axis=1))
+
+    ratio = log_p(new) + log_grown(was, old, kernel) - log_p(was) - log_grown(new, at, kernel)
+    # where ln u = 0 what is more likely the other way round is taken, and nothing else
+    np.testing.assert_array_equal(done.accepted, (crossing != 0) & (ratio > 0))
+    for mine in (crossing > 0, back):
+        assert min((ratio > 0)[mine].sum(), (ratio < 0)[mine].sum()) > 10
 
 
 def test_a_path_is_the_same_from_whichever_end_it_is_looked_at() -> None:

@@ -17,11 +17,11 @@ SPEC = {
 
 
 def rotor(n: int, seed: int) -> Pairs:
-    """An angle that diffuses, and a bond that is longer where the angle is small."""
+    """An angle that drifts and diffuses, and a bond that is longer where the angle is small."""
     rng = np.random.default_rng(seed)
     lag = rng.choice([1.0, 4.0], size=n)
     before = rng.uniform(-np.pi, np.pi, n)
-    after = before + 0.4 * np.sqrt(lag) * rng.standard_normal(n)
+    after = before + 0.3 + 0.4 * np.sqrt(lag) * rng.standard_normal(n)
     after -= 2 * np.pi * np.floor((after + np.pi) / (2 * np.pi))
 
     def bond(angle: Array) -> Array:
@@ -51,9 +51,13 @@ def test_a_step_follows_what_was_learnt(fitted: Propagator) -> None:
     assert short < 0.7
     off = new[:, 1] - 1.0 - 0.3 * np.cos(new[:, 0])
     assert np.abs(off).mean() < 0.15
-    # it knows better than a step of the other lag, and than another's bond
+    assert turn.mean() > 0.15
+    # it knows better than a step of the other lag, than the way back
+    # and than another's bond
     told = fitted.log_prob(pairs.after, pairs.before, pairs.lag).mean()
     assert told > fitted.log_prob(pairs.after, pairs.before, 5.0 - pairs.lag).mean() + 0.1
+    back = fitted.log_prob(pairs.before, pairs.after, pairs.lag).mean()
+    assert told > back + 0.2
     mixed = np.column_stack([pairs.after[:, 0], pairs.after[::-1, 1]])
     assert told > fitted.log_prob(mixed, pairs.before, pairs.lag).mean() + 0.1
 
