@@ -71,7 +71,8 @@ class Memory:
         samples = series * (len(cvs) + 2)
         if campaign.surface_columns and campaign.strategy.uses_model:
             samples += strata * campaign.strategy.kept_samples * (len(cvs) + 1)
-        walkers = 6 * replicas * n_dof
+        # positions and velocities, now and in two checkpoints
+        walkers = 2 * 3 * replicas * n_dof
         return cls(NUMBER * held, NUMBER * samples, NUMBER * walkers)
 
     @property

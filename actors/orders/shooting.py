@@ -129,6 +129,11 @@ class ShotRows:
     def __len__(self) -> int:
         return len(self.replica)
 
+    @property
+    def weighted(self) -> bool:
+        """Whether they were drawn from a density."""
+        return len(self) > 0 and not bool(np.isnan(self.log_point).all())
+
     @classmethod
     def none(cls, n_cvs: int) -> ShotRows:
         """None so far."""

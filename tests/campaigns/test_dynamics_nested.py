@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from places import CONFIGS
-from small_campaigns import outcome
+from small_campaigns import outcome, run_checked, stop_at
 
 from msgen.orchestrator.commands.dynamics.runs import read_run
 from msgen.orchestrator.forecast import Least
-from msgen.orchestrator.loop.archive import Absorbed, Archive
-from msgen.orchestrator.loop.signals import Signals
 from msgen.orchestrator.reporting.dynamics_result import read_dynamics
 from msgen.orchestrator.reporting.status import status
-from msgen.orchestrator.run import run_campaign
 from msgen.orchestrator.schema import CampaignError
 from msgen.orchestrator.validate import Checked, load_campaign, prepare
 
@@ -110,16 +106,11 @@ def test_coordinates_that_are_no_cvs_are_missed_before_anything_runs(tmp_path: P
         prepare(file, TINY, output_dir=tmp_path)
 
 
-def run(what: Checked, signals: Signals | None = None) -> str:
-    assert what.run_dir is not None
-    return run_campaign(what, run_dir=what.run_dir, quiet=True, signals=signals)
-
-
 @pytest.mark.slow
 def test_one_directory_holds_both_and_a_stop_anywhere_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(checked(tmp_path / "whole")) == "exhausted"
+    assert run_checked(checked(tmp_path / "whole")) == "exhausted"
     whole = tmp_path / "whole" / NAME
     first = json.loads((whole / "exact" / "results" / "free_energy.json").read_text())
     found = json.loads((whole / "results" / "free_energy.json").read_text())
@@ -130,26 +121,12 @@ def test_one_directory_holds_both_and_a_stop_anywhere_changes_nothing(
     assert gathered <= spent <= 1.2 * gathered  # a force at the beginning of every frame
     told = read_dynamics(whole / "results")
 
-    commit, count = Archive.commit, [0]
     for at in (3, 8, 10):  # inside the exact strategy, at its end, inside a cycle
-        signals = Signals()
-        count[0] = 0
-
-        def counted(
-            self: Archive, absorbed: Absorbed, stop: Signals = signals, at: int = at
-        ) -> Any:
-            count[0] += 1
-            if count[0] == at:
-                stop.stop.request()
-            return commit(self, absorbed)
-
         where = tmp_path / f"stopped{at}"
-        with monkeypatch.context() as patched:
-            patched.setattr(Archive, "commit", counted)
-            assert run(checked(where), signals) == "interrupted"
+        stop_at(checked(where), at, monkeypatch)
         if at == 3:
             assert "runs another strategy first" in status(where / NAME)
-        assert run(checked(where)) == "exhausted"
+        assert run_checked(checked(where)) == "exhausted"
         for folder in ("", "exact"):
             assert outcome(where / NAME / folder) == outcome(whole / folder)
         assert read_dynamics(where / NAME / "results") == told
@@ -176,7 +153,7 @@ def test_a_molecule_is_followed_from_what_its_own_exact_strategy_kept(tmp_path: 
         "executor=inline",
     )
     what = prepare(CONFIGS / "alanine_dipeptide.yaml", sets, output_dir=tmp_path)
-    assert run(what) == "exhausted"
+    assert run_checked(what) == "exhausted"
     assert what.run_dir is not None
     found = json.loads((what.run_dir / "results" / "free_energy.json").read_text())
     assert found["diagnostics"]["dynamics"]["gathered_frames"] == 16 * 12

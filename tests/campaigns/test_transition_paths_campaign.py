@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from paths_by_hand import FILE, QUICK
-from small_campaigns import outcome
+from small_campaigns import outcome, run_checked, stop_at
 
-from msgen.orchestrator.loop.archive import Absorbed, Archive
-from msgen.orchestrator.loop.signals import Signals
 from msgen.orchestrator.reporting.paths_result import PATHS, read_paths
-from msgen.orchestrator.run import run_campaign
 from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
 from msgen.orchestrator.schema import CampaignError
 from msgen.orchestrator.validate import Checked, load_campaign, prepare
@@ -35,16 +31,11 @@ def checked(where: Path) -> Checked:
     return prepare(FILE, TINY, output_dir=where)
 
 
-def run(what: Checked, signals: Signals | None = None) -> str:
-    assert what.run_dir is not None
-    return run_campaign(what, run_dir=what.run_dir, quiet=True, signals=signals)
-
-
 @pytest.mark.slow
 def test_rates_lie_beside_the_exact_result_and_a_stop_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(checked(tmp_path / "whole")) == "exhausted"
+    assert run_checked(checked(tmp_path / "whole")) == "exhausted"
     whole = tmp_path / "whole" / NAME
     first, mine = (
         json.loads((folder / "results" / "free_energy.json").read_text())
@@ -57,24 +48,10 @@ def test_rates_lie_beside_the_exact_result_and_a_stop_changes_nothing(
     assert mine["diagnostics"]["transition_paths"]["shots"] == told.shots
     page = (whole / "results" / "report.html").read_text(encoding="utf-8")
     assert "<h2>Transition paths</h2>" in page
-    commit, count = Archive.commit, [0]
     for at in (12, 17):  # while the density is learnt, and in production
-        signals = Signals()
-        count[0] = 0
-
-        def counted(
-            self: Archive, absorbed: Absorbed, stop: Signals = signals, at: int = at
-        ) -> Any:
-            count[0] += 1
-            if count[0] == at:
-                stop.stop.request()
-            return commit(self, absorbed)
-
         where = tmp_path / f"stopped{at}"
-        with monkeypatch.context() as patched:
-            patched.setattr(Archive, "commit", counted)
-            assert run(checked(where), signals) == "interrupted"
-        assert run(checked(where)) == "exhausted"
+        stop_at(checked(where), at, monkeypatch)
+        assert run_checked(checked(where)) == "exhausted"
         assert outcome(where / NAME) == outcome(whole)
         assert read_paths(where / NAME / "results") == told
     (whole / "results" / PATHS).write_text("{")

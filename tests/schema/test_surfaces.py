@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from msgen.orchestrator.memory import GIB, PROGRAM, Memory, memory_problems
 from msgen.orchestrator.schema import Campaign, CampaignError
+from msgen.orchestrator.strategies.common.blocks import MOST_BLOCKS
+from msgen.orchestrator.strategies.common.replica_stretches import MOST_STRETCHES, MOST_VALUES
+from msgen.orchestrator.strategies.steered.flattening import KEEP
+from msgen.orchestrator.strategies.steered.sightings import MOST, Sightings
 from msgen.orchestrator.validate import load
 
 
@@ -119,6 +124,29 @@ def test_memory_grows_with_surfaces_and_not_with_the_product_of_cvs() -> None:
     assert needed[2] / needed[0] == pytest.approx(bins[1] / bins[0], rel=0.02)
     assert Memory.of(of(12), 24).total < 2 * GIB
     assert math.prod([36.0] * 12) * 8 > 1e18
+
+
+def test_memory_is_that_of_the_arrays_that_are_held() -> None:
+    made = of(5, replicas=4)
+    told, strata = Memory.of(made, 10), made.strategy.most_strata(made)
+    assert told.walkers == 3 * 2 * np.zeros((4, 10)).nbytes
+    # rounds of almost twice the samples from which they are thinned
+    seen = Sightings.empty(5)
+    for _ in range(KEEP):
+        n = 2 * MOST - 1
+        seen = seen.with_round(np.zeros((n, 5)), np.zeros(n))
+    held = strata * (seen.xi.nbytes + seen.weight.nbytes)
+    assert held <= told.samples < 1.5 * held
+    # where stretches of time are not kept: each stratum's sums while errors are worked out
+    wide = tree(4, replicas=400)
+    for cv in wide["cvs"].values():
+        cv["bins"] = 500
+    campaign = load(wide)[0]
+    blocks = min(400, MOST_BLOCKS * campaign.strategy.most_strata(campaign))
+    bins = 4 * 500 + 3 * 500**2
+    assert 2 * blocks * bins * MOST_STRETCHES > MOST_VALUES
+    sums = 8 * campaign.strategy.most_strata(campaign) * blocks * bins
+    assert Memory.of(campaign, 8).surfaces > sums
 
 
 def test_what_does_not_fit_is_refused_and_says_what_needs_it() -> None:

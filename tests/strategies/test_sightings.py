@@ -25,6 +25,8 @@ X = np.linspace(-2.6, 2.6, 521)
 F = 1.2 * (X**2 - 1.5) ** 2
 P = np.exp(-F) / np.exp(-F).sum()
 WHOLE = Partition.whole(np.zeros(4, dtype=bool))
+HALVES = Partition.from_boxes({"l": {"a": (-9.0, 0.0)}}, tuple("abcd"), np.zeros(4, dtype=bool))
+"""Two strata, neither of which limits the last CV."""
 
 
 def problem() -> Problem:
@@ -79,6 +81,34 @@ def test_the_oldest_round_is_forgotten() -> None:
     assert out.number.sum() == len(out.xi) == len(out.weight)
     again = decode(Sightings, encode(out))
     assert np.array_equal(again.weight, out.weight)
+
+
+def test_rounds_of_nothing_are_forgotten_as_well() -> None:
+    out = Sightings.empty(1)
+    for n in (0, *[3] * (KEEP + 2)):
+        out = out.with_round(np.zeros((n, 1)), np.zeros(n))
+    assert out.number.tolist() == [3] * KEEP
+    assert len(out.xi) == len(out.weight) == 3 * KEEP
+
+
+def test_a_round_weighs_as_much_as_it_says() -> None:
+    """Its effective number, whatever the constant of the bias."""
+    bias = np.linspace(4.0, 7.0, 50)
+    w = np.exp(-bias)
+    out = Sightings.empty(1).with_round(np.zeros((50, 1)), bias)
+    assert out.weight.sum() == pytest.approx(w.sum() ** 2 / (w @ w))
+
+
+def test_a_stratum_that_lies_high_is_flattened_less() -> None:
+    """As high above the lowest bottom of all, and not above its own."""
+    made = seen(np.random.default_rng(5))
+    high = []
+    for f in (0.0, 2.5):
+        both = partial_ladders(problem(), {0: made, 1: made}, HALVES, np.array([0.0, f]), 4.0, 1.0)
+        high.append([float(np.ptp(both[k].parts[1].log_h)) for k in (0, 1)])
+    low, less = high[0][0], high[1][1]
+    assert high[0][1] == high[1][0] == low
+    assert low - less == pytest.approx(2.5)
 
 
 def test_each_ladder_lifts_its_pass_and_all_are_on_as_often() -> None:

@@ -12,9 +12,10 @@ from short_paths import ExactPaths, Normal, Wells, region
 
 from msgen.actors.kernels.overdamped import Overdamped
 from msgen.actors.kernels.shooting import DensityShooting
+from msgen.actors.orders.shooting import ShotRows
 from msgen.actors.roles.shooting import first_ahead, passages_inside
 from msgen.orchestrator.estimators.dynamics.path_sampling import transition_paths
-from msgen.orchestrator.estimators.dynamics.path_shots import Populations, Shots
+from msgen.orchestrator.estimators.dynamics.path_shots import Populations
 from msgen.orchestrator.strategies.transition_paths.between import populations
 from msgen.systems.coordinates.representation import Cartesian
 
@@ -134,9 +135,10 @@ def test_intervals_of_rates_cover(wrong: bool) -> None:
     log_u = shots.legs.log_density[every, shots.origin] - free.log_density(x)
     both, spent, late = passages_inside(shots.label)
     weight = np.zeros(len(every)) if wrong else -shots.log_share
-    columns = Shots(
-        x, shots.label[every, shots.origin] < 0, first_ahead(shots.label, shots.origin),
-        log_u, weight, both, spent, late, shots.crossing != 0,
+    columns = ShotRows(
+        every // each, x, shots.label[every, shots.origin] < 0,
+        first_ahead(shots.label, shots.origin), log_u, weight, both, spent, late,
+        shots.crossing != 0,
     )  # fmt: skip
     exact = ExactPaths.of(kernel, 2, stride)
     truth, share = exact.rates()
@@ -145,7 +147,7 @@ def test_intervals_of_rates_cover(wrong: bool) -> None:
     for k in range(repeats):
         mine = slice(k * each, (k + 1) * each)
         part = replace(
-            columns, **{f: getattr(columns, f)[mine] for f in Shots.__dataclass_fields__}
+            columns, **{f: getattr(columns, f)[mine] for f in ShotRows.__dataclass_fields__}
         )
         told = transition_paths(part, known, ("A", "B"), frames, (1.0, "frames"), (), ())
         assert told.rate.value is not None

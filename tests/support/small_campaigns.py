@@ -8,11 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from places import CONFIGS
 
 from msgen.orchestrator.cli import main
+from msgen.orchestrator.loop.archive import Absorbed, Archive
+from msgen.orchestrator.loop.signals import Signals
 from msgen.orchestrator.reporting.history import read_history
+from msgen.orchestrator.run import run_campaign
 from msgen.orchestrator.run_directory.store import Store
+from msgen.orchestrator.validate import Checked
 
 MAIN = "import sys; from msgen.orchestrator.cli import main_run; sys.exit(main_run(sys.argv[1:]))"
 WINDOWS = "papers/crabtree_variable_barrier"
@@ -126,6 +131,27 @@ def run_here(file: Path, where: Path, *sets: str) -> int:
     """Run a campaign file in this process; the exit status."""
     words = [word for text in sets for word in ("--set", text)]
     return main(["run", str(file), "--output-dir", str(where), *words])
+
+
+def run_checked(what: Checked, signals: Signals | None = None) -> str:
+    """Run what `prepare` has looked at in this process; its status."""
+    assert what.run_dir is not None
+    return run_campaign(what, run_dir=what.run_dir, quiet=True, signals=signals)
+
+
+def stop_at(what: Checked, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run it until a stop is asked for at its commit number `at`, from 1."""
+    commit, signals, seen = Archive.commit, Signals(), list[int]()
+
+    def counted(self: Archive, absorbed: Absorbed) -> Any:
+        seen.append(1)
+        if len(seen) == at:
+            signals.stop.request()
+        return commit(self, absorbed)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Archive, "commit", counted)
+        assert run_checked(what, signals) == "interrupted"
 
 
 def run_name(campaign: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.orders.shooting import ShotRows
 from msgen.orchestrator.estimators.dynamics.path_shots import (
     Populations,
-    Shots,
     effective,
     log_points,
     sums_of,
@@ -46,7 +46,7 @@ class Rates:
     borrowed: float
 
     @classmethod
-    def of(cls, shots: Shots, populations: Populations) -> Rates:
+    def of(cls, shots: ShotRows, populations: Populations) -> Rates:
         log_u = log_points(shots)
         crosses = 0.5 * shots.crossings.sum(axis=1)
         # both are in the unit of ρ*/q: one constant for both
@@ -101,7 +101,7 @@ class Rates:
 
 
 def _open(
-    shots: Shots, columns: Array, each: Array, log_u: Array, populations: Populations
+    shots: ShotRows, columns: Array, each: Array, log_u: Array, populations: Populations
 ) -> list[str]:
     """Why errors of the rates mean nothing, in words."""
     out = []

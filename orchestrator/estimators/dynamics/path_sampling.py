@@ -24,10 +24,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.orders.shooting import ShotRows
 from msgen.orchestrator.estimators.dynamics.path_rates import Rates
 from msgen.orchestrator.estimators.dynamics.path_shots import (
     Populations,
-    Shots,
     log_points,
     sums_of,
     weights,
@@ -104,7 +104,7 @@ class TransitionPaths:
 
 
 def transition_paths(
-    shots: Shots,
+    shots: ShotRows,
     populations: Populations,
     ends: tuple[str, str],
     frames: int,
@@ -116,7 +116,7 @@ def transition_paths(
 
     Parameters
     ----------
-    shots : Shots
+    shots : ShotRows
         Of one version of the density.
     populations : Populations
     ends : tuple of str
@@ -166,7 +166,7 @@ def transition_paths(
     )
 
 
-def _duration(shots: Shots, stride: float) -> Reading:
+def _duration(shots: ShotRows, stride: float) -> Reading:
     """Mean length of a passage."""
     log_w = np.where(np.isnan(shots.log_weight), 0.0, shots.log_weight)
     if not shots.weighted:
@@ -182,7 +182,7 @@ def _duration(shots: Shots, stride: float) -> Reading:
     return Reading.of(stride * float(found.value[0]), stride * float(found.stderr[0]), found.why)
 
 
-def _committor(shots: Shots, u: Array, cv: int, edges: Array) -> Curve:
+def _committor(shots: ShotRows, u: Array, cv: int, edges: Array) -> Curve:
     """Of the shooting points between the states, in the bins of one CV."""
     bins = len(edges) - 1
     at = np.searchsorted(edges, shots.xi[:, cv], side="right") - 1

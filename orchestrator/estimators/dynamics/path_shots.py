@@ -1,4 +1,4 @@
-"""Shots of stationary paths as columns, and sums over them."""
+"""Sums over shots of stationary paths, and the populations that they are held against."""
 
 from __future__ import annotations
 
@@ -7,49 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.orders.shooting import ShotRows
 from msgen.orchestrator.estimators.dynamics.sums import Sums
 
 Array = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 
 BLOCKS = 32
 """Of shots, which are independent of each other."""
-
-
-@dataclass(frozen=True, eq=False)
-class Shots:
-    """What m shots told, see `msgen.actors.orders.shooting.ShotRows` for the columns.
-
-    Attributes
-    ----------
-    xi : Array, shape (m, C)
-    between : bool array, shape (m,)
-    ahead : int array, shape (m,)
-    log_point, log_weight : Array, shape (m,)
-        NaN of aimless shooting, which tells no rates.
-    crossings : Array, shape (m, 2)
-    passage, late : Array, shape (m,)
-    accepted : bool array, shape (m,)
-    """
-
-    xi: Array
-    between: Bools
-    ahead: Ints
-    log_point: Array
-    log_weight: Array
-    crossings: Array
-    passage: Array
-    late: Array
-    accepted: Bools
-
-    def __len__(self) -> int:
-        return len(self.ahead)
-
-    @property
-    def weighted(self) -> bool:
-        """Whether they were drawn from a density."""
-        return len(self) > 0 and not bool(np.isnan(self.log_point).all())
 
 
 @dataclass(frozen=True)
@@ -66,7 +30,7 @@ class Populations:
     stderr: tuple[float, float]
 
 
-def log_points(shots: Shots) -> Array:
+def log_points(shots: ShotRows) -> Array:
     """ln u of the shooting points between the states, −inf elsewhere."""
     log_u = np.where(np.isnan(shots.log_point), 0.0, shots.log_point)
     return np.where(shots.between, log_u, -np.inf)

@@ -61,15 +61,17 @@ def given_up(number: int, finds: int, parts: int) -> Ints:
     return out
 
 
-def groups(problem: Problem, stratum: Ints, ids: Ints | None = None) -> list[Ints]:
+def groups(problem: Problem, stratum: Ints | None = None, ids: Ints | None = None) -> list[Ints]:
     """Replicas that share an order: of one stratum, at most `Problem.batch`.
 
     Parameters
     ----------
-    stratum : Ints, shape (R,)
+    stratum : Ints, shape (R,), optional
+        All are of one by default.
     ids : Ints, optional
         The replicas at work; all by default.
     """
+    stratum = np.zeros(problem.replicas, dtype=np.int64) if stratum is None else stratum
     ids = np.arange(len(stratum)) if ids is None else ids
     out = []
     for k in np.unique(stratum[ids]):

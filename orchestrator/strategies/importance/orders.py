@@ -72,7 +72,7 @@ def watch_orders(problem: Problem, state: ImportanceState, recent: int) -> tuple
             model_version=state.version if produces else -1,
             cost_hint=float(blocks * steps * len(group)),
         )
-        for i, group in enumerate(groups(problem, np.zeros(problem.replicas, dtype=np.int64)))
+        for i, group in enumerate(groups(problem))
     )
 
 

@@ -161,7 +161,7 @@ class Steered(StrategySection):
         from msgen.orchestrator.strategies.steered.flattening import KEEP
         from msgen.orchestrator.strategies.steered.sightings import MOST
 
-        return KEEP * MOST
+        return KEEP * 2 * MOST
 
     def most_strata(self, campaign: Campaign) -> int:
         if not self.stratify:

@@ -17,7 +17,7 @@ from msgen.orchestrator.strategies.steered.flattening import KEEP, make_ladder
 from msgen.systems.base import Array
 
 MOST = 4000
-"""Samples kept of a round."""
+"""Samples of a round, of which every other is left out from twice as many on, and so forth."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ class Sightings:
         xi, b = xi[::every], log_bias[::every]
         w = np.exp(b.min(initial=np.inf) - b)
         w = w * (w.sum() / max(float(np.sum(w * w)), 1e-300))
-        drop = int(self.number[0]) if len(self.number) == KEEP else 0
+        old = max(0, len(self.number) - KEEP + 1)
+        drop = int(self.number[:old].sum())
         return Sightings(
             np.concatenate([self.xi[drop:], xi]),
             np.concatenate([self.weight[drop:], w]),
-            np.append(self.number[len(self.number) - KEEP + 1 if drop else 0 :], len(xi)),
+            np.append(self.number[old:], len(xi)),
         )
 
     def populations(self, marginal: Marginal) -> Array:

@@ -21,7 +21,6 @@ from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.shooting import PathRows, ShootPayload, ShootRecord, ShotRows
 from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.estimators.dynamics.path_sampling import TransitionPaths, transition_paths
-from msgen.orchestrator.estimators.dynamics.path_shots import Shots
 from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.common.inputs import Problem
@@ -179,7 +178,7 @@ class Paths:
         # until every chain has a path there is nothing to shoot from but the density
         aimless = self._aimless and state.phase == "produce"
         shooting = self.spec["shooting"]
-        together = groups(problem, np.zeros(problem.replicas, dtype=np.int64))
+        together = groups(problem)
         return tuple(
             WorkOrder.of(
                 state.round,
@@ -251,9 +250,8 @@ class Paths:
 
     def _paths(self, state: PathState) -> TransitionPaths:
         if self._told is None or self._told[0] is not state:
-            columns = {f: getattr(state.shots, f) for f in Shots.__dataclass_fields__}
             told = transition_paths(
-                Shots(**columns),
+                state.shots,
                 populations(self.exact, self.ends),
                 (str(self.spec["from"]), str(self.spec["to"])),
                 self.frames,
