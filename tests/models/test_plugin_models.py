@@ -14,8 +14,9 @@ from frozen_models import through_a_checkpoint
 from msgen.actors.context import WorkerContext
 from msgen.models import Space, build, load
 from msgen.models.kinds import KINDS
-from msgen.orchestrator.cli import json_schema, main_run
+from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.schema import Campaign, CampaignError
+from msgen.orchestrator.schema.json_schema import json_schema
 from msgen.orchestrator.schema.model_alone import model_spec
 from msgen.systems.plugins import PluginError
 

@@ -12,12 +12,12 @@ from distributions import install
 from places import CONFIGS
 from pydantic import ValidationError
 
-from msgen.orchestrator.cli import json_schema
 from msgen.orchestrator.dry_run import plan
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.reporting.status import other_plugin
 from msgen.orchestrator.run_directory import provenance
 from msgen.orchestrator.schema import Campaign, Problem
+from msgen.orchestrator.schema.json_schema import json_schema
 from msgen.orchestrator.schema.models import EquivariantFlow
 from msgen.orchestrator.schema.translate import problems_of
 from msgen.orchestrator.strategies.base import ModelUse

@@ -12,9 +12,10 @@ import yaml
 from distributions import install
 from pydantic import ValidationError
 
-from msgen.orchestrator.cli import json_schema, main_run
+from msgen.orchestrator.cli import main_run
 from msgen.orchestrator.plugins_in_use import plugins_of
 from msgen.orchestrator.schema import Campaign, CampaignError, Problem
+from msgen.orchestrator.schema.json_schema import json_schema
 from msgen.orchestrator.schema.translate import problems_of
 from msgen.orchestrator.validate import check
 from msgen.systems import Walkers

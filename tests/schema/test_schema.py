@@ -12,9 +12,9 @@ import yaml
 from places import CONFIGS, TESTS
 from pydantic import ValidationError
 
-from msgen.orchestrator.cli import json_schema
 from msgen.orchestrator.run_directory.usable import differences, directory_problems
 from msgen.orchestrator.schema import Campaign, CampaignError, units
+from msgen.orchestrator.schema.json_schema import json_schema
 from msgen.orchestrator.schema.source import apply_overrides, read_text
 from msgen.orchestrator.validate import check, load, load_campaign
 

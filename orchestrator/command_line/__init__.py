@@ -1,0 +1,1 @@
+"""The commands of ``msgen``, each with its options and what it calls."""
