@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from msgen.orchestrator.estimators.dynamics.path_sampling import Committor, TransitionPaths
 from msgen.orchestrator.reporting.dynamics_words import number, value_of
-from msgen.orchestrator.reporting.results import jsonable
-from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError, write_atomic
+from msgen.orchestrator.reporting.told_files import read_told, write_told
 
 PATHS = "transition_paths.json"
 SCHEMA_VERSION = 1
@@ -20,32 +18,12 @@ _TYPE = TypeAdapter(TransitionPaths)
 
 def write_paths(folder: Path, told: TransitionPaths) -> Path:
     """Write it as a whole; returns the path."""
-    content = {"schema_version": SCHEMA_VERSION, **asdict(told)}
-    text = json.dumps(jsonable(content), allow_nan=False, ensure_ascii=False)
-    write_atomic(folder / PATHS, text + "\n")
-    return folder / PATHS
+    return write_told(folder / PATHS, asdict(told), SCHEMA_VERSION)
 
 
 def read_paths(folder: Path) -> TransitionPaths:
-    """What `write_paths` wrote.
-
-    Raises
-    ------
-    FileNotFoundError
-        If nothing was written there.
-    RunDirectoryError
-        If it is damaged, or another version of msgen wrote it in another layout.
-    """
-    path = folder / PATHS
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content.pop("schema_version")
-        if version != SCHEMA_VERSION:
-            what = f"{path} has layout {version}; this msgen reads {SCHEMA_VERSION}"
-            raise RunDirectoryError(what)
-        return _TYPE.validate_python(content)
-    except (ValueError, KeyError, AttributeError, ValidationError) as error:
-        raise RunDirectoryError(f"{path} is damaged") from error
+    """What `write_paths` wrote; raises as `read_told` does."""
+    return read_told(folder / PATHS, _TYPE, SCHEMA_VERSION)
 
 
 def path_rows(told: TransitionPaths) -> list[tuple[str, str]]:
