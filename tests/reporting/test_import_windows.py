@@ -19,10 +19,10 @@ from scipy.signal import lfilter
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.cli import main
 from msgen.orchestrator.commands.importing import joined
-from msgen.orchestrator.commands.importing.bias import Spring
+from msgen.orchestrator.commands.importing.bias import KERNELS, Hills, Spring
 from msgen.orchestrator.commands.importing.command import import_windows
 from msgen.orchestrator.commands.importing.joined import Joined, Window, join
-from msgen.orchestrator.commands.importing.section import Windows, read_windows
+from msgen.orchestrator.commands.importing.section import Springs, Windows, read_windows
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.reporting.results import Result, read_result
 from msgen.orchestrator.schema.problems import CampaignError, dotted
@@ -134,6 +134,117 @@ def test_a_spring_of_amber_is_twice_one_of_plumed(
         import_windows(folder / "amber.yaml", tmp_path)
         off = np.nanmax(np.abs(read_result(tmp_path).estimate.f_kT - result.estimate.f_kT))
         assert (off < 1e-6) == same
+
+
+@pytest.mark.parametrize(
+    ("unit", "half", "name", "kappa"),
+    [
+        ("kJ/mol/nm^2", True, "d", 1.0),  # Gromacs, and PLUMED's KAPPA
+        ("kcal/mol/A^2", True, "d", 418.4),  # WHAM
+        ("kcal/mol/A^2", False, "d", 836.8),  # Amber's rk2 and CHARMM
+        ("kJ/mol/rad^2", True, "phi", 1.0),
+        ("kcal/mol/rad^2", False, "phi", 8.368),  # Amber: rad², whatever r2 is in
+        ("kcal/mol/deg^2", True, "phi", 4.184 * (180 / np.pi) ** 2),
+        ({"phi": "kcal/mol/rad^2", "d": "kcal/mol/A^2"}, True, "d", 418.4),
+        ({"phi": "kcal/mol/rad^2", "d": "kcal/mol/A^2"}, True, "phi", 4.184),
+        ("kJ/mol", True, "q", 1.0),
+    ],
+)
+def test_springs_of_every_program(
+    unit: str | dict[str, str], half: bool, name: str, kappa: float
+) -> None:
+    """κ in kJ/mol/nm² or /rad² of ½ κ (ξ − λ)²; twin: without the square, or the half."""
+    springs = Springs(unit=unit, half=half)
+    assert springs.in_kT(2.5, name) == pytest.approx(kappa / 2.5, rel=1e-12)
+    assert Springs(unit="kT/nm^2").in_kT(2.5, "d") == pytest.approx(1.0)
+
+
+def angles(folder: Path, degrees: np.ndarray, **changes: Any) -> Result:
+    """One window of a torsion at 180°."""
+    rows = "\n".join(f"{t} {x:.6f}" for t, x in enumerate(degrees))
+    (folder / "w.dat").write_text(rows + "\n")
+    section = {
+        "temperature": "300 K",
+        "cvs": {"phi": {"unit": "deg", "periodic": True, "bins": 12}},
+        "springs": {"unit": "kcal/mol/rad^2"},
+        "windows": [{"files": "w.dat", "centre": {"phi": "180 deg"}, "spring": {"phi": 1.0}}],
+        "states": {"left": {"phi": ["-180 deg", "-90 deg"]}},
+        **changes,
+    }
+    (folder / "phi.yaml").write_text(yaml.safe_dump(section))
+    import_windows(folder / "phi.yaml")
+    return read_result(folder / "phi")
+
+
+def test_angles_of_0_to_360_are_those_of_minus_180_to_180(tmp_path: Path) -> None:
+    """Their states too: of 200° it was that of 180°, the last below the end."""
+    x = 180.0 + 34.0 * np.random.default_rng(12).normal(size=400)
+    one, other = angles(tmp_path, x % 360), angles(tmp_path, (x + 180) % 360 - 180)
+    np.testing.assert_allclose(one.estimate.f_kT, other.estimate.f_kT, atol=1e-6)
+    rest = one.estimate.states["rest"].f_kT
+    assert rest is not None
+    assert rest == pytest.approx(other.estimate.states["rest"].f_kT, abs=1e-6)
+    assert abs(rest) < 1.0  # half of it beyond 180°, and the spring the same on both sides
+
+
+def test_a_metadata_file_says_what_is_not_restrained_and_how_hot_it_was(tmp_path: Path) -> None:
+    x = np.random.default_rng(13).uniform(-180, 180, 400)
+    metadata = tmp_path / "meta.dat"
+    metadata.write_text("w.dat 180 0.0 0 300.0 # free\n")
+    free = angles(tmp_path, x, windows="meta.dat").estimate
+    p, _ = np.histogram(x, bins=12, range=(-180, 180))
+    np.testing.assert_allclose(free.f_kT, -np.log(p / p.max()), atol=1e-6)
+    for line, what in (("w.dat 180 1.0 0 350", "another temperature than 300 K"),
+                       ("w.dat 180 -1.0", "a negative spring")):  # fmt: skip
+        metadata.write_text(line + "\n")
+        with pytest.raises(CampaignError, match=what):
+            angles(tmp_path, x, windows="meta.dat")
+
+
+def test_hills_end_as_plumeds_do() -> None:
+    """At 6.25 of d², cut or stretched to 0 there; twin: Gaussians without an end."""
+    one = np.ones((1, 1))
+    place = np.array([[1.0], [1.0 + 0.2 * np.sqrt(2.0)], [1.0 + 0.2 * np.sqrt(12.4)], [1.8]])
+    found = {
+        kernel: Hills(one, 0.2 * one, np.array([3.0]), np.array([False]), kernel).energy(place)
+        for kernel in (None, *KERNELS)
+    }
+    e, low = np.exp([-1.0, -6.2]), np.exp(-6.25)
+    np.testing.assert_allclose(found["gaussian"], [3, *(3 * e), 0])
+    np.testing.assert_allclose(
+        found["stretched-gaussian"], [3, *(3 * (e - low) / (1 - low)), 0], atol=1e-15
+    )
+    np.testing.assert_allclose(found[None], [3, *(3 * e), 3 * np.exp(-8)])
+
+
+def test_what_kernel_hills_have_is_read_from_their_file(tmp_path: Path) -> None:
+    """Samples alike everywhere under one high hill: F is less the hill, to the last digit."""
+    centres = -np.pi + (np.arange(12) + 0.5) * np.pi / 6
+    rows = "\n".join(f"{t} {x:.9f}" for t, x in enumerate(np.tile(centres, 20)))
+    (tmp_path / "COLVAR").write_text(f"#! FIELDS time phi\n{rows}\n")
+    section = {
+        "temperature": "300 K",
+        "cvs": {"phi": {"unit": "rad", "periodic": True, "bins": 12}},
+        "windows": [{"files": "COLVAR", "hills": "HILLS"}],
+    }
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(section))
+    half = 0.5 * (centres / 0.5) ** 2
+    low = np.exp(-6.25)
+    stretched = np.where(half < 6.25, (np.exp(-half) - low) / (1 - low), 0.0)
+    for kernel, hill in (("stretched-gaussian", stretched), (None, np.exp(-half))):
+        said = f"#! SET kerneltype {kernel}\n" if kernel else ""
+        (tmp_path / "HILLS").write_text(
+            f"#! FIELDS time phi sigma_phi height biasf\n{said}1 0.0 0.5 20.0 -1\n"
+        )
+        import_windows(tmp_path / "one.yaml")
+        f = read_result(tmp_path / "one").estimate.f_kT
+        expected = -20.0 / KT * hill
+        np.testing.assert_allclose(f, expected - expected.min(), atol=1e-6)
+    (tmp_path / "HILLS").write_text(
+        "#! FIELDS time phi sigma_phi height\n#! SET kerneltype triangular\n1 0.0 0.5 20.0\n"
+    )
+    with pytest.raises(CampaignError, match="kerneltype triangular"):
+        import_windows(tmp_path / "one.yaml")
 
 
 # windows of numpy, whose truth is known and which cost nothing
@@ -288,6 +399,8 @@ def test_what_the_page_shows_is_understood(tmp_path: Path) -> None:
         ({"cvs": {"r": {"unit": "nm", "periodic": True}}}, "cvs.r", "only angles wrap"),
         ({"springs": None}, "springs", "is missing"),
         ({"springs": {"unit": "stone/yard^2"}}, "springs.unit", "no unit of a spring"),
+        ({"springs": {"unit": "kcal/mol/rad^2"}}, "springs.unit", "is no spring's of r, in A"),
+        ({"springs": {"unit": {"q": "kcal/mol/A^2"}}}, "springs.unit", "is no spring's of r"),
         ({"windows": "no.dat"}, "windows", "cannot be read"),
         ({"windows": "w0.dat"}, "windows", "is not: file, 1 centre(s)"),
         ({"windows": [{"files": "no.dat"}]}, "file", "cannot be read"),

@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from msgen.actors.cv_space.extended_variable import wrap
 from msgen.systems.base import Array
 
+STRETCHED = "stretched-gaussian"
+KERNELS = ("gaussian", STRETCHED)
+"""As HILLS names them."""
+_END = 6.25
+"""PLUMED's DP2CUTOFF."""
 _MOST = 4_000_000
 """Hills times places that are evaluated at a time."""
 
@@ -47,7 +52,10 @@ class Spring:
 
 @dataclass(frozen=True)
 class Hills:
-    """Σ h exp(−½ Σ_c ((ξ_c − s_c)/σ_c)²).
+    """Σ h exp(−d²), d² = ½ Σ_c ((ξ_c − s_c)/σ_c)².
+
+    Those of PLUMED end where d² is 6.25 (``METAD``); since version 2.8 they are stretched to be 0
+    there, h (exp(−d²) − e^−6.25)/(1 − e^−6.25), and continuous.
 
     Attributes
     ----------
@@ -55,12 +63,15 @@ class Hills:
     height : Array, shape (H,)
         kT.
     periodic : bool array, shape (C,)
+    kernel : str, optional
+        One of `KERNELS`; None for Gaussians that do not end.
     """
 
     at: Array
     sigma: Array
     height: Array
     periodic: NDArray[np.bool_]
+    kernel: str | None = None
 
     def energy(self, xi: Array) -> Array:
         """See `Bias`."""
@@ -70,4 +81,10 @@ class Hills:
     def _of(self, xi: Array) -> Array:
         d = xi[:, None] - self.at
         d = np.where(self.periodic, wrap(d), d) / self.sigma
-        return np.asarray(np.exp(-0.5 * (d * d).sum(axis=2)) @ self.height)
+        half = 0.5 * (d * d).sum(axis=2)
+        hill = np.exp(-half)
+        if self.kernel == STRETCHED:
+            hill = (hill - np.exp(-_END)) / (1.0 - np.exp(-_END))
+        if self.kernel is not None:
+            hill = np.where(half < _END, hill, 0.0)
+        return np.asarray(hill @ self.height)

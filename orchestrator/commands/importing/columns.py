@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,14 @@ class Table:
     names : tuple of str
         Of PLUMED's FIELDS; () where the file does not say.
     rows : Array, shape (n, columns)
+    constants : Mapping of str
+        What PLUMED's file SETs.
     """
 
     path: Path
     names: tuple[str, ...]
     rows: Array
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     def column(self, asked: int | str) -> Array:
         """By its number from 1, or by its name.
@@ -70,12 +73,15 @@ def read_table(path: Path) -> Table:
         remedy = "Files are found relative to the file that names them"
         raise _wrong(path, str(path), f"cannot be read ({error.strerror})", remedy) from None
     names: tuple[str, ...] = ()
+    constants: dict[str, str] = {}
     rows: list[list[float]] = []
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         words = line.split()
         if words[:2] == ["#!", "FIELDS"]:
             names = tuple(words[2:])
+        if words[:2] == ["#!", "SET"] and len(words) == 4:
+            constants[words[2]] = words[3]
         if not words or words[0][0] in "#@&":
             continue
         try:
@@ -93,7 +99,7 @@ def read_table(path: Path) -> Table:
     if names and len(names) != len(rows[0]):
         what = f"{path.name} names {len(names)} fields and has {len(rows[0])} columns"
         raise _wrong(path, path.name, what, "Give the file as PLUMED wrote it")
-    return Table(path, names, np.array(rows))
+    return Table(path, names, np.array(rows), constants)
 
 
 def _wrong(path: Path, value: object, what: str, remedy: str) -> CampaignError:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from msgen.actors.cv_space.extended_variable import wrap
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Cost
-from msgen.orchestrator.commands.importing.bias import Bias, Hills, Spring
+from msgen.orchestrator.commands.importing.bias import KERNELS, Bias, Hills, Spring
 from msgen.orchestrator.commands.importing.columns import Table, read_table
 from msgen.orchestrator.commands.importing.joined import Joined, Window, join
 from msgen.orchestrator.commands.importing.section import (
@@ -101,7 +102,11 @@ def _wrong(
 
 
 def _metadata(asked: Windows, base: Path, path: Path) -> list[ImportedWindow]:
-    """WHAM's metadata file: file, centre of each CV, spring of each CV; more is not looked at."""
+    """WHAM's metadata file: file, centre of each CV, spring of each CV; a spring of 0 is none.
+
+    It may have more: a correlation time, which is found from the samples here, and a temperature,
+    which has to be that of all.
+    """
     assert isinstance(asked.windows, str)
     try:
         lines = (base / asked.windows).read_text(encoding="utf-8").splitlines()
@@ -122,16 +127,33 @@ def _metadata(asked: Windows, base: Path, path: Path) -> list[ImportedWindow]:
         if len(numbers) < 2 * count:
             what = f"line {number} is not: file, {count} centre(s), {count} spring(s)"
             raise _wrong(path, ("windows",), line.strip(), what, "Write it as WHAM reads it")
+        if min(numbers[count:]) < 0:
+            what = f"line {number} has a negative spring"
+            raise _wrong(path, ("windows",), line.strip(), what, "Write 0 where there is none")
+        if _is_another(words[2 + 2 * count :], asked.temperature):
+            what = f"line {number} is of another temperature than {asked.temperature:g} K"
+            remedy = "Join windows of one temperature only"
+            raise _wrong(path, ("windows",), line.strip(), what, remedy)
+        held = [c for c in range(count) if numbers[count + c] > 0]
+        names = list(asked.cvs)
         out.append(
             ImportedWindow(
                 files=words[0],
-                centre=dict(zip(asked.cvs, numbers[:count], strict=True)),
-                spring=dict(zip(asked.cvs, numbers[count:], strict=True)),
+                centre={names[c]: numbers[c] for c in held},
+                spring={names[c]: numbers[count + c] for c in held},
             )
         )
     if not out:
         raise _wrong(path, ("windows",), asked.windows, "names no window", "Give one a line")
     return out
+
+
+def _is_another(words: list[str], temperature: float) -> bool:
+    """Whether the first is another temperature, beyond what files round it to."""
+    try:
+        return bool(words) and not abs(float(words[0]) - temperature) < 0.1
+    except ValueError:
+        return False
 
 
 def _watched(asked: Windows, table: Table) -> tuple[str, ...]:
@@ -146,6 +168,7 @@ def _window(
     base: Path, path: Path, k: int,
 ) -> Window:  # fmt: skip
     walkers, others = [], []
+    periodic = np.array([c.periodic for c in asked.cvs.values()])
     for table in tables:
         columns = []
         for c, (name, cv) in enumerate(asked.cvs.items()):
@@ -158,7 +181,9 @@ def _window(
         if len(table.rows) - skip < 2:
             what = f"{table.path.name} has {len(table.rows)} rows, and {skip} are discarded"
             raise _wrong(path, ("discard",), first, what, "Discard fewer")
-        walkers.append(np.column_stack(columns)[skip:])
+        # files have angles within 0…360°, too
+        xi = np.column_stack(columns)[skip:]
+        walkers.append(np.where(periodic, wrap(xi), xi))
         others.append(np.column_stack([np.zeros((len(table.rows), 0)), *seen])[skip:])
     bias, label = _bias(asked, window, base, path, k)
     return Window(label, bias, tuple(walkers), tuple(others))
@@ -170,7 +195,6 @@ def _bias(
     periodic = np.array([c.periodic for c in asked.cvs.values()])
     if window.hills is not None:
         return _hills(asked, base / window.hills), window.hills
-    factor = 0.0 if asked.springs is None else asked.springs.in_kT(asked.kT)
     centre, kappa, told = np.zeros(len(periodic)), np.zeros(len(periodic)), []
     for c, (name, cv) in enumerate(asked.cvs.items()):
         if name not in window.centre:
@@ -180,7 +204,8 @@ def _bias(
         except UnitError as error:
             where = ("windows", k, "centre", name)
             raise _wrong(path, where, window.centre[name], error.problem, error.remedy) from None
-        kappa[c] = factor * window.spring[name]
+        assert asked.springs is not None
+        kappa[c] = asked.springs.in_kT(asked.kT, name) * window.spring[name]
         told.append(
             f"{name} = {centre[c] / cv.factor:.4g}{'' if cv.unit == '1' else ' ' + cv.unit}"
         )
@@ -188,7 +213,10 @@ def _bias(
 
 
 def _hills(asked: Windows, file: Path) -> Hills:
-    """PLUMED writes heights of well-tempered hills as F has them: γ/(γ − 1) times the bias's."""
+    """PLUMED writes heights of well-tempered hills as F has them: γ/(γ − 1) times the bias's.
+
+    A file that names a kernel is of PLUMED 2, whose hills end; since 2.8 they fall to 0 there.
+    """
     table = read_table(file)
     names = list(asked.cvs)
     height = table.column("height") / asked.kT
@@ -202,7 +230,11 @@ def _hills(asked: Windows, file: Path) -> Hills:
         return np.asarray(np.column_stack([table.column(prefix + n) for n in of]) * factors)
 
     periodic = np.array([asked.cvs[n].periodic for n in names])
-    return Hills(columns(""), columns("sigma_"), height, periodic)
+    kernel = table.constants.get("kerneltype")
+    if kernel not in (None, *KERNELS):
+        what = f"{file.name} has hills of kerneltype {kernel}"
+        raise _wrong(file, ("file",), file.name, what, f"Known are {' and '.join(KERNELS)}")
+    return Hills(columns(""), columns("sigma_"), height, periodic, kernel)
 
 
 def _told(

@@ -32,6 +32,11 @@ _SPRING = re.compile(r"^(kJ/mol|kcal/mol|kT)(?:/(nm|A|rad|deg)\^?2)?$")
 _ENERGIES = {"kJ/mol": 1.0, "kcal/mol": 4.184}
 
 
+def factor_of(unit: Unit) -> float:
+    """What turns a number in `unit` into nm or rad."""
+    return TABLE[DIMENSIONS[unit]]["" if unit == "1" else unit]
+
+
 class ImportedCV(Section):
     """One CV of the surface, as the files have it."""
 
@@ -48,8 +53,7 @@ class ImportedCV(Section):
     @property
     def factor(self) -> float:
         """What turns a number of the files into nm or rad."""
-        unit = "" if self.unit == "1" else self.unit
-        return TABLE[DIMENSIONS[self.unit]][unit]
+        return factor_of(self.unit)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -78,25 +82,34 @@ class ImportedCV(Section):
 class Springs(Section):
     """How force constants are written."""
 
-    unit: str
-    """Energy over the square of the CV's unit: kJ/mol/nm^2, kcal/mol/A^2, kJ/mol/rad^2, …"""
+    unit: str | dict[str, str]
+    """Energy over the square of the CV's unit: kJ/mol/nm^2, kcal/mol/A^2, kJ/mol/rad^2, …; of each
+    CV, where these differ."""
     half: bool = True
     """Whether the energy is ½ k (ξ − λ)², as of PLUMED, Gromacs and WHAM; Amber's is k (ξ − λ)²."""
 
     @field_validator("unit")
     @classmethod
-    def _known(cls, unit: str) -> str:
-        if _SPRING.match(unit) is None:
+    def _known(cls, unit: str | dict[str, str]) -> str | dict[str, str]:
+        if not all(map(_SPRING.match, [unit] if isinstance(unit, str) else unit.values())):
             raise problem("is no unit of a spring", "Write it like kJ/mol/nm^2 or kcal/mol/A^2")
         return unit
 
-    def in_kT(self, kT: float) -> float:
-        """What turns a force constant into κ of ½ κ (ξ − λ)²/kT, ξ in nm or rad."""
-        match = _SPRING.match(self.unit)
-        assert match is not None
-        energy = kT if match[1] == "kT" else _ENERGIES[match[1]]
-        length = 1.0 if match[2] is None else {**TABLE["length"], **TABLE["angle"]}[match[2]]
-        return energy / length**2 / kT * (1.0 if self.half else 2.0)
+    def parts_of(self, name: str) -> tuple[str, Unit] | None:
+        """Energy and what its square is over, of the springs of a CV; None where not said."""
+        unit = self.unit if isinstance(self.unit, str) else self.unit.get(name)
+        match = None if unit is None else _SPRING.match(unit)
+        if match is None:
+            return None
+        over: dict[str | None, Unit] = {u: u for u in DIMENSIONS}
+        return match[1], over.get(match[2], "1")
+
+    def in_kT(self, kT: float, name: str) -> float:
+        """What turns a CV's force constant into κ of ½ κ (ξ − λ)²/kT, ξ in nm or rad."""
+        parts = self.parts_of(name)
+        assert parts is not None
+        energy = kT if parts[0] == "kT" else _ENERGIES[parts[0]]
+        return energy / factor_of(parts[1]) ** 2 / kT * (1.0 if self.half else 2.0)
 
 
 class ImportedWindow(Section):
@@ -161,6 +174,26 @@ class Windows(Section):
         named |= {name for region in self.states.values() for name in region}
         for name in sorted(named - set(self.cvs)):
             raise problem(f"no CV is called {name}", choose(name, self.cvs), at=("cvs",))
+        return self
+
+    @model_validator(mode="after")
+    def _springs_are_of_their_cvs(self) -> Windows:
+        """One of an angle in kcal/mol/A^2 would count a hundredfold."""
+        if self.springs is None:
+            return self
+        each = None if isinstance(self.windows, str) else [w.spring for w in self.windows]
+        for name, cv in self.cvs.items():
+            if each is not None and not any(name in spring for spring in each):
+                continue
+            parts, needed = self.springs.parts_of(name), DIMENSIONS[cv.unit]
+            if parts is None or DIMENSIONS[parts[1]] != needed:
+                fits = {"length": "kJ/mol/nm^2", "angle": "kJ/mol/rad^2"}.get(needed, "kJ/mol")
+                raise problem(
+                    f"is no spring's of {name}, in {cv.unit}",
+                    f"Write the unit of each CV's: {{{name}: {fits}}}",
+                    at=("springs", "unit"),
+                    value=self.springs.unit,
+                )
         return self
 
 
