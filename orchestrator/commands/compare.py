@@ -81,6 +81,7 @@ def _content(c: Comparison, error_kT: float | None) -> dict[str, object]:
                 "stderr_kT": s.errors,
                 "difference_kT": s.difference,
                 "deviations": s.deviations,
+                "same_region": s.same,
             }
             for s in c.states
         },

@@ -90,7 +90,8 @@ def _columns(campaign: Campaign, along: Sequence[str]) -> tuple[int, ...]:
             raise _refused(name, "no such CV", choose(name, names), "--along")
     shown = ",".join(along)
     if len(set(along)) < len(along) or not 1 <= len(along) <= MOST_ALONG:
-        what = "names a CV twice" if len(along) <= MOST_ALONG else f"is over {len(along)} CVs"
+        what = "names a CV twice" if along else "names no CV"
+        what = f"is over {len(along)} CVs" if len(along) > MOST_ALONG else what
         raise _refused(shown, what, f"Name one to {MOST_ALONG} different ones", "--along")
     bins = math.prod(campaign.cvs[name].bins for name in along)
     if bins > MOST_BINS:

@@ -10,7 +10,7 @@ import numpy as np
 
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.reporting.history import HistoryPoint
-from msgen.orchestrator.reporting.results import Result
+from msgen.orchestrator.reporting.results import Region, Result
 
 BELOW = 8.0
 """kT; bins higher than this in either are left out of what is said of surfaces."""
@@ -67,11 +67,21 @@ class Compared:
 
 @dataclass(frozen=True)
 class StateDifference:
-    """F of a state in both, against the first state, kT; None where not known."""
+    """F of a state in both, against the first state, kT; None where not known.
+
+    Attributes
+    ----------
+    state : str
+    values, errors : tuple
+    same : bool
+        Whether it, and the first, are the same region in both. Of found states each run has its
+        own.
+    """
 
     state: str
     values: tuple[float | None, float | None]
     errors: tuple[float | None, float | None]
+    same: bool = True
 
     @property
     def difference(self) -> float | None:
@@ -166,6 +176,7 @@ def compare(one: Compared, other: Compared) -> Comparison:
             name,
             (a.estimate.states[name].f_kT, b.estimate.states[name].f_kT),
             (a.estimate.states[name].stderr_kT, b.estimate.states[name].stderr_kT),
+            all(_same_region(a, b, one) for one in (firsts[0], name)),
         )
         for name in common
     )
@@ -173,6 +184,18 @@ def compare(one: Compared, other: Compared) -> Comparison:
     pairs = [(r, theirs[key]) for r in a.each_surface if (key := tuple(r.estimate.axes)) in theirs]
     found = [_surface(*pair) for pair in pairs]
     return Comparison((one, other), states, tuple(s for s in found if s is not None))
+
+
+def _same_region(a: Result, b: Result, state: str | None) -> bool:
+    """Whether a state is the same boxes in both; one without a box is what all others leave."""
+    mine, theirs = a.header.regions, b.header.regions
+    if state in mine or state in theirs:
+        return _same_box(mine.get(state or "", {}), theirs.get(state or "", {}))
+    return mine.keys() == theirs.keys() and all(_same_box(mine[n], theirs[n]) for n in mine)
+
+
+def _same_box(one: Region, other: Region) -> bool:
+    return one.keys() == other.keys() and all(np.allclose(one[cv], other[cv]) for cv in one)
 
 
 def _surface(a: Result, b: Result) -> SurfaceDifference | None:
@@ -216,7 +239,9 @@ def comparison_lines(c: Comparison, error: float | None = None) -> list[str]:
             said += f", {state.difference:+.3f} kT apart"
         if state.deviations is not None:
             far = abs(state.deviations)
-            said += f", {far:.1f} σ" + (": they differ" if far > APART else "")
+            said += f", {far:.1f} σ" + (": they differ" if far > APART and state.same else "")
+        if not state.same:
+            said += "; but the states are other regions in each"
         lines.append(said)
     for surface in c.surfaces:
         expected = surface.expected_kT

@@ -74,6 +74,32 @@ def test_evaluations_to_the_same_error_pay_adaptation_once() -> None:
     assert "b takes 1.30 times fewer" in said
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"C7ax": {"phi": (0.0, 2.0)}}, {"C7ax": {"phi": (0.0, 2.0)}}, True),
+        ({"C7ax": {"phi": (0.0, 2.0)}}, {"C7ax": {"phi": (0.0, 2.3)}}, False),
+        ({"C7ax": {"phi": (0.0, 2.0)}}, {"C7ax": {"psi": (0.0, 2.0)}}, False),
+        ({"C7ax": {"phi": (0.0, 2.0)}}, {}, False),
+        ({"C7ax": {"psi": (-np.inf, 0.0)}}, {"C7ax": {"psi": (-np.inf, 0.0)}}, True),
+    ],
+)
+def test_states_of_one_name_and_other_regions_are_not_said_to_differ(
+    one: dict[str, Any], other: dict[str, Any], same: bool
+) -> None:
+    """Nor are they the same: ``rest`` is what the other states leave."""
+    both = []
+    for name, f, regions in (("a", -3.6, one), ("b", -3.1, other)):
+        made = run(name, f, 0.05, 10_000, 0)
+        head = header(PHI, PSI, regions=regions)
+        both.append(replace(made, result=replace(made.result, header=head)))
+    c = compare(*both)
+    said = "\n".join(comparison_lines(c))
+    assert c.states[0].same == same
+    assert ("7.1 σ: they differ" in said) == same
+    assert ("other regions in each" in said) != same
+
+
 def test_surfaces_are_compared_up_to_a_constant() -> None:
     a, b = run("a", -3.6, 0.2, 10_000, 0), run("b", -3.6, 0.2, 10_000, 0)
     f = b.result.estimate.f_kT
