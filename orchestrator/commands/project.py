@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msgen.actors.base import Tree, decode
+from msgen.actors.base import CodecError, Tree, decode
 from msgen.orchestrator.base import SurfaceEstimate
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.marginals import Marginal
@@ -105,13 +105,16 @@ def _production(run_dir: Path, campaign: Campaign) -> Production:
     last = Store(run_dir / "store.zarr").last_round
     state: Tree = Checkpoints(run_dir / "checkpoints").load(last)[1]["strategy"]
     state = state.get("strategy", state)  # probes are beside it
+    what = f"strategy {campaign.strategy.kind} keeps no sums by replica to take errors from"
+    other = _refused(str(run_dir), what, "Weigh the samples that msgen export writes")
     if "produced" not in state:
-        what = f"strategy {campaign.strategy.kind} keeps no sums by replica to take errors from"
-        remedy = "Ask for the surface in the campaign, or weigh what msgen export writes"
-        raise _refused(str(run_dir), what, remedy)
+        raise other
     if not state["produced"]:
         raise _refused(str(run_dir), "nothing counts yet", "Wait until production has begun")
-    return decode(Production, state["produced"])
+    try:
+        return decode(Production, state["produced"])
+    except CodecError:  # sums of another kind, as of windows or temperatures
+        raise other from None
 
 
 def _alone(result: Result, surface: SurfaceEstimate) -> Result:
