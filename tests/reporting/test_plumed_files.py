@@ -72,6 +72,19 @@ def test_slopes_are_those_of_the_values(cvs: tuple[CVInfo, ...], tmp_path: Path)
         assert off.max() < 0.1
 
 
+@pytest.mark.parametrize("cvs", GRIDS)
+def test_the_surface_is_what_the_bias_takes_away(cvs: tuple[CVInfo, ...], tmp_path: Path) -> None:
+    """In kJ/mol, slopes and all: F of a grid point is max F less the bias there."""
+    r = known(result(cvs))
+    files = written(tmp_path, r)
+    fes, bias = (read_fields(files[name]).columns for name in ("fes.dat", "bias.dat"))
+    top = KT * r.estimate.f_kT.max()
+    np.testing.assert_allclose(fes["file.free"], top - bias["external.bias"], atol=1e-8)
+    for cv in cvs:
+        np.testing.assert_allclose(fes[f"der_{cv.name}"], -bias[f"der_{cv.name}"], atol=1e-8)
+        assert np.abs(fes[f"der_{cv.name}"]).max() > 1.0
+
+
 def test_what_was_never_visited_is_inf_in_the_one_and_flat_in_the_other(tmp_path: Path) -> None:
     r = result((PHI, DISTANCE))
     files = written(tmp_path, r)
