@@ -15,6 +15,7 @@ from msgen.systems.cvs.torch_cvs import Coordinate, Dihedral
 from msgen.systems.potentials.clusters import Particles
 from msgen.systems.topology.rotatable_torsions import free_torsions, handedness, torsion_angles
 from msgen.systems.topology.stereochemistry import StereoWatch
+from msgen.systems.unbounded_coordinates import Unbounded, unbounded
 
 MOST_COORDINATES = 64
 """Coordinates of a potential that are watched one by one; of more, means of so many groups."""
@@ -32,11 +33,12 @@ class Watched:
 
     Of a potential, every coordinate that is no CV itself: up to `MOST_COORDINATES` one by one,
     otherwise the means of as many groups of neighbouring ones, in which a slow one still holds the
-    share 1/(its group's size) of the variance. Of identical particles, and of the atoms of each
-    element of a cluster, sorted pair distances: no rotation or exchange of particles changes them.
-    Of a molecule, ω of the peptide bonds, the
-    torsions about bonds that are free to turn (but for those that are a CV), and the handedness of
-    its stereocentres. Always the energy, which has a part in whatever else there is.
+    share 1/(its group's size) of the variance. A coordinate that repeats is an angle, and one that
+    nothing confines is not looked at: it has no equilibrium. Of identical particles, and of the
+    atoms of each element of a cluster, sorted pair distances: no rotation or exchange of particles
+    changes them. Of a molecule, ω of the peptide bonds, the torsions about bonds that are free to
+    turn (but for those that are a CV), and the handedness of its stereocentres. Always the energy,
+    which has a part in whatever else there is.
 
     Attributes
     ----------
@@ -49,6 +51,8 @@ class Watched:
     as_cv : Mapping of str to Mapping
         By name, the `cvs:` section of those that can be a CV: a coordinate, or a torsion. ω and
         handedness are not among them: other isomers are other molecules, see `StereoWatch`.
+    ends : Unbounded
+        Which coordinates repeat, and which nothing confines.
     """
 
     names: tuple[str, ...]
@@ -56,6 +60,12 @@ class Watched:
     system: System
     geometry: Read
     as_cv: Mapping[str, Section]
+    ends: Unbounded
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Names of the coordinates that nothing confines."""
+        return tuple(_titles(self.system.n_dof)[d] for d in np.flatnonzero(self.ends.free))
 
     def __call__(self, walkers: Walkers) -> Array:
         """Values, shape (n, k); the last column is U/kT, one evaluation a configuration."""
@@ -66,7 +76,7 @@ class Watched:
 def watched(system: System, cvs: CVSet) -> Watched:
     """What is watched of a system beside these CVs."""
     as_cv: Mapping[str, Section] = {}
-    turning = 0
+    turning, ends = 0, unbounded(system, cvs)
     if isinstance(system, ASESystem) and not system.topology.n_bonds:
         names, geometry = _atoms(system)
     elif system.topology is not None:
@@ -74,25 +84,41 @@ def watched(system: System, cvs: CVSet) -> Watched:
     elif isinstance(system, Particles):
         names, geometry = _cluster(np.arange(system.n_particles), system.spatial_dim)
     else:
-        names, geometry, as_cv = _coordinates(system, cvs)
+        names, turning, geometry, as_cv = _coordinates(system, cvs, ends)
     periodic = np.arange(len(names) + 1) < turning
-    return Watched((*names, ENERGY), periodic, system, geometry, as_cv)
+    return Watched((*names, ENERGY), periodic, system, geometry, as_cv, ends)
 
 
-def _coordinates(system: System, cvs: CVSet) -> tuple[tuple[str, ...], Read, Mapping[str, Section]]:
-    """The coordinates that are no CV: one by one, or in groups."""
+def _titles(n_dof: int) -> tuple[str, ...]:
+    """Names of the coordinates."""
+    return ("x", "y", "z")[:n_dof] if n_dof <= 3 else tuple(f"x{d}" for d in range(n_dof))
+
+
+def _coordinates(
+    system: System, cvs: CVSet, ends: Unbounded
+) -> tuple[tuple[str, ...], int, Read, Mapping[str, Section]]:
+    """The coordinates that are no CV: one by one, or in groups; how many of them are angles."""
     biased = {cv.index for cv in cvs.cvs if isinstance(cv, Coordinate)}
-    left = np.array([d for d in range(system.n_dof) if d not in biased], dtype=np.intp)
-    titles = ("x", "y", "z") if system.n_dof <= 3 else tuple(f"x{d}" for d in range(system.n_dof))
+    titles = _titles(system.n_dof)
+    whole = ~ends.free & ~ends.repeats
+    left = np.array([d for d in np.flatnonzero(whole) if d not in biased], dtype=np.intp)
+    turning = np.flatnonzero(ends.repeats)
+    keep = np.array([d not in biased and not ends.seen[d] for d in turning], dtype=bool)
     if len(left) <= MOST_COORDINATES:
         as_cv = {titles[d]: {"kind": "coordinate", "index": int(d)} for d in left}
-        return tuple(as_cv), lambda x: x[:, left], as_cv
+        names = tuple(titles[d] for d in [*turning[keep], *left])
+        return (
+            names,
+            int(keep.sum()),
+            lambda x: np.hstack([ends.angles(x)[:, keep], x[:, left]]),
+            as_cv,
+        )
     parts = np.array_split(left, MOST_COORDINATES)
     mean = np.zeros((system.n_dof, len(parts)))
     for k, part in enumerate(parts):
         mean[part, k] = 1.0 / len(part)
     groups = tuple(f"mean of {titles[p[0]]} to {titles[p[-1]]}" for p in parts)
-    return groups, lambda x: x @ mean, {}
+    return groups, 0, lambda x: x @ mean, {}
 
 
 def _cluster(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
 from msgen.systems.base import Array
+from msgen.systems.unbounded_coordinates import Unbounded
 
 _Watched = tuple[tuple[str, ...], NDArray[np.intp], NDArray[np.intp], tuple[str, ...]]
 
@@ -21,9 +22,9 @@ MOST_COORDINATES = 16
 def watched_names(context: WorkerContext) -> tuple[str, ...]:
     """Names of the columns of `watch`; an angle has two, its cos and its sin."""
     if context.system.topology is None:
-        angles = _angles(context)
-        plain = [f"x{d}" for d in np.flatnonzero(~angles)]
-        return (*plain, *_turns([f"x{d}" for d in np.flatnonzero(angles)]))
+        plain, ends = _plain(context)
+        turning = np.flatnonzero(ends.repeats)[:MOST_COORDINATES]
+        return (*(f"x{d}" for d in plain), *_turns(f"x{d}" for d in turning))
     names, _, _, centres = _molecule(context)
     return (*_turns(names), *centres)
 
@@ -32,12 +33,10 @@ def _turns(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{part} {n}" for n in names for part in ("cos", "sin"))
 
 
-def _angles(context: WorkerContext) -> NDArray[np.bool_]:
-    """Which of the coordinates that are watched are angles."""
-    # here: torch comes with it
-    from msgen.systems.cvs.torch_cvs import coordinate_angles
-
-    return coordinate_angles(context.cvs, context.system.n_dof)[:MOST_COORDINATES]
+def _plain(context: WorkerContext) -> tuple[NDArray[np.intp], Unbounded]:
+    """The coordinates that are watched as they are, and what is known of the others."""
+    ends = context.watched.ends
+    return np.flatnonzero(~ends.repeats & ~ends.free)[:MOST_COORDINATES], ends
 
 
 def watch(context: WorkerContext, positions: Array) -> Array:
@@ -52,8 +51,9 @@ def watch(context: WorkerContext, positions: Array) -> Array:
     Array, shape (n, H)
     """
     if context.system.topology is None:
-        angles, x = _angles(context), positions[:, :MOST_COORDINATES]
-        return x if not angles.any() else np.hstack([x[:, ~angles], _turned(x[:, angles])])
+        plain, ends = _plain(context)
+        angle = ends.angles(positions)[:, :MOST_COORDINATES]
+        return np.hstack([positions[:, plain], _turned(angle)])
     # here: an analytic system needs no topology
     from msgen.systems.topology.rotatable_torsions import handedness, torsion_angles
 

@@ -38,6 +38,12 @@ def _atoms_in_batches(campaign: Campaign, platform: str | None) -> bool:
     return campaign.has_atoms and campaign.batched
 
 
+def _may_be_unbounded(campaign: Campaign, platform: str | None) -> bool:
+    # a function of one's own is not called here
+    round_ = any(cv.is_periodic for cv in campaign.cvs.values())
+    return not campaign.has_atoms and (round_ or campaign.system.kind == "python")
+
+
 COMMON: tuple[Mend, ...] = (
     Mend(
         "angles",
@@ -58,6 +64,12 @@ COMMON: tuple[Mend, ...] = (
         "turning-atoms",
         "atoms that our own kernels step were given masses and probes by axes that turn with them",
         _atoms_in_batches,
+    ),
+    Mend(
+        "unbounded-coordinates",
+        "a coordinate that repeats, or that nothing confines, was given the mass of a spread that "
+        "grew for ever, and was watched as if it had an equilibrium",
+        _may_be_unbounded,
     ),
 )
 """Those that do not belong to one strategy."""

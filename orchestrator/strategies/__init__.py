@@ -87,9 +87,11 @@ def problem_of(
         angles=coordinate_angles(cvs, system.n_dof),
         stride=campaign.stride,
         timestep=own_timestep(system),
+        ends=beside.ends,
         watched_names=beside.names,
         watched_periodic=beside.periodic,
         watched_as_cv=tuple(beside.as_cv),
+        unwatched=beside.left_out,
         shelf=None if walkers is None else Shelf(walkers),
         surfaces=campaign.surface_columns,
     )

@@ -19,6 +19,7 @@ from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.marginals import Marginal
 from msgen.orchestrator.strategies.common.finished_run import FinishedRun
 from msgen.systems.base import Array, Walkers
+from msgen.systems.unbounded_coordinates import Unbounded
 
 BATCH = 64
 """Replicas that one order advances together where they are stepped in batches; part of the random
@@ -65,12 +66,16 @@ class Problem:
         Local steps between two readings of the CVs.
     timestep : float or None
         What the system says its dynamics bear, ps; None for one without atoms.
+    ends : Unbounded or None
+        Which coordinates repeat, and which nothing confines; None: all are confined.
     watched_names : tuple of str
         What is watched beside the CVs, see `msgen.systems.watched`.
     watched_periodic : bool array
         Which of it are angles.
     watched_as_cv : tuple of str
         What of it could be a CV.
+    unwatched : tuple of str
+        Coordinates that have no distribution to be watched, see `Unbounded.free`.
     shelf : Shelf or None
         Where walkers lie in files of their own; None where they travel with the orders.
     begun_with : FinishedRun or None
@@ -97,9 +102,11 @@ class Problem:
     angles: NDArray[np.bool_]
     stride: int
     timestep: float | None = None
+    ends: Unbounded | None = None
     watched_names: tuple[str, ...] = ()
     watched_periodic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     watched_as_cv: tuple[str, ...] = ()
+    unwatched: tuple[str, ...] = ()
     shelf: Shelf | None = None
     begun_with: FinishedRun | None = None
     surfaces: tuple[tuple[int, ...], ...] = ()
@@ -194,3 +201,14 @@ class Problem:
         if self.shelf is None or walkers.shelf is None:
             raise ValueError("these walkers lie in files, and this campaign has none")
         return self.shelf.get(walkers.shelf, self.start).positions
+
+    def seen_range(self, walkers: WalkerRows) -> tuple[Array, Array]:
+        """Lower and upper end of every coordinate over the walkers, shape (D,) each.
+
+        Of one that repeats, within a period; of one that nothing confines, a few thermal lengths.
+        """
+        ends = self.ends or Unbounded.none(len(self.masses))
+        x = ends.fold(self.positions(walkers))
+        middle, length = np.median(x, axis=0), 2.0 * np.sqrt(self.kT / self.masses)
+        low = np.where(ends.free, middle - length, x.min(axis=0))
+        return low, np.where(ends.free, middle + length, x.max(axis=0))

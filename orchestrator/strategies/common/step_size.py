@@ -16,6 +16,7 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
 from msgen.systems.base import Array
+from msgen.systems.unbounded_coordinates import Unbounded
 
 MALA_GAIN = 5.0
 """The acceptance of MALA falls by a fifth per e-fold of its step, that of HMC much faster."""
@@ -106,13 +107,16 @@ class LocalMoves:
             x.append(problem.positions(rows))
             # the CVs of a replica's last configuration are its last record
             xi.append(s.samples["cvs"].reshape(len(rows), -1, problem.dim)[:, -1])
+        # what goes on for ever has a spread within a period, or none
+        ends = problem.ends or Unbounded.none(len(problem.masses))
         cloud = np.concatenate([*self.cloud, *x])
         label = np.concatenate([*self.cloud_states, states.assign(np.concatenate(xi))])
-        centred = [cloud[label == k] - cloud[label == k].mean(axis=0) for k in np.unique(label)]
+        centred = [ends.centred(cloud[label == k]) for k in np.unique(label)]
         spread = np.concatenate(centred)
         n = len(spread) - len(centred)
         own = problem.kT / problem.masses
         variance = ((spread**2).sum(axis=0) + PRIOR * own) / (max(n, 0) + PRIOR)
+        variance = np.where(ends.free, own, variance)
         fixed = adapted == MASS_ROUNDS - 1
         return replace(
             self,

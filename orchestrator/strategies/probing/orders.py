@@ -63,8 +63,7 @@ def fresh_orders(
     pick = rng.integers(len(have), size=n)
     low = high = None
     if problem.batched:
-        x = problem.positions(have)
-        low, high = x.min(axis=0), x.max(axis=0)
+        low, high = problem.seen_range(have)
     ways, targets = _ways(problem, begun, n), _targets(problem, rng, n)
     parts = np.array_split(np.arange(n), -(-n // TOGETHER[problem.batched]))
     return [
@@ -88,8 +87,7 @@ def again_orders(
     out = []
     low = high = None
     if problem.batched:
-        x = problem.positions(walkers)
-        low, high = x.min(axis=0), x.max(axis=0)
+        low, high = problem.seen_range(walkers)
     for i, part in enumerate(again_parts(problem, waiting)):
         rows = WalkerRows.join([waiting[k].walkers for k in part])
         ways: list[Way] = ["stay"] * len(part)

@@ -179,9 +179,15 @@ class Probing(Generic[S]):
 
 
 def _with_warnings(problem: Problem, out: Estimate) -> Estimate:
-    """And, where it has converged, what its surface shows that its states do not."""
-    merged = merged_states(problem, out) if out.converged else []
-    if not merged:
+    """And, where it has converged, what its surface shows that its states do not.
+
+    Always, what has no equilibrium that could be looked at.
+    """
+    said = merged_states(problem, out) if out.converged else []
+    if problem.unwatched:
+        what = "the energy confines it nowhere: it has no equilibrium, and is not watched"
+        said = [*said, *(f"{name}: {what}" for name in problem.unwatched)]
+    if not said:
         return out
     before = out.diagnostics.get("warnings", ())
-    return replace(out, diagnostics={**out.diagnostics, "warnings": [*before, *merged]})
+    return replace(out, diagnostics={**out.diagnostics, "warnings": [*before, *said]})
