@@ -99,8 +99,6 @@ class UmbrellaRecord:
     xi : Array, shape (n, C)
     exchanges : Ints, shape (m, 2)
         Tried and accepted of each pair.
-    watched : tuple of str
-        Names of what is watched beside the CVs.
     recent : LabelledConfigurations or None
         None where no fit asks for them.
     visited : float32 array, shape (m, C + H), or None
@@ -114,7 +112,6 @@ class UmbrellaRecord:
     who: Ints
     xi: Array
     exchanges: Ints
-    watched: tuple[str, ...]
     recent: LabelledConfigurations | None = None
     visited: NDArray[np.float32] | None = None
     stood: Ints | None = None

@@ -19,7 +19,6 @@ from msgen.actors.kernels.base import BoltzmannTarget, Mask, SumTarget, log_unif
 from msgen.actors.kernels.independence import Independence
 from msgen.actors.orders.configurations import LabelledConfigurations
 from msgen.actors.orders.umbrella import UmbrellaPayload, UmbrellaRecord, WindowMoves
-from msgen.actors.roles.observables import watch, watched_names
 from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.models import Broad, Defended
@@ -175,10 +174,10 @@ class _Run:
 
     def note(self) -> None:
         """What is watched, and configurations for the next fit."""
-        x = self.walkers.positions
-        self.watched.append(watch(self.context, x))
+        seen = self.context.watched.geometry(self.walkers.positions)
+        self.watched.append(seen)
         self.stood.append(self.who)
-        self.visited.append(np.hstack([self.xi, self.context.watched.geometry(x)]))
+        self.visited.append(np.hstack([self.xi, seen]))
         if self.p.recent:
             self.frames.append(self.walkers.positions)
             self.frames_xi.append(self.xi)
@@ -195,7 +194,6 @@ class _Run:
             self.who,
             self.xi,
             self.exchanges,
-            watched_names(self.context),
             self._recent(),
             np.concatenate(self.visited).astype(np.float32),
             np.stack(self.stood),

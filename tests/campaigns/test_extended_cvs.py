@@ -16,6 +16,7 @@ from toy_campaign import setup as toy_setup
 import msgen
 from msgen.orchestrator import run as wiring
 from msgen.orchestrator.base import Cost, RoundInfo
+from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop import controller
 from msgen.orchestrator.loop.budget import Limits
@@ -24,6 +25,8 @@ from msgen.orchestrator.loop.extension import Extension
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.run_directory.whole import verify
+from msgen.orchestrator.strategies.umbrella.windows import place
+from msgen.orchestrator.validate import load
 from msgen.systems.base import Walkers
 
 SMALL = {
@@ -110,6 +113,30 @@ def test_killed_about_the_new_beginning_it_goes_on_to_the_same_end(
     assert len(Extension.read(tmp_path / "cut" / "double-well")) == 1
     start(tmp_path / "cut", ROUNDS)
     assert outcome(tmp_path / "cut" / "double-well") == outcome(tmp_path / "whole" / "double-well")
+
+
+@pytest.mark.parametrize(
+    ("windows", "then", "along"),
+    [("auto", "auto", (8, 8)), ({"x": 5}, {"x": 5, "y": 8}, (5, 8))],
+)
+def test_windows_come_along_the_new_coordinate(
+    windows: object, then: object, along: tuple[int, int]
+) -> None:
+    """Those along x stay as many as were asked for; without the new ones y would not be held."""
+    tree = {
+        "name": "w", "system": {"kind": "double_well"},
+        "cvs": {"x": {"kind": "coordinate", "index": 0, "range": [-2, 2]}, "extend": "auto"},
+        "strategy": {"kind": "umbrella", "windows": windows, "width": {"x": 0.2},
+                     "seeds": "neighbour"},
+    }  # fmt: skip
+    campaign, _ = load(tree)
+    more = campaign.along_more("y", {"kind": "coordinate", "index": 1, "range": [-3, 3]}, 5)
+    spec = more.spec_strategy()
+    assert (spec["windows"], spec["width"]) == (then, "auto")
+    grid = Grid.regular(((-2.0, 2.0), (-3.0, 3.0)), (36, 36), (False, False))
+    made = place(spec["windows"], spec["width"], ("x", "y"), grid)
+    assert tuple(len(np.unique(c)) for c in made.centres.T) == along
+    assert (made.kappa > 0).all()
 
 
 def test_a_name_that_is_taken_gets_a_number() -> None:

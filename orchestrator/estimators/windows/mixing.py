@@ -39,11 +39,14 @@ class Verdict:
     stuck : tuple of str
         Windows and observables whose R̂ is above what is asked, in words, the worst first; and that
         nothing is known.
+    differ : tuple of str
+        What differs between walkers of a window beyond chance, by name, the worst first.
     """
 
     r_hat: float
     ess: float
     stuck: tuple[str, ...]
+    differ: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ class Mixing:
             for i, j in worst
         )
         top = float(np.max(r_hat[varies], initial=1.0))
-        return Verdict(top, float(np.nanmin(self.effective())), stuck)
+        differ = tuple(dict.fromkeys(names[j] for i, j in worst if real[i, j]))
+        return Verdict(top, float(np.nanmin(self.effective())), stuck, differ)
 
 
 def _inefficiency(x: Array) -> Array:

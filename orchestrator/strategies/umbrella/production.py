@@ -65,13 +65,9 @@ class WindowProduction:
     rounds: int = 0
 
     @classmethod
-    def start(
-        cls, problem: Problem, windows: Windows, ladders: int, watched: Sequence[str]
-    ) -> WindowProduction:
+    def start(cls, problem: Problem, windows: Windows, ladders: int) -> WindowProduction:
         """Nothing gathered yet."""
-        names = (*problem.names, *watched)
-        periodic = np.append(problem.periodic, np.zeros(len(watched), dtype=bool))
-        mixing = Mixing.empty(ladders, len(windows), names, periodic)
+        mixing = _unread(problem, ladders, len(windows))
         trips = RoundTrips.start(windows, ladders)
         cells, time = WindowCells.empty(problem.dim), Stretches.empty()
         return cls(windows, ladders, cells, mixing, time, trips)
@@ -88,6 +84,9 @@ class WindowProduction:
         time, full = self.time.with_round(series.shape[1], MOST_STRETCHES)
         if full:
             record = record.with_units(halved(self.ladders, self.time.number + 1))
+        mixing, fresh = self.mixing, _unread(problem, self.ladders, k)
+        if mixing.names != fresh.names:  # begun when other things were watched
+            mixing = fresh
         trips = self.trips
         for done in (s.read(UmbrellaRecord) for s in segments):
             stood = done.who[None] if done.stood is None else done.stood
@@ -95,7 +94,7 @@ class WindowProduction:
         return replace(
             self,
             record=record,
-            mixing=self.mixing.with_readings(series.reshape(self.ladders, k, -1, series.shape[-1])),
+            mixing=mixing.with_readings(series.reshape(self.ladders, k, -1, series.shape[-1])),
             time=time,
             trips=trips,
             rounds=self.rounds + 1,
@@ -196,6 +195,10 @@ class WindowProduction:
             "acceptance": dict(acceptance),
             "round_trips": self.trips.number,
             "overlap": {f"{labels[a]}–{labels[b]}": v for (a, b), v in overlaps.items()},
+            "hidden": {
+                "differ": list(mixing.differ),
+                "coordinates": [n for n in mixing.differ if n in problem.watched_as_cv],
+            },
             "umbrella": {
                 "centres": self.windows.centres.tolist(),
                 "kappa": self.windows.kappa.tolist(),
@@ -244,6 +247,13 @@ class WindowProduction:
         if not wanted.max() > 0:
             return ones
         return np.asarray(np.clip(wanted / np.median(wanted), *SHARES))
+
+
+def _unread(problem: Problem, ladders: int, windows: int) -> Mixing:
+    """Of the CVs, and of what no window holds, nothing read yet."""
+    names = (*problem.names, *problem.watched_names[:-1])
+    periodic = np.append(problem.periodic, problem.watched_periodic[:-1])
+    return Mixing.empty(ladders, windows, names, periodic)
 
 
 def _watched_by(segment: Segment) -> Iterator[tuple[int, Array]]:

@@ -83,6 +83,7 @@ class Umbrella(StrategySection):
 
     stretches: ClassVar[int] = BLOCKS
     resizes: ClassVar[bool] = True
+    extends: ClassVar[str | None] = None
     kind: Literal["umbrella"]
     windows: WindowsSpec = "auto"
     """auto: evenly over the range of every CV, more where neighbours do not overlap."""
@@ -128,6 +129,17 @@ class Umbrella(StrategySection):
         self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
     ) -> list[Problem]:
         return rules.seed_problems(campaign, self, base_dir, system)
+
+    def along_more(self, name: str) -> dict[str, Any]:
+        """With windows along `name` as well, as many as `auto` begins with along one of two."""
+        from msgen.orchestrator.strategies.umbrella.windows import FIRST  # numpy comes with it
+
+        tree = super().along_more(name)
+        if isinstance(tree["windows"], dict):
+            tree["windows"] = {**tree["windows"], name: FIRST[2]}
+        if isinstance(tree["width"], dict):
+            tree["width"] = "auto"
+        return tree
 
     def spec(self, campaign: Campaign) -> dict[str, Any]:
         spec = super().spec(campaign)

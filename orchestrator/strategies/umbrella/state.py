@@ -68,8 +68,6 @@ class UmbrellaState:
         Counts of all seeds.
     gaps : tuple of str
         Neighbours that overlap too little, in words.
-    watched : tuple of str
-        Names of what is watched beside the CVs.
     produced : WindowProduction or None
         None before production.
     totals : dict of str to float
@@ -101,7 +99,6 @@ class UmbrellaState:
     settled: int = 0
     seeding: dict[str, float] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
-    watched: tuple[str, ...] = ()
     produced: WindowProduction | None = None
     totals: dict[str, float] = field(default_factory=dict)
     states: Partition | None = None

@@ -260,7 +260,7 @@ class Umbrella:
     # pieces
 
     def _nothing(self, state: UmbrellaState) -> WindowProduction:
-        return WindowProduction.start(self.problem, state.windows, self.ladders, state.watched)
+        return WindowProduction.start(self.problem, state.windows, self.ladders)
 
     def _turns_left(self, state: UmbrellaState) -> bool:
         return state.turns < int(self.spec["turns"])
@@ -290,5 +290,4 @@ def _with_walkers(state: UmbrellaState, segments: Sequence[Segment]) -> Umbrella
         walkers=WalkerRows.join([r.walkers for r in records]).take(order),
         xi=np.concatenate([r.xi for r in records])[order],
         who=np.concatenate([r.who for r in records])[order],
-        watched=records[0].watched,
     )
