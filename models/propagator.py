@@ -2,11 +2,12 @@ r"""A conditional density of where a configuration is a lag later, made of coupl
 
 .. math:: q_τ(y′|y) = q_1(y′_m - y_m \,|\, y_m, \ln τ)\; q_2(y′_s \,|\, y′_m)
 
-y_m are the columns that move (angles where there are some, else all): what is learnt is by how much
-they do, which depends on where they are, an angle through its cosine and sine. All other columns,
-bonds and bond angles, forget themselves within any lag of interest; they are drawn anew given the
-new y_m. Both densities are told, so that a Metropolis test can hold a step against its way back
-(after Klein, Foong, Fjelde, Mlodozeniec, Brockschmidt, Nowozin, Noé and Tomioka, Timewarp, 2023).
+y_m are the columns that move: what is learnt is by how much they do, which depends on where they
+are, an angle through its cosine and sine. Of configurations these are the angles where there are
+some, else all: bonds and bond angles forget themselves within any lag of interest, and are drawn
+anew given the new y_m. Of CVs all of them move. Both densities are told, so that a Metropolis test
+can hold a step against its way back (after Klein, Foong, Fjelde, Mlodozeniec, Brockschmidt,
+Nowozin, Noé and Tomioka, Timewarp, 2023).
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ class Propagator:
         q₁.
     redraw : GenerativeModel or None
         q₂; None where every column moves.
+    moves : bool array, shape (d,), or None
+        Columns that move; None: the angles, or all where there is none.
     """
 
     def __init__(
@@ -67,24 +70,31 @@ class Propagator:
         lags: Sequence[float],
         move: GenerativeModel,
         redraw: GenerativeModel | None,
+        moves: Bools | None = None,
     ) -> None:
         self.periodic = np.array(periodic, dtype=bool)
         self.lags = tuple(float(lag) for lag in lags)
-        self.moving = moving(self.periodic)
+        self.moving = moving(self.periodic) if moves is None else moves
         self._move, self._redraw = move, redraw
 
     @classmethod
-    def of(cls, spec: Spec, periodic: Sequence[bool], lags: Sequence[float]) -> Propagator:
+    def of(
+        cls,
+        spec: Spec,
+        periodic: Sequence[bool],
+        lags: Sequence[float],
+        moves: Bools | None = None,
+    ) -> Propagator:
         """One that is not yet fitted, of flows as `spec` asks for."""
         angles = np.array(periodic, dtype=bool)
-        mine = moving(angles)
+        mine = moving(angles) if moves is None else moves
         several = (False,) if len(lags) > 1 else ()
         space = Space(tuple(angles[mine].tolist()), (*angles[mine].tolist(), *several))
         redraw = None
         if not mine.all():
             rest = Space(tuple(angles[~mine].tolist()), tuple(angles[mine].tolist()))
             redraw = build(spec, rest)
-        return cls(periodic, lags, build(spec, space), redraw)
+        return cls(periodic, lags, build(spec, space), redraw, mine)
 
     @property
     def dim(self) -> int:
@@ -134,6 +144,7 @@ class Propagator:
             "kind": KIND,
             "periodic": self.periodic.tolist(),
             "lags": list(self.lags),
+            "moving": self.moving.tolist(),
             **{name: dict(part.config) for name, part in parts.items()},
         }
         arrays = {f"{n}.{k}": v for n, part in parts.items() for k, v in part.arrays.items()}
@@ -182,4 +193,6 @@ def load_propagator(state: ModelState) -> Propagator:
     lags = config["lags"]
     assert isinstance(lags, list)
     numbers = [float(lag) for lag in lags if isinstance(lag, int | float)]
-    return Propagator(flags(config, "periodic"), numbers, parts["move"], parts.get("redraw"))
+    # a state of before columns could be named has none
+    moves = np.array(flags(config, "moving"), dtype=bool) if "moving" in config else None
+    return Propagator(flags(config, "periodic"), numbers, parts["move"], parts.get("redraw"), moves)

@@ -1,13 +1,16 @@
-"""q_k(λ): the defended model, truncated to each stratum."""
+"""Where steered paths go to: a defended density of each stratum, or a step of a learnt dynamics."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.models.base import GenerativeModel
+from msgen.models.defended_steps import DefendedSteps
 from msgen.systems.base import Array
 
 DRAWS = 200_000
@@ -21,8 +24,77 @@ def one_hot(stratum: Labels, n: int) -> Array | None:
     return None if n == 1 else np.eye(n)[stratum]
 
 
+class Aim(NamedTuple):
+    """Where n paths are to go, and how likely that is both ways.
+
+    Attributes
+    ----------
+    stop : Array, shape (n, C)
+        λ_N.
+    log_there, log_back : Array, shape (n,)
+        ln of the density with which λ_N was proposed from λ₀, and λ₀ would be from λ_N; −∞ outside
+        the support.
+    lag : Array, shape (n,), or None
+        Of the learnt dynamics whose step it is.
+    """
+
+    stop: Array
+    log_there: Array
+    log_back: Array
+    lag: Array | None = None
+
+
+class Proposals(Protocol):
+    """Densities over λ, normalised and frozen."""
+
+    def propose(
+        self, start: Array, source: Labels, target: Labels, rng: np.random.Generator
+    ) -> Aim:
+        """One λ_N in `target` for each λ₀, shape (n, C), of `source`."""
+        ...
+
+
+class Independent(ABC):
+    """Proposals that do not depend on where a path begins: q_k(λ) of every stratum."""
+
+    @abstractmethod
+    def sample(self, stratum: Labels, rng: np.random.Generator) -> Array:
+        """One λ for every entry of `stratum`, shape (n, C)."""
+
+    @abstractmethod
+    def log_prob(self, lam: Array, stratum: Labels) -> Array:
+        """ln q_k(λ), shape (n,); −∞ outside the stratum."""
+
+    def propose(
+        self, start: Array, source: Labels, target: Labels, rng: np.random.Generator
+    ) -> Aim:
+        """See `Proposals`."""
+        stop = self.sample(target, rng)
+        return Aim(stop, self.log_prob(stop, target), self.log_prob(start, source))
+
+
 @dataclass(frozen=True)
-class StratumProposals:
+class StepProposals:
+    """p(λ′|λ, τ): steps of a learnt dynamics of the CVs, in one stratum that is all of CV space.
+
+    Truncated to one of several strata their mass would depend on where they begin.
+    """
+
+    steps: DefendedSteps
+
+    def propose(
+        self, start: Array, source: Labels, target: Labels, rng: np.random.Generator
+    ) -> Aim:
+        """See `Proposals`; the way back is a step of the same lag."""
+        stop, which = self.steps.draw(start, rng)
+        lag = self.steps.lag(which)
+        there = self.steps.log_proposal(stop, start, lag)
+        back = self.steps.log_proposal(start, stop, lag)
+        return Aim(stop, there, back, lag)
+
+
+@dataclass(frozen=True)
+class StratumProposals(Independent):
     """q_k(λ) = [(1−ε) m(λ|k) + ε b(λ)] 1_k(λ) / Q_k, frozen for a segment.
 
     Attributes

@@ -24,6 +24,8 @@ class FitPropagatorPayload:
     periodic : bool array, shape (d,)
     lags : Array, shape (L,)
         All that it is to know, in steps.
+    moves : bool array, shape (d,), or None
+        Columns of which it learns by how much they move; see `msgen.models.propagator`.
     """
 
     kind: ClassVar[str] = "fit_propagator"
@@ -32,3 +34,4 @@ class FitPropagatorPayload:
     unit: NDArray[np.int64]
     periodic: NDArray[np.bool_]
     lags: Array
+    moves: NDArray[np.bool_] | None = None

@@ -48,7 +48,7 @@ class BroadGaussian:
 
 @dataclass(frozen=True)
 class ProposalSpec:
-    """q_k(λ) = (1−ε)·model + ε·broad in every stratum, but for the model.
+    """q_k(λ) = (1−ε)·model + ε·broad in every stratum, or steps of a dynamics, but for the model.
 
     Attributes
     ----------
@@ -56,8 +56,11 @@ class ProposalSpec:
     epsilon : float
     log_mass : Array, shape (K,)
         ln Q_k, the mass of the defended model in each stratum.
+    lags : tuple of float
+        Of the learnt dynamics whose steps are proposed, in local steps; none of a density.
     """
 
     broad: BroadRange
     epsilon: float
     log_mass: Array
+    lags: tuple[float, ...] = ()

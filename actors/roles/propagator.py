@@ -130,7 +130,7 @@ def fit_propagator(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         number = max(1, round(HELD_OUT * len(known)))
         held = np.isin(p.unit, rng.permutation(known)[:number])
     spec = on_device(context.setup["model"])
-    new = Propagator.of(spec, p.periodic.tolist(), p.lags.tolist())
+    new = Propagator.of(spec, p.periodic.tolist(), p.lags.tolist(), p.moves)
     seen, kept = pairs.take(np.flatnonzero(~held)), pairs.take(held)
     mixed = seen.take(rng.permutation(len(seen)))
     loss = new.fit(mixed, seed=int(rng.integers(2**31)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.cv_space.proposals import StratumProposals
+from msgen.actors.cv_space.proposals import Proposals, StepProposals, StratumProposals
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.actors.engines.base import Engine
 from msgen.actors.engines.mass_matrix import curvature
@@ -17,9 +17,12 @@ from msgen.actors.kernels.expanded_ensemble import Tempered, Visits
 from msgen.actors.kernels.switching.steered import Paths, accept, steer
 from msgen.actors.orders.proposals import BroadRange, ProposalSpec
 from msgen.actors.orders.sample import PathSpec, SamplePayload, SampleRecord
+from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.actors.roles.watching import Watch
+from msgen.models.defended_steps import DefendedSteps
 from msgen.models.defensive_mixture import Broad
+from msgen.models.propagator import load_propagator
 from msgen.systems.base import Array, Walkers
 
 
@@ -30,11 +33,23 @@ def broad_of(span: BroadRange) -> Broad:
 
 def proposals_of(
     context: WorkerContext, version: int, spec: ProposalSpec, partition: Partition
-) -> StratumProposals:
-    """The frozen proposals of model version `version` and no other."""
-    return StratumProposals(
-        context.models[version], broad_of(spec.broad), spec.epsilon, partition, spec.log_mass
-    )
+) -> Proposals:
+    """The frozen proposals of model version `version` and no other.
+
+    Raises
+    ------
+    ValueError
+        If steps of a dynamics are asked for between several strata.
+    """
+    broad = broad_of(spec.broad)
+    if not spec.lags:
+        return StratumProposals(
+            context.models[version], broad, spec.epsilon, partition, spec.log_mass
+        )
+    if len(partition) > 1:
+        raise ValueError(f"steps of a learnt dynamics are of one stratum, not of {len(partition)}")
+    model = frozen(context, version, load_propagator)
+    return StepProposals(DefendedSteps(model, spec.lags, broad, spec.epsilon))
 
 
 @dataclass
@@ -59,6 +74,7 @@ class _Works:
                 "lambda_start": paths.start,
                 "lambda_stop": paths.stop,
                 "xi_stop": paths.xi,
+                **({} if paths.lag is None else {"path_lag": paths.lag}),
                 **_profile(paths),
             }
         )
@@ -171,7 +187,7 @@ class _Mover:
         self,
         engine: Engine,
         spec: PathSpec,
-        proposals: StratumProposals,
+        proposals: Proposals,
         partition: Partition,
         rng: np.random.Generator,
     ) -> None:

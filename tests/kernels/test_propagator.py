@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from drifting_steps import Drift, Mixed, Relaxing
 from short_paths import Normal, Wells
 
 from msgen.actors.kernels.propagator import Propagate
@@ -18,36 +19,7 @@ from msgen.models.base import Array
 STEPS = 60
 
 
-@dataclass(frozen=True)
-class Drift:
-    """y′ ~ N(a y + b, σ²), the further the longer the lag: a poor model of any dynamics."""
-
-    keep: float
-    shift: float
-    width: float
-
-    def sample(self, before: Array, lag: Array, rng: np.random.Generator) -> Array:
-        mean, width = self._at(before, lag)
-        return mean + width * rng.standard_normal(before.shape)
-
-    def log_prob(self, after: Array, before: Array, lag: Array) -> Array:
-        mean, width = self._at(before, lag)
-        z = (after - mean) / width
-        return np.asarray((-0.5 * z**2 - np.log(width)).sum(axis=1) - 0.5 * np.log(2 * np.pi))
-
-    def _at(self, before: Array, lag: Array) -> tuple[Array, Array]:
-        keep = self.keep ** lag[:, None]
-        return keep * before + self.shift, self.width * np.sqrt(lag)[:, None]
-
-
 MODEL = Drift(0.6, 0.25, 0.7)
-
-
-class Mixed(Drift):
-    """A wrong twin: what is drawn by one version is told by another."""
-
-    def log_prob(self, after: Array, before: Array, lag: Array) -> Array:
-        return Drift(0.6, 0.0, 0.7).log_prob(after, before, lag)
 
 
 class OneWay(Propagate):
@@ -135,15 +107,9 @@ def test_a_perfect_model_of_reversible_dynamics_is_always_accepted() -> None:
         def log_density(self, y: Array) -> Array:
             return np.asarray(-0.5 * (y**2).sum(axis=1))
 
-    @dataclass(frozen=True)
-    class Process(Drift):
-        def _at(self, before: Array, lag: Array) -> tuple[Array, Array]:
-            keep = np.exp(-lag)[:, None]
-            return keep * before, np.sqrt(1.0 - keep**2)
-
     rng = np.random.default_rng(3)
     y = rng.standard_normal((500, 1))
-    kernel = Propagate(Process(0, 0, 0), (0.1, 0.5, 3.0), WIDE, 1e-12)
+    kernel = Propagate(Relaxing(), (0.1, 0.5, 3.0), WIDE, 1e-12)
     done = kernel.step(Gaussian(), y, Gaussian().log_density(y), rng)
     assert done.accepted.mean() > 0.999
     assert set(done.lag.tolist()) == {0, 1, 2}

@@ -89,3 +89,26 @@ def test_it_comes_back_from_its_state(fitted: Propagator) -> None:
     np.testing.assert_array_equal(*draws)
     with pytest.raises(ValueError, match="no propagator's"):
         load_propagator(ModelState({"kind": "kde"}, {}))
+
+
+def test_of_cvs_all_columns_move() -> None:
+    """A distance beside an angle goes on from where it is, where a bond is drawn anew."""
+    rng, n = np.random.default_rng(11), 1500
+    before = np.column_stack([rng.uniform(-np.pi, np.pi, n), rng.normal(0.0, 1.0, n)])
+    after = before + 0.2 * rng.standard_normal((n, 2))
+    moves = np.ones(2, dtype=bool)
+    pairs = Pairs(before, after, np.ones(n))
+    model = Propagator.of({**SPEC, "epochs": 6}, [True, False], [1.0], moves)
+    model.fit(pairs, seed=2)
+    far = np.array([[0.0, -1.5], [0.0, 1.5]])
+    new = model.sample(np.repeat(far, 400, axis=0), np.ones(800), rng)[:, 1].reshape(2, 400)
+    assert (np.abs(new.mean(axis=1) - far[:, 1]) < 0.4).all()
+    back = load_propagator(decode(ModelState, copy_tree(encode(model.state()))))
+    assert back.moving.all()
+    asked = (after[:50], before[:50], np.ones(50))
+    np.testing.assert_array_equal(back.log_prob(*asked), model.log_prob(*asked))
+    # the twin that takes it for a bond forgets where it was
+    twin = Propagator.of({**SPEC, "epochs": 6}, [True, False], [1.0])
+    twin.fit(pairs, seed=2)
+    forgot = twin.sample(np.repeat(far, 400, axis=0), np.ones(800), rng)[:, 1].reshape(2, 400)
+    assert (np.abs(forgot.mean(axis=1) - far[:, 1]) > 0.8).all()

@@ -10,7 +10,7 @@ from exact_populations import exact_probabilities, exact_state_probability, grid
 from scipy.stats import norm
 
 from msgen.actors.cv_space.extended_variable import Conditional
-from msgen.actors.cv_space.proposals import StratumProposals
+from msgen.actors.cv_space.proposals import Independent, Proposals, StratumProposals
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched
@@ -125,9 +125,7 @@ class Case:
         engine.begin(rng)
         return engine
 
-    def paths(
-        self, proposals: StratumProposals, source: int, target: int, n: int, seed: int
-    ) -> Paths:
+    def paths(self, proposals: Proposals, source: int, target: int, n: int, seed: int) -> Paths:
         rng = np.random.default_rng(seed)
         engine, walkers = self.make(rng), self.draws(n, rng, source)
         return steer(
@@ -167,7 +165,7 @@ TUNNEL = Case(
 CASES = {"well": WELL, "tunnel": TUNNEL}
 
 
-def deviation(case: Case, proposals: StratumProposals | None = None, n: int = 12_000) -> float:
+def deviation(case: Case, proposals: Proposals | None = None, n: int = 12_000) -> float:
     """By how many σ paths between the states miss the exact answer, at worst.
 
     Looked at: ΔF of BAR; the same ΔF by BAR and, if gentle, as the exponential average of each
@@ -232,7 +230,7 @@ class NoShadow(ArrayEngine):
 
 
 @dataclass(frozen=True)
-class Told:
+class Told(Independent):
     """Wrong twin: draws from one version of the proposals and evaluates another."""
 
     drawn: StratumProposals
@@ -251,6 +249,7 @@ def chain_deviation(
     moves: int = 8,
     start: int | None = None,
     decide: Callable[[Paths, np.random.Generator], Mask] = accept,
+    proposals: Proposals | None = None,
 ) -> float:
     """By how many σ a Metropolis chain of steered moves, with no local moves, misses the density.
 
@@ -258,12 +257,12 @@ def chain_deviation(
     from one state alone, so that a slow chain fails too.
     """
     partition = Partition.whole(LINEAR)
-    proposals, rng = case.proposals(partition), np.random.default_rng(41)
+    aims, rng = proposals or case.proposals(partition), np.random.default_rng(41)
     walkers, zero = case.draws(n, rng, start), np.zeros(n, dtype=np.int64)
     engine = case.make(rng)
     for _ in range(moves):
         xi = CVS(walkers.positions)
-        paths = steer(engine, walkers, xi, zero, zero, partition, proposals, case.schedule, rng)
+        paths = steer(engine, walkers, xi, zero, zero, partition, aims, case.schedule, rng)
         moved = decide(paths, rng)
         walkers = Walkers(np.where(moved[:, None], paths.walkers.positions, walkers.positions))
     x = CVS(walkers.positions)[:, 0]

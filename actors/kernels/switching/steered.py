@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.cv_space.proposals import Proposals
 from msgen.actors.cv_space.strata import Labels, Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Engine
@@ -16,18 +16,6 @@ from msgen.systems.base import Array, Walkers
 
 MAX_DRAWS = 10_000
 """Draws of λ₀ before its stratum is held to have no mass under g."""
-
-
-class Proposals(Protocol):
-    """q_k(λ): one normalised density over λ for every stratum, frozen."""
-
-    def sample(self, stratum: Labels, rng: np.random.Generator) -> Array:
-        """One λ for every entry, shape (n, C)."""
-        ...
-
-    def log_prob(self, lam: Array, stratum: Labels) -> Array:
-        """ln q_k(λ), shape (n,); −∞ outside the support."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,6 +43,8 @@ class Paths:
         Readings on the way, see `Switched`.
     profile_start : Array, shape (n,), or None
         ln [c_A(ξ(x₀))/q_B(λ_N)], with which these count.
+    lag : Array, shape (n,), or None
+        Of the learnt dynamics whose steps λ₀ → λ_N are.
     """
 
     source: Labels
@@ -71,6 +61,7 @@ class Paths:
     profile_xi: Array | None = None
     profile_work: Array | None = None
     profile_start: Array | None = None
+    lag: Array | None = None
 
 
 def draw_start(
@@ -113,17 +104,18 @@ def steer(
 
     obeys Crooks' relation between the paths A → B started from ρ* in A and those B → A started
     from ρ* in B, with ΔF = −ln P(B)/P(A) (Crooks, Phys. Rev. E 60, 2721, 1999; extended variable:
-    design of this package). Where the schedule moves the CVs exactly g is a point mass: λ₀ = ξ(x₀),
-    λ_N = ξ(x_N), and the last term is 0. A path that ends outside B has w = ∞: its reverse cannot
-    be generated.
+    design of this package). Where λ_N is a step of a learnt dynamics from λ₀, the densities of that
+    step and of the way back, both of one lag, stand in place of q_B and q_A. Where the schedule
+    moves the CVs exactly g is a point mass: λ₀ = ξ(x₀), λ_N = ξ(x_N), and the last term is 0. A
+    path that ends outside B has w = ∞: its reverse cannot be generated.
     """
     g = schedule.g
     start = xi.copy() if schedule.exact else draw_start(xi, source, partition, g, rng)
-    stop = proposals.sample(target, rng)
-    driven = engine.switch(walkers, start, stop, schedule)
+    aim = proposals.propose(start, source, target, rng)
+    driven = engine.switch(walkers, start, aim.stop, schedule)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_start = -proposals.log_prob(stop, target)
-        work = driven.work - log_start - proposals.log_prob(start, source)
+        log_start = -aim.log_there
+        work = driven.work - log_start - aim.log_back
         if not schedule.exact:
             held = np.log(partition.mass(xi, g, source))
             work += np.log(partition.mass(driven.xi, g, target))
@@ -138,7 +130,7 @@ def steer(
         work,
         driven.work,
         start,
-        stop,
+        aim.stop,
         driven.xi,
         driven.walkers,
         driven.evaluations,
@@ -147,6 +139,7 @@ def steer(
         driven.profile_xi,
         driven.profile_work,
         log_start if schedule.readings else None,
+        aim.lag,
     )
 
 

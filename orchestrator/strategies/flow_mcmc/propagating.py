@@ -1,9 +1,8 @@
-"""Global moves that are steps of a learnt dynamics: what is learnt of, and what is told."""
+"""Global moves that are steps of a learnt dynamics: what is learnt of."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,17 +33,3 @@ def lesson(
     """What a fit is told."""
     periodic = np.array(seen.periodic, dtype=bool)
     return FitPropagatorPayload(pairs, owner, periodic, np.array(lags, dtype=np.float64))
-
-
-def by_lag(totals: Mapping[str, float], lags: Sequence[int]) -> dict[str, Any]:
-    """Acceptance of the steps of each lag, and of those that were to cross to another state."""
-    out: dict[str, Any] = {}
-    for lag in lags:
-        told: dict[str, float | None] = {}
-        for what, name in (("acceptance", "lag"), ("acceptance_of_crossings", "crossing")):
-            tried = totals.get(f"{name}_{lag}_proposed", 0.0)
-            passed = totals.get(f"{name}_{lag}_accepted", 0.0)
-            told[what] = passed / tried if tried else None
-        told["crossings_tried"] = totals.get(f"crossing_{lag}_proposed", 0.0)
-        out[f"lag {lag}"] = told
-    return out

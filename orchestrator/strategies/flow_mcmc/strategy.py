@@ -26,12 +26,12 @@ from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.exploration import Seeds
 from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.learnt_steps import by_lag
 from msgen.orchestrator.strategies.common.rounds import BLOCKS
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.flow_mcmc.propagating import (
     KEEP_PAIRS,
     PAIRS,
-    by_lag,
     lesson,
     record_of,
 )

@@ -10,7 +10,9 @@ import numpy as np
 from msgen.actors.base import Segment, WorkOrder
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.proposals import DRAWS
+from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.orders.fit import FitPayload, FitRecord
+from msgen.actors.orders.propagate import FitPropagatorPayload
 from msgen.actors.orders.sample import SampleRecord
 from msgen.orchestrator.estimators.histogram import block_sums
 from msgen.orchestrator.strategies.common.allocation import Ints, groups
@@ -31,6 +33,7 @@ from msgen.orchestrator.strategies.steered.flattening import (
     bin_centres,
     make_ladder,
 )
+from msgen.orchestrator.strategies.steered.learnt_dynamics import lags_of
 from msgen.orchestrator.strategies.steered.orders import BLOCKS
 from msgen.orchestrator.strategies.steered.path_trials import PathRound
 from msgen.orchestrator.strategies.steered.sightings import (
@@ -178,14 +181,17 @@ def with_model(state: AdaptState, fit: Segment) -> AdaptState:
     record = fit.read(FitRecord)
     if not record.accepted:
         return state
-    if record.log_mass is None:
+    mass = record.log_mass
+    if fit.key[1] == FitPropagatorPayload.kind:
+        mass = np.zeros(1)  # in its one stratum, all of CV space
+    if mass is None:
         raise ValueError("a fit of the proposals tells nothing of their mass in the strata")
     return replace(
         state,
         version=state.version + 1,
         model=record.model,
         settling=under_new_proposals(state.settling),
-        log_mass=record.log_mass,
+        log_mass=mass,
     )
 
 
@@ -205,10 +211,21 @@ def areas(problem: Problem, state: AdaptState, flatten: float) -> Array:
     return out
 
 
-def fit_order(problem: Problem, state: AdaptState, g: Conditional) -> WorkOrder:
-    """A fit of q_k(λ) on λ ~ g(·|ξ) of every stratum, each stratum weighing the same."""
+def fit_order(problem: Problem, state: AdaptState, schedule: Schedule) -> WorkOrder:
+    """A fit of the proposals to λ ~ g(·|ξ): of q_k(λ), or of steps of the dynamics."""
     key = np.random.SeedSequence(problem.seed, spawn_key=(state.round, 78))
     rng = np.random.default_rng(key)
+    if lags_of(problem):
+        lesson = state.seen_steps.lesson(problem, schedule, rng)
+        return WorkOrder.of(state.round, lesson, model_version=state.version)
+    densities = _densities(problem, state, schedule.g, rng)
+    return WorkOrder.of(state.round, densities, model_version=state.version)
+
+
+def _densities(
+    problem: Problem, state: AdaptState, g: Conditional, rng: np.random.Generator
+) -> FitPayload:
+    """For q_k(λ) of every stratum, each stratum weighing the same."""
     data, labels, size = [], [], FIT_SIZE
     if problem.on_points:
         size = int(np.clip(ALL_FIT_SIZE // len(state.strata), LEAST_FIT_SIZE, FIT_SIZE))
@@ -221,7 +238,7 @@ def fit_order(problem: Problem, state: AdaptState, g: Conditional) -> WorkOrder:
         labels.append(np.full(int(inside.sum()), k))
     stratum = np.concatenate(labels)
     counts = np.bincount(stratum, minlength=len(state.strata))
-    payload = FitPayload(
+    return FitPayload(
         data=np.concatenate(data),
         weights=1.0 / counts[stratum],
         stratum=stratum,
@@ -233,7 +250,6 @@ def fit_order(problem: Problem, state: AdaptState, g: Conditional) -> WorkOrder:
         # of many CVs draws are dear, and states are many
         mass_draws=MASS_DRAWS if problem.on_points else DRAWS,
     )
-    return WorkOrder.of(state.round, payload, model_version=state.version)
 
 
 def _by_stratum(

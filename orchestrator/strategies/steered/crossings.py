@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import Mask
+from msgen.orchestrator.strategies.common.learnt_steps import tallied
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.systems.base import Array
 
@@ -42,6 +43,15 @@ def chain_crossings(states: Partition, segments: Sequence[Segment], works: Works
 def chain_tries(states: Partition, segments: Sequence[Segment], works: Works) -> Array:
     """w of the paths of a chain that tried to cross, kT; NaN for the others, shape (n,)."""
     return np.where(aimed_across(states, segments), works["work"], np.nan)
+
+
+def steps_by_lag(
+    lags: Sequence[int], states: Partition, segments: Sequence[Segment], works: Works
+) -> dict[str, float]:
+    """Of a chain whose paths go where a learnt dynamics does; see `learnt_steps.by_lag`."""
+    chance = np.exp(-np.clip(works["work"], 0.0, None))
+    lag, crosses = column(segments, "path_lag"), aimed_across(states, segments)
+    return tallied(lags, lag, chance, crosses)
 
 
 def dissipated(works: Works, f: Array) -> Array:

@@ -11,7 +11,9 @@ from msgen.orchestrator.base import Estimate, ProfileEstimate, StateEstimate
 from msgen.orchestrator.estimators.works.network import NetworkResult, solve_network
 from msgen.orchestrator.strategies.common.free_energies import pre_production_estimate
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.learnt_steps import by_lag
 from msgen.orchestrator.strategies.common.production import Production
+from msgen.orchestrator.strategies.steered.learnt_dynamics import lags_of
 from msgen.orchestrator.strategies.steered.state import ProduceState, SteeredState
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 
@@ -23,6 +25,8 @@ def production_estimate(problem: Problem, state: ProduceState, production: Produ
     """The estimate from production, with what is known of the moves."""
     stratify, states = bool(problem.strategy["stratify"]), state.states
     extra = {**_about(state), **_about_paths(state, production, stratify)}
+    if lags := lags_of(problem):
+        extra["propagator"] = by_lag(state.totals, lags)
     acceptance = _acceptance(state, production, stratify)
     out = production.estimate(problem, states, stratify, acceptance, extra, state.missing)
     if state.profile is None:

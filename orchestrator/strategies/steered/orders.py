@@ -13,6 +13,7 @@ from msgen.orchestrator.strategies.common.allocation import groups
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import wants_curvature
 from msgen.orchestrator.strategies.steered.flattening import PLAIN_SHARE
+from msgen.orchestrator.strategies.steered.learnt_dynamics import lags_of
 from msgen.orchestrator.strategies.steered.state import AdaptState, ProduceState
 from msgen.orchestrator.strategies.steered.switching import frozen_schedule, tuner_of
 from msgen.systems.base import Array
@@ -106,7 +107,12 @@ def _paths(problem: Problem, state: AdaptState | ProduceState) -> PathSpec:
         mode="strata" if spec["stratify"] else "chain",
         schedules=schedules,
         targets=_targets(state.strata, state.stratum),
-        proposals=ProposalSpec(problem.broad(), float(spec["broad"]), state.log_mass),
+        proposals=ProposalSpec(
+            problem.broad(),
+            float(spec["broad"]),
+            state.log_mass,
+            tuple(float(lag) for lag in lags_of(problem)),
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.replica_pool import ReplicaPool
 from msgen.orchestrator.strategies.steered.adaptation import areas
 from msgen.orchestrator.strategies.steered.cold_start import first_settling, unvisited
+from msgen.orchestrator.strategies.steered.learnt_dynamics import SeenSteps
 from msgen.orchestrator.strategies.steered.profile import Profiling
 from msgen.orchestrator.strategies.steered.state import (
     AdaptState,
@@ -82,5 +83,6 @@ def begin_produce(problem: Problem, state: AdaptState) -> ProduceState:
         "flatteners": {},
         "sightings": {},
         "fit_data": {},
+        "seen_steps": SeenSteps(),
     }
     return ProduceState(**kept, profile=profile)

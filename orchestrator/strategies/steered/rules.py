@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from msgen.orchestrator.schema import units
 from msgen.orchestrator.schema.dimensions import width_problems
 from msgen.orchestrator.schema.problems import Path, Problem
 from msgen.orchestrator.strategies.common.exploration_schema import explore_problems
@@ -23,6 +24,7 @@ _TESTED = ("symmetric", "coin_flip")
 def steered_problems(campaign: Campaign, strategy: Steered) -> Iterator[Problem]:
     """Everything about its paths, its strata and its search, in the order of the file."""
     yield from _path(strategy.path, len(campaign.cvs))
+    yield from _steps(campaign, strategy)
     yield from width_problems(
         campaign.cvs, strategy.path.width, (*_PATH, "width"), list(campaign.cvs)
     )
@@ -35,11 +37,40 @@ def steered_problems(campaign: Campaign, strategy: Steered) -> Iterator[Problem]
 
 
 def label_problems(campaign: Campaign, strategy: Steered) -> Iterator[Problem]:
-    """Strata need a model with a label."""
-    if strategy.stratify and not campaign.model.context:
+    """Strata need a model with a label, as steps of a dynamics do."""
+    if strategy.proposal.kind == "dynamics" and not campaign.model.context:
+        what = "holds one density, and strategy.proposal needs one for each place in CV space"
+        yield Problem(("model", "kind"), campaign.model.kind, what, "Take spline_flow")
+    elif strategy.stratify and not campaign.model.context:
         what = "cannot hold one density for each state"
         remedy = "Take spline_flow, or stratify: off"
         yield Problem(("model", "kind"), campaign.model.kind, what, remedy)
+
+
+def _steps(campaign: Campaign, strategy: Steered) -> Iterator[Problem]:
+    """What steps of a learnt dynamics ask of the moves that it is learnt from."""
+    if strategy.proposal.kind == "independence":
+        return
+    if strategy.stratify:
+        what = "keeps each replica in its state, where no dynamics that goes to another is seen"
+        yield Problem(("strategy", "stratify"), True, f"{what} (proposal)", "Write stratify: off")
+    if strategy.flatten > 0:
+        what = "biases the local moves, and the dynamics to be learnt (proposal) is that without"
+        flatten = units.to_text(strategy.flatten, "free_energy")
+        yield Problem(("strategy", "flatten"), flatten, what, "Write flatten: 0 kT")
+    if strategy.path.profile not in ("auto", 0):
+        what = "weighs paths as if their ends lay anywhere, and those of a dynamics lie near"
+        remedy = "Write profile: off, or remove it"
+        yield Problem((*_PATH, "profile"), strategy.path.profile, what, remedy)
+    for i, lag in enumerate(strategy.proposal.lags):
+        where = ("strategy", "proposal", "lags", i)
+        if lag % campaign.stride:
+            what = f"is no multiple of the {campaign.stride} steps between two readings"
+            yield Problem(where, lag, what, "Take a multiple, or another output.stride")
+        if lag > strategy.local.steps // 2:
+            what = f"is more than half of the {strategy.local.steps} steps of a stretch of local "
+            remedy = "Take longer stretches (strategy.local.steps), or a shorter lag"
+            yield Problem(where, lag, f"{what}moves", remedy)
 
 
 def _path(path: PathSpec, n_cvs: int) -> Iterator[Problem]:

@@ -95,6 +95,24 @@ class PathSpec(Section):
     16 where there is one CV; off: none."""
 
 
+class Places(Section):
+    """Places of a density in CV space, wherever the walker is."""
+
+    kind: Literal["independence"]
+
+
+class LearntDynamics(Section):
+    """Where a learnt dynamics of the CVs is a lag later, from where the walker is."""
+
+    kind: Literal["dynamics"]
+    lags: list[Annotated[int, Field(ge=1)]] = Field(min_length=1)
+    """Local steps that a step of the model stands for; one of them is drawn for each path,
+    evenly. Multiples of output.stride."""
+
+
+Proposal = Annotated[Places | LearntDynamics, Field(discriminator="kind")]
+
+
 class Steered(StrategySection):
     """CV flow and steered (Jarzynski–Crooks) moves between the states."""
 
@@ -110,6 +128,9 @@ class Steered(StrategySection):
     path: PathSpec = Field(default_factory=PathSpec)
     broad: Broad = 0.1
     """Share of broad proposals."""
+    proposal: Proposal = Field(default_factory=lambda: Places(kind="independence"))
+    """Where paths go to. independence: a density of CV space. dynamics: one of where the CVs are a
+    lag later, learnt from the local moves; for stratify: off and flatten: 0 kT."""
     stratify: bool = True
     """Replicas spread over the states and bridged by BAR; off: one Metropolis chain over all."""
     flatten: FreeEnergyOrZero = 8.0
@@ -119,6 +140,9 @@ class Steered(StrategySection):
     explore: ExploreSpec = Field(default_factory=ExploreSpec)
 
     def model_use(self, campaign: Campaign) -> ModelUse:
+        if isinstance(self.proposal, LearntDynamics):
+            # of each place one density, conditional on it
+            return ModelUse("cvs", "window")
         return ModelUse("cvs", "state" if self.stratify else None)
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.common.works import Works
 from msgen.orchestrator.strategies.steered.fit_data import FitData
 from msgen.orchestrator.strategies.steered.flattening import Flattener
+from msgen.orchestrator.strategies.steered.learnt_dynamics import SeenSteps
 from msgen.orchestrator.strategies.steered.profile import Profiling
 from msgen.orchestrator.strategies.steered.reweighting import BURN_IN
 from msgen.orchestrator.strategies.steered.sightings import Sightings
@@ -142,6 +143,8 @@ class SamplingState(CommonState):
         ln Q_k of the defended model in each stratum.
     fit_data : dict of int to FitData
         What the next fit sees of each stratum; none in production.
+    seen_steps : SeenSteps
+        What it sees where steps of a dynamics are learnt; none in production.
     tuner : PathTuner or None
         None before the first paths.
     settling : Settling
@@ -167,6 +170,7 @@ class SamplingState(CommonState):
     model: ModelState | None = None
     log_mass: Array
     fit_data: dict[int, FitData] = field(default_factory=dict)
+    seen_steps: SeenSteps = field(default_factory=SeenSteps)
     tuner: PathTuner | None = None
     settling: Annotated[Settling, FLAT]
     counts: dict[str, float] = field(default_factory=dict)

@@ -46,12 +46,13 @@ from msgen.orchestrator.strategies.steered.cold_start import (
     found_late,
     settle,
 )
-from msgen.orchestrator.strategies.steered.crossings import chain_crossings
+from msgen.orchestrator.strategies.steered.crossings import chain_crossings, steps_by_lag
 from msgen.orchestrator.strategies.steered.estimate import (
     balance,
     estimate_before,
     production_estimate,
 )
+from msgen.orchestrator.strategies.steered.learnt_dynamics import SeenSteps, lags_of
 from msgen.orchestrator.strategies.steered.orders import can_bridge, sampling_orders
 from msgen.orchestrator.strategies.steered.phases import begin_adapt, begin_produce
 from msgen.orchestrator.strategies.steered.profile import with_readings
@@ -89,6 +90,7 @@ class Steered:
         self.problem = problem
         self.stratify = bool(problem.strategy["stratify"])
         self.flatten = float(problem.strategy["flatten"])
+        self.lags = lags_of(problem)
         # before that, masses are tuned
         self.untuned_rounds = MASS_ROUNDS if problem.batched else 1
         after = FIT_ROUNDS if self.stratify else CHAIN_FIT_ROUNDS
@@ -119,7 +121,7 @@ class Steered:
         models = {} if state.model is None else {state.version: state.model}
         fits: tuple[WorkOrder, ...] = ()
         if isinstance(state, AdaptState) and self._teaches(state):
-            fits = (fit_order(problem, state, tuner_of(problem, state).best.g),)
+            fits = (fit_order(problem, state, tuner_of(problem, state).best),)
         return StepPlan(state.phase, sampling_orders(problem, state), fits, models)
 
     def replicas(self, state: SteeredState) -> int:
@@ -145,8 +147,8 @@ class Steered:
 
     def absorb(self, state: SteeredState, segments: Sequence[Segment]) -> SteeredState:
         """See `Strategy`."""
-        fits = [s for s in segments if s.key[1] == "fit"]
-        rest = [s for s in segments if s.key[1] != "fit"]
+        fits = [s for s in segments if s.is_fit]
+        rest = [s for s in segments if not s.is_fit]
         spent = sum(s.evaluations for s in segments)
         state = replace(state, spent=state.spent.with_round(spent, state.phase == "adapt"))
         if isinstance(state, ExploreState):
@@ -219,7 +221,8 @@ class Steered:
         """Whether a fit of the proposals begins in this round."""
         due = state.adapt in self.fit_rounds or state.settling.unsettled
         # nothing was seen yet where production has just sent the chain back
-        return due and bool(state.fit_data) and can_bridge(self.problem, state)
+        seen = bool(state.seen_steps) if self.lags else bool(state.fit_data)
+        return due and seen and can_bridge(self.problem, state)
 
     def _explored(self, state: ExploreState, segments: Sequence[Segment]) -> SteeredState:
         problem = self.problem
@@ -260,6 +263,10 @@ class Steered:
         state = replace(state, works=state.works.and_(works))
         f = state.works.network(len(state.strata)).f if self.stratify else np.zeros(1)
         state = update_adaptation(problem, state, segments, f, self.flatten)
+        if self.lags:
+            # steps by other masses are of another dynamics
+            seen = SeenSteps() if state.adapt < self.untuned_rounds else state.seen_steps
+            state = replace(state, seen_steps=seen.with_round(problem, segments))
         state = tune_moves(problem, state, segments)
         if state.adapt < self.untuned_rounds:
             return state
@@ -305,9 +312,17 @@ class Steered:
     def _totals(self, state: ProduceState, segments: Sequence[Segment]) -> dict[str, float]:
         """What was done in production, with a round's counts, crossings and steps of paths."""
         works, crossed = Works.of(segments), 0.0
+        by_lag: dict[str, float] = {}
         if len(works) and not self.stratify:
             crossed = float(chain_crossings(state.states, segments, works).sum())
-        done = {**state.counts, "crossings": crossed, "path_steps": works["path_steps"].sum()}
+            if self.lags:
+                by_lag = steps_by_lag(self.lags, state.states, segments, works)
+        done = {
+            **by_lag,
+            **state.counts,
+            "crossings": crossed,
+            "path_steps": works["path_steps"].sum(),
+        }
         totals = dict(state.totals)
         for name, value in done.items():
             totals[name] = totals.get(name, 0.0) + float(value)

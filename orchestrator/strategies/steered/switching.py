@@ -11,6 +11,7 @@ from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.orchestrator.strategies.common.exploration import push_restraint
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.steered.learnt_dynamics import lags_of
 from msgen.orchestrator.strategies.steered.state import SteeredState
 from msgen.orchestrator.strategies.steered.switching_tuner import PathTuner
 from msgen.systems.base import Array
@@ -36,7 +37,8 @@ def points(problem: Problem) -> int:
     """Readings of each path in production; 0 for none."""
     wanted = problem.strategy["path"]["profile"]
     if isinstance(wanted, str):
-        return POINTS if problem.dim == 1 else 0
+        # steps of a dynamics are short, and a profile weighs paths as if their ends lay anywhere
+        return POINTS if problem.dim == 1 and not lags_of(problem) else 0
     return int(wanted)
 
 
