@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 FEWEST_FRAMES = 5
 """Of a path."""
-_DYNAMICS = ("overdamped", "mala", "langevin")
+_DYNAMICS, _OF_MOLECULES = ("overdamped", "mala", "langevin"), ("langevin",)
 
 
 def path_problems(campaign: Campaign, strategy: TransitionPaths) -> Iterator[Problem]:
     """Dynamics, states, length and replicas, in the order of the file."""
-    if not campaign.batched:
-        what = "takes what our own kernels step, and OpenMM steps this"
-        yield Problem(("strategy", "kind"), strategy.kind, what, "Take dynamics")
     if campaign.states is None:
         remedy = "Name two, as {left: {x: [-2, -0.6]}, right: {x: [0.5, 2]}}"
         yield Problem(("states",), MISSING, "are missing: paths go from one to another", remedy)
@@ -40,9 +37,10 @@ def path_problems(campaign: Campaign, strategy: TransitionPaths) -> Iterator[Pro
         what = "is where they begin as well"
         yield Problem(("strategy", "to"), strategy.to, what, "Name another state")
     local, here = strategy.local, ("strategy", "local")
-    if local.kind not in _DYNAMICS:
-        what, remedy = "are moves, and no dynamics in time", f"Take {', '.join(_DYNAMICS)}"
-        yield Problem((*here, "kind"), local.kind, what, remedy)
+    known = _OF_MOLECULES if campaign.through_openmm else _DYNAMICS
+    if local.kind not in known:
+        what = "are no dynamics in time whose way back is known"
+        yield Problem((*here, "kind"), local.kind, what, f"Take {', '.join(known)}")
     if isinstance(local, MALA) and local.step_size == "auto":
         what = "would be tuned, and is what time is measured in"
         yield Problem((*here, "step_size"), "auto", what, "Give a number, like 0.001")
@@ -59,8 +57,8 @@ def path_problems(campaign: Campaign, strategy: TransitionPaths) -> Iterator[Pro
         yield Problem(("cvs", angle), "periodic", what, "Take a system whose coordinates are none")
 
 
-def variable_problems(system: System) -> list[Problem]:
-    """Whether whole configurations can be modelled.
+def variable_problems(campaign: Campaign, system: System) -> list[Problem]:
+    """Whether whole configurations can be modelled, and steps of theirs run backwards.
 
     Raises
     ------
@@ -73,4 +71,19 @@ def variable_problems(system: System) -> list[Problem]:
         what = f"draws whole configurations, and {system.n_dof:,} coordinates are too many"
         return [Problem(("strategy", "kind"), "transition_paths", what, "Take a smaller system")]
     check_alone("auto", system)
+    return _step_problems(system) if campaign.through_openmm else []
+
+
+def _step_problems(system: System) -> list[Problem]:
+    """What OpenMM moves otherwise than atom by atom: its shadow work is not booked."""
+    from msgen.systems.openmm.system import OpenMMSystem  # OpenMM is there, which steps it
+
+    assert isinstance(system, OpenMMSystem)
+    if rigid := system.openmm_system.getNumConstraints():
+        what = f"holds {rigid} bonds rigid, and each atom of a path is stepped by itself"
+        remedy = "Write None, with a time step of 1 fs or less"
+        return [Problem(("system", "constraints"), "rigid bonds", what, remedy)]
+    if system.has_sites or system.free is not None:
+        what = "steps every atom of a path, and some here have no steps of their own"
+        return [Problem(("strategy", "kind"), "transition_paths", what, "Take another system")]
     return []

@@ -49,8 +49,8 @@ class TransitionPaths(ExactFirst):
     own_local: ClassVar[str | None] = "langevin"
     kind: Literal["transition_paths"]
     local: LocalSpec = Field(default_factory=lambda: Langevin(kind="langevin"))
-    """overdamped, mala or langevin, whose paths these are; `steps` is the length of a path, with a
-    frame every `output.stride` steps."""
+    """overdamped, mala or langevin, whose paths these are, of molecules through OpenMM langevin;
+    `steps` is the length of a path, with a frame every `output.stride` steps."""
     start: str = Field(alias="from", min_length=1)
     """State that paths begin in."""
     to: str = Field(min_length=1)
@@ -84,7 +84,7 @@ class TransitionPaths(ExactFirst):
     ) -> list[Problem]:
         return [
             *super().checks(campaign, base_dir, system, cvs),
-            *rules.variable_problems(system),
+            *rules.variable_problems(campaign, system),
         ]
 
     def frames(self, campaign: Campaign) -> int:
