@@ -8,13 +8,14 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from msgen.orchestrator.base import ProfileEstimate
+from msgen.orchestrator.reporting.diagnostic_words import named
 from msgen.orchestrator.reporting.export import export
 from msgen.orchestrator.reporting.history import read_history
+from msgen.orchestrator.reporting.html_tables import bullets, leaves, table
 from msgen.orchestrator.reporting.plot_history import history_figure
 from msgen.orchestrator.reporting.plots import drawable, png, surface_figure
 from msgen.orchestrator.reporting.progress import (
@@ -25,6 +26,7 @@ from msgen.orchestrator.reporting.progress import (
     state_values,
 )
 from msgen.orchestrator.reporting.remedies import with_remedy
+from msgen.orchestrator.reporting.report_style import HEAD, STYLE
 from msgen.orchestrator.reporting.results import Result, committed_result
 from msgen.orchestrator.reporting.status import is_alive, status, warnings_of
 from msgen.orchestrator.reporting.words import duration
@@ -33,14 +35,6 @@ from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.validate import RESOLVED, load_campaign
 
 __all__ = ["export", "is_alive", "status", "write_report"]
-
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}
-h1{margin-bottom:0}h2{margin-top:2rem;border-bottom:1px solid #ddd}img{max-width:100%}
-table{border-collapse:collapse}td,th{padding:.2rem .9rem .2rem 0;text-align:left;vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums}.warn{background:#fff4d6;padding:.5rem 1rem}
-.converged{color:#00734f}.exhausted,.running{color:#9a5b00}.failed{color:#b00020}
-"""
 
 
 def write_report(run_dir: Path, target_kT: float | None = None) -> Path:
@@ -74,30 +68,6 @@ def write_report(run_dir: Path, target_kT: float | None = None) -> Path:
     return page
 
 
-def _table(rows: Iterable[Sequence[str]], head: Sequence[str] = ()) -> str:
-    """An HTML table; the first column holds names, the others right-aligned values."""
-    out = ["<table>"]
-    if head:
-        out.append("<tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + "</tr>")
-    for name, *cells in rows:
-        values = "".join(f'<td class="n">{html.escape(c)}</td>' for c in cells)
-        out.append(f"<tr><td>{html.escape(name)}</td>{values}</tr>")
-    return "\n".join([*out, "</table>"])
-
-
-def _flat(tree: Any, name: str = "") -> list[tuple[str, str]]:
-    """Leaves of nested mappings, by dotted name; lists on one line."""
-    if isinstance(tree, Mapping):
-        return [
-            leaf for k, v in tree.items() for leaf in _flat(v, f"{name}.{k}" if name else str(k))
-        ]
-    if isinstance(tree, float):
-        return [(name, f"{tree:.4g}")]
-    if isinstance(tree, (list, tuple)):
-        return [(name, ", ".join(_flat(v)[0][1] if _flat(v) else "" for v in tree))]
-    return [(name, "not known" if tree is None else str(tree))]
-
-
 def _about_profile(told: ProfileEstimate) -> str:
     """What the points in the figure are."""
     return (
@@ -124,7 +94,7 @@ def states_table(result: Result) -> str:
                 for v in (state.f_kT, state.stderr_kT)
             ]
         rows.append(cells)
-    return _table(rows, columns)
+    return table(rows, columns)
 
 
 def figure_html(title: str, content: bytes) -> str:
@@ -133,16 +103,12 @@ def figure_html(title: str, content: bytes) -> str:
     return f'<img alt="{title}" src="data:image/png;base64,{code}">'
 
 
-def _list(items: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{html.escape(item)}</li>" for item in items) + "</ul>"
-
-
 def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
     title = html.escape(result.header.campaign)
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    head = f'<!doctype html><html lang="en"><head>{HEAD}<title>{title}</title>'
     word = f'<strong class="{result.status}">{result.status}</strong>'
     parts = [
-        f"{head}<style>{_STYLE}</style></head><body>",
+        f"{head}<style>{STYLE}</style></head><body>",
         f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
         *_told(run_dir, result),
         *_drawn(result, figures),
@@ -159,11 +125,11 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
     estimate = result.estimate
     warnings = warnings_of(result, EventLog(run_dir / "events.jsonl").read())
     if warnings:
-        yield f'<div class="warn"><strong>Warnings</strong>{_list(warnings)}</div>'
+        yield f'<div class="warn"><strong>Warnings</strong>{bullets(warnings)}</div>'
     yield "<h2>Free energies of the states</h2>" + states_table(result)
     yield "<p>F = −ln P(state), ΔF to the first state; errors are one standard error.</p>"
     if estimate.ungrounded:
-        yield f"<p>No error is known:</p>{_list(estimate.ungrounded)}"
+        yield f"<p>No error is known:</p>{bullets(estimate.ungrounded)}"
     partition_function = log_z(estimate)
     if partition_function:
         yield f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>"
@@ -171,7 +137,7 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
     if probes:
         yield f"<p>{html.escape(str(probes))}.</p>"
     if estimate.unmet:
-        yield f"<h2>Criteria not met</h2>{_list(map(with_remedy, estimate.unmet))}"
+        yield f"<h2>Criteria not met</h2>{bullets(map(with_remedy, estimate.unmet))}"
 
 
 def _drawn(result: Result, figures: Mapping[str, bytes]) -> Iterator[str]:
@@ -195,7 +161,7 @@ def _dynamics(folder: Path) -> Iterator[str]:
         yield f"<p>{html.escape(str(error))}</p>"
         return
     head, rows = dynamics_words.dynamics_table(told)
-    yield _table(rows, head) + _list(dynamics_words.dynamics_notes(told))
+    yield table(rows, head) + bullets(dynamics_words.dynamics_notes(told))
     for name, title in (
         (dynamics_result.FIGURE, "Dynamics"),
         (dynamics_result.MADE_FIGURE, "Trajectories that were asked for"),
@@ -216,16 +182,22 @@ def _paths(folder: Path) -> Iterator[str]:
     except RunDirectoryError as error:
         yield f"<p>{html.escape(str(error))}</p>"
         return
-    yield _table(paths_result.path_rows(told)) + _list(list(told.notes))
+    yield table(paths_result.path_rows(told)) + bullets(list(told.notes))
     for one in told.committor:
-        yield _table(paths_result.committor_rows(one), (one.cv, f"committor to {told.end}"))
+        yield table(paths_result.committor_rows(one), (one.cv, f"committor to {told.end}"))
 
 
 def _spent(result: Result) -> Iterator[str]:
     """Diagnostics and cost."""
     cost = result.cost
-    shown = {k: v for k, v in result.estimate.diagnostics.items() if k != "warnings"}
-    yield "<h2>Diagnostics</h2>" + _table(_flat(shown))
+    told, rest = named(result.estimate.diagnostics)
+    yield "<h2>Diagnostics</h2>"
+    if told:
+        rows = [(one.name, one.value, one.means) for one in told]
+        yield table(rows, ("", "", "what it is"), last="m", room="wide told")
+    if rest:
+        yield '<details class="closed"><summary>more numbers, by their keys</summary>'
+        yield f"{table(rest.items(), last='v')}</details>"
     spent = [
         ("rounds", str(cost.rounds)),
         ("energy evaluations", f"{cost.energy_evaluations:,}"),
@@ -235,7 +207,7 @@ def _spent(result: Result) -> Iterator[str]:
         ("training (worker time)", duration(cost.training_s)),
         ("loop", f"{duration(cost.overhead_s)}, {overhead(cost)}"),
     ]
-    yield "<h2>Cost</h2>" + _table(spent)
+    yield "<h2>Cost</h2>" + table(spent)
 
 
 def _about(run_dir: Path, result: Result) -> Iterator[str]:
@@ -251,9 +223,9 @@ def _about(run_dir: Path, result: Result) -> Iterator[str]:
         known = json.loads(provenance.read_text(encoding="utf-8"))
         simulated = known.pop("simulated", None)
         if simulated is not None:
-            yield "<h2>What was simulated</h2>" + _table(_flat(simulated))
-        about += _flat(known)
-    yield "<h2>Provenance</h2>" + _table(about)
+            yield "<h2>What was simulated</h2>" + table(leaves(simulated), last="v")
+        about += leaves(known)
+    yield "<h2>Provenance</h2>" + table(about, last="v")
     resolved = run_dir / RESOLVED
     if resolved.is_file():
         text = html.escape(resolved.read_text(encoding="utf-8"))

@@ -6,24 +6,30 @@ import base64
 import html.parser
 import json
 import re
+import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import mdtraj
 import numpy as np
 import pytest
+from places import TESTS
 from reporting import KT, PHI, PSI, header, info
 
 from msgen.actors.base import Segment
 from msgen.orchestrator.base import StateEstimate, Status
+from msgen.orchestrator.reporting.diagnostic_words import WORDS, named
 from msgen.orchestrator.reporting.html_report import export, status, write_report
 from msgen.orchestrator.reporting.monitor import Monitor
+from msgen.orchestrator.reporting.report_style import STYLE
 from msgen.orchestrator.reporting.results import RunHeader
 from msgen.orchestrator.run_directory.events import EventLog
 from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.schema.problems import CampaignError
 
+RUNS_BEFORE = TESTS / "run_directory" / "runs_before"
 REGIONS = {"C7ax": {"phi": (0.0, 2.27)}}
 HEADER = header(PHI, PSI, regions=REGIONS)
 
@@ -99,16 +105,20 @@ def test_isomers_that_were_left_out_are_named(tmp_path: Path) -> None:
 
 
 class Page(html.parser.HTMLParser):
-    """Collects what an HTML page refers to, its text, and whether its tags match."""
+    """Collects what an HTML page refers to, its text, what may be too wide, and open tags."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sources: list[str] = []
+        self.bare: list[str] = []
         self.text = ""
         self.open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.sources += [v or "" for k, v in attrs if k in ("src", "href")]
+        known = dict(attrs)
+        if (tag == "table" and self.open[-1:] != ["div"]) or "width" in known or "style" in known:
+            self.bare.append(tag)
         if tag not in ("img", "meta"):
             self.open.append(tag)
 
@@ -132,11 +142,76 @@ def test_the_report_is_one_file_with_everything_in_it(tmp_path: Path) -> None:
     text = re.sub(r"\s+", " ", page.text)
     assert "<script>di&peptide" in text
     for part in (
-        "exhausted — energy evaluations spent", "-3.600", f"{-3.6 * KT:.3f}", "acceptance.steered",
+        "exhausted — energy evaluations spent", "-3.600", f"{-3.6 * KT:.3f}",
+        "steered paths accepted",
         "overhead 2.0 % of wall", "versions.numpy", "100,000", "rest: error 0.20 kT",
         "0 (reference)",
     ):  # fmt: skip
         assert part in text
+
+
+def test_the_report_fits_a_phone_and_paper(tmp_path: Path) -> None:
+    """Nothing has a width of its own, and tables scroll in a room of theirs."""
+    a_run(tmp_path)
+    text = write_report(tmp_path).read_text()
+    page = Page()
+    page.feed(text)
+    assert page.bare == []
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
+    for rule in (
+        "img{max-width:100%;height:auto}", ".wide{overflow-x:auto", "pre{overflow-x:auto",
+        "@media print{", ".wide,pre{overflow:visible}", "pre{white-space:pre-wrap",
+    ):  # fmt: skip
+        assert rule in STYLE
+    twin = Page()
+    bare = re.sub(r'<div class="wide[^"]*"><table>', "<table>", text)
+    twin.feed(bare.replace("</table></div>", "</table>"))
+    assert "table" in twin.bare
+
+
+def test_diagnostics_have_names_and_meanings(tmp_path: Path) -> None:
+    a_run(tmp_path)
+    page = Page()
+    page.feed(write_report(tmp_path).read_text())
+    for part in ("effective samples", "R̂, phi", "round trips", "what the samples are worth"):
+        assert part in page.text
+    assert "acceptance.local" not in page.text
+    told, rest = named(
+        {
+            "overlap": {"A–B": 0.2}, "exact_run": {"ess": 12.0}, "warnings": ["told above"],
+            "probes": {"said": "told above", "missed": []}, "own": {"key": [1, 2.5]},
+            "acceptance": {"exchange": 0.31},
+        }
+    )  # fmt: skip
+    assert [(t.name, t.value) for t in told] == [
+        ("effective samples (of the exact run)", "12"), ("exchanges accepted", "0.31"),
+        ("overlap, A–B", "0.2"), ("basins missed", "none"),
+    ]  # fmt: skip
+    assert rest == {"own.key": "1, 2.5"}
+
+
+@pytest.mark.parametrize("run", sorted(RUNS_BEFORE.glob("*.tar.xz")), ids=lambda p: p.name[:-7])
+def test_diagnostics_of_every_strategy_are_named(run: Path) -> None:
+    with tarfile.open(run) as archive:
+        (name,) = (n for n in archive.getnames() if n.endswith("results/free_energy.json"))
+        file = archive.extractfile(name)
+        assert file is not None
+        diagnostics = json.load(file)["diagnostics"]
+    told_elsewhere = {"converged", "unmet", "ungrounded"}
+    _, rest = named({k: v for k, v in diagnostics.items() if k not in told_elsewhere})
+    assert not rest
+
+
+def test_words_of_diagnostics_can_all_be_reached() -> None:
+    """None is hidden behind one that fits the same keys, and names hold what the stars matched."""
+    for word in WORDS:
+        key = word.key.replace("*", "X")
+        tree: object = 0.5
+        for part in reversed(key.split(".")):
+            tree = {part: tree}
+        (told,), _ = named(cast("dict[str, object]", tree))
+        assert told.means == word.means, key
+        assert told.name.count("X") == word.key.count("*") == word.name.count("{}"), key
 
 
 @dataclass
