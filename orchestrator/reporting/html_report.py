@@ -111,6 +111,7 @@ def _page(run_dir: Path, result: Result, figures: Mapping[str, bytes]) -> str:
         f"{head}<style>{STYLE}</style></head><body>",
         f"<h1>{title}</h1><p>{word} — {html.escape(result.reason)}</p>",
         *_told(run_dir, result),
+        *_volume(run_dir, result),
         *_drawn(result, figures),
         *_dynamics(run_dir / "results"),
         *_paths(run_dir / "results"),
@@ -138,6 +139,25 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
         yield f"<p>{html.escape(str(probes))}.</p>"
     if estimate.unmet:
         yield f"<h2>Criteria not met</h2>{bullets(map(with_remedy, estimate.unmet))}"
+
+
+def _volume(run_dir: Path, result: Result) -> Iterator[str]:
+    """Of a run at constant pressure, from its stored frames."""
+    if not (run_dir / RESOLVED).is_file():
+        return
+    campaign = load_campaign(run_dir / RESOLVED)
+    if getattr(campaign.system, "pressure", None) is None:
+        return
+    # brings all strategies
+    from msgen.orchestrator.reporting.stored_samples import stored_samples
+    from msgen.orchestrator.reporting.volume import mean_volume
+
+    samples = stored_samples(run_dir, result, campaign)
+    told = None if samples is None else mean_volume(samples)
+    if told is None:
+        yield "<p>Volume: no frames that count are stored (output: {trajectory: dcd}).</p>"
+    else:
+        yield f"<p>{html.escape(told.in_words())}.</p>"
 
 
 def _drawn(result: Result, figures: Mapping[str, bytes]) -> Iterator[str]:
