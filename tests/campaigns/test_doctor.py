@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -104,12 +105,38 @@ def test_ray_that_starts() -> None:
     assert verdicts(engines.workers("local")) == {"Ray": "fine"}
 
 
-def test_ray_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ray_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(address: str) -> NoReturn:
-        raise ConnectionError(f"nobody answers at {address}\nand more")
+        raise ConnectionError(f"no room for {address}\nand more")
 
     monkeypatch.setattr("msgen.orchestrator.executors.ray.connection.cluster", nobody)
-    (one,) = engines.workers("10.0.0.1:6379")
-    assert one.verdict == "wrong"
-    assert one.said == "nobody answers at 10.0.0.1:6379"
+    (one,) = engines.workers("local")
+    assert (one.verdict, one.said) == ("wrong", "no room for local")
     assert "inline" in one.remedy
+
+
+def test_a_ray_address_where_nobody_is() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    (one,) = engines.workers(address)
+    assert one.verdict == "wrong"
+    assert one.said == f"{address} does not answer: Connection refused"
+
+
+def test_a_ray_address_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and says nothing: without an end to it this test would hang."""
+    monkeypatch.setattr(engines, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        (one,) = engines.workers(address)
+    assert one.verdict == "wrong"
+    assert one.said == f"{address} lets nobody join within 0.2 s"
+
+
+def test_what_ray_says_when_it_cannot_be_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "_JOIN", "raise ConnectionError('of another version')")
+    (one,) = engines.workers("auto")
+    assert one.said == "ConnectionError: of another version"
+    monkeypatch.setattr(engines, "_JOIN", "")
+    assert verdicts(engines.workers("auto")) == {"Ray": "fine"}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +21,16 @@ from msgen.systems.openmm.platforms import make_context, microseconds_a_step, pl
 
 AGREE = 5e-3
 """By how much forces of a platform may be off Reference's, of their largest; precision is mixed."""
+KNOCK = 5.0
+"""Seconds that an address has to take a connection."""
+PATIENCE = 90.0
+"""Seconds that joining Ray may take; on a busy cluster it is some ten."""
+_JOIN = """
+import sys
+from msgen.orchestrator.executors.ray.connection import cluster
+with cluster(sys.argv[1]):
+    pass
+"""
 WATERS = 64
 SIDE = 1.25
 """nm, of the box of them."""
@@ -123,17 +136,49 @@ def graphics() -> Iterator[Finding]:
 
 
 def workers(address: str) -> Iterator[Finding]:
-    """Whether Ray starts, or the running one can be joined."""
+    """Whether Ray starts, or the running one can be joined, within `PATIENCE`."""
     what = "starts and ends here" if address == "local" else f"{address} can be joined"
+    problem = _started() if address == "local" else _joined(address)
+    if problem:
+        remedy = "Run without it: --executor inline. On a cluster see docs/cluster.md"
+        yield Finding("Ray", "wrong", problem, remedy)
+    else:
+        yield Finding("Ray", "fine", what)
+
+
+def _started() -> str:
+    """What kept a Ray of our own from starting; '' if nothing did."""
     try:
         # seconds to import
         from msgen.orchestrator.executors.ray.connection import cluster
 
-        with cluster(address):
-            pass
+        with cluster("local"):
+            return ""
     except Exception as error:  # of Ray's many
-        text = first_line(error)
-        remedy = "Run without it: --executor inline. On a cluster see docs/cluster.md"
-        yield Finding("Ray", "wrong", text, remedy)
-    else:
-        yield Finding("Ray", "fine", what)
+        return first_line(error)
+
+
+def _joined(address: str) -> str:
+    """What kept us from joining; '' if nothing did.
+
+    Ray waits for an address that does not answer for minutes, and cannot be interrupted: so its
+    port is knocked at first, and another process does the rest, which can be ended.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), KNOCK).close()
+        except TimeoutError:
+            return f"{address} does not answer within {KNOCK:g} s"
+        except OSError as error:
+            return f"{address} does not answer: {error.strerror or error}"
+    command = [sys.executable, "-c", _JOIN, address]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return f"{address} lets nobody join within {PATIENCE:g} s"
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or ["no cause given"])[-1]
