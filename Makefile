@@ -14,7 +14,7 @@ LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench chaos clean tblite
+.PHONY: demo test test-slow lint format bench chaos clean tblite tables
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -42,6 +42,10 @@ tblite: $(STAMP)
 # 50 random kills of workers, trainer, controller, driver and nodes during one campaign.
 chaos: $(STAMP)
 	$(BIN)/python tests/chaos.py $(ARGS)
+
+# From rows in runs/benchmarks, and from run directories of the demo that ARGS names.
+tables: $(STAMP)
+	PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python tests/tables.py $(ARGS)
 
 bench: $(STAMP) $(if $(filter alanine inputs,$(NAME)),$(PEERS_STAMP)) $(if $(filter systems inputs,$(NAME)),$(FOREIGN_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \

@@ -80,7 +80,10 @@ def main(asked: list[str]) -> None:
         said = [e for e in mine if e.converged]
         rows.append(Row(f"{trial.name}: converged", len(said), "", f"of {len(mine)}"))
         if said:
-            rows += coverage([z for e in said for z in e.z(trial.truth)], trial.name)
+            z = [z for e in said for z in e.z(trial.truth)]
+            rows += coverage(z, trial.name)
+            rows.append(Row(f"{trial.name}: z, mean", float(np.mean(z))))
+            rows.append(Row(f"{trial.name}: z, sd", float(np.std(z, ddof=1))))
             cost = float(np.median([e.evaluations for e in said]))
             rows.append(Row(f"{trial.name}: median evaluations", cost))
     publish("converged", rows)
