@@ -26,6 +26,7 @@ __all__ = [
     "Shared",
     "Tree",
     "WorkOrder",
+    "bare",
     "copy_tree",
     "decode",
     "encode",
@@ -58,8 +59,13 @@ class Payload(Protocol):
     """Of the orders that carry it; keys their random streams and the paths of the store."""
 
 
+def bare(kind: str) -> str:
+    """An order kind without the strategy inside another one that it is of, see `Nest`."""
+    return kind.rpartition(".")[2]
+
+
 def _is_fit(kind: str) -> bool:
-    return kind == "fit" or kind.startswith("fit_")
+    return bare(kind) == "fit" or bare(kind).startswith("fit_")
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,11 @@ class WorkerContext:
         self.slices: Slices | None = None
         self.cache: dict[str, Any] = {}
 
+    def inside(self, name: str) -> WorkerContext:
+        """That of a strategy inside the campaign's own, with the same system and CVs."""
+        rest = {key: value for key, value in self.setup.items() if key != "nested"}
+        return WorkerContext({**rest, **self.setup["nested"][name]}, self.system, self.cvs)
+
     @property
     def base_dir(self) -> Path:
         """Folder that file names in the campaign are relative to."""

@@ -12,8 +12,9 @@ from typing import cast
 
 import numpy as np
 
-from msgen.actors.base import Begun, Segment, Tree, WorkOrder, copy_tree, stream
-from msgen.actors.context import WorkerContext
+from msgen.actors.base import Begun, Segment, Tree, WorkOrder, bare, copy_tree, stream
+from msgen.actors.context import Models, WorkerContext
+from msgen.actors.nest import Nest
 from msgen.actors.roles.registry import ROLES, Role
 from msgen.actors.slices import HaltedError, Slices
 from msgen.systems.pause import looked_after
@@ -26,7 +27,8 @@ class Worker:
     ----------
     setup : Tree
         See `WorkerContext`. An optional 'roles' maps kinds to import paths ``module:function``,
-        looked for in the installed packages, then in 'base_dir'.
+        looked for in the installed packages, then in 'base_dir'. An optional 'nested' has what is
+        otherwise in the setup of strategies inside the campaign's own, by their names; see `Nest`.
     context : WorkerContext, optional
         Of the same setup, where this process has one already.
     """
@@ -35,16 +37,20 @@ class Worker:
         self._context = context or WorkerContext(setup)
         self._seed = int(setup["seed"])
         self._roles: dict[str, Role] = {**ROLES, **_extra_roles(setup)}
+        self._nest = Nest(tuple(setup.get("nested") or {}))
+        self._inside: dict[str, Worker] = {}
         self._halted, self._so_far = False, 0
         _pin_threads(int(setup.get("threads", 1)))
 
     def publish(self, version: int, model: Tree) -> None:
         """Take the frozen model `version`, a tree of a `ModelState`."""
-        self._context.models.publish(version, copy_tree(model))
+        models, version = self._models(version)
+        models.publish(version, copy_tree(model))
 
     def retire(self, version: int) -> None:
         """Forget the model `version`."""
-        self._context.models.retire(version)
+        models, version = self._models(version)
+        models.retire(version)
 
     def ready(self) -> int:
         """Process id; answers once the worker is up."""
@@ -77,19 +83,28 @@ class Worker:
         self._so_far = 0
         if self._halted:
             return order.begun or Begun(order.key)
-        if order.kind not in self._roles:
-            known = ", ".join(sorted(self._roles)) or "none"
+        inside, kind = self._for(order.kind), bare(order.kind)
+        if kind not in inside._roles:
+            known = ", ".join(sorted(inside._roles)) or "none"
             raise KeyError(f"no role does orders of kind {order.kind!r} (known: {known})")
-        mine = replace(order, payload=copy_tree(order.payload), begun=None)
+        version = self._nest.inner(order.model_version)[1] if inside is not self else None
+        mine = replace(
+            order,
+            kind=kind,
+            payload=copy_tree(order.payload),
+            model_version=order.model_version if version is None else version,
+            begun=None,
+        )
         rng = stream(self._seed, order.key)
-        slices = self._context.slices = Slices(rng, pulse or self._pulse, order.begun)
+        context = inside._context
+        slices = context.slices = Slices(rng, pulse or self._pulse, order.begun)
         try:
             with looked_after(slices.check):
-                done = self._roles[order.kind](self._context, mine, rng)
+                done = inside._roles[kind](context, mine, rng)
         except HaltedError:
             return slices.begun(order.key)
         finally:
-            self._context.slices = None
+            context.slices = None
         return replace(
             done,
             key=order.key,
@@ -108,6 +123,23 @@ class Worker:
     def in_hand(self) -> int:
         """Energy evaluations of the order in hand so far."""
         return self._so_far
+
+    def _for(self, kind: str) -> Worker:
+        """Who has the settings and the models of the strategy that an order is of."""
+        name = self._nest.name_of(kind)
+        if name not in self._nest.names:
+            return self
+        if name not in self._inside:
+            context = self._context.inside(name)
+            self._inside[name] = Worker(context.setup, context)
+        return self._inside[name]
+
+    def _models(self, version: int) -> tuple[Models, int]:
+        """Where a model version belongs, and which it is there."""
+        if not self._nest.names:
+            return self._context.models, version
+        name, inner = self._nest.inner(version)
+        return self._for(f"{name}.")._context.models, inner
 
     def _pulse(self, evaluations: int) -> bool:
         self._so_far = evaluations

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def plan(checked: Checked) -> str:
     """System, CVs, states, replicas, resources, cost of a round and budget, a line each."""
-    campaign = checked.campaign
+    given = checked.campaign
+    campaign = given.strategy.settled(given, checked.base_dir, checked.system, checked.cvs)
     about, expected = described(checked), Forecast.of(checked)
     rows = [
         ("campaign", f"{campaign.name}, seed {campaign.seed}"),

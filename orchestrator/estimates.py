@@ -124,6 +124,8 @@ class Estimate:
         Those asked for, in their order; empty for the one over all CVs.
     regions : Mapping of state name to intervals by CV name
         States that were found, where they are boxes; low > high wraps around a periodic CV.
+    looked : bool
+        Whether looks are held against one another already, by a strategy that keeps its own.
     """
 
     axes: Mapping[str, Array]
@@ -142,6 +144,7 @@ class Estimate:
     paths: TransitionPaths | None = None
     surfaces: tuple[SurfaceEstimate, ...] = ()
     regions: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    looked: bool = False
 
     @property
     def each_surface(self) -> tuple[tuple[Array, Array], ...]:

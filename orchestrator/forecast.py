@@ -55,8 +55,10 @@ class Least:
 
     @classmethod
     def of(cls, campaign: Campaign) -> Least:
-        """By what the strategy's section says."""
+        """By what the strategy's section says; of several, that of the one that takes the least."""
         strategy = campaign.strategy
+        if nested := strategy.nested(campaign):
+            return min((cls.of(one) for one in nested.values()), key=lambda least: least.converged)
         return cls(
             strategy.search_evaluations(campaign),
             strategy.stretch(campaign),

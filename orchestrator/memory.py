@@ -49,6 +49,10 @@ class Memory:
     @classmethod
     def of(cls, campaign: Campaign, n_dof: int) -> Memory:
         """By what the file says; where states are to be found, for as many as may be."""
+        if nested := campaign.strategy.nested(campaign):
+            each = [cls.of(one, n_dof) for one in nested.values()]
+            parts = zip(*((m.surfaces, m.samples, m.walkers) for m in each), strict=True)
+            return cls(*map(sum, parts))
         # numpy comes with them
         from msgen.orchestrator.strategies.common.blocks import MOST_BLOCKS
         from msgen.orchestrator.strategies.common.readings import ALL_RECORDS, MOST_RECORDS

@@ -35,7 +35,6 @@ from msgen.orchestrator.run_directory.lock import RunLock
 from msgen.orchestrator.run_directory.set_aside import set_aside
 from msgen.orchestrator.run_directory.whole import refuse_damaged
 from msgen.orchestrator.schema import Campaign
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import RESOLVED, Checked, described
 from msgen.systems.plugins import Plugin
 
@@ -289,7 +288,10 @@ def _job(
     spent: Cost,
     earlier_s: float,
 ) -> Job:
-    campaign = checked.campaign
+    from msgen.orchestrator.strategies import workers_settings
+
+    given = checked.campaign
+    campaign = given.strategy.settled(given, checked.base_dir, checked.system, checked.cvs)
     asked = campaign.resources
     shelved = campaign.shelved(checked.system.n_dof)
     setup: Tree = {
@@ -297,15 +299,12 @@ def _job(
         "system": campaign.spec_system(),
         "cvs": campaign.spec_cvs(),
         "states": campaign.spec_states(),
-        "strategy": campaign.spec_strategy(),
-        "model": campaign.spec_model(),
+        **workers_settings(campaign),
         "base_dir": str(checked.base_dir),
         "platform": platform,
-        "seed": campaign.seed,
         "threads": asked.threads,
         "trajectory": campaign.output.trajectory == "dcd",
         "shelf": str(run_dir.absolute() / "walkers") if shelved else None,
-        "roles": dict(KINDS[campaign.strategy.kind].roles),
     }
     context = None
     if campaign.executor == "inline":

@@ -103,6 +103,11 @@ def load(
     except ValidationError as error:
         problems = campaign.strategy.placed(problems_of(error))
         raise CampaignError(source.name, problems, source.lines) from None
+    strategy = campaign.strategy
+    unreadable = strategy.unreadable(campaign).items()
+    inside = [p for n, e in unreadable for p in strategy.placed_inside(n, problems_of(e))]
+    if inside:
+        raise CampaignError(source.name, inside, source.lines)
     return campaign, source
 
 

@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.base import bare
 from msgen.orchestrator.schema.cvs import AXIS
 from msgen.orchestrator.schema.problems import MISSING, CampaignError, Problem, choose
 from msgen.systems.errors import first_line
@@ -154,7 +155,8 @@ def _of_run(settings: Settings) -> FeatureTable:
     if not (path / "campaign.resolved.yaml").exists() or not (path / "store.zarr").is_dir():
         raise wrong("DATA", str(path), "is no run directory", "Give one that msgen-run made")
     store = Store(path / "store.zarr")
-    names = [n for n in store.names() if n.endswith("/cvs") and not n.startswith("explore/")]
+    parts = ((name, *name.split("/")) for name in store.names())
+    names = [n for n, kind, what in parts if what == "cvs" and bare(kind) != "explore"]
     if not names:
         raise wrong("DATA", str(path), "holds no samples yet", "Let the campaign run first")
     xi = np.concatenate([np.asarray(store.read(n), dtype=np.float64) for n in names])

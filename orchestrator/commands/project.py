@@ -16,6 +16,7 @@ from msgen.orchestrator.estimators.marginals import Marginal
 from msgen.orchestrator.library.result import run_directory
 from msgen.orchestrator.reporting.export import read_samples
 from msgen.orchestrator.reporting.results import Result, committed_result
+from msgen.orchestrator.reporting.stored_samples import Told, told_by
 from msgen.orchestrator.reporting.tables import write_tables
 from msgen.orchestrator.run_directory.checkpoint import Checkpoints
 from msgen.orchestrator.run_directory.store import Store
@@ -52,11 +53,12 @@ def project(directory: Path, along: Sequence[str]) -> tuple[SurfaceEstimate, lis
     run_dir = run_directory(directory)
     campaign, result = load_campaign(run_dir / RESOLVED), committed_result(run_dir)
     columns = _columns(campaign, along)
-    production = _production(run_dir, campaign)
+    told = told_by(campaign, result)
+    production = _production(run_dir, told)
     samples = read_samples(run_dir, result)
     if samples is None or not np.any(samples.weight > 0):
         raise _refused(str(run_dir), "has no samples that count", "Wait until production has begun")
-    kind = next(k for k in KINDS[campaign.strategy.kind].samples)
+    kind = told.prefix + next(k for k in KINDS[told.campaign.strategy.kind].samples)
     store = Store(run_dir / "store.zarr")
     bias = np.zeros(len(samples.cvs))
     if f"{kind}/log_bias" in store.names():
@@ -73,7 +75,7 @@ def project(directory: Path, along: Sequence[str]) -> tuple[SurfaceEstimate, lis
         periodic,
     )
     marginal = Marginal.of(grid, columns)
-    stratified = bool(getattr(campaign.strategy, "stratify", False))
+    stratified = bool(getattr(told.campaign.strategy, "stratify", False))
     found = projected(production, marginal, drawn, periodic, stratified=stratified)
     axes = dict(zip(along, marginal.grid.centres, strict=True))
     error = found.stderr
@@ -100,12 +102,14 @@ def _columns(campaign: Campaign, along: Sequence[str]) -> tuple[int, ...]:
     return tuple(names.index(name) for name in along)
 
 
-def _production(run_dir: Path, campaign: Campaign) -> Production:
+def _production(run_dir: Path, told: Told) -> Production:
     """What the last checkpoint has gathered."""
     last = Store(run_dir / "store.zarr").last_round
     state: Tree = Checkpoints(run_dir / "checkpoints").load(last)[1]["strategy"]
+    if told.prefix:
+        state = state["courses"][told.prefix.rstrip(".")]["state"]
     state = state.get("strategy", state)  # probes are beside it
-    what = f"strategy {campaign.strategy.kind} keeps no sums by replica to take errors from"
+    what = f"strategy {told.campaign.strategy.kind} keeps no sums by replica to take errors from"
     other = _refused(str(run_dir), what, "Weigh the samples that msgen export writes")
     if "produced" not in state:
         raise other

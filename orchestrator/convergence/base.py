@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -72,8 +73,16 @@ class Ground(Criterion, Protocol):
         ...
 
 
-class ErrorSize:
+class ErrorSize(ABC):
     """A criterion that is of the size of an error alone: it may hold at the last look only."""
+
+    @abstractmethod
+    def unmet(self, asked: Criteria) -> list[str]:
+        """See `Criterion`."""
+
+    @abstractmethod
+    def lacks(self, asked: Criteria) -> float:
+        """How many times as many samples as there are it takes, σ being ∝ 1/√N; +∞ if unknown."""
 
 
 def shown(value: float, digits: int = 2) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from msgen.orchestrator.convergence.base import Array, Criteria, ErrorSize, shown
+from msgen.orchestrator.estimates import StateEstimate, SurfaceEstimate
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,12 @@ class StateErrors(ErrorSize):
                 out.append(f"{name}: error {shown(value)}{kT}, asked {asked.state_error:.2f}")
         return out
 
+    def lacks(self, asked: Criteria) -> float:
+        """See `ErrorSize`."""
+        known = [np.nan if error is None else error for error in self.errors.values()]
+        worst = float(np.max(known, initial=0.0))
+        return float("inf") if np.isnan(worst) else (worst / asked.state_error) ** 2
+
 
 @dataclass(frozen=True)
 class SurfaceError(ErrorSize):
@@ -53,15 +60,39 @@ class SurfaceError(ErrorSize):
         """What is wrong with the errors below the height that counts."""
         if asked.surface_error is None:
             return []
-        with np.errstate(invalid="ignore"):
-            low = np.isfinite(self.f) & (self.f <= asked.below)
-        if not low.any():
+        low = self._errors(asked)
+        if not len(low):
             return [f"{self.name}: no bin below {asked.below:g} kT visited"]
-        unknown = int(np.count_nonzero(~np.isfinite(self.stderr[low])))
+        unknown = int(np.count_nonzero(~np.isfinite(low)))
         if unknown:
             return [f"{self.name}: error unknown in {unknown} bins below {asked.below:g} kT"]
-        rms = float(np.sqrt(np.mean(self.stderr[low] ** 2)))
+        rms = float(np.sqrt(np.mean(low**2)))
         if rms <= asked.surface_error:
             return []
         most = f"asked {asked.surface_error:.2f}"
         return [f"{self.name} below {asked.below:g} kT: RMS error {rms:.2f} kT, {most}"]
+
+    def lacks(self, asked: Criteria) -> float:
+        """See `ErrorSize`."""
+        if asked.surface_error is None:
+            return 0.0
+        low = self._errors(asked)
+        if not len(low) or not np.isfinite(low).all():
+            return float("inf")
+        return float(np.mean(low**2)) / asked.surface_error**2
+
+    def _errors(self, asked: Criteria) -> Array:
+        """Of the bins below the height that counts."""
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.stderr[np.isfinite(self.f) & (self.f <= asked.below)])
+
+
+def error_sizes(
+    states: Mapping[str, StateEstimate], surfaces: Sequence[SurfaceEstimate], *, named: bool
+) -> tuple[StateErrors | SurfaceError, ...]:
+    """The criteria of how large errors are; `named`: surfaces are told by their CVs."""
+    of_surfaces = (
+        SurfaceError(s.f_kT, s.stderr_kT, *((f"surface of {s.title}",) if named else ()))
+        for s in surfaces
+    )
+    return (StateErrors({name: s.stderr_kT for name, s in states.items()}), *of_surfaces)

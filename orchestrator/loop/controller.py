@@ -297,14 +297,17 @@ class Controller:
     def _info(self, samples: Mapping[str, NDArray[Any]]) -> RoundInfo:
         last, cost = self._ledger.last, self._account.cost()
         found = self._strategy.estimate(self._state)
-        # of this round: committed with the next, and found again by whoever resumes here
-        self._ledger.looks, found = self._ledger.looks.judged(found, last.evaluations)
+        if not found.looked:
+            # of this round: committed with the next, and found again by whoever resumes here
+            self._ledger.looks, found = self._ledger.looks.judged(found, last.evaluations)
         estimate = found.told()
         hidden = estimate.diagnostics.get("hidden", {})
         self._events.write_changed("hidden", differ=list(hidden.get("differ", ())))
         probes = estimate.diagnostics.get("probes", {})
         told = {what: list(probes.get(what, ())) for what in ("learnt", "missed")}
         self._events.write_changed("probes", **told)
+        if choice := estimate.diagnostics.get("choice"):
+            self._events.write_changed("choice", kind=choice["kind"], said=choice["why"])
         cvs = [data for name, data in samples.items() if name.endswith("/cvs")]
         return RoundInfo(
             round=self._ledger.round,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.base import OrderKey, Segment, WorkOrder
+from msgen.actors.base import OrderKey, Segment, WorkOrder, bare
 from msgen.orchestrator.base import FailureKind
 
 CALM = 40
@@ -99,7 +99,7 @@ def not_finite(segment: Segment) -> bool:
     Samples are not looked at: the work of a path that failed is infinite. Nor is `explore`, which
     pushes hard and leaves out what broke.
     """
-    if segment.key[1] == "explore":
+    if bare(segment.key[1]) == "explore":
         return False
     walkers = segment.carry.get("walkers")
     if not isinstance(walkers, dict):

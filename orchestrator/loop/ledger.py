@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from msgen.actors.base import Segment, Tree, WorkOrder, decode, encode
+from msgen.actors.base import Segment, Tree, WorkOrder, bare, decode, encode
 from msgen.actors.orders.probe import ProbePayload
 from msgen.orchestrator.base import Cost, Phase, StepPlan
 from msgen.orchestrator.convergence.looks import Looks
@@ -109,7 +109,7 @@ def spend(cost: Cost, segments: Sequence[Segment]) -> Cost:
         energy_evaluations=cost.energy_evaluations + sum(s.evaluations for s in segments),
         sampling_s=cost.sampling_s + sum(s.wall_s for s in segments if not s.is_fit),
         probe_evaluations=cost.probe_evaluations
-        + sum(s.evaluations for s in segments if s.key[1] == ProbePayload.kind),
+        + sum(s.evaluations for s in segments if bare(s.key[1]) == ProbePayload.kind),
         training_s=cost.training_s + sum(s.wall_s for s in segments if s.is_fit),
     )
 

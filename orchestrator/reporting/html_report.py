@@ -134,6 +134,9 @@ def _told(run_dir: Path, result: Result) -> Iterator[str]:
     partition_function = log_z(estimate)
     if partition_function:
         yield f"<p>ln Z = {html.escape(partition_function)}, all coordinates included.</p>"
+    choice = estimate.diagnostics.get("choice", {}).get("said")
+    if choice:
+        yield f"<p>{html.escape(str(choice))}.</p>"
     probes = estimate.diagnostics.get("probes", {}).get("said")
     if probes:
         yield f"<p>{html.escape(str(probes))}.</p>"

@@ -68,7 +68,9 @@ def log_z(estimate: Estimate) -> str | None:
 def result_lines(estimate: Estimate) -> list[str]:
     """The free energy of every state, ln Z where known, what probes say, and why errors are not."""
     known, probes = log_z(estimate), estimate.diagnostics.get("probes", {}).get("said")
+    choice = estimate.diagnostics.get("choice", {}).get("said")
     told = [f"  ln Z = {known}"] if known else []
+    told += [f"  {choice}"] if choice else []
     told += [f"  {probes}"] if probes else []
     told += [f"  no error is known: {why}" for why in estimate.ungrounded]
     return state_lines(estimate.states) + told
@@ -104,6 +106,7 @@ def _facts(info: RoundInfo, remaining_s: float | None, overlap: str) -> list[tup
     return [
         ("phase", info.phase),
         ("round", str(info.round)),
+        *[("strategy", str(choice["kind"])) for choice in [found.get("choice")] if choice],
         ("replicas", str(info.replicas)),
         ("model", f"v{info.model_version}" if info.model_version >= 0 else "none yet"),
         ("acceptance", ", ".join(rates) or "–"),

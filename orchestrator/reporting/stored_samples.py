@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from msgen.actors.base import bare
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.results import Result
 from msgen.orchestrator.reporting.samples import Samples
@@ -20,11 +22,14 @@ def stored_samples(run_dir: Path, result: Result, campaign: Campaign | None) -> 
 
     Weighed as the strategy of its campaign says; by cells where there is no campaign file any more.
     """
-    strategy = None if campaign is None else KINDS[campaign.strategy.kind]
+    told = None if campaign is None else told_by(campaign, result)
+    strategy = None if told is None else KINDS[told.campaign.strategy.kind]
     store = Store(Path(run_dir) / "store.zarr")
     names = store.names()
     stored = [name.partition("/")[0] for name in names if name.endswith("/cvs")]
-    sampled = stored if strategy is None else strategy.samples
+    sampled = stored
+    if told is not None and strategy is not None:
+        sampled = [told.prefix + kind for kind in strategy.samples]
     kind = next((k for k in sampled if k in stored), None)
     if kind is None:
         return None
@@ -43,11 +48,11 @@ def stored_samples(run_dir: Path, result: Result, campaign: Campaign | None) -> 
     cvs = result.header.sampled
     weights = (by_cells if strategy is None else strategy.reweight)(
         StoredSamples(
-            kind=kind,
+            kind=bare(kind),
             xi=xi,
             rounds=rounds,
             replicas=replicas,
-            produced=_last_production(run_dir),
+            produced=_last_production(run_dir, _turns(store, told)),
             names=tuple(cv.name for cv in cvs),
             periodic=np.array([cv.periodic for cv in cvs]),
             regions=result.header.regions,
@@ -78,11 +83,49 @@ def stored_samples(run_dir: Path, result: Result, campaign: Campaign | None) -> 
     )
 
 
-def _last_production(run_dir: Path) -> tuple[int, ...]:
-    """Rounds of the produce phase since it began for the last time; none while it has not."""
+@dataclass(frozen=True)
+class Told:
+    """The strategy whose samples a result rests on.
+
+    Attributes
+    ----------
+    campaign : Campaign
+        Of that strategy alone.
+    prefix : str
+        Of its kinds of orders; '' where it is the campaign's own.
+    """
+
+    campaign: Campaign
+    prefix: str = ""
+
+
+def told_by(campaign: Campaign, result: Result) -> Told:
+    """The campaign itself, or the one inside it that was chosen."""
+    name = result.estimate.diagnostics.get("choice", {}).get("kind")
+    inside = campaign.strategy.nested(campaign)
+    return Told(inside[name], f"{name}.") if name in inside else Told(campaign)
+
+
+def _turns(store: Store, told: Told | None) -> frozenset[int] | None:
+    """Rounds of a strategy that had only some of them; None for all."""
+    if told is None or not told.prefix:
+        return None
+    names = store.names()
+    rows = store.index().tolist()
+    return frozenset(rnd for rnd, array, *_ in rows if names[array].startswith(told.prefix))
+
+
+def _last_production(run_dir: Path, turns: frozenset[int] | None = None) -> tuple[int, ...]:
+    """Rounds of the produce phase since it began for the last time; none while it has not.
+
+    Of those that are `turns`, where the others are of somebody else.
+    """
     out: tuple[int, ...] = ()
+    before = ""
     for point in read_history(run_dir):
-        begins = bool(out) and point.round > out[-1] + 1
+        if turns is not None and point.round not in turns:
+            continue
         if point.phase == "produce":
-            out = (point.round,) if begins else (*out, point.round)
+            out = (*out, point.round) if before == "produce" else (point.round,)
+        before = point.phase
     return out

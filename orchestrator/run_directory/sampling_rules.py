@@ -94,7 +94,10 @@ def touching(recorded: Mapping[str, Any], campaign: Campaign, platform: str | No
     """
     before = recorded.get("rules", ())
     mends = (*COMMON, *KINDS[campaign.strategy.kind].mends)
-    return [m for m in mends if m.key not in before and m.touches(campaign, platform)]
+    mine = [m for m in mends if m.key not in before and m.touches(campaign, platform)]
+    inside = campaign.strategy.nested(campaign).values()
+    more = [m for one in inside for m in touching(recorded, one, platform)]
+    return list(dict.fromkeys([*mine, *more]))
 
 
 def admit(

@@ -26,7 +26,7 @@ from msgen.orchestrator.schema.quantities import (
 )
 from msgen.orchestrator.schema.run_sections import Budget, Converge, Output, Replicas, Resources
 from msgen.orchestrator.schema.systems import SystemSpec, kT_of
-from msgen.orchestrator.strategies.base import StrategySection
+from msgen.orchestrator.strategies.base import StrategyKind, StrategySection
 from msgen.orchestrator.strategies.registry import KINDS
 from msgen.systems.kinds import SYSTEM_KINDS
 from msgen.systems.plugins import PluginError, Registry
@@ -253,6 +253,11 @@ class Campaign(Section):
     def spec_model(self) -> dict[str, Json]:
         """The generative model, every setting of it."""
         return self.model.spec()
+
+    @property
+    def strategy_kind(self) -> StrategyKind:
+        """What the kind of its strategy says of itself."""
+        return KINDS[self.strategy.kind]
 
     @staticmethod
     def strategy_sections() -> Mapping[str, type[StrategySection]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from msgen.orchestrator.strategies.common.inputs import Problem
     from msgen.systems.base import CVSet, System
 
-__all__ = ["build", "build_probed", "problem_of"]
+__all__ = ["build", "build_probed", "problem_of", "workers_settings"]
 
 # the sections of the campaign file lie in here: what needs torch is imported where it is used
 
@@ -120,6 +120,7 @@ def build(
     """
     from msgen.orchestrator.strategies.registry import KINDS
 
+    campaign = campaign.strategy.settled(campaign, base_dir, system, cvs)
     problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
     return KINDS[campaign.strategy.kind].build(problem, system, campaign)
 
@@ -135,8 +136,24 @@ def build_probed(
     from msgen.orchestrator.strategies.probing.strategy import Probing
     from msgen.orchestrator.strategies.registry import KINDS
 
-    problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
-    return Probing(problem, KINDS[campaign.strategy.kind].build(problem, system, campaign))
+    made = build(campaign, system, cvs, walkers, base_dir)
+    if KINDS[campaign.strategy.kind].probes_inside:
+        return made
+    return Probing(problem_of(campaign, system, cvs, walkers), made)
+
+
+def workers_settings(campaign: Campaign) -> dict[str, Any]:
+    """What workers have to know of the strategy, see `msgen.actors.context.WorkerContext`."""
+    from msgen.orchestrator.strategies.registry import KINDS
+
+    told: dict[str, Any] = {
+        "strategy": campaign.spec_strategy(),
+        "model": campaign.spec_model(),
+        "seed": campaign.seed,
+        "roles": dict(KINDS[campaign.strategy.kind].roles),
+    }
+    nested = campaign.strategy.nested(campaign)
+    return {**told, "nested": {n: workers_settings(c) for n, c in nested.items()}}
 
 
 def _begun(problem: Problem, campaign: Campaign, base_dir: Path) -> Problem:

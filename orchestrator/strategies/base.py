@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from msgen.orchestrator.schema.problems import Path as Where
 from msgen.orchestrator.schema.problems import Problem
@@ -89,6 +89,22 @@ class StrategySection(Section):
     def model_use(self, campaign: Campaign) -> ModelUse:
         """What is asked of the model, so that one that cannot do it is refused."""
         return ModelUse()
+
+    def nested(self, campaign: Campaign) -> Mapping[str, Campaign]:
+        """Campaigns of other strategies that it runs inside itself, by their names."""
+        return {}
+
+    def unreadable(self, campaign: Campaign) -> Mapping[str, ValidationError]:
+        """Those of them that cannot be, by their names."""
+        return {}
+
+    def placed_inside(self, name: str, problems: Iterable[Problem]) -> list[Problem]:
+        """Problems of one of them, where they stand in the file of this one."""
+        return list(problems)
+
+    def settled(self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet) -> Campaign:
+        """The campaign with what only the system and the CVs decide of its strategy written out."""
+        return campaign
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         """What does not agree with the rest of the campaign, in the order of the file."""
@@ -267,6 +283,8 @@ class StrategyKind:
         moves, without a bias and without any other move: `msgen dynamics` then tells its times.
     keeps_velocities : bool
         Whether its velocities do, too, and are not drawn anew at the beginning of orders.
+    probes_inside : bool
+        Whether it makes the probes of the strategies that it runs inside itself.
     mends : tuple of Mend
         Of its own sampling; see `run_directory.sampling_rules` for those of several kinds.
     """
@@ -280,6 +298,7 @@ class StrategyKind:
     overlap: str = "worst overlap of works"
     runs_on: bool = False
     keeps_velocities: bool = False
+    probes_inside: bool = False
     mends: tuple[Mend, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgen.orchestrator.strategies.auto import KIND as AUTO
 from msgen.orchestrator.strategies.base import StrategyKind
 from msgen.orchestrator.strategies.delayed_acceptance import KIND as DELAYED_ACCEPTANCE
 from msgen.orchestrator.strategies.dynamics import KIND as DYNAMICS
@@ -21,6 +22,7 @@ GROUP = "msgen.strategies"
 
 # in the order in which messages list them
 _OWN = (
+    AUTO,
     STEERED,
     FLOW_MCMC,
     IMPORTANCE,

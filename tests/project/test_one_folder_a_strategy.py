@@ -16,9 +16,9 @@ from msgen.orchestrator.strategies.registry import KINDS
 ROOT = Path(__file__).resolve().parents[2]
 STRATEGIES = ROOT / "orchestrator" / "strategies"
 REGISTRY = STRATEGIES / "registry.py"
-# 'local' is also the key of the local moves, 'dynamics' what a command and a tag tell of; orders,
-# which actors know, have names of their own
-NAMES = set(KINDS.own) - {"local", "dynamics"}
+# 'local' is also the key of the local moves, 'dynamics' what a command and a tag tell of, 'auto'
+# what is left to msgen; orders, which actors know, have names of their own
+NAMES = set(KINDS.own) - {"local", "dynamics", "auto"}
 
 
 def outside() -> Iterator[Path]:

@@ -33,15 +33,14 @@ def begun(campaign: Campaign, *, probed: bool = False) -> tuple[Strategy[Any], T
     """The same of a campaign whose files lie where the shipped ones do."""
     system = build_system(campaign.spec_system(), CONFIGS)
     cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
+    campaign = campaign.strategy.settled(campaign, CONFIGS, system, cvs)
     setup: Tree = {
         "system": campaign.spec_system(),
         "cvs": campaign.spec_cvs(),
-        "strategy": campaign.spec_strategy(),
-        "model": campaign.spec_model(),
         "base_dir": str(CONFIGS),
         "platform": None,
-        "seed": campaign.seed,
         "threads": 1,
+        **strategies.workers_settings(campaign),
     }
     build = strategies.build_probed if probed else strategies.build
     return build(campaign, system, cvs, base_dir=CONFIGS), setup, system, cvs

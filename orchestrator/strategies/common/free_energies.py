@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from msgen.orchestrator.base import Estimate, Extent, StateEstimate, SurfaceEstimate
 from msgen.orchestrator.convergence.base import Criterion
-from msgen.orchestrator.convergence.errors import StateErrors, SurfaceError
+from msgen.orchestrator.convergence.errors import error_sizes
 from msgen.orchestrator.convergence.judge import Verdict, judge
 from msgen.orchestrator.estimators.marginals import Marginal
 from msgen.orchestrator.estimators.stratified import Populations
@@ -113,14 +113,8 @@ class FreeEnergies:
         first, then : iterable of Criterion
             What is told before the errors, for it takes the meaning from them, and after them.
         """
-        of_states = StateErrors({name: s.stderr_kT for name, s in self.states.items()})
-        of_surfaces = [
-            SurfaceError(
-                s.f_kT, s.stderr_kT, *((f"surface of {s.title}",) if problem.surfaces else ())
-            )
-            for s in self.surfaces
-        ]
-        verdict = judge(problem.criteria, (*first, of_states, *of_surfaces, *then))
+        sizes = error_sizes(self.states, self.surfaces, named=bool(problem.surfaces))
+        verdict = judge(problem.criteria, (*first, *sizes, *then))
         return _estimate(problem, self, diagnostics, verdict, extent)
 
 

@@ -1,0 +1,261 @@
+"""Several strategies in one campaign: who has the next turn, and what the result rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from driving import Drive
+
+from msgen.actors.base import Segment, Tree, WorkOrder, copy_tree, decode, encode
+from msgen.orchestrator.base import Estimate, Extent, StateEstimate, StepPlan
+from msgen.orchestrator.convergence.base import Criteria
+from msgen.orchestrator.convergence.errors import StateErrors
+from msgen.orchestrator.convergence.looks import Look, Looks
+from msgen.orchestrator.forecast import Least
+from msgen.orchestrator.strategies.auto.choice import Standing, choose
+from msgen.orchestrator.strategies.auto.combining import Combined
+from msgen.orchestrator.strategies.auto.projection import planned, to_go
+from msgen.orchestrator.strategies.auto.strategy import AutoStrategy, Candidate
+
+AXIS = {"x": np.array([0.0, 1.0])}
+
+
+def told(
+    f: float,
+    stderr: float,
+    *,
+    rounds: int = 1,
+    standing: bool = True,
+    unmet: tuple[str, ...] = (),
+    **diagnostics: Any,
+) -> Estimate:
+    """Of two states, the second `f` above the first."""
+    states = {"a": StateEstimate(0.0, 0.0), "b": StateEstimate(f, stderr)}
+    error = np.array([0.0, stderr])
+    return Estimate(
+        AXIS,
+        np.array([0.0, f]),
+        error,
+        states,
+        diagnostics,
+        not unmet,
+        unmet,
+        standing=standing,
+        extent=Extent(rounds, 100.0),
+    )
+
+
+def looks(length: float, held: float | None = None) -> Looks:
+    at = Look(length, np.zeros(2), np.zeros(2))
+    return Looks(("a", "b"), 8, length, held, (at,))
+
+
+# -- what is projected --------------------------------------------------------------------------
+
+
+def test_production_is_projected_by_the_square_of_its_errors() -> None:
+    asked = Criteria(state_error=0.1, surface_error=None)
+    found = told(1.0, 0.2, rounds=40, unmet=("b: error",))
+    left = to_go(found, looks(1000.0, 100.0), [StateErrors({"b": 0.2})], asked)
+    assert left == pytest.approx(3000.0)
+    # wrong: as though errors fell as 1/N
+    assert left != pytest.approx(1000.0)
+    assert to_go(replace(found, converged=True), looks(1000.0), [], asked) == 0.0
+
+
+def test_an_unknown_error_is_farther_off_than_one_that_is_known() -> None:
+    asked = Criteria(state_error=0.1, surface_error=None)
+    found = told(1.0, 0.2, rounds=40, unmet=("b",), standing=False)
+    known = to_go(found, looks(1000.0), [StateErrors({"b": 0.2})], asked)
+    unknown = to_go(found, looks(1000.0), [StateErrors({"b": None})], asked)
+    assert 0 < known < unknown < float("inf")
+
+
+def test_learning_that_takes_longer_than_planned_promises_less_and_less() -> None:
+    least = Least(100, 10, 4, 2, 4, 9)
+    promised = [planned(least, spent) for spent in (0, 100, 140, 400, 1000)]
+    assert promised[0] == least.converged
+    assert promised[0] > promised[1] > promised[2]
+    assert promised[2] < promised[3] < promised[4]
+
+
+# -- who goes on --------------------------------------------------------------------------------
+
+
+def test_the_one_with_the_fewest_evaluations_to_go_is_chosen() -> None:
+    each = {"slow": Standing(100, 900.0, True, 1.0), "fast": Standing(100, 300.0, True, 1.0)}
+    assert choose(each, "", 0.25).turn == "fast"
+    assert choose(each, "slow", 0.25).turn == "fast"
+    # about as good as the one that is at it: not changed for noise
+    each["fast"] = Standing(100, 800.0, True, 1.0)
+    assert choose(each, "slow", 0.25).turn == "slow"
+
+
+def test_trials_are_made_of_what_promises_less_and_end_with_their_share() -> None:
+    each = {
+        "known": Standing(100, 900.0, True, 1.0),
+        "new": Standing(0, 300.0, False, 200.0),
+        "dear": Standing(0, 950.0, False, 10.0),
+    }
+    found = choose(each, "known", 0.25)
+    assert (found.chosen, found.turn) == ("known", "new")
+    assert choose(each, "known", 0.1).turn == "known"
+    # what was spent on others counts towards the share
+    each["dear"] = Standing(100, 950.0, True, 10.0)
+    assert choose(each, "known", 0.25).turn == "known"
+
+
+def test_the_first_is_the_one_that_may_converge_the_soonest() -> None:
+    each = {"dear": Standing(0, 500.0, False, 1.0), "cheap": Standing(0, 50.0, False, 1.0)}
+    assert choose(each, "", 0.25).turn == "cheap"
+
+
+# -- what the result rests on -------------------------------------------------------------------
+
+
+def test_independent_strategies_are_joined_with_an_error_that_covers() -> None:
+    rng, truth, repeats = np.random.default_rng(11), 1.3, 2000
+    within = {"joined": 0, "wrong": 0}
+    for _ in range(repeats):
+        first = told(rng.normal(truth, 0.2), 0.2)
+        second = told(rng.normal(truth, 0.1), 0.1)
+        joined = Combined.of({"one": first, "other": second}).estimate.states["b"]
+        # wrong: the same data twice, as though it were two strategies
+        twice = Combined.of({"one": first, "other": first}).estimate.states["b"]
+        for name, state in (("joined", joined), ("wrong", twice)):
+            assert state.f_kT is not None
+            assert state.stderr_kT is not None
+            within[name] += abs(state.f_kT - truth) < state.stderr_kT
+    shares = {name: number / repeats for name, number in within.items()}
+    # 68.3 % within one σ; four σ of 2000 repeats are 4.2 %
+    assert abs(shares["joined"] - 0.683) < 0.042
+    assert shares["wrong"] < 0.56
+    assert joined.stderr_kT == pytest.approx((1 / 0.04 + 1 / 0.01) ** -0.5)
+
+
+def test_strategies_that_differ_are_told_and_not_joined() -> None:
+    found = Combined.of({"one": told(1.0, 0.1), "other": told(2.0, 0.1)})
+    assert found.names == ("one",)
+    assert found.estimate.states["b"].f_kT == 1.0
+    assert "1.00 kT by one, 2.00 by other" in found.differ[0]
+
+
+# -- turns --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What a toy has absorbed: rounds, and the rounds in which its fits began."""
+
+    round: int = 0
+    fits: tuple[int, ...] = ()
+    when: tuple[int, ...] = ()
+
+
+class Toy:
+    """Needs so many rounds of so many evaluations, and fits one model beside each."""
+
+    def __init__(self, name: str, rounds: int) -> None:
+        self.name, self._rounds = name, rounds
+
+    def start(self) -> Sum:
+        return Sum()
+
+    def read(self, tree: Tree) -> Sum:
+        return decode(Sum, tree)
+
+    def decide(self, state: Sum) -> StepPlan:
+        order, fit = WorkOrder(state.round, "toil", 0), WorkOrder(state.round, "fit", 0)
+        return StepPlan("produce", (order,), (fit,))
+
+    def absorb(self, state: Sum, segments: Sequence[Segment]) -> Sum:
+        came = tuple(s.key[0] for s in segments if s.is_fit)
+        assert [s.key for s in segments if not s.is_fit] == [(state.round, "toil", 0)]
+        when = (*state.when, *([state.round] * len(came)))
+        return Sum(state.round + 1, (*state.fits, *came), when)
+
+    def estimate(self, state: Sum) -> Estimate:
+        error = (self._rounds / max(1, state.round)) ** 0.5 * 0.1
+        unmet = () if error <= 0.1 else (f"b: error {error:.2f} kT, asked 0.10",)
+        return told(1.0, error, rounds=state.round, unmet=unmet)
+
+    def replicas(self, state: Sum) -> int:
+        return 1
+
+    def resize(self, state: Sum, replicas: int) -> Sum:
+        return state
+
+
+class Toys:
+    """A campaign of toys, whose fits come back with the next round."""
+
+    def __init__(self, needs: dict[str, int]) -> None:
+        problem: Any = Drive.of("double_well", "replicas=8").problem
+        problem = replace(
+            problem,
+            strategy={"trials": 0.25},
+            criteria=Criteria(state_error=0.1, surface_error=None, r_hat=None, ess=None),
+        )
+        least = Least(0, 10, 0, 1, 4, 4)
+        made = {n: Candidate(Toy(n, rounds), least, 1) for n, rounds in needs.items()}
+        self.strategy = AutoStrategy(problem, made)
+        self.state = self.strategy.start()
+        self.late: list[Segment] = []
+        self.turns: list[str] = []
+
+    def step(self) -> Estimate:
+        plan = self.strategy.decide(self.state)
+        now = [Segment(order.key, evaluations=10) for order in plan.orders]
+        self.turns.append(now[0].key[1].partition(".")[0])
+        after = self.strategy.absorb(self.state, sorted([*now, *self.late], key=lambda s: s.key))
+        self.late = [Segment(fit.key) for fit in plan.fits]
+        self.state = self.strategy.read(copy_tree(encode(after)))
+        return self.strategy.estimate(self.state)
+
+
+def test_fits_reach_the_strategy_that_asked_for_them_a_round_of_its_own_later() -> None:
+    made = Toys({"first": 60, "second": 40})
+    for _ in range(12):
+        made.step()
+    assert len(set(made.turns)) == 2
+    for course in made.state.courses.values():
+        own = decode(Sum, course.state)
+        # a fit of each round but the last, absorbed with the round after it
+        assert own.fits == tuple(range(own.round - 1))
+        assert own.when == tuple(range(1, own.round))
+    assert sum(c.round for c in made.state.courses.values()) == 12
+
+
+def test_the_better_strategy_ends_it_and_trials_keep_to_their_share() -> None:
+    made = Toys({"slow": 400, "good": 40, "slower": 900})
+    for _ in range(100):
+        found = made.step()
+        if found.converged:
+            break
+    choice = found.diagnostics["choice"]
+    assert choice["kind"] == "good"
+    assert found.looked
+    apart = sum(e for name, e in choice["evaluations"].items() if name != "good")
+    assert apart <= 0.3 * choice["evaluations"]["good"]
+    assert len(made.turns) <= 1.3 * 40
+    # wrong: each in its turn would have taken three times as long
+    assert len(made.turns) < 3 * 40
+
+
+def test_what_others_estimate_counts_where_their_errors_are_known() -> None:
+    made = Toys({"first": 60, "second": 62})
+    while not (found := made.step()).converged:
+        assert len(made.turns) < 200
+    joined = found.diagnostics["choice"]["joined"]
+    rounds = {n: c.round for n, c in made.state.courses.items()}
+    alone = made.strategy._candidates[joined[0]].strategy.estimate(Sum(rounds[joined[0]]))
+    mine, theirs = found.states["b"].stderr_kT, alone.states["b"].stderr_kT
+    assert mine is not None
+    assert theirs is not None
+    assert mine <= 0.1
+    if len(joined) > 1:
+        assert mine < theirs
