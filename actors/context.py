@@ -69,6 +69,8 @@ class WorkerContext:
     setup : Tree
     system, cvs
         Where this process has built them already, on the platform of `setup`.
+    outer : WorkerContext, optional
+        That of the campaign, whose system and CVs a strategy inside it shares.
 
     Attributes
     ----------
@@ -83,8 +85,14 @@ class WorkerContext:
         For roles: an OpenMM Context, a compiled protocol. Never holds walker state.
     """
 
-    def __init__(self, setup: Tree, system: System | None = None, cvs: CVSet | None = None) -> None:
-        self.setup = setup
+    def __init__(
+        self,
+        setup: Tree,
+        system: System | None = None,
+        cvs: CVSet | None = None,
+        outer: WorkerContext | None = None,
+    ) -> None:
+        self.setup, self._outer = setup, outer
         if system is not None and cvs is not None:
             self.system, self.cvs = system, cvs
         self.models = Models()
@@ -92,9 +100,9 @@ class WorkerContext:
         self.cache: dict[str, Any] = {}
 
     def inside(self, name: str) -> WorkerContext:
-        """That of a strategy inside the campaign's own, with the same system and CVs."""
+        """That of a strategy inside the campaign's own."""
         rest = {key: value for key, value in self.setup.items() if key != "nested"}
-        return WorkerContext({**rest, **self.setup["nested"][name]}, self.system, self.cvs)
+        return WorkerContext({**rest, **self.setup["nested"][name]}, outer=self)
 
     @property
     def base_dir(self) -> Path:
@@ -109,6 +117,8 @@ class WorkerContext:
     @cached_property
     def system(self) -> System:
         """The campaign's system, on the platform chosen for the run."""
+        if self._outer is not None:
+            return self._outer.system
         from msgen.systems import build_system
 
         return build_system(
@@ -118,6 +128,8 @@ class WorkerContext:
     @cached_property
     def watched(self) -> Watched:
         """What is looked at beside the CVs, and never pushed."""
+        if self._outer is not None:
+            return self._outer.watched
         from msgen.systems.watched import watched
 
         return watched(self.system, self.cvs)
@@ -125,6 +137,8 @@ class WorkerContext:
     @cached_property
     def cvs(self) -> CVSet:
         """The campaign's collective variables."""
+        if self._outer is not None:
+            return self._outer.cvs
         from msgen.systems import build_cvs
 
         return build_cvs(self.setup["cvs"], self.system, self.base_dir)

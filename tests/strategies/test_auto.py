@@ -157,10 +157,13 @@ class Sum:
 
 
 class Toy:
-    """Needs so many rounds of so many evaluations, and fits one model beside each."""
+    """Needs so many rounds of so many evaluations, and fits one model beside each.
 
-    def __init__(self, name: str, rounds: int) -> None:
-        self.name, self._rounds = name, rounds
+    With a `search`, its first order is that.
+    """
+
+    def __init__(self, name: str, rounds: int, search: int | None = None) -> None:
+        self.name, self._rounds, self._search = name, rounds, search
 
     def start(self) -> Sum:
         return Sum()
@@ -169,12 +172,16 @@ class Toy:
         return decode(Sum, tree)
 
     def decide(self, state: Sum) -> StepPlan:
+        if self._search is not None and state.round == 0:
+            payload = {"targets": np.full(3, self._search)}
+            return StepPlan("explore", (WorkOrder(0, "explore", 0, payload),))
         order, fit = WorkOrder(state.round, "toil", 0), WorkOrder(state.round, "fit", 0)
         return StepPlan("produce", (order,), (fit,))
 
     def absorb(self, state: Sum, segments: Sequence[Segment]) -> Sum:
         came = tuple(s.key[0] for s in segments if s.is_fit)
-        assert [s.key for s in segments if not s.is_fit] == [(state.round, "toil", 0)]
+        kind = "explore" if self._search is not None and state.round == 0 else "toil"
+        assert [s.key for s in segments if not s.is_fit] == [(state.round, kind, 0)]
         when = (*state.when, *([state.round] * len(came)))
         return Sum(state.round + 1, (*state.fits, *came), when)
 
@@ -193,24 +200,28 @@ class Toy:
 class Toys:
     """A campaign of toys, whose fits come back with the next round."""
 
-    def __init__(self, needs: dict[str, int]) -> None:
+    def __init__(self, needs: dict[str, int], search: dict[str, int] | None = None) -> None:
         problem: Any = Drive.of("double_well", "replicas=8").problem
         problem = replace(
             problem,
             strategy={"trials": 0.25},
             criteria=Criteria(state_error=0.1, surface_error=None, r_hat=None, ess=None),
         )
-        least = Least(0, 10, 0, 1, 4, 4)
-        made = {n: Candidate(Toy(n, rounds), least, 1) for n, rounds in needs.items()}
+        where = search or {}
+        least = Least(100 if where else 0, 10, 0, 1, 4, 4)
+        made = {n: Candidate(Toy(n, rounds, where.get(n)), least, 1) for n, rounds in needs.items()}
         self.strategy = AutoStrategy(problem, made)
         self.state = self.strategy.start()
         self.late: list[Segment] = []
         self.turns: list[str] = []
+        self.searches = 0
 
     def step(self) -> Estimate:
         plan = self.strategy.decide(self.state)
-        now = [Segment(order.key, evaluations=10) for order in plan.orders]
+        cost = 100 if plan.phase == "explore" else 10
+        now = [Segment(order.key, evaluations=cost) for order in plan.orders]
         self.turns.append(now[0].key[1].partition(".")[0])
+        self.searches += plan.phase == "explore"
         after = self.strategy.absorb(self.state, sorted([*now, *self.late], key=lambda s: s.key))
         self.late = [Segment(fit.key) for fit in plan.fits]
         self.state = self.strategy.read(copy_tree(encode(after)))
@@ -228,6 +239,21 @@ def test_fits_reach_the_strategy_that_asked_for_them_a_round_of_its_own_later() 
         assert own.fits == tuple(range(own.round - 1))
         assert own.when == tuple(range(1, own.round))
     assert sum(c.round for c in made.state.courses.values()) == 12
+
+
+@pytest.mark.parametrize(("search", "made_of_it"), [((7, 7), 1), ((7, 8), 2)])
+def test_one_search_serves_all_that_would_make_the_same(
+    search: tuple[int, int], made_of_it: int
+) -> None:
+    """Of other orders, wrong, nothing is handed on."""
+    made = Toys({"one": 60, "two": 58}, dict(zip(("one", "two"), search, strict=True)))
+    for _ in range(30):
+        made.step()
+    assert made.searches == made_of_it
+    spent = {n: c.spent for n, c in made.state.courses.items()}
+    given = {n: c.given for n, c in made.state.courses.items()}
+    assert sum(given.values()) == (100 if made_of_it == 1 else 0)
+    assert sum(spent.values()) == 100 * made_of_it + 10 * (30 - made_of_it)
 
 
 def test_the_better_strategy_ends_it_and_trials_keep_to_their_share() -> None:

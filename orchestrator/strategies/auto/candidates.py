@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -88,12 +87,6 @@ def placed(name: str, against: Iterable[Problem]) -> Iterator[Problem]:
         yield replace(one, path=path)
 
 
-def seed_of(seed: int, name: str) -> int:
-    """That of a strategy inside, so that no two of them have random numbers in common."""
-    digest = hashlib.sha256(f"{seed} {name}".encode()).digest()
-    return int.from_bytes(digest[:8]) >> 1
-
-
 def _kinds(campaign: Campaign) -> Mapping[str, type[StrategySection]]:
     """Strategies that tell free energies of their own, in the order in which messages list them."""
     every = campaign.strategy_sections().items()
@@ -114,4 +107,4 @@ def _tree(
         strategy["local"] = tree["strategy"]["local"]
     # what replicas are, and what a model learns, is another thing for each
     sections = {**kind.defaults, **{key: own[key] for key in OWN if key in own}}
-    return {**tree, **sections, "strategy": strategy, "seed": seed_of(campaign.seed, name)}
+    return {**tree, **sections, "strategy": strategy}

@@ -54,6 +54,8 @@ class Course:
         Of its own, the one that comes next.
     spent : int
         Energy evaluations so far.
+    given : int
+        Those of another strategy's search for states, which it would have made alike.
     before, looks : Looks
         At its production, without the last one and with it.
     last : int
@@ -70,6 +72,7 @@ class Course:
     state: Tree
     round: int = 0
     spent: int = 0
+    given: int = 0
     before: Looks = field(default_factory=Looks)
     looks: Looks = field(default_factory=Looks)
     last: int = 0

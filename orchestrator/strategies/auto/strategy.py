@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from msgen.actors.base import Segment, Tree, copy_tree, decode, encode
+from msgen.actors.base import Segment, Tree, bare, copy_tree, decode, encode
 from msgen.actors.nest import Nest
+from msgen.actors.orders.explore import ExplorePayload
 from msgen.orchestrator.base import Estimate, StepPlan, Strategy
 from msgen.orchestrator.convergence.errors import error_sizes
 from msgen.orchestrator.convergence.looks import Looks
@@ -116,7 +117,9 @@ class AutoStrategy:
             own = self._nest.taken_back(late, course.round - 1)
             courses[whose] = course.with_late(own, lag)
         now = [s for s in segments if s.key[0] == state.round]
+        alike = self._searching_alike(name, courses, now)
         courses[name] = self._absorbed(name, courses.get(name), now)
+        courses |= {n: self._absorbed(n, courses.get(n), now, given=True) for n in alike}
         each = {n: self._standing(n, courses.get(n)) for n in self._candidates}
         found = choose(each, state.chosen, self._share)
         why = found.why if found.chosen != state.chosen or not state.why else state.why
@@ -162,8 +165,35 @@ class AutoStrategy:
         strategy = self._candidates[name].strategy
         return strategy.start() if course is None else strategy.read(course.state)
 
-    def _absorbed(self, name: str, course: Course | None, segments: Sequence[Segment]) -> Course:
-        """After a round of one strategy."""
+    def _searching_alike(
+        self, name: str, courses: Mapping[str, Course], segments: Sequence[Segment]
+    ) -> list[str]:
+        """Who else would send out the very orders of this search for states.
+
+        A search starts chains and enters no estimate, so that one serves all.
+        """
+        if any(bare(segment.key[1]) != ExplorePayload.kind for segment in segments):
+            return []
+        mine = self._candidates[name].strategy.decide(self._inner(name, courses.get(name))).orders
+        out = []
+        for other, candidate in self._candidates.items():
+            course = courses.get(other)
+            if other == name or (course is not None and course.spent):
+                continue
+            theirs = candidate.strategy.decide(self._inner(other, course)).orders
+            if _equal([encode(o.payload) for o in mine], [encode(o.payload) for o in theirs]):
+                out.append(other)
+        return out
+
+    def _absorbed(
+        self,
+        name: str,
+        course: Course | None,
+        segments: Sequence[Segment],
+        *,
+        given: bool = False,
+    ) -> Course:
+        """After a round of one strategy, or one that another has made for it."""
         strategy = self._candidates[name].strategy
         inner = self._inner(name, course)
         course = course or Course({})
@@ -177,7 +207,8 @@ class AutoStrategy:
             # as it would be read back from the disk, so that whoever resumes chooses the same
             state=copy_tree(encode(after)),
             round=rnd + 1,
-            spent=course.spent + last,
+            spent=course.spent + (0 if given else last),
+            given=course.given + (last if given else 0),
             before=course.looks,
             last=last,
             fits=tuple(fit for fit in course.fits if fit.due > rnd),
@@ -189,7 +220,7 @@ class AutoStrategy:
         if counts:
             left = to_go(judged, looks, self._sizes(judged), self.problem.criteria)
         else:
-            left = planned(self._candidates[name].least, course.spent)
+            left = planned(self._candidates[name].least, course.spent + course.given)
         sizes = {text for one in self._sizes(judged) for text in one.unmet(self.problem.criteria)}
         return replace(
             course,
@@ -213,7 +244,8 @@ class AutoStrategy:
         least = self._candidates[name].least
         if course is None:
             return Standing(0, planned(least, 0), False, float(least.first_estimate))
-        trial = max(float(least.first_estimate - course.spent), float(course.last))
+        trial = float(least.first_estimate - course.spent - course.given)
+        trial = max(trial, float(course.last if course.spent else least.stretch))
         return Standing(course.spent, course.to_go, course.counts, trial)
 
     def _adds(self, course: Course, found: Estimate) -> bool:
@@ -233,6 +265,17 @@ class AutoStrategy:
     def _sizes(self, found: Estimate) -> Sequence[Any]:
         surfaces = found.surfaces or (SurfaceEstimate(found.axes, found.f_kT, found.stderr_kT),)
         return error_sizes(found.states, surfaces, named=bool(self.problem.surfaces))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Whether two trees hold the same."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    return bool(one == other)
 
 
 def _same(one: Looks, other: Looks) -> bool:
