@@ -17,10 +17,14 @@ import numpy as np
 
 from msgen.actors.configurations.coordinates import IsomerWatch
 from msgen.actors.cv_space.strata import Labels, Partition
+from msgen.actors.kernels.annealing import Annealing, LogDensity
 from msgen.models.base import Bijective, GenerativeModel
 from msgen.models.continuous.transport import Transport
 from msgen.systems.base import Array, CVSet, System, Walkers
 from msgen.systems.coordinates.representation import Exact
+
+SPREAD = 512
+"""Draws of a model that tell how long the steps of annealed paths are."""
 
 
 class StateModels:
@@ -35,6 +39,8 @@ class StateModels:
         Isomers, which belong to no state.
     transports : Mapping of state to Transport, optional
         From state 0 to each, instead of the maps through latent variables.
+    steps : int
+        Of the annealed paths between a state and its model; 1: the weights themselves.
 
     Attributes
     ----------
@@ -53,10 +59,12 @@ class StateModels:
         models: Mapping[int, GenerativeModel],
         watch: IsomerWatch | None = None,
         transports: Mapping[int, Transport] | None = None,
+        steps: int = 1,
     ) -> None:
         self.system, self.cvs, self.coordinates = system, cvs, coordinates
         self.partition, self.models, self._watch = partition, models, watch
-        self.transports = transports
+        self.transports, self._steps = transports, steps
+        self._paths: dict[int, Annealing] = {}
         self.evaluations = self.nonfinite = 0
 
     def log_density(self, positions: Array, y: Array, state: Labels) -> Array:
@@ -80,21 +88,45 @@ class StateModels:
         return out
 
     def draws(self, state: int, n: int, rng: np.random.Generator) -> Array:
-        """ln ρ̃_k − ln q_k of n draws of the model of state k, shape (n,); −inf outside."""
+        """ln ρ̃_k − ln q_k of n draws of the model of state k, shape (n,); −inf outside.
+
+        Of annealed paths, the negative of their works.
+        """
         model = self.models[state]
         y = model.sample(n, rng)
-        positions = self.coordinates.decode(y, rng)
-        log_density = self.log_density(positions, y, np.full(n, state))
+        log_density = self._density(state, rng)(y)
+        if self._steps > 1:
+            path, target = self._path(state), self._density(state, rng)
+            return -path.forward(y, log_density, target, model.log_prob, rng)
         return np.asarray(_less(log_density, model.log_prob(y)))
 
-    def weights(self, state: int, y: Array, log_density: Array) -> Array:
+    def weights(self, state: int, y: Array, log_density: Array, rng: np.random.Generator) -> Array:
         """ln ρ̃_k − ln q_k of samples of state k, shape (n,); +inf where the model has none.
 
-        A sample without density, as one that has turned into an isomer, counts and adds nothing.
+        A sample without density, as one that has turned into an isomer, counts and adds nothing. Of
+        annealed paths, their works.
         """
-        log_q = self.models[state].log_prob(y)
+        model = self.models[state]
+        if self._steps > 1:
+            path, target = self._path(state), self._density(state, rng)
+            return path.reverse(y, log_density, target, model.log_prob, rng)
+        log_q = model.log_prob(y)
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(log_density), log_density - log_q, np.inf)
+
+    def _density(self, state: int, rng: np.random.Generator) -> LogDensity:
+        """ln ρ̃_k in the models' variables; `rng` turns molecules, of which no energy depends."""
+        return lambda y: self.log_density(
+            self.coordinates.decode(y, rng), y, np.full(len(y), state)
+        )
+
+    def _path(self, state: int) -> Annealing:
+        """The protocol of a state, from its frozen model alone: the same in any order."""
+        if state not in self._paths:
+            drawn = self.models[state].sample(SPREAD, np.random.default_rng(0))
+            periodic = np.array(self.coordinates.periodic)
+            self._paths[state] = Annealing.along(self._steps, drawn, periodic)
+        return self._paths[state]
 
     def works(
         self, state: int, y: Array, log_density: Array, target: Labels, rng: np.random.Generator

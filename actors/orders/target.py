@@ -35,6 +35,8 @@ class BridgeSpec:
         Versions of the interpolants from state 0, −1 for none.
     turn : int
         Which other state comes first.
+    steps : int
+        Of annealed paths between a state and its model; 1: the weights themselves.
     """
 
     versions: Ints
@@ -42,6 +44,7 @@ class BridgeSpec:
     maps: Maps
     transports: Ints
     turn: int
+    steps: int = 1
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,7 @@ def _bridges(
         {int(k): context.models[int(spec.versions[k])] for k in known},
         isomers(context),
         _transports(context, spec.transports) if spec.maps == "interpolant" else None,
+        spec.steps,
     )
     y = variables.encode(held)
     log_density = models.log_density(held, y, np.full(len(held), state))
@@ -108,7 +109,7 @@ def _bridges(
     out = {
         "draw_log_weight": drawn,
         "draw_state": np.full(len(drawn), float(state)),
-        "frame_log_weight": models.weights(state, y, log_density),
+        "frame_log_weight": models.weights(state, y, log_density, rng),
         "frame_state": np.full(len(held), float(state)),
         "frame_replica": replica.astype(np.float64),
     }

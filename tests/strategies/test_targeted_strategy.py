@@ -169,11 +169,12 @@ def test_the_surface_agrees_with_the_closed_form() -> None:
     assert np.mean(z**2) < 3.0
 
 
-def _models(drive: Drive) -> StateModels:
+def _models(drive: Drive, steps: int = 1) -> StateModels:
     state = drive.state
     models = {k: load(model) for k, model in state.models.items()}
     assert len(state.learning.versions) == len(models) == 2
-    return StateModels(drive.system, drive.cvs, Cartesian(2), state.states, models)
+    places = Cartesian(2)
+    return StateModels(drive.system, drive.cvs, places, state.states, models, steps=steps)
 
 
 def test_works_of_a_map_and_of_its_inverse_are_opposite() -> None:
@@ -200,21 +201,23 @@ def test_works_of_a_map_and_of_its_inverse_are_opposite() -> None:
     assert abs(wrong) > 0.3
 
 
-def test_draws_outside_of_their_state_count_as_infinite() -> None:
-    """They cost no energy; left out, they bias ln Z by ln of the share inside."""
+@pytest.mark.parametrize("steps", [1, 6])
+def test_draws_outside_of_their_state_count_as_infinite(steps: int) -> None:
+    """They cost no energy; left out, they bias ln Z by ln of the share inside. On annealed paths,
+    too, which begin with them."""
     drive = driven()
-    models, rng = _models(drive), np.random.default_rng(2)
+    models, rng = _models(drive, steps), np.random.default_rng(2)
     inside = Partition.from_boxes({"A": {"x": (-9, -1.5)}, "B": {"x": (-1.5, 9)}}, ("x",),
                                   np.array([False]))  # fmt: skip
     models.partition = inside
     w = models.draws(0, 4000, rng)
     kept = np.isfinite(w)
     assert 0.4 < kept.mean() < 0.9
-    assert models.evaluations == kept.sum()
+    assert kept.sum() <= models.evaluations <= steps * kept.sum()
     system: Any = drive.system
     x = system.means[0] + rng.normal(size=(20000, 2)) / np.sqrt(system.stiffness[0])
     x = x[x[:, 0] < -1.5][:4000]
-    samples = models.weights(0, x, -system.energy(Walkers(x)))
+    samples = models.weights(0, x, -system.energy(Walkers(x)), rng)
     exact = system.log_z_sides(-1.5)[0]
     right, wrong = deep_bar(w, samples), deep_bar(w[kept], samples)
     assert abs(right.value - exact) < 4 * right.stderr
@@ -322,3 +325,26 @@ def exact_log_z() -> float:
 def exact_log_volume() -> float:
     """What the volume r² sin θ makes of it."""
     return sum(_factors()[1])
+
+
+@pytest.mark.slow
+def test_annealed_paths_give_what_weights_give_of_a_poor_model() -> None:
+    """With smaller errors; the campaign's orders carry them."""
+    poor = "model={kind: realnvp, transforms: 1, hidden: [2], epochs: 1}"
+    weights, paths = driven(poor), driven(poor, "strategy.path={steps: 12}")
+    log_z, delta = truth()
+    errors = []
+    for drive in (weights, paths):
+        estimate = drive.strategy.estimate(drive.state)
+        assert estimate.log_z is not None
+        assert estimate.log_z.stderr is not None
+        assert abs(estimate.log_z.value - log_z) < 4 * estimate.log_z.stderr
+        rest = estimate.states["rest"]
+        assert rest.f_kT is not None
+        assert rest.stderr_kT is not None
+        assert abs(rest.f_kT - delta) < 4 * rest.stderr_kT
+        errors.append(estimate.log_z.stderr)
+    assert errors[1] < errors[0]
+    order = paths.steps[-1].plan.orders[0].read(TargetPayload)
+    assert order.bridge is not None
+    assert order.bridge.steps == 12

@@ -40,6 +40,7 @@ def sampling_orders(problem: Problem, state: StatesState, maps: Maps) -> tuple[W
             maps=maps,
             transports=state.learning.transports,
             turn=rounds,
+            steps=int(problem.strategy["annealing_steps"]),
         )
     out = []
     ids = state.pool.at_work(len(stratum))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.schema.quantities import Section
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
 from msgen.orchestrator.strategies.common.exploration_schema import ExploreSpec
 from msgen.orchestrator.strategies.common.rounds import BLOCKS, MASS_ROUNDS
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 FIT_ROUNDS = tuple(MASS_ROUNDS + r for r in (1, 4, 8, 13, 20))
 """Rounds of the adaptation in which fits begin, each with about twice as much to learn from."""
+
+
+class AnnealedPath(Section):
+    """Short paths between a model's density and the Boltzmann density."""
+
+    steps: int = Field(default=10, ge=2, le=10_000)
+    """Changes of λ on a path, with a Metropolis step between two of them: as many energy
+    evaluations a draw, and a kept configuration."""
 
 
 class Targeted(StrategySection):
@@ -41,6 +50,9 @@ class Targeted(StrategySection):
     """How kept configurations go to other states: through the latent variables of both models, by a
     stochastic interpolant between the samples of the first state and those of each other one, or
     not; auto: models where they are flows, else none."""
+    path: AnnealedPath | None = None
+    """Annealed paths from draws of a state's model to the state, and from its samples to the model,
+    in place of the weights of both, of which deep_bar makes ln Z; left out: the weights."""
     rest: Literal["sample", "leave_out"] = "sample"
     """Whether what no named state holds is a state as well, or left out of everything."""
     coordinates: Literal["auto", "cartesian", "internal"] = "auto"
@@ -69,6 +81,12 @@ class Targeted(StrategySection):
 
         check_alone(self.coordinates, system)
         return []
+
+    def spec(self, campaign: Campaign) -> dict[str, Any]:
+        spec = super().spec(campaign)
+        # by another name: the pushes of `explore` are no such paths
+        path = spec.pop("path")
+        return {**spec, "annealing_steps": path["steps"] if path else 1}
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.explore.evaluations(self.local.evaluations // self.local.steps)
