@@ -53,6 +53,8 @@ class Watched:
         handedness are not among them: other isomers are other molecules, see `StereoWatch`.
     ends : Unbounded
         Which coordinates repeat, and which nothing confines.
+    cis : tuple of str
+        Peptide bonds that are cis in the structure given, by name.
     """
 
     names: tuple[str, ...]
@@ -61,6 +63,7 @@ class Watched:
     geometry: Read
     as_cv: Mapping[str, Section]
     ends: Unbounded
+    cis: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -77,16 +80,19 @@ def watched(system: System, cvs: CVSet) -> Watched:
     """What is watched of a system beside these CVs."""
     as_cv: Mapping[str, Section] = {}
     turning, ends = 0, unbounded(system, cvs)
+    cis: tuple[str, ...] = ()
     if isinstance(system, ASESystem) and not system.topology.n_bonds:
         names, geometry = _atoms(system)
     elif system.topology is not None:
-        names, turning, geometry, as_cv = _molecule(system, cvs)
+        stereo = StereoWatch(system.topology, system.initial().positions)
+        names, turning, geometry, as_cv = _molecule(system, cvs, stereo)
+        cis = stereo.cis_at_start
     elif isinstance(system, Particles):
         names, geometry = _cluster(np.arange(system.n_particles), system.spatial_dim)
     else:
         names, turning, geometry, as_cv = _coordinates(system, cvs, ends)
     periodic = np.arange(len(names) + 1) < turning
-    return Watched((*names, ENERGY), periodic, system, geometry, as_cv, ends)
+    return Watched((*names, ENERGY), periodic, system, geometry, as_cv, ends, cis)
 
 
 def _titles(n_dof: int) -> tuple[str, ...]:
@@ -149,10 +155,9 @@ def _atoms(system: ASESystem) -> tuple[tuple[str, ...], Read]:
 
 
 def _molecule(
-    system: System, cvs: CVSet
+    system: System, cvs: CVSet, stereo: StereoWatch
 ) -> tuple[tuple[str, ...], int, Read, Mapping[str, Section]]:
     """ω, torsions and handedness; how many of them are angles."""
-    stereo = StereoWatch(system.topology, system.initial().positions)
     names, atoms = free_torsions(system.topology)
     peptide = {_bond(a): name for a, name in zip(stereo.omega, stereo.omega_names, strict=True)}
     biased = {_bond(np.array(cv.atoms)) for cv in cvs.cvs if isinstance(cv, Dihedral)}

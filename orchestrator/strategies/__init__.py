@@ -92,6 +92,7 @@ def problem_of(
         watched_periodic=beside.periodic,
         watched_as_cv=tuple(beside.as_cv),
         unwatched=beside.left_out,
+        cis=beside.cis,
         shelf=None if walkers is None else Shelf(walkers),
         surfaces=campaign.surface_columns,
     )

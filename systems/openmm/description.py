@@ -12,6 +12,7 @@ import openmm as mm
 from msgen.systems.description import Description
 from msgen.systems.openmm.inputs.unmatched import WATER
 from msgen.systems.openmm.system import OpenMMSystem
+from msgen.systems.topology.stereochemistry import StereoWatch
 
 MOST_RESIDUES = 6
 """Kinds of residues that are named; of more the most frequent."""
@@ -49,6 +50,7 @@ def describe(system: OpenMMSystem, spec: Mapping[str, Any]) -> Description:
         "net charge": _charge_in_words(model),
         "constraints": f"{model.getNumConstraints():,} rigid bonds",
         "masses": _masses(system),
+        **_cis(system),
         **_held(spec),
         "ensemble": f"constant {_pressure(spec)} and temperature, {system.temperature:g} K, time "
         f"step {1000 * system.timestep:g} fs, friction {system.friction:g} /ps",
@@ -78,6 +80,12 @@ def _forces(spec: Mapping[str, Any]) -> str:
 def _pressure(spec: Mapping[str, Any]) -> str:
     given = spec.get("pressure")
     return "volume" if given is None else f"pressure ({given:g} bar)"
+
+
+def _cis(system: OpenMMSystem) -> dict[str, str]:
+    """Peptide bonds that are cis in the structure, whose isomer is simulated."""
+    names = StereoWatch(system.topology, system.initial().positions).cis_at_start
+    return {"cis peptide bonds": ", ".join(names)} if names else {}
 
 
 def _held(spec: Mapping[str, Any]) -> dict[str, str]:

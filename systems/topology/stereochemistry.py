@@ -147,6 +147,11 @@ class StereoWatch:
         return tuple(self._omega_names)
 
     @property
+    def cis_at_start(self) -> tuple[str, ...]:
+        """Names of the peptide bonds that are cis in the structure given."""
+        return tuple(n for n, cis in zip(self._omega_names, self._cis0, strict=True) if cis)
+
+    @property
     def centres(self) -> NDArray[np.intp]:
         """(centre, first, second, third substituent) of the chiral centres, shape (M, 4)."""
         return self._centre

@@ -13,7 +13,7 @@ from msgen.actors.base import encode
 from msgen.orchestrator.strategies.probing.base import Learner
 from msgen.orchestrator.strategies.probing.orders import number
 from msgen.orchestrator.strategies.probing.state import Basin, ProbedState, Probes, Visits
-from msgen.orchestrator.strategies.probing.strategy import MOST_RETURNS, Probing
+from msgen.orchestrator.strategies.probing.strategy import MOST_RETURNS, Probing, with_warnings
 
 LOCAL = "local: {kind: hmc, steps: 3}"
 STRATEGIES = {
@@ -145,6 +145,21 @@ def test_a_share_of_the_evaluations_and_no_more_goes_to_probes() -> None:
     assert number(tight, replace(base, of=200_000)) == 20
     none = replace(problem, criteria=replace(problem.criteria, unseen=None))
     assert number(none, replace(base, of=200_000)) == 0
+
+
+def test_what_a_result_is_of_is_said_whatever_it_is() -> None:
+    """A coordinate without an equilibrium, and the isomer that was begun with."""
+    drive = into_production("local")
+    drive.step()
+    odd = replace(drive.problem, unwatched=("y",), cis=("omega ALA2-NME3",))
+    wide = replace(odd, strategy={**odd.strategy, "explore": {"isomers": "include"}})
+    said = [
+        with_warnings(problem, drive.strategy.estimate(drive.state)).diagnostics.get("warnings", [])
+        for problem in (drive.problem, odd, wide)
+    ]
+    assert not said[0]
+    assert [text.split(":")[0].split(" is ")[0] for text in said[1]] == ["y", "omega ALA2-NME3"]
+    assert said[2] == said[1][:1]
 
 
 def test_without_probes_a_campaign_is_what_it_was() -> None:

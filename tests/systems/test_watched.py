@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from alanine_molecule import AMBER99SB, PHI_PSI
 from places import CONFIGS, ROOT
-from sections import build_cvs, build_system
+from sections import build_cvs, build_system, filled
 
 from msgen.systems.base import Walkers
+from msgen.systems.openmm.description import describe
+from msgen.systems.openmm.system import OpenMMSystem
 from msgen.systems.watched import MOST_COORDINATES, watched
 
 X = {"x": {"kind": "coordinate", "index": 0}}
@@ -68,6 +70,18 @@ def test_a_cluster_is_seen_whatever_its_place_and_the_order_of_its_particles() -
     )
     # the coordinates themselves differ, and would between replicas for ever
     assert np.abs(p - other).max() > 0.5
+
+
+def test_a_cis_peptide_bond_of_the_start_is_known_by_name() -> None:
+    cis = ROOT / "tests" / "benchmarks" / "traps_cases" / "alanine_cis.pdb"
+    told = []
+    for structure in (cis, CONFIGS / "alanine_dipeptide.pdb"):
+        system = build_system({**AMBER99SB, "structure": str(structure)}, CONFIGS)
+        told.append(watched(system, build_cvs(PHI_PSI, system, CONFIGS)).cis)
+        assert isinstance(system, OpenMMSystem)
+        said = describe(system, filled(AMBER99SB)).facts.get("cis peptide bonds", "")
+        assert said == ", ".join(told[-1])
+    assert told == [("omega ACE1-ALA2",), ()]
 
 
 def test_torsions_of_a_molecule_that_are_no_cv() -> None:

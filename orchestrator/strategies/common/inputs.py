@@ -76,6 +76,8 @@ class Problem:
         What of it could be a CV.
     unwatched : tuple of str
         Coordinates that have no distribution to be watched, see `Unbounded.free`.
+    cis : tuple of str
+        Peptide bonds that are cis at the start, by name.
     shelf : Shelf or None
         Where walkers lie in files of their own; None where they travel with the orders.
     begun_with : FinishedRun or None
@@ -107,9 +109,15 @@ class Problem:
     watched_periodic: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
     watched_as_cv: tuple[str, ...] = ()
     unwatched: tuple[str, ...] = ()
+    cis: tuple[str, ...] = ()
     shelf: Shelf | None = None
     begun_with: FinishedRun | None = None
     surfaces: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def any_isomer(self) -> bool:
+        """Whether other isomers of the molecule count as well."""
+        return bool(self.strategy.get("explore", {}).get("isomers", "exclude") == "include")
 
     @property
     def on_points(self) -> bool:

@@ -56,7 +56,6 @@ def came_back(
 
     Where nothing counts, or too little to know a region by, all of them are candidates.
     """
-    include = problem.strategy.get("explore", {}).get("isomers", "exclude") == "include"
     for segment in segments:
         done = segment.read(ProbeRecord)
         runs = features.flat(done.readings)
@@ -64,7 +63,7 @@ def came_back(
         isomers = dict(probes.isomers)
         keep = []
         for row, flipped in enumerate(done.flipped):
-            if flipped and not include:
+            if flipped and not problem.any_isomer:
                 isomers[flipped] = isomers.get(flipped, 0) + 1
             elif whole[row]:
                 keep.append(row)

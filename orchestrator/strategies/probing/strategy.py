@@ -115,7 +115,7 @@ class Probing(Generic[S]):
 
     def estimate(self, state: ProbedState[S]) -> Estimate:
         """See `Strategy`; with what the probes say."""
-        out = _with_warnings(self.problem, self.strategy.estimate(state.strategy))
+        out = with_warnings(self.problem, self.strategy.estimate(state.strategy))
         told = self._completeness(state.probes)
         asked = self.problem.criteria
         if asked.unseen is None:
@@ -178,15 +178,18 @@ class Probing(Generic[S]):
         )
 
 
-def _with_warnings(problem: Problem, out: Estimate) -> Estimate:
+def with_warnings(problem: Problem, out: Estimate) -> Estimate:
     """And, where it has converged, what its surface shows that its states do not.
 
-    Always, what has no equilibrium that could be looked at.
+    Always, what has no equilibrium that could be looked at, and of which isomer the answer is.
     """
     said = merged_states(problem, out) if out.converged else []
     if problem.unwatched:
         what = "the energy confines it nowhere: it has no equilibrium, and is not watched"
         said = [*said, *(f"{name}: {what}" for name in problem.unwatched)]
+    if not problem.any_isomer:
+        what = "is cis in the structure given, so that the answer is for this isomer alone"
+        said = [*said, *(f"{name} {what}" for name in problem.cis)]
     if not said:
         return out
     before = out.diagnostics.get("warnings", ())
