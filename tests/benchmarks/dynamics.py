@@ -13,7 +13,17 @@ from pathlib import Path
 
 from rows import Row, publish
 
-ORDER = ("exact", "trajectories", "asked", "loop", "steps", "paths", "propagator")
+ORDER = (
+    "exact",
+    "trajectories",
+    "asked",
+    "loop",
+    "steps",
+    "paths",
+    "butane",
+    "propagator",
+    "steered",
+)
 HERE = Path(__file__).parent / "dynamics_parts"
 
 

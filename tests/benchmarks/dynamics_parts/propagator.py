@@ -37,10 +37,10 @@ def learnt(number: int) -> list[Row]:
     """Of a model of so many pairs of each lag."""
     rng = np.random.default_rng(number)
     model = Propagator.of(model_spec(SECTION), [False, False], LAGS)
-    model.fit(_pairs(number, rng), seed=1)
+    model.fit(pairs(number, rng), seed=1)
     wide = Broad([False, False], mean=np.zeros(2), std=np.array([1.5, 0.8]))
     rows = []
-    y = _equilibrium(20_000, rng)
+    y = equilibrium(20_000, rng)
     for lag in LAGS:
         kernel = Propagate(model, (lag,), wide, 0.05)
         done = kernel.step(TARGET, y, TARGET.log_density(y), rng)
@@ -69,35 +69,40 @@ def covered(kernel: Propagate, number: int, rng: np.random.Generator) -> list[Ro
         y, log_density = done.y, done.log_density
         if k >= LEFT_OUT:
             counts += np.column_stack([y[:, 0] < LEFT, y[:, 0] >= RIGHT])
+    return judged(f"{number} pairs", counts.reshape(REPEATS, WALKERS, 2))
+
+
+def judged(name: str, counts: Array) -> list[Row]:
+    """Whether F, and its jackknife errors, are right: counts in both wells, (repeat, chain, 2)."""
     grid = np.linspace(-2.5, 2.5, 50_001)
     p = np.exp(-(potential(grid) - potential(grid).min()))
     exact = float(np.log(p[grid < LEFT].sum() / p[grid >= RIGHT].sum()))
-    mine = counts.reshape(REPEATS, WALKERS, 2)
-    total = mine.sum(axis=1, keepdims=True)
+    repeats, chains = counts.shape[:2]
+    total = counts.sum(axis=1, keepdims=True)
     f = np.log(total[:, 0, 0] / total[:, 0, 1])
-    rest = total - mine
+    rest = total - counts
     without = np.log(rest[..., 0] / rest[..., 1])
     spread = without - without.mean(axis=1, keepdims=True)
-    error = np.sqrt((WALKERS - 1) / WALKERS * np.sum(spread**2, axis=1))
+    error = np.sqrt((chains - 1) / chains * np.sum(spread**2, axis=1))
     z = (f - exact) / error
     bias = float(f.mean() - exact)
-    scatter = float(f.std(ddof=1) / np.sqrt(REPEATS))
-    name = f"{number} pairs"
-    off = Row(f"{name}: F(right) − F(left), mean of {REPEATS}, off by", bias / scatter, "sigma",
+    scatter = float(f.std(ddof=1) / np.sqrt(repeats))
+    off = Row(f"{name}: F(right) − F(left), mean of {repeats}, off by", bias / scatter, "sigma",
               f"{exact:.4f} kT", "3", abs(bias) < 3 * scatter)  # fmt: skip
     return [off, *coverage(z.tolist(), name)]
 
 
-def _equilibrium(n: int, rng: np.random.Generator) -> Array:
+def equilibrium(n: int, rng: np.random.Generator) -> Array:
+    """Exact draws, shape (n, 2)."""
     grid = np.linspace(-2.5, 2.5, 5001)
     weight = np.cumsum(np.exp(-(potential(grid) - potential(grid).min())))
     x = np.interp(rng.random(n), weight / weight[-1], grid)
     return np.column_stack([x, np.sqrt(1 / 6) * rng.standard_normal(n)])
 
 
-def _pairs(number: int, rng: np.random.Generator) -> Pairs:
+def pairs(number: int, rng: np.random.Generator) -> Pairs:
     """As many of each lag, half of them begun flat along x so that both wells are known."""
-    before = _equilibrium(number, rng)
+    before = equilibrium(number, rng)
     before[::2, 0] = rng.uniform(-1.7, 1.5, size=len(before[::2]))
     walkers, done, after = Walkers(before), 0, []
     for lag in LAGS:
