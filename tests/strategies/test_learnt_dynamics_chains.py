@@ -179,3 +179,41 @@ def test_a_frozen_version_proposes_and_tells_its_acceptance_by_lag(drive: Drive)
     # nothing that was learnt of is carried through production
     assert not drive.state.seen_steps
     assert Partition.whole(drive.problem.periodic).names == drive.state.strata.names
+
+
+MOLECULE = (
+    "system.platform=Reference",
+    "replicas=2",
+    "strategy.stratify=off",
+    "strategy.flatten=0 kT",
+    "strategy.local={kind: langevin, steps: 200}",
+    "strategy.proposal={kind: dynamics, lags: [50, 100]}",
+    "strategy.path={steps: 60, friction: 1 /ps, width: 10 deg}",
+    "strategy.explore={pushes: 2, push_steps: 100, relax_steps: 50}",
+    "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 3}",
+)
+
+
+@pytest.mark.slow
+def test_torsions_of_a_molecule_go_where_their_dynamics_does() -> None:
+    """Two angles that go round; paths begin and end where local moves of 50 and 100 steps do."""
+    drive = Drive.of("alanine_dipeptide", *MOLECULE)
+    while drive.state.phase == "explore" or drive.state.version < 0:
+        drive.step()
+    step = drive.step()
+    columns = {
+        name: np.concatenate([s.samples[name] for s in step.segments])
+        for name in ("lambda_start", "lambda_stop", "path_lag", "work")
+    }
+    assert set(columns["path_lag"].tolist()) == {50.0, 100.0}
+    stop = columns["lambda_stop"]
+    assert ((stop >= -np.pi) & (stop < np.pi)).all()
+    assert np.isfinite(columns["work"]).mean() > 0.5
+    told = next(o for s in drive.steps for o in s.plan.fits).read(FitPropagatorPayload)
+    assert told.periodic.tolist() == [True, True]
+    assert told.moves is not None
+    assert told.moves.tolist() == [True, True]
+    # what is learnt of is near, however the angles go round
+    turn = told.pairs[:, 2:4] - told.pairs[:, :2]
+    turn -= 2 * np.pi * np.round(turn / (2 * np.pi))
+    assert np.median(np.abs(turn)) < 0.7

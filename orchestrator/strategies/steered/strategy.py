@@ -265,7 +265,7 @@ class Steered:
         state = update_adaptation(problem, state, segments, f, self.flatten)
         if self.lags:
             # steps by other masses are of another dynamics
-            seen = SeenSteps() if state.adapt < self.untuned_rounds else state.seen_steps
+            seen = SeenSteps() if state.adapt <= self.untuned_rounds else state.seen_steps
             state = replace(state, seen_steps=seen.with_round(problem, segments))
         state = tune_moves(problem, state, segments)
         if state.adapt < self.untuned_rounds:
