@@ -11,9 +11,18 @@ import pytest
 from places import CONFIGS
 from sections import build_system
 
+from msgen.actors.base import WorkOrder, encode
+from msgen.actors.configurations.coordinates import exact
+from msgen.actors.context import WorkerContext
+from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.langevin import Langevin, LangevinState
 from msgen.actors.kernels.two_way import grow, log_reversal
+from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.shooting import PathRows, ShootPayload, ShootRecord
+from msgen.actors.roles.shooting import shoot
+from msgen.models import build
+from msgen.models.base import Space
 from msgen.orchestrator.schema import CampaignError
 from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems.base import Array, Walkers
@@ -87,6 +96,46 @@ def test_paths_grow_both_ways_from_a_molecule(butane: OpenMMSystem) -> None:
     assert np.isfinite(grown.legs.log_density).all()
     # the shadow work of 16 steps of a femtosecond is small, and there
     assert 0.0 < np.abs(grown.legs.reversal[:, -1]).max() < 1.0
+
+
+@pytest.mark.parametrize("aimless", [False, True], ids=["density", "aimless"])
+def test_shots_of_a_molecule_come_back_as_those_of_any_system(aimless: bool) -> None:
+    campaign = load_campaign(CONFIGS / f"{BUTANE}.yaml", ())
+    context = WorkerContext({
+        "system": campaign.spec_system(), "cvs": campaign.spec_cvs(),
+        "strategy": campaign.spec_strategy(), "model": campaign.spec_model(),
+        "base_dir": str(CONFIGS), "platform": None, "seed": 1, "threads": 1,
+    })  # fmt: skip
+    frames, replicas, rng = 5, 2, np.random.default_rng(8)
+    system = context.system
+    kernel = Langevin(STEP, 10.0, system.masses, system.kT)
+    x = np.repeat(system.initial().positions, replicas, axis=0)
+    grown = grow(kernel, BoltzmannTarget(system), x, np.array([0, 2]), frames, 4, rng)
+    seen = exact(context).encode(grown.legs.positions.reshape(-1, system.n_dof))
+    model = build({"kind": "kde", "kernels": 50}, Space(tuple(exact(context).periodic)))
+    model.fit(seen, seed=1)
+    context.models.publish(0, encode(model.state()))
+    states = Partition.from_boxes(campaign.spec_states() or {}, ["torsion"], np.array([True]))
+    payload = ShootPayload(
+        paths=PathRows(*grown.legs, np.ones(replicas, dtype=bool)),
+        replicas=np.arange(replicas),
+        shots=3,
+        stride=4,
+        states=states,
+        ends=(0, 1),
+        window=1 if aimless else None,
+        epsilon=0.05,
+        broad=None if aimless else BroadGaussian.about(seen),
+        learn=True,
+    )
+    segment = shoot(context, WorkOrder.of(0, payload, model_version=0), rng)
+    record = segment.read(ShootRecord)
+    assert len(record.shots) == 3 * replicas
+    assert np.isfinite(record.shots.log_weight).any() != aimless
+    assert segment.samples["path_cvs"].shape == (frames * replicas, 1)
+    # trans, from which nothing goes in so short a time
+    assert (np.abs(segment.samples["path_cvs"]) > np.radians(120.0)).all()
+    assert segment.evaluations >= 3 * replicas * (1 + 4 * (frames - 1))
 
 
 @pytest.mark.parametrize(
