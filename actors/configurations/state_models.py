@@ -16,12 +16,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from msgen.actors.configurations.coordinates import IsomerWatch
+from msgen.actors.configurations.model_slope import has_slope, log_prob_and_slope
 from msgen.actors.cv_space.strata import Labels, Partition
-from msgen.actors.kernels.annealing import Annealing, LogDensity
+from msgen.actors.kernels.annealing import Annealing, Slope
+from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.models.base import Bijective, GenerativeModel
 from msgen.models.continuous.transport import Transport
 from msgen.systems.base import Array, CVSet, System, Walkers
-from msgen.systems.coordinates.representation import Exact
+from msgen.systems.coordinates.representation import Cartesian, Exact
 
 SPREAD = 512
 """Draws of a model that tell how long the steps of annealed paths are."""
@@ -94,10 +96,9 @@ class StateModels:
         """
         model = self.models[state]
         y = model.sample(n, rng)
-        log_density = self._density(state, rng)(y)
         if self._steps > 1:
-            path, target = self._path(state), self._density(state, rng)
-            return -path.forward(y, log_density, target, model.log_prob, rng)
+            return -self._path(state).forward(y, *self._slopes(state, rng), rng)
+        log_density = self.log_density(self.coordinates.decode(y, rng), y, np.full(n, state))
         return np.asarray(_less(log_density, model.log_prob(y)))
 
     def weights(self, state: int, y: Array, log_density: Array, rng: np.random.Generator) -> Array:
@@ -108,24 +109,54 @@ class StateModels:
         """
         model = self.models[state]
         if self._steps > 1:
-            path, target = self._path(state), self._density(state, rng)
-            return path.reverse(y, log_density, target, model.log_prob, rng)
+            return self._path(state).reverse(y, *self._slopes(state, rng), rng)
         log_q = model.log_prob(y)
         with np.errstate(invalid="ignore"):
             return np.where(np.isfinite(log_density), log_density - log_q, np.inf)
 
-    def _density(self, state: int, rng: np.random.Generator) -> LogDensity:
-        """ln ρ̃_k in the models' variables; `rng` turns molecules, of which no energy depends."""
-        return lambda y: self.log_density(
-            self.coordinates.decode(y, rng), y, np.full(len(y), state)
-        )
+    def _slopes(self, state: int, rng: np.random.Generator) -> tuple[Slope, Slope]:
+        """Of a state and of its model; `rng` turns molecules, on which no energy depends."""
+        model = self.models[state]
+
+        def target(y: Array) -> tuple[Array, Array]:
+            if self._knows_slope(state):
+                return self._log_density_and_slope(y, state)
+            positions = self.coordinates.decode(y, rng)
+            return self.log_density(positions, y, np.full(len(y), state)), np.zeros_like(y)
+
+        def of_model(y: Array) -> tuple[Array, Array]:
+            if self._knows_slope(state):
+                return log_prob_and_slope(model, y)
+            return model.log_prob(y), np.zeros_like(y)
+
+        return target, of_model
+
+    def _knows_slope(self, state: int) -> bool:
+        """Whether forces are gradients in the models' variables, and the model has one."""
+        plain = isinstance(self.coordinates, Cartesian) and self._watch is None
+        return plain and has_slope(self.models[state])
+
+    def _log_density_and_slope(self, y: Array, state: int) -> tuple[Array, Array]:
+        """ln ρ̃_k of configurations that are their own variables, and its gradient."""
+        value, slope = np.full(len(y), -np.inf), np.zeros_like(y)
+        inside = np.flatnonzero(np.isfinite(y).all(axis=1))
+        inside = inside[self.partition.assign(self.cvs(y[inside])) == state]
+        if not len(inside):
+            return value, slope
+        told = BoltzmannTarget(self.system).log_density_and_gradient(y[inside])
+        self.evaluations += len(inside)
+        good = np.isfinite(told[0])
+        self.nonfinite += int(np.count_nonzero(~good))
+        value[inside[good]], slope[inside[good]] = told[0][good], told[1][good]
+        return value, slope
 
     def _path(self, state: int) -> Annealing:
         """The protocol of a state, from its frozen model alone: the same in any order."""
         if state not in self._paths:
             drawn = self.models[state].sample(SPREAD, np.random.default_rng(0))
             periodic = np.array(self.coordinates.periodic)
-            self._paths[state] = Annealing.along(self._steps, drawn, periodic)
+            slopes = self._knows_slope(state)
+            self._paths[state] = Annealing.along(self._steps, drawn, periodic, slopes=slopes)
         return self._paths[state]
 
     def works(

@@ -86,14 +86,16 @@ def test_the_result_is_right_and_its_samples_are_those_of_the_chosen_strategy(
 @pytest.mark.slow
 def test_a_campaign_that_was_stopped_chooses_as_one_that_was_not(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    ran(whole, 12)
-    for rounds in (3, 7, 12):
-        ran(parts, rounds)
+    tried = {"strategies": {"local": {}, "parallel_tempering": {}}}
+    strategy = {"strategy": {**CAMPAIGN["strategy"], **tried}, "surfaces": [["x", "y"]]}
+    ran(whole, 14, **strategy)
+    for rounds in (3, 9, 14):
+        ran(parts, rounds, **strategy)
     stores = [Store(folder / "store.zarr") for folder in (whole, parts)]
     assert stores[0].digest == stores[1].digest
     turns = [n.partition("/")[0] for n in stores[0].names()]
-    assert {kind.partition(".")[0] for kind in turns} == {"local", "steered"}
+    assert {kind.partition(".")[0] for kind in turns} == {"local", "parallel_tempering"}
     # another seed is another campaign
     other = tmp_path / "other"
-    ran(other, 3, seed=22)
+    ran(other, 3, seed=22, **strategy)
     assert Store(other / "store.zarr").digest != stores[0].digest

@@ -17,7 +17,7 @@ from msgen.orchestrator.convergence.errors import StateErrors
 from msgen.orchestrator.convergence.looks import Look, Looks
 from msgen.orchestrator.forecast import Least
 from msgen.orchestrator.strategies.auto.choice import Standing, choose
-from msgen.orchestrator.strategies.auto.combining import Combined
+from msgen.orchestrator.strategies.auto.combining import Combined, weighed
 from msgen.orchestrator.strategies.auto.projection import planned, to_go
 from msgen.orchestrator.strategies.auto.strategy import AutoStrategy, Candidate
 
@@ -118,23 +118,22 @@ def test_the_first_is_the_one_that_may_converge_the_soonest() -> None:
 
 
 def test_independent_strategies_are_joined_with_an_error_that_covers() -> None:
-    rng, truth, repeats = np.random.default_rng(11), 1.3, 2000
-    within = {"joined": 0, "wrong": 0}
-    for _ in range(repeats):
-        first = told(rng.normal(truth, 0.2), 0.2)
-        second = told(rng.normal(truth, 0.1), 0.1)
-        joined = Combined.of({"one": first, "other": second}).estimate.states["b"]
-        # wrong: the same data twice, as though it were two strategies
-        twice = Combined.of({"one": first, "other": first}).estimate.states["b"]
-        for name, state in (("joined", joined), ("wrong", twice)):
-            assert state.f_kT is not None
-            assert state.stderr_kT is not None
-            within[name] += abs(state.f_kT - truth) < state.stderr_kT
-    shares = {name: number / repeats for name, number in within.items()}
-    # 68.3 % within one σ; four σ of 2000 repeats are 4.2 %
-    assert abs(shares["joined"] - 0.683) < 0.042
-    assert shares["wrong"] < 0.56
-    assert joined.stderr_kT == pytest.approx((1 / 0.04 + 1 / 0.01) ** -0.5)
+    rng, truth, repeats = np.random.default_rng(11), 1.3, 20_000
+    sigma = np.array([[0.2], [0.1]]) * np.ones(repeats)
+    drawn = rng.normal(truth, sigma)
+    right = weighed(drawn, sigma)
+    # wrong: the same data twice, as though it were two strategies
+    wrong = weighed(drawn[[0, 0]], sigma[[0, 0]])
+    shares = [float(np.mean(np.abs(f - truth) < error)) for f, error in (right, wrong)]
+    # 68.3 % within one σ; four σ of 20,000 repeats are 1.3 %
+    assert abs(shares[0] - 0.683) < 0.013
+    assert shares[1] < 0.55
+    joined = Combined.of({"one": told(1.0, 0.2), "other": told(1.2, 0.1)}).estimate
+    state = joined.states["b"]
+    assert state.f_kT == pytest.approx((25 * 1.0 + 100 * 1.2) / 125)
+    assert state.stderr_kT == pytest.approx(125**-0.5)
+    # the surface, known up to a constant, says the same of the two bins
+    np.testing.assert_allclose(joined.stderr_kT[1], state.stderr_kT)
 
 
 def test_strategies_that_differ_are_told_and_not_joined() -> None:

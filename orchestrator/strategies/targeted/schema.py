@@ -30,7 +30,7 @@ class AnnealedPath(Section):
 
     steps: int = Field(default=10, ge=2, le=10_000)
     """Changes of λ on a path, with a Metropolis step between two of them: as many energy
-    evaluations a draw, and a kept configuration."""
+    evaluations a draw, and a kept configuration. Worth it where weights do not overlap."""
 
 
 class Targeted(StrategySection):
