@@ -14,7 +14,7 @@ LINKS := $(TYPING)/__init__.py $(addprefix $(TYPING)/,$(FLOORS))
 ARGS ?=
 WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench chaos clean tblite tables
+.PHONY: demo test test-slow lint format bench chaos clean tblite tutorials tables
 .DEFAULT_GOAL := demo
 
 demo: $(STAMP)
@@ -46,6 +46,10 @@ chaos: $(STAMP)
 # From rows in runs/benchmarks, and from run directories of the demo that ARGS names.
 tables: $(STAMP)
 	PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python tests/tables.py $(ARGS)
+
+# Does what docs/tutorials say; writes their pictures and what was printed. ARGS=ligand for one page.
+tutorials: $(STAMP)
+	PYTHONPATH=$(CURDIR)/tests/support $(BIN)/python tests/tutorials.py $(ARGS)
 
 bench: $(STAMP) $(if $(filter alanine inputs,$(NAME)),$(PEERS_STAMP)) $(if $(filter systems inputs,$(NAME)),$(FOREIGN_STAMP))
 	@test -f "tests/benchmarks/$(NAME).py" || { \
