@@ -39,9 +39,8 @@ def _atoms_in_batches(campaign: Campaign, platform: str | None) -> bool:
 
 
 def _may_be_unbounded(campaign: Campaign, platform: str | None) -> bool:
-    # a function of one's own is not called here
-    round_ = any(cv.is_periodic for cv in campaign.cvs.values())
-    return not campaign.has_atoms and (round_ or campaign.system.kind == "python")
+    # a function of one's own is not called here: what repeats is told by its CV
+    return not campaign.has_atoms and any(cv.is_periodic for cv in campaign.cvs.values())
 
 
 COMMON: tuple[Mend, ...] = (

@@ -305,7 +305,7 @@ def test_global_moves_and_exchange_in_one_order() -> None:
     done = sample_windows(context, replace(one, model_version=0), np.random.default_rng(4))
     assert done.counts["global_accepted"] > 0.1 * done.counts["global_proposed"]
     k = len(CENTRES)
-    right = (done.samples["watched"][:, 1] > 0).reshape(24, k, 400)[:, :, 100:].mean(axis=2)
+    right = (done.samples["watched"][:, 0] > 0).reshape(24, k, 400)[:, :, 100:].mean(axis=2)
     mean, error = right.mean(axis=0), right.std(axis=0, ddof=1) / np.sqrt(24)
     exact = np.array([right_well(c) for c in CENTRES])
     assert np.abs((mean - exact) / error).max() < SIGMAS

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import openmm as mm
@@ -58,7 +59,7 @@ def test_an_unforeseen_error_of_any_command_says_where_its_traceback_is(
     def fails(args: object) -> int:
         raise Odd("half of it")
 
-    monkeypatch.setitem(cli._COMMANDS, command, fails)
+    monkeypatch.setitem(cli._COMMANDS, command, replace(cli._COMMANDS[command], call=fails))
     assert main([command, *COMMANDS[command]]) == 1
     said = capsys.readouterr().err
     assert "Traceback" not in said
@@ -113,7 +114,8 @@ def test_what_the_system_says_names_its_file(temporary: Path) -> None:
 
 
 def test_twin_without_the_guard_shows_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(cli._COMMANDS, "schema", lambda args: 1 // 0)
+    broken = replace(cli._COMMANDS["schema"], call=lambda args: 1 // 0)
+    monkeypatch.setitem(cli._COMMANDS, "schema", broken)
     monkeypatch.setattr(cli, "unforeseen", lambda error, doing: (_ for _ in ()).throw(error))
     with pytest.raises(ZeroDivisionError):
         main(["schema"])

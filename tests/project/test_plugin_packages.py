@@ -159,4 +159,4 @@ def test_a_typo_is_told_with_the_kinds_of_plugins(site: Path, tmp_path: Path) ->
     process = started(site, tmp_path, "strategy.kind=relais")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "Did you mean 'relay'? Allowed: steered, " in said
+    assert "Did you mean 'relay'? Allowed: auto, steered, " in said

@@ -113,7 +113,7 @@ def test_an_unknown_kind_is_told_those_of_plugins() -> None:
     (unknown,) = wrong(tree(kind="tempets"))
     assert unknown.path == ("strategy", "kind")
     assert unknown.problem == "unknown kind"
-    assert unknown.remedy.startswith("Did you mean 'tempest'? Allowed: steered, ")
+    assert unknown.remedy.startswith("Did you mean 'tempest'? Allowed: auto, steered, ")
     assert unknown.remedy.endswith("transition_paths, tempest")
 
 

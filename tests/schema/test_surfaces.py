@@ -91,7 +91,7 @@ def test_a_strategy_that_fills_a_grid_says_which_do_not(kind: str) -> None:
         CampaignError, match=r"fills a grid of all CVs, here 1.68e\+06 bins"
     ) as told:
         of(4, strategy=kind)
-    assert "Take steered, flow_mcmc" in str(told.value)
+    assert "Take auto, steered, flow_mcmc" in str(told.value)
     with pytest.raises(CampaignError, match="fills one grid of all CVs, and tells no other"):
         of(2, strategy=kind, surfaces=[["a_0"]])
 

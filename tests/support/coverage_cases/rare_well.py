@@ -44,7 +44,7 @@ def run(rng: np.random.Generator, repeats: int, *, ladders: int, number: int) ->
         # the two windows, which hardly hold, of one walker are as good as one
         inside = visits(rng, ladders, each * ROUNDS).repeat(2, axis=0)
         x = np.where(inside, 1.0, -1.0) * (1.0 + 0.2 * rng.random(inside.shape))
-        produced = WindowProduction.start(made, windows, ladders, ())
+        produced = WindowProduction.start(made, windows, ladders)
         for r in range(ROUNDS):
             mine = x[:, r * each : (r + 1) * each].reshape(-1, 1)
             record = UmbrellaRecord(
@@ -53,7 +53,6 @@ def run(rng: np.random.Generator, repeats: int, *, ladders: int, number: int) ->
                 all_slots,
                 np.zeros((2 * ladders, 1)),
                 none,
-                (),
             )
             columns = {
                 "cvs": mine,

@@ -57,7 +57,7 @@ class Sampler:
         }
         walkers = WalkerRows(np.zeros((len(slots), 1)))
         none = np.zeros((0, 2), dtype=np.int64)
-        record = UmbrellaRecord(walkers, slots, slots, x[..., -1].reshape(-1, 1), none, ())
+        record = UmbrellaRecord(walkers, slots, slots, x[..., -1].reshape(-1, 1), none)
         return [Segment((0, "umbrella", 0), samples=columns, carry=encode(record))]
 
 
@@ -65,7 +65,7 @@ def campaign(rng: np.random.Generator, ladders: int, stop: bool) -> Estimate:
     made = problem(ASKED, ladders, exchange=False)
     windows = windows_of(made)
     sampler = Sampler(rng, windows, ladders, TAU)
-    produced = WindowProduction.start(made, windows, ladders, ())
+    produced = WindowProduction.start(made, windows, ladders)
     # with the first quarter that is left out
     n = round(EFFECTIVE * 2 * TAU / ladders / ROUNDS / 0.75)
     while True:
