@@ -26,6 +26,8 @@ LONGEST, FINEST, MOST_RETURNS = 100.0, 0.01, 64
 """How far, how finely and at how many places a period is looked for, in thermal lengths √(kT/m)."""
 FAR = (1e3, 1e4, 1e5)
 """How far off walls are looked for, in thermal lengths √(kT/m)."""
+TRIED = 16
+"""Places at each distance."""
 HIGH = 30.0
 """What is this much higher everywhere far off is confined, kT."""
 
@@ -179,17 +181,14 @@ def _confined(
     system: System, start: Array, k: int, length: float, rng: np.random.Generator
 ) -> bool:
     """Whether the energy is high, or not finite, far off along coordinate k on both sides."""
-    here = float(_energy(system, start)[0])
-    for side in (-1.0, 1.0):
-        low = []
-        for far in FAR:
-            x = np.repeat(start, 16, axis=0)
-            x[:, k] += side * far * length * rng.uniform(1.0, 2.0, 16)
-            energy = _energy(system, x)
-            low.append(np.min(energy[np.isfinite(energy)], initial=np.inf) - here < HIGH)
-        if all(low):
-            return False
-    return True
+    far = np.multiply.outer([-1.0, 1.0], np.multiply.outer(FAR, rng.uniform(1.0, 2.0, TRIED)))
+    x = np.repeat(start, 1 + far.size, axis=0)
+    x[1:, k] += length * far.ravel()
+    energy = _energy(system, x)
+    energy = np.where(np.isfinite(energy), energy, np.inf)
+    # of each side, the lowest at each distance
+    above = energy[1:].reshape(far.shape).min(axis=2) - energy[0]
+    return bool((above >= HIGH).any(axis=1).all())
 
 
 def _energy(system: System, x: Array) -> Array:

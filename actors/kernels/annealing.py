@@ -21,6 +21,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.cv_space.extended_variable import wrap
+from msgen.actors.kernels.base import log_uniform
+
 Array = NDArray[np.float64]
 Slope = Callable[[Array], tuple[Array, Array]]
 """ln of a density at configurations (n, d), in nats, shape (n,), −inf where there is none, and its
@@ -122,14 +125,13 @@ class Annealing:
         old = walkers.take(mine)
         noise = self.scale * rng.standard_normal(old.y.shape)
         step = self._drift(old, at) + noise
-        turned = old.y + step
-        around = (turned + np.pi) % (2 * np.pi) - np.pi
-        new = _Walkers.at(np.where(self.periodic, around, turned), target, model)
+        there = old.y + step
+        new = _Walkers.at(np.where(self.periodic, wrap(there), there), target, model)
         # angles are followed on the line, where the step back is known
         back = -step - self._drift(new, at)
         chance = np.where(new.known, new.log_density(at), -np.inf) - old.log_density(at)
         chance += self._log_chance(back) - self._log_chance(noise)
-        taken = np.log(rng.random(len(mine))) < chance
+        taken = log_uniform(rng, len(mine)) < chance
         walkers.put(mine[taken], new.take(np.flatnonzero(taken)))
 
     def _drift(self, walkers: _Walkers, at: float) -> Array:

@@ -38,7 +38,7 @@ def _atoms_in_batches(campaign: Campaign, platform: str | None) -> bool:
     return campaign.has_atoms and campaign.batched
 
 
-def _may_be_unbounded(campaign: Campaign, platform: str | None) -> bool:
+def _goes_round(campaign: Campaign, platform: str | None) -> bool:
     # a function of one's own is not called here: what repeats is told by its CV
     return not campaign.has_atoms and any(cv.is_periodic for cv in campaign.cvs.values())
 
@@ -68,7 +68,7 @@ COMMON: tuple[Mend, ...] = (
         "unbounded-coordinates",
         "a coordinate that repeats, or that nothing confines, was given the mass of a spread that "
         "grew for ever, and was watched as if it had an equilibrium",
-        _may_be_unbounded,
+        _goes_round,
     ),
 )
 """Those that do not belong to one strategy."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -41,7 +43,7 @@ def samples(n: int, rng: np.random.Generator) -> Array:
 class WithoutTheLastChange(Annealing):
     """Wrong: what comes back ends with a move."""
 
-    def reverse(self, y, target, model, rng):  # type: ignore[no-untyped-def]
+    def reverse(self, y: Array, target: Slope, model: Slope, rng: np.random.Generator) -> Array:
         lambdas = np.linspace(1, 0, self.steps + 1)
         return self._works(y, target, model, rng, lambdas[:-1])
 
@@ -49,14 +51,16 @@ class WithoutTheLastChange(Annealing):
 class AtTheTarget(Annealing):
     """Wrong: moves that leave the target invariant wherever λ stands."""
 
-    def _move(self, walkers, at, target, model, rng):  # type: ignore[no-untyped-def]
+    def _move(
+        self, walkers: Any, at: float, target: Slope, model: Slope, rng: np.random.Generator
+    ) -> None:
         super()._move(walkers, 1.0, target, model, rng)
 
 
 class WithoutTheStepBack(Annealing):
     """Wrong: a drift, and no ratio of the chances of the step and of the step back."""
 
-    def _log_chance(self, noise):  # type: ignore[no-untyped-def]
+    def _log_chance(self, noise: Array) -> Array:
         return np.zeros(len(noise))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from coverage_cases.chains import problem as of_one
 from driving import Drive
 
 from msgen.actors.base import Segment, decode, encode
@@ -16,7 +17,11 @@ from msgen.orchestrator.base import Estimate
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.convergence.hidden import UndrawnWalkers
 from msgen.orchestrator.estimators.hidden.undrawn import Undrawn, told_apart, undrawn
-from msgen.orchestrator.strategies.common.watching import MOST_READINGS, WatchedSeries
+from msgen.orchestrator.strategies.common.watching import (
+    MOST_READINGS,
+    WatchedSeries,
+    with_watched,
+)
 
 LOCAL = "local: {kind: hmc, steps: 3}"
 STRATEGIES = {
@@ -159,6 +164,18 @@ def test_replicas_that_rest_or_came_late_have_gaps() -> None:
     assert np.isnan(made.series[1:]).all()
     slots = WatchedSeries.empty(2, 1).with_round(SIDES, [readings([1, 2], [1, 1], [0, 4])], slots=4)
     assert slots.series[:, 0, 0].tolist() == [1.0, 2.0]
+
+
+def test_series_of_what_is_no_longer_watched_begin_anew() -> None:
+    """A run that was begun when a coordinate was watched that has no equilibrium."""
+    problem = replace(of_one(Criteria(), 1), watched_names=("energy",))
+    old = WatchedSeries.empty(1, 2)
+    made = with_watched(old, problem, 1, SIDES, [readings([1, 2], [-1, 1], [0, 0])])
+    assert made is not None
+    assert made.series.tolist() == [[[1.0], [2.0]]]
+    more = with_watched(made, problem, 1, SIDES, [readings([3], [1], [0])])
+    assert more is not None
+    assert more.series[0, :, 0].tolist() == [1.0, 2.0, 3.0]
 
 
 def test_a_walker_where_nothing_is_drawn_is_found_whatever_the_median() -> None:

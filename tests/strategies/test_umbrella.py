@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from coverage_cases import umbrella as umbrella_case
+from coverage_cases.chains import HALVES
 from driving import Drive, same
 from exact_populations import exact_state_probability, exact_surface
 
@@ -14,6 +17,7 @@ from msgen.actors.base import encode
 from msgen.actors.configurations.seed_relaxation import Seeds
 from msgen.actors.roles import window_seeder as seeder
 from msgen.orchestrator.cli import main
+from msgen.orchestrator.strategies.umbrella.production import WindowProduction
 from msgen.orchestrator.strategies.umbrella.schema import SETTLE
 
 SMALL = (
@@ -174,3 +178,25 @@ def test_as_a_campaign_with_weights_to_export(tmp_path: Path) -> None:
     told = result["states"]["rest"]
     # the same samples, weighed one by one in place of by cell
     assert f == pytest.approx(told["f_kT"], abs=0.1)
+
+
+def test_a_run_begun_when_other_things_were_watched_watches_anew() -> None:
+    """All its samples count, and nothing is said of walkers until there are readings again."""
+    made = umbrella_case.problem(umbrella_case.ASKED, 4, exchange=False)
+    windows = umbrella_case.windows_of(made)
+    sampler = umbrella_case.Sampler(np.random.default_rng(3), windows, 4, 5.0)
+    produced = WindowProduction.start(made, windows, 4)
+    for _ in range(4):
+        produced = produced.with_round(made, sampler.round(100))
+    samples = produced.samples
+    old = replace(produced.mixing, names=("x", "x0"), circular=np.zeros(2, dtype=bool),
+                  series=np.concatenate([produced.mixing.series] * 2, axis=-1))  # fmt: skip
+    for n in (4, 200):
+        again = replace(produced, mixing=old).with_round(made, sampler.round(n))
+        assert again.mixing.names == produced.mixing.names
+        assert again.mixing.readings == n
+        assert again.samples.sum() == samples.sum() + 16 * n
+    few = replace(produced, mixing=old).with_round(made, sampler.round(4))
+    said = few.estimate(made, HALVES, {}, {}, True)
+    assert not said.converged
+    assert any("too few readings" in text for text in said.unmet)

@@ -133,8 +133,10 @@ def with_watched(
     """`before` and a round more; None until a role watches anything, see `with_round`."""
     if not any("watched" in s.samples for s in segments):
         return before
-    seen = before or WatchedSeries.empty(replicas, len(problem.watched_names))
-    return seen.with_round(states, segments, counted, slots)
+    columns = len(problem.watched_names)
+    if before is None or before.series.shape[2] != columns:  # begun when other things were watched
+        before = WatchedSeries.empty(replicas, columns)
+    return before.with_round(states, segments, counted, slots)
 
 
 def hidden_slowness(
