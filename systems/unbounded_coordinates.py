@@ -16,8 +16,6 @@ from msgen.systems.base import Array, CVSet, System, Walkers
 
 Bools = NDArray[np.bool_]
 
-TURNS = np.arange(1.0, 7.0)
-"""Turns of a periodic CV in which a coordinate may repeat."""
 SAME = 1e-8
 """Differences of U/kT, and of CVs, up to which two configurations are one."""
 MOST_COORDINATES = 64
@@ -90,10 +88,11 @@ class Unbounded:
 def unbounded(system: System, cvs: CVSet) -> Unbounded:
     """Which coordinates of a potential repeat, and which nothing confines.
 
-    A period is that in which a periodic CV grows along a coordinate (or some `TURNS` of it), or,
-    where nothing confines it, the first distance within `LONGEST` at which the force is what it
-    was, if it changes neither the energy nor any CV at configurations about the start. Atoms and
-    particles have none: what is looked at of them does not change with their place.
+    A period is that in which a periodic CV goes round along a coordinate or, where nothing confines
+    it, the first distance within `LONGEST` at which the force is what it was, if it changes neither
+    the energy nor any CV at configurations about the start. Atoms and particles have none: what is
+    looked at of them does not change with their place. The evaluations, some hundred a coordinate
+    and 10,000 of one that nothing confines, are of setting up and count for no campaign.
     """
     # here: torch comes with them
     from msgen.systems.cvs.torch_cvs import coordinate_angles
@@ -111,7 +110,7 @@ def unbounded(system: System, cvs: CVSet) -> Unbounded:
     free, seen = np.zeros(d, dtype=bool), np.zeros(d, dtype=bool)
     for k, turn, alone in _candidates(cvs, about):
         if np.isinf(periods[k]):
-            periods[k] = _period(system, cvs, about, k, turn * TURNS)
+            periods[k] = _period(system, cvs, about, k, np.array([turn]))
         seen[k] |= alone and bool(np.isclose(periods[k], turn, rtol=1e-9))
     if d <= MOST_COORDINATES:
         for k in np.flatnonzero(np.isinf(periods)).tolist():

@@ -97,6 +97,7 @@ def test_what_goes_on_evenly_is_free() -> None:
     made = PythonSystem(TorchPotential(energy, start=[0.0, 0.0]))
     assert unbounded(made, Y).free.tolist() == [True, False]
     assert watched(made, Y).left_out == ("x",)
+    assert watched(made, Y).names == ("energy",)
 
 
 @pytest.mark.parametrize("edge", [np.inf, np.nan])
@@ -136,6 +137,20 @@ def test_a_turning_coordinate_reads_the_same_in_every_turn() -> None:
     angle = made(Walkers(x))[:, 0]
     np.testing.assert_allclose(np.cos(angle), np.cos(2 * np.pi * x[:, 0] / L), atol=1e-12)
     assert np.abs(angle).max() <= np.pi
+
+
+def test_probes_are_set_down_within_a_period_or_a_few_thermal_lengths() -> None:
+    """Walkers at ± 1,000 turns; forgetting that sends them as far."""
+    rng = np.random.default_rng(6)
+    rows = WalkerRows(np.column_stack([L * rng.integers(-1000, 1000, 50) + 0.4, rng.random(50)]))
+    made = replace(of_one(Criteria(), 1), kT=1.0, masses=np.ones(2))
+    free = Unbounded(np.full(2, np.inf), np.array([True, False]), np.zeros(2, dtype=bool))
+    for ends, width in ((unbounded(potential(), phase()), 0.0), (free, 4.0)):
+        low, high = replace(made, ends=ends).seen_range(rows)
+        assert high[0] - low[0] == pytest.approx(width, abs=1e-9)
+        assert 0.9 < high[1] - low[1] <= 1.0
+    low, high = made.seen_range(rows)
+    assert high[0] - low[0] > 1000
 
 
 def masses(cvs: CVSet, knows: Callable[[Unbounded], Unbounded | None]) -> Array:
