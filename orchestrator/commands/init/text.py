@@ -50,7 +50,7 @@ def text(name: str, system: Mapping[str, object], guess: Guess) -> str:
         *(f"  {cv}: {section}" for cv, section in guess.cvs.items()),
         _line("# states:", "regions of CV space whose free energies are wanted; the rest is"),
         _line(f"#   A: {{{first}: {guess.region}}}", "one more. Left out: basins are found"),
-        _line("strategy: {kind: auto}", "or steered, umbrella, parallel_tempering, …"),
+        _line("strategy: {kind: steered}", "or umbrella, parallel_tempering, metadynamics, …"),
         "replicas: 16",
         "converge: {state_error: 0.1 kT, surface_error: 0.2 kT, below: 8 kT}",
         "budget: {energy_evaluations: 2.0e+7, wall: 8 h}",
