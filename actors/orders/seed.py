@@ -16,26 +16,27 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SeedPayload:
-    """One walker for every window of a ladder; the order's model version proposes, −1 for none.
+    """One walker for every window of some ladders; the order's model version proposes, −1 for none.
 
     Attributes
     ----------
     walkers : WalkerRows
-        What there is to start from; the first is the campaign's start.
+        What there is to start from.
     window : Ints, shape (n,)
-        In the order of the tour, parents first; as all that follows with n.
+        Parents before those that start from them, as all that follows with n; −1 is no window but a
+        stop on the way to the first.
+    ladder : Ints, shape (n,)
+        Whose it is.
     lam : Array, shape (n, C)
         Their centres λ.
     kappa : Array, shape (C,)
         1/σ² of the restraint.
-    approach : Array, shape (m, C)
-        Where the first of `walkers` is dragged before the tour begins.
     parent : Ints, shape (n,)
-        Row of the window before it, or −1.
+        Row of the window or stop before it, or −1.
     start : Ints, shape (n,)
         Row of `walkers` where there is no parent.
-    ladder, ladders : int
-        Which of how many.
+    ladders : int
+        Of the campaign.
     label : Ints, shape (c,)
         Columns of λ that the model knows.
     relax, steps : int
@@ -50,12 +51,11 @@ class SeedPayload:
 
     walkers: WalkerRows
     window: Ints
+    ladder: Ints
     lam: Array
     kappa: Array
-    approach: Array
     parent: Ints
     start: Ints
-    ladder: int
     ladders: int
     label: Ints
     relax: int
@@ -66,13 +66,13 @@ class SeedPayload:
 
 @dataclass(frozen=True)
 class SeedRecord:
-    """The walkers of the windows, in the order of the payload.
+    """The walkers of the windows, in the order of the payload; stops on the way are left out.
 
     Attributes
     ----------
     walkers : WalkerRows
     xi : Array, shape (n, C)
-    window : Ints, shape (n,)
+    window, ladder : Ints, shape (n,)
     from_model : bool array, shape (n,)
         Whether the model has drawn it.
     """
@@ -80,4 +80,5 @@ class SeedRecord:
     walkers: WalkerRows
     xi: Array
     window: Ints
+    ladder: Ints
     from_model: NDArray[np.bool_]

@@ -102,14 +102,16 @@ class _Run:
         )
 
     def local(self) -> None:
-        """The local kernel; walkers with equally many chunks go together."""
+        """The local kernel, all walkers together; who has made all its chunks leaves."""
         parts, index = [], []
+        chunks = self.p.chunks
         # another array: blocks before this one keep the old as the labels of their frames
         now = np.empty_like(self.xi)
-        for m in np.unique(self.p.chunks).tolist():
-            at = np.flatnonzero(self.p.chunks == m)
-            xi = self.engine.load(self.walkers.take(at))
-            for _ in range(m):
+        left, made = self.walkers, 0
+        for m in np.unique(chunks).tolist():
+            at = np.flatnonzero(chunks >= m)
+            xi = self.engine.load(left)
+            for _ in range(m - made):
                 new = self.engine.chunk(self.p.lam[at], self.restrained[at], self.p.steps)
                 broken = np.asarray(~np.isfinite(new).all(axis=1))
                 if broken.any():
@@ -118,9 +120,11 @@ class _Run:
                 xi = np.where(broken[:, None], xi, new)
                 for row, value in zip(at.tolist(), xi, strict=True):
                     self.records[row].append(value)
+            moved, over, made = self.engine.walkers(), chunks[at] == m, m
             now[at] = xi
-            parts.append(self.engine.walkers())
-            index.append(at)
+            parts.append(moved.take(np.flatnonzero(over)))
+            index.append(at[over])
+            left = moved.take(np.flatnonzero(~over))
         self.walkers = concatenate(parts, moving=True).take(np.argsort(np.concatenate(index)))
         self.xi = now
 

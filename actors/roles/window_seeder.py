@@ -23,13 +23,13 @@ TRIES = 5
 
 
 def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
-    """One walker for every window of a ladder, by the model or from its neighbour.
+    """One walker for every window of some ladders, by the model or from its neighbour.
 
     By the model: draws of p(x|λ_k), put on their feet
     (`msgen.actors.configurations.seed_relaxation.settle`) and drawn again where they break; a
     window whose draws all break takes its neighbour's walker, as do all windows of a campaign
-    without a model. From the neighbour: in the order of the tour, each window
-    starts from where its parent has come to.
+    without a model. From the neighbour: each window starts from where its parent has come to, all
+    whose parents are there at once.
 
     Payload and record: `SeedPayload`, `SeedRecord`.
     """
@@ -38,19 +38,22 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     engine.begin(rng)
     g = Conditional(p.kappa, context.cvs.periodic)
     engine.set_local_restraint(g)
-    counts: dict[str, float] = {"windows": float(len(p.lam))}
+    rows = np.flatnonzero(p.window >= 0)
+    counts: dict[str, float] = {"windows": float(len(rows))}
     placed: dict[int, Walkers] = {}
     if order.model_version >= 0:
         placed, told = _by_model(context, order, p, engine, g)
         counts.update(told)
-    by_model = np.array([k in placed for k in range(len(p.lam))])
-    placed = _from_neighbours(context, p, engine, placed)
+    by_model = np.array([k in placed for k in rows.tolist()], dtype=bool)
+    if not by_model.all():
+        placed = _from_neighbours(context, p, engine, placed)
     counts["from_neighbour"] = float((~by_model).sum())
-    walkers = concatenate([placed[k] for k in range(len(p.lam))])
+    walkers = concatenate([placed[k] for k in rows.tolist()])
     xi = context.cvs(walkers.positions)
+    there = rows_of(walkers, context, order)
     return Segment(
         order.key,
-        carry=encode(SeedRecord(rows_of(walkers, context, order), xi, p.window, by_model)),
+        carry=encode(SeedRecord(there, xi, p.window[rows], p.ladder[rows], by_model)),
         counts={**counts, "nonfinite": float(engine.tally.nonfinite)},
         evaluations=engine.tally.evaluations,
         model_version=order.model_version,
@@ -62,21 +65,23 @@ def _by_model(
 ) -> tuple[dict[int, Walkers], dict[str, float]]:
     """Walkers by row of their window, where the model has one that holds; and what was counted."""
     model, turn = context.models[order.model_version], coordinates(context)
-    judge = Judge.of(context, g)
+    judge, windows = Judge.of(context, g), np.flatnonzero(p.window >= 0).tolist()
     placed: dict[int, Walkers] = {}
     counts: dict[str, float] = {}
     for attempt in range(TRIES):
-        open_ = np.array([k for k in range(len(p.lam)) if k not in placed], dtype=np.int64)
+        open_ = np.array([k for k in windows if k not in placed], dtype=np.int64)
         if not len(open_):
             break
-        # the same draws for every ladder of the window, each takes a stratum of its own
-        key = (order.round, f"pool{attempt}", 0)
-        draws = stream(int(context.setup["seed"]), key)
-        y = stratified(model, p.lam[open_][:, p.label], p.ladder, p.ladders, draws)
+        y, keyed = [], (order.round, f"pool{attempt}", 0)
+        for ladder in np.unique(p.ladder[open_]).tolist():
+            # the same draws for every ladder of the window, each takes a stratum of its own
+            draws = stream(int(context.setup["seed"]), keyed)
+            label = p.lam[open_[p.ladder[open_] == ladder]][:, p.label]
+            y.append(stratified(model, label, ladder, p.ladders, draws))
         seeds: Seeds = settle(
             context,
             engine,
-            turn.decode(y, draws),
+            turn.decode(np.concatenate(y), draws),
             p.lam[open_],
             g,
             judge,
@@ -122,20 +127,18 @@ def stratified(
 def _from_neighbours(
     context: WorkerContext, p: SeedPayload, engine: Engine, placed: dict[int, Walkers]
 ) -> dict[int, Walkers]:
-    """With walkers dragged to the windows that have none, parents first."""
-    if len(placed) == len(p.lam):
-        return placed
-    out = dict(placed)
-    given = walkers_of(p.walkers, context)
-    for lam in p.approach:
-        first = _dragged(engine, given.take([0]), lam[None], p.relax, p.steps)
-        given = concatenate([first, given.take(np.arange(1, len(given)))])
-    for k in range(len(p.lam)):
-        if k in out:
-            continue
-        before = int(p.parent[k])
-        source = given.take([p.start[k]]) if before < 0 else out[before]
-        out[k] = _dragged(engine, source, p.lam[k : k + 1], p.relax, p.steps)
+    """With walkers dragged to the windows that have none, a generation at a time."""
+    out, given = dict(placed), walkers_of(p.walkers, context)
+    waiting = [k for k in range(len(p.lam)) if k not in out]
+    while waiting:
+        now = [k for k in waiting if p.parent[k] < 0 or int(p.parent[k]) in out]
+        before = p.parent[now].tolist()
+        sources = [
+            out[b] if b >= 0 else given.take([p.start[k]]) for k, b in zip(now, before, strict=True)
+        ]
+        moved = _dragged(engine, concatenate(sources), p.lam[now], p.relax, p.steps)
+        out |= {k: moved.take([row]) for row, k in enumerate(now)}
+        waiting = [k for k in waiting if k not in out]
     return out
 
 
