@@ -1,7 +1,7 @@
 """Rewrite the marked tables of README and docs/results.md: `make tables [ARGS=RUN…]`.
 
-Rows that the benchmarks have left in runs/benchmarks are taken into docs/measured first, and run
-directories of the demo that are named, in place of those that were kept.
+Rows and campaigns that the benchmarks have left in runs/benchmarks are taken into docs/measured
+first, and run directories of the demo that are named, in place of those that were kept.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ WANTED = re.compile(r"all: .*|.*: (converged|wrong by more than 3 sigma)")
 
 def main(runs: list[str]) -> None:
     """Take what is there, then write the pages."""
-    from measured import PAGES, demo_row, keep, rewritten
+    from measured import PAGES, demo_row, keep, keep_campaigns, rewritten
 
     for name, wanted in (("converged", re.compile(".*")), ("traps", WANTED)):
+        ended = sorted((ROOT / "runs" / "benchmarks" / name).glob("*.json"))
+        if ended:
+            keep_campaigns(name, [json.loads(one.read_text(encoding="utf-8")) for one in ended])
         path = ROOT / "runs" / "benchmarks" / f"{name}.json"
         if path.is_file():
             rows = json.loads(path.read_text(encoding="utf-8"))

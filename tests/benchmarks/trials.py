@@ -1,9 +1,10 @@
 """Campaigns of known answer, run to their own end, many seeds of each; finished ones are kept.
 
 What a campaign gave lies in runs/benchmarks/NAME/TRIAL-SEED.json and is not run again unless what
-was asked of it has changed, so that a benchmark of hundreds can be made piece by piece; remove the
-folder for a fresh one. TRIALS_WORKERS=… of the environment is how many run at a time, one a core
-where it is not set; with TRIALS_KEPT=only nothing is run.
+was asked of it has changed, so that a benchmark of hundreds can be made piece by piece, on several
+machines: `make tables` takes it into docs/measured/campaigns. Remove both for a fresh one.
+TRIALS_WORKERS=… of the environment is how many run at a time, one a core where it is not set; with
+TRIALS_KEPT=only nothing is run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured import campaigns
 from places import ROOT
 from rows import Row
 
@@ -81,7 +83,7 @@ class Ended:
     trial: str
     seed: int
     status: str
-    reason: str
+    reason: str = ""
     states: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
     unmet: Sequence[str] = ()
     told: Sequence[str] = ()
@@ -155,10 +157,11 @@ def run_all(
     asked = [(trial, seed) for trial in trials for seed in seeds[trial.name]]
     # the first seed of all before the second of any: a part of a long benchmark tells the most
     asked.sort(key=lambda one: seeds[one[0].name].index(one[1]))
-    missing = []
+    missing, published = [], {(r["trial"], r["seed"]): r for r in campaigns(benchmark)}
     for trial, seed in asked:
         path = folder / f"{trial.name}-{seed}.json"
-        kept = Ended(**json.loads(path.read_text())) if path.exists() else None
+        row = json.loads(path.read_text()) if path.exists() else published.get((trial.name, seed))
+        kept = None if row is None else Ended(**row)
         if kept is not None and kept.asked in ("", trial.asked):
             yield kept
         else:

@@ -8,7 +8,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from measured import PAGES, REFERENCE, TABLES, TRIALS, Rows, demo_row, kept, rewritten
+from measured import (
+    PAGES,
+    REFERENCE,
+    TABLES,
+    TRIALS,
+    Rows,
+    campaigns,
+    demo_row,
+    keep_campaigns,
+    kept,
+    rewritten,
+)
 from places import ROOT
 
 BY_HAND = {
@@ -59,6 +70,32 @@ def test_no_other_table_is_written_by_hand() -> None:
 def test_trials_of_the_benchmark_have_words() -> None:
     known = {row["what"].partition(":")[0] for row in kept("converged")}
     assert known == set(TRIALS)
+
+
+def test_campaigns_are_kept_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is run again takes its row's place; a benchmark goes on from rows of the pages."""
+    monkeypatch.setattr("measured.MEASURED", tmp_path)
+    row = {"trial": "a-local", "seed": 1, "status": "converged", "reason": "holds", "unmet": []}
+    states = {"left": [0.0, 0.0], "rest": [0.123456, None]}
+    keep_campaigns("traps", [{**row, "seed": 10, "states": states}, {**row, "states": states}])
+    again = {**row, "status": "exhausted", "unmet": ["ess"], "states": states}
+    keep_campaigns("traps", [again])
+    found = campaigns("traps")
+    assert [r["seed"] for r in found] == [1, 10]
+    assert [r["status"] for r in found] == ["exhausted", "converged"]
+    assert found[1]["states"] == {"left": [0.0, 0.0], "rest": [0.1235, None]}
+    assert "unmet" not in found[1]
+
+
+def test_campaigns_of_the_traps_say_what_the_table_says() -> None:
+    """None is left out of it that is kept, and none counted that is not."""
+    ended: dict[str, list[str]] = {}
+    for row in campaigns("traps"):
+        ended.setdefault(row["trial"], []).append(row["status"])
+    said = {r["what"]: (r["value"], r["reference"]) for r in kept("traps")}
+    for trial, statuses in ended.items():
+        expected = (statuses.count("converged"), f"of {len(statuses)}")
+        assert said[f"{trial}: converged"] == expected, trial
 
 
 def test_a_run_of_the_demo_is_read(tmp_path: Path) -> None:

@@ -53,6 +53,32 @@ def keep(name: str, rows: Rows) -> Path:
     return path
 
 
+def campaigns(name: str) -> Rows:
+    """How each campaign of a benchmark of many ended, docs/measured/campaigns/NAME.jsonl."""
+    path = MEASURED / "campaigns" / f"{name}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
+
+
+def keep_campaigns(name: str, rows: Rows) -> Path:
+    """Write them into that file, in place of those of the same trial and seed."""
+    found = {(r["trial"], r["seed"]): r for r in [*campaigns(name), *map(_short, rows)]}
+    path = MEASURED / "campaigns" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps(found[key], ensure_ascii=False) for key in sorted(found))
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty; F and σ to four places."""
+    states = {
+        state: [None if value is None else round(value, 4) for value in pair]
+        for state, pair in row["states"].items()
+    }
+    return {k: v for k, v in {**row, "states": states}.items() if v or k == "seed"}
+
+
 def rewritten(text: str, rows_of: Callable[[str], Rows] = kept) -> str:
     """A page with every marked table as its rows have it."""
 
