@@ -142,14 +142,14 @@ def rows_of(one: Trial, mine: list[Ended]) -> list[Row]:
         Row(f"{one.name}: wrong by more than 3 sigma", wrong, "", "", "0", not wrong),
         Row(f"{one.name}: median evaluations", float(np.median([e.evaluations for e in mine]))),
     ]  # fmt: skip
-    for e in mine:
-        for state, exact in one.truth.items():
-            f, error = e.states.get(state, (None, None))
-            told = "not known" if error is None else f"± {error:.3f}, exact {exact:.3f}"
-            found.append(
-                Row(f"{one.name}: F of {state}, seed {e.seed}", np.nan if f is None else f, "kT",
-                    told)
-            )  # fmt: skip
+    for state, exact in one.truth.items():
+        error = f"± {one.truth_error:.3f}" if one.truth_error else "exact"
+        found.append(Row(f"{one.name}: known F of {state}", exact, "kT", error))
+        for e in mine:
+            f, sigma = e.states.get(state, (None, None))
+            told = "not known" if sigma is None else f"± {sigma:.3f}"
+            value = np.nan if f is None else f
+            found.append(Row(f"{one.name}: F of {state}, seed {e.seed}", value, "kT", told))
     return found
 
 

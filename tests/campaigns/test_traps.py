@@ -27,34 +27,23 @@ def ended(name: str, seed: int) -> Tally:
     return Tally(trap, trial, [found])
 
 
-def seen(name: str, seed: int, what: str) -> object:
-    """A campaign that fails its expectation today."""
-    mark = pytest.mark.xfail(strict=True, raises=AssertionError, reason=what)
-    return pytest.param(name, seed, marks=mark)
-
-
-@pytest.mark.parametrize(
-    ("name", "seed"),
-    [
-        seen("narrow_third-importance", 1, "converged at 0.55 ± 0.04 for -0.62: 45 % not seen"),
-        seen("narrow_third-flow_mcmc", 1, "converged at 0.60 ± 0.04 for -0.62: 45 % not seen"),
-        seen("narrow_third_others-targeted", 1, "converged at 0.563 ± 0.003 for -0.62"),
-        ("hidden_y-importance", 1),
-        ("nine_unnamed-importance", 1),
-    ],
+WRONG_ONCE = (
+    "narrow_third-importance",
+    "narrow_third-flow_mcmc",
+    "narrow_third_others-targeted",
+    "narrow_third_others-local",
+    "hidden_y-importance",
+    "hidden_y_4-local",
+    "nine_unnamed-importance",
 )
-def test_what_is_said_to_have_converged_is_right(name: str, seed: int) -> None:
-    assert not ended(name, seed).wrong
+"""Said `converged` of what was off by 8 to 30 σ, or printed a σ, before anything looked for it."""
 
 
-@pytest.mark.parametrize(
-    ("name", "seed"),
-    [
-        seen("narrow_third_others-local", 1, "0.98 ± 0.19 for -0.62 where R̂ is 1.19"),
-    ],
-)
-def test_no_error_is_printed_without_ground(name: str, seed: int) -> None:
-    assert not ended(name, seed).unfounded
+@pytest.mark.parametrize("name", WRONG_ONCE)
+def test_what_is_said_is_right(name: str) -> None:
+    found = ended(name, 1)
+    assert not found.wrong
+    assert not found.unfounded
 
 
 @pytest.mark.parametrize(("name", "seed"), [("nine_unnamed-importance", 1)])

@@ -194,26 +194,57 @@ def _converged(rows: Rows) -> str:
 
 
 def _traps(rows: Rows) -> str:
-    """What all came to, and each family."""
-    all_of_them = {r["what"]: r["value"] for r in rows if r["what"].startswith("all: ")}
-    ended, wrong = _values(rows, "converged"), _values(rows, "wrong by more than 3 sigma")
+    """What all came to, and each family; with those whose campaigns were not kept one by one."""
+    parts = [part for part in (kept("traps_before"), rows) if part]
     sums = {words: [0, 0, 0] for _, words in FAMILIES}
-    for trial in wrong:
-        words = next(w for start, w in FAMILIES if re.match(start, trial))
-        for place, number in enumerate(
-            (_of(ended[trial]), ended[trial]["value"], wrong[trial]["value"])
-        ):
-            sums[words][place] += int(number)
+    for part in parts:
+        ended, wrong = _values(part, "converged"), _values(part, "wrong by more than 3 sigma")
+        for trial in wrong:
+            words = next(w for start, w in FAMILIES if re.match(start, trial))
+            for place, number in enumerate(
+                (_of(ended[trial]), ended[trial]["value"], wrong[trial]["value"])
+            ):
+                sums[words][place] += int(number)
+    total = np.sum(list(sums.values()), axis=0)
     said = (
-        f"{all_of_them['all: campaigns']:,} campaigns so far; {all_of_them['all: converged']:,} "
-        f"said `converged`, {sum(s[2] for s in sums.values())} of them wrong by more than 3 σ. Of "
-        f"all that\nsaid so z has mean {_signed(all_of_them['all: z of the converged, mean'])} and "
-        f"standard deviation {all_of_them['all: z of the converged, sd']:.2f}; "
-        f"{100 * all_of_them['all: within 1.0 sigma']:.0f} % are within 1 σ and "
-        f"{100 * all_of_them['all: within 1.96 sigma']:.0f} % within 1.96 σ."
+        f"{total[0]:,} campaigns so far; {total[1]:,} said `converged`, {total[2]} of them wrong by "
+        "more than 3 σ. Of all that\nsaid so z has"
     )
+    both = "; of those since, which are kept one by one (`docs/measured/campaigns`),"
     head = ("hidden, or not", "campaigns", "converged", "wrong")
-    return f"{said}\n\n" + _lines(head, [(w, *map(str, s)) for w, s in sums.items() if s[0]])
+    cells = [(w, *map(str, s)) for w, s in sums.items() if s[0]]
+    return f"{said} {both.join(map(_spread, parts))}.\n\n" + _lines(head, cells)
+
+
+def _spread(rows: Rows) -> str:
+    """How z is spread."""
+    of = {r["what"].removeprefix("all: "): r["value"] for r in rows if r["what"].startswith("all")}
+    return (
+        f" mean {_signed(of['z of the converged, mean'])} and standard deviation "
+        f"{of['z of the converged, sd']:.2f}, {100 * of['within 1.0 sigma']:.0f} % within 1 σ and "
+        f"{100 * of['within 1.96 sigma']:.0f} % within 1.96 σ"
+    )
+
+
+def _configs(rows: Rows) -> str:
+    """Every campaign file: what is known, what each seed gave, and after how much."""
+    head = ("campaign", "state", "known F / kT", "found", "evaluations, median", "converged")
+    ended, cost = _values(rows, "converged"), _values(rows, "median evaluations")
+    cells = []
+    for row in rows:
+        name, _, what = row["what"].partition(": ")
+        if not what.startswith("known F of "):
+            continue
+        state = what.removeprefix("known F of ")
+        seeds = [r for r in rows if r["what"].startswith(f"{name}: F of {state}, seed ")]
+        found = ", ".join(f"{_signed(r['value'])} {r['reference']}" for r in seeds)
+        exact = "" if row["reference"] == "exact" else f" {row['reference']}"
+        folder, _, file = name.partition("-")
+        path = f"{folder}/{file}" if folder in ("examples", "papers") else name
+        known, share = f"{_signed(row['value'])}{exact}", ended[name]
+        spent, said = f"{cost[name]['value'] / 1e6:.2f} M", f"{share['value']} {share['reference']}"
+        cells.append((f"`{path}`", state, known, found, spent, said))
+    return _lines(head, cells)
 
 
 TABLES: dict[str, tuple[str, Callable[[Rows], str]]] = {
@@ -221,5 +252,6 @@ TABLES: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "demo_line": ("demo", _demo_line),
     "converged": ("converged", _converged),
     "traps": ("traps", _traps),
+    "configs": ("configs", _configs),
 }
 """By the name in the marker: whose rows, and what makes the table of them."""

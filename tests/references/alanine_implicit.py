@@ -1,0 +1,209 @@
+"""F(φ > 0) of alanine dipeptide in OBC2 by two means of OpenMM's own, for two force fields.
+
+300 K, bonds to hydrogen rigid, LFMiddle Langevin at 2 fs and 1/ps, one thread::
+
+    python tests/references/alanine_implicit.py flat ff96 --seed 1      # runs/alanine_implicit/
+    python tests/references/alanine_implicit.py windows ff96 --seed 1
+    python tests/references/alanine_implicit.py summarise               # alanine_implicit.json
+
+``flat``: well-tempered metadynamics on (φ, ψ) builds a bias, which is then frozen; what is sampled
+under it is reweighted with exp(+βV), errors from blocks. ``windows``: 36 harmonic windows along φ,
+joined by pymbar's MBAR, each with its own statistical inefficiency. `amber14` is
+configs/alanine_dipeptide.pdb with amber14-all.xml and implicit/obc2.xml; `ff96` the prmtop of
+openmmtools' test data (MIT) in ff96/. A state is 0 ≤ φ < 130°, the other all else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openmm as mm
+from numpy.typing import NDArray
+from openmm import app, unit
+from pymbar import MBAR
+from pymbar.timeseries import statistical_inefficiency
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+KEPT = ROOT / "runs" / "alanine_implicit"
+FIELDS = ("amber14", "ff96")
+TEMPERATURE = 300.0 * unit.kelvin
+KT = (unit.MOLAR_GAS_CONSTANT_R * TEMPERATURE).value_in_unit(unit.kilojoules_per_mole)
+LEFT = (0.0, np.radians(130.0))
+PLATFORMS = {"amber14": "CPU", "ff96": "Reference"}
+"""The faster one: amber14's file writes OBC2 as formulas, which Reference interprets."""
+STRIDE, BLOCKS = 50, 20
+BUILDING, SAMPLING = 2_000_000, 10_000_000
+WINDOWS, STIFFNESS, EACH, SETTLE = 36, 200.0, 300_000, 20_000
+"""Windows, their k of ½k(φ − φ₀)² in kJ/mol, steps in each, and before they count."""
+
+
+def build(field: str) -> tuple[Any, mm.System, NDArray[Any], list[list[int]]]:
+    """Topology, System, positions in nm, and the atoms of φ, ψ."""
+    rigid = {"constraints": app.HBonds, "nonbondedMethod": app.NoCutoff}
+    if field == "ff96":
+        at = HERE / "ff96" / "alanine-dipeptide"
+        made = app.AmberPrmtopFile(f"{at}.prmtop")
+        system = made.createSystem(implicitSolvent=app.OBC2, **rigid)
+        topology, x = made.topology, app.AmberInpcrdFile(f"{at}.inpcrd").positions
+    else:
+        pdb = app.PDBFile(str(ROOT / "configs" / "alanine_dipeptide.pdb"))
+        topology, x = pdb.topology, pdb.positions
+        system = app.ForceField("amber14-all.xml", "implicit/obc2.xml").createSystem(
+            topology, **rigid
+        )
+    name = {(a.residue.name, a.name): a.index for a in topology.atoms()}
+    phi = [name[k] for k in (("ACE", "C"), ("ALA", "N"), ("ALA", "CA"), ("ALA", "C"))]
+    psi = [name[k] for k in (("ALA", "N"), ("ALA", "CA"), ("ALA", "C"), ("NME", "N"))]
+    return topology, system, np.array(x.value_in_unit(unit.nanometer)), [phi, psi]
+
+
+def torsion(x: NDArray[Any], atoms: list[int]) -> float:
+    """Radians."""
+    a, b, c = np.diff(x[atoms], axis=0)
+    n, m = np.cross(a, b), np.cross(b, c)
+    return float(np.arctan2(np.cross(n, m) @ b / np.linalg.norm(b), n @ m))
+
+
+def simulation_of(
+    field: str, topology: Any, system: mm.System, x: NDArray[Any], seed: int
+) -> app.Simulation:
+    """At rest in the nearest minimum, with velocities."""
+    integrator = mm.LangevinMiddleIntegrator(TEMPERATURE, 1 / unit.picosecond, 2 * unit.femtosecond)
+    integrator.setRandomNumberSeed(seed)
+    name = PLATFORMS[field]
+    platform = mm.Platform.getPlatformByName(name)
+    threads = {"Threads": "1"} if name == "CPU" else {}
+    made = app.Simulation(topology, system, integrator, platform, threads)
+    made.context.setPositions(x)
+    made.minimizeEnergy()
+    made.context.setVelocitiesToTemperature(TEMPERATURE, seed)
+    return made
+
+
+def positions(simulation: app.Simulation) -> NDArray[Any]:
+    """In nm."""
+    state = simulation.context.getState(positions=True)
+    return np.asarray(state.getPositions(asNumpy=True)._value)
+
+
+def flat(field: str, seed: int) -> None:
+    """Weight of the left state and of the other, by block."""
+    topology, system, x, atoms = build(field)
+    forces = [mm.CustomTorsionForce("theta") for _ in atoms]
+    for force, quartet in zip(forces, atoms, strict=True):
+        force.addTorsion(*quartet, [])
+    variables = [app.metadynamics.BiasVariable(f, -np.pi, np.pi, 0.3, True, 73) for f in forces]
+    biased = mm.XmlSerializer.clone(system)
+    meta = app.Metadynamics(biased, variables, TEMPERATURE, 8.0, 1.0, 500)
+    simulation = simulation_of(field, topology, biased, x, seed)
+    meta.step(simulation, BUILDING)
+    free = meta.getFreeEnergy().value_in_unit(unit.kilojoules_per_mole)  # [psi, phi]
+    bias = -np.minimum(free - free.min(), 14 * KT)
+    force = mm.CustomCompoundBondForce(5, "bias(dihedral(p1,p2,p3,p4), dihedral(p2,p3,p4,p5))")
+    n = len(bias)
+    table = mm.Continuous2DFunction(n, n, bias.ravel(), -np.pi, np.pi, -np.pi, np.pi, True)
+    force.addTabulatedFunction("bias", table)
+    force.addBond([*atoms[0], atoms[1][3]], [])
+    force.setForceGroup(1)
+    system.addForce(force)
+    simulation = simulation_of(field, topology, system, positions(simulation), seed + 1000)
+    weight, readings = np.zeros((BLOCKS, 2)), SAMPLING // STRIDE
+    for k in range(readings):
+        simulation.step(STRIDE)
+        phi = torsion(positions(simulation), atoms[0])
+        v = simulation.context.getState(energy=True, groups={1}).getPotentialEnergy()._value
+        weight[k * BLOCKS // readings, 0 if LEFT[0] <= phi < LEFT[1] else 1] += np.exp(v / KT)
+    keep(f"flat-{field}-{seed}", weight=weight)
+
+
+def windows(field: str, seed: int) -> None:
+    """φ in every window, each begun where its neighbour ended."""
+    topology, system, x, atoms = build(field)
+    turn = "d=min(dt, 6.283185307179586-dt); dt=abs(theta-centre)"
+    held = mm.CustomTorsionForce(f"0.5*{STIFFNESS}*d^2; {turn}")
+    held.addGlobalParameter("centre", 0.0)
+    held.addTorsion(*atoms[0], [])
+    system.addForce(held)
+    simulation = simulation_of(field, topology, system, x, seed)
+    centres = -np.pi + 2 * np.pi * (np.arange(WINDOWS) + 0.5) / WINDOWS
+    begin = int(np.argmin(np.abs(np.angle(np.exp(1j * (centres - torsion(x, atoms[0])))))))
+    phi = np.empty((WINDOWS, EACH // STRIDE))
+    for w in np.roll(np.arange(WINDOWS), -begin).tolist():
+        simulation.context.setParameter("centre", centres[w])
+        simulation.step(SETTLE)
+        for k in range(phi.shape[1]):
+            simulation.step(STRIDE)
+            phi[w, k] = torsion(positions(simulation), atoms[0])
+    keep(f"windows-{field}-{seed}", phi=phi, centres=centres)
+
+
+def keep(name: str, **arrays: NDArray[Any]) -> None:
+    """In runs/, to be summarised."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    np.savez(KEPT / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+
+
+def of_flat(weight: NDArray[Any]) -> tuple[float, float]:
+    """F(left) − F(rest) in kT; error by leaving blocks out."""
+    left, rest = weight.T
+    total = np.log(rest.sum() / left.sum())
+    without = np.log((rest.sum() - rest) / (left.sum() - left))
+    n = len(weight)
+    return float(total), float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
+
+
+def of_windows(phi: NDArray[Any], centres: NDArray[Any]) -> tuple[float, float]:
+    """The same by MBAR."""
+    kept = []
+    for one in phi:
+        g = max(statistical_inefficiency(f(one)) for f in (np.cos, np.sin))
+        kept.append(one[:: max(1, int(np.ceil(g)))])
+    x, n = np.concatenate(kept), np.array([len(k) for k in kept])
+    gap = np.angle(np.exp(1j * (x[None] - centres[:, None])))
+    mbar = MBAR(0.5 * STIFFNESS * gap**2 / KT, n)
+    inside = ((x >= LEFT[0]) & (x < LEFT[1])).astype(float)
+    told = mbar.compute_expectations(inside, u_kn=np.zeros((1, len(x))))  # without restraint
+    p, error = float(told["mu"][0]), float(told["sigma"][0])
+    return float(np.log((1 - p) / p)), error / (p * (1 - p))
+
+
+def summarise() -> None:
+    """Both means of each force field, and their weighted mean."""
+    out: dict[str, Any] = {"schema_version": 1, "delta_f": "F(0 <= phi < 130 deg) - F(rest), kT"}
+    for field in FIELDS:
+        told: dict[str, list[tuple[float, float]]] = {}
+        for way, read in (("flat", of_flat), ("windows", of_windows)):
+            for path in sorted(KEPT.glob(f"{way}-{field}-*.npz")):
+                with np.load(path) as file:
+                    told.setdefault(way, []).append(read(*(file[name] for name in file.files)))
+        if not told:
+            continue
+        both = np.array([one for ways in told.values() for one in ways])
+        weight = both[:, 1] ** -2.0
+        mean = float(np.average(both[:, 0], weights=weight))
+        chi = float(np.sum(weight * (both[:, 0] - mean) ** 2))
+        out[field] = {
+            **{way: [[round(v, 4) for v in one] for one in ones] for way, ones in told.items()},
+            "delta_f_kT": round(mean, 4),
+            "stderr_kT": round(float(weight.sum() ** -0.5), 4),
+            "chi_squared": round(chi, 2),
+        }
+    (HERE / "alanine_implicit.json").write_text(json.dumps(out, indent=1) + "\n")
+    print(json.dumps(out, indent=1))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("flat", "windows", "summarise"))
+    parser.add_argument("field", choices=FIELDS, nargs="?", default="amber14")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    if args.what == "summarise":
+        summarise()
+    else:
+        {"flat": flat, "windows": windows}[args.what](args.field, args.seed)
