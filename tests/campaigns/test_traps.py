@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 import traps
 from traps_cases.tally import Tally
 from trials import run
+
+from msgen.orchestrator.strategies.common import free_replicas
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +47,21 @@ def test_what_is_said_is_right(name: str) -> None:
     found = ended(name, 1)
     assert not found.wrong
     assert not found.unfounded
+
+
+def mean_z(name: str, seeds: range) -> float:
+    """Of campaigns that nobody keeps."""
+    ((trap, trial, _),) = traps.chosen([name])
+    return float(np.mean([z for seed in seeds for z in trap.z(run(trial, seed), trial)]))
+
+
+def test_replicas_that_all_begin_in_the_lesser_state_leave_no_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They fill the other together, so that they agree; z of eight campaigns, 4 of its errors."""
+    assert abs(mean_z("start_in_minor-local", range(61, 69))) < 4 / np.sqrt(8)
+    monkeypatch.setattr(free_replicas, "SETTLED", np.inf)  # their way there counts
+    assert mean_z("start_in_minor-local", range(61, 69)) < -4 / np.sqrt(8)
 
 
 @pytest.mark.parametrize(("name", "seed"), [("nine_unnamed-importance", 1)])

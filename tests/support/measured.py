@@ -207,8 +207,8 @@ def _traps(rows: Rows) -> str:
                 sums[words][place] += int(number)
     total = np.sum(list(sums.values()), axis=0)
     said = (
-        f"{total[0]:,} campaigns so far; {total[1]:,} said `converged`, {total[2]} of them wrong by "
-        "more than 3 σ. Of all that\nsaid so z has"
+        f"{total[0]:,} campaigns so far; {total[1]:,} said `converged`, {total[2]} of them wrong "
+        "by more than 3 σ. Of all that\nsaid so z has"
     )
     both = "; of those since, which are kept one by one (`docs/measured/campaigns`),"
     head = ("hidden, or not", "campaigns", "converged", "wrong")

@@ -28,6 +28,9 @@ from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import Array
 
+SETTLED = 3.0
+"""Times that a replica has forgotten where it was before anything counts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FreeState:
@@ -64,6 +67,8 @@ class FreeState:
         States that a second look has shown, to begin counting with.
     relooks : int
         How often one has.
+    arriving : bool
+        Whether what is counted is still the way into equilibrium, to be left out.
     """
 
     round: int
@@ -82,6 +87,7 @@ class FreeState:
     roster: Annotated[ReplicaPool, FLAT] = field(default_factory=ReplicaPool)
     found: Partition | None = None
     relooks: int = 0
+    arriving: bool = False
 
 
 S = TypeVar("S", bound=FreeState)
@@ -121,7 +127,7 @@ class FreeReplicas(ABC, Generic[S]):
         state = self.with_walkers(replace(state, round=state.round + 1), segments)
         if state.phase == "adapt":
             return self.adapted(state, segments)
-        return self._looked_again(self.counted(state, segments))
+        return self._looked_again(self._settled(self.counted(state, segments)))
 
     def adapted(self, state: S, segments: Sequence[Segment]) -> S:
         """After a round of the adaptation."""
@@ -208,6 +214,7 @@ class FreeReplicas(ABC, Generic[S]):
             stratum=None,
             descent=np.where(to < 0, old, newest + to),
             roster=ReplicaPool(),
+            arriving=True,
         )
 
     def sent_back(self, state: S, found: Partition) -> S:
@@ -228,6 +235,22 @@ class FreeReplicas(ABC, Generic[S]):
         )
 
     # pieces
+
+    def _settled(self, state: S) -> S:
+        """Without what was counted on the way into equilibrium, once that lies behind.
+
+        Replicas that began in one state, or in all alike, fill the others in a time that they need
+        to forget where they were, all together: they agree with each other meanwhile.
+        """
+        if not state.arriving or state.produced is None:
+            return state
+        if not state.produced.memories(self.problem) >= SETTLED:
+            return state
+        return self.counting_anew(replace(state, arriving=False))
+
+    def counting_anew(self, state: S) -> S:
+        """Production begun anew, with the same walkers."""
+        return replace(state, produced=None, totals={})
 
     def _looked_again(self, state: S) -> S:
         """The same, unless the surface shows more states than are known."""

@@ -301,6 +301,16 @@ class Production:
         mine = self.series[self.stratum == stratum]
         return [one[np.isfinite(one[:, 0])] for one in mine]
 
+    def memories(self, problem: Problem) -> float:
+        """Times that a replica of all states has forgotten where it was, by CVs and states."""
+        k = self.states.shape[1]
+        chains = []
+        for xi, labels in zip(self.series, self.labels, strict=True):
+            here = np.isfinite(xi[:, 0])
+            chains.append(np.hstack([xi[here], labels[here, None] == np.arange(k)]))
+        circular = [*problem.periodic, *[False] * k]
+        return _memories({0: effective_samples(chains, circular)}, {0: chains})
+
     @property
     def owner(self) -> Ints:
         """Stratum of each block, shape (B,)."""

@@ -86,6 +86,7 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
         """See `Strategy`."""
         problem = self.problem
         return DelayedState(
+            arriving=True,
             round=0,
             phase="adapt",
             walkers=self.first_walkers(),

@@ -26,6 +26,7 @@ class Local(FreeReplicas[FreeState]):
     def start(self) -> FreeState:
         """See `Strategy`."""
         return FreeState(
+            arriving=True,
             round=0,
             phase="adapt",
             walkers=self.first_walkers(),
