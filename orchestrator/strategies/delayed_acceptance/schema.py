@@ -11,6 +11,8 @@ from pydantic import Field
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import Length, Section
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
+from msgen.orchestrator.strategies.common.configuration_rules import coordinate_problems
+from msgen.orchestrator.strategies.common.exploration_schema import Broad
 from msgen.orchestrator.strategies.common.local_schema import HMC
 from msgen.orchestrator.strategies.common.rounds import BLOCKS
 
@@ -54,6 +56,17 @@ class Coordinates(_Surrogate):
 SurrogateSpec = Annotated[SymmetryFunctions | Coordinates, Field(discriminator="kind")]
 
 
+class FlowProposals(Section):
+    """Walks from state to state: proposals of a flow, which the surrogate tests first."""
+
+    walks: int = Field(default=5, ge=1)
+    """Walks of proposals in each stretch, after those of trajectories."""
+    moves: int = Field(default=10, ge=1)
+    """Proposals, each tested by the surrogate, between two tests by the system."""
+    broad: Broad = 0.1
+    """Share of broad proposals."""
+
+
 class DelayedAcceptance(StrategySection):
     """Walks by a learnt energy, each tested as a whole by the system's: for what is dear."""
 
@@ -66,15 +79,18 @@ class DelayedAcceptance(StrategySection):
     surrogate: SurrogateSpec
     moves: int = Field(default=10, ge=1)
     """Trajectories by the surrogate between two tests by the system."""
+    flow: FlowProposals | None = None
+    """Walks whose proposals are those of `model`, a flow of whole configurations which learns from
+    the replicas and is frozen with the surrogate; left out: trajectories only."""
     lag: int = Field(default=1, ge=1, le=100)
-    """Round r walks by the surrogate fitted on rounds up to r − lag."""
+    """Round r walks by the surrogate, and the flow, fitted on rounds up to r − lag."""
 
     @property
     def uses_model(self) -> bool:
-        return False
+        return self.flow is not None
 
     def model_use(self, campaign: Campaign) -> ModelUse:
-        return ModelUse(exact=False)
+        return ModelUse(exact=False) if self.flow is None else ModelUse("configurations")
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         here = ("strategy", "local", "kind")
@@ -89,23 +105,30 @@ class DelayedAcceptance(StrategySection):
             remedy = f"Take {'symmetry_functions' if atoms else 'coordinates'}"
             what = "is for atoms" if not atoms else "would change as the atoms turn"
             yield Problem(("strategy", "surrogate", "kind"), seen, what, remedy)
+        if self.flow is not None:
+            yield from coordinate_problems(campaign, "auto")
 
     def checks(
         self, campaign: Campaign, base_dir: Path, system: System, cvs: CVSet
     ) -> list[Problem]:
         atoms = 0 if system.topology is None else system.topology.n_atoms
         if atoms <= MOST_ATOMS:
+            if self.flow is not None:
+                # torch comes with it
+                from msgen.actors.configurations.coordinates import check_alone
+
+                check_alone("auto", system)
             return []
         what = f"looks at all triples of atoms, and these are {atoms}"
         remedy = f"Take another strategy: {MOST_ATOMS} are the most"
         return [Problem(("strategy", "surrogate"), self.surrogate.kind, what, remedy)]
 
     def round_in_words(self, campaign: Campaign) -> str:
-        tests = campaign.first_replicas * self.local.steps
-        return f"{tests:,} energy evaluations, one for each walk by the surrogate"
+        return f"{self.stretch(campaign):,} energy evaluations, one for each walk by the surrogate"
 
     def stretch(self, campaign: Campaign) -> int:
-        return campaign.first_replicas * self.local.steps
+        walks = self.local.steps + (0 if self.flow is None else self.flow.walks)
+        return campaign.first_replicas * walks
 
     def least_adaptation(self, campaign: Campaign) -> int:
         return ADAPT_ROUNDS
