@@ -74,6 +74,8 @@ class FlowWalks:
         None before anything was seen.
     recent : int
         Configurations of each replica to hand to the next fit; 0 for none.
+    draws : int
+        Of the model for each replica and stretch, with the system's energy at each; 0 for none.
     """
 
     version: int
@@ -82,6 +84,7 @@ class FlowWalks:
     epsilon: float
     broad: BroadGaussian | None
     recent: int
+    draws: int = 0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from msgen.actors.kernels.delayed_acceptance import DelayedAcceptance, DelayedRe
 from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.orders.delayed import DelayedPayload, DelayedRecord, FlowWalks
 from msgen.actors.roles.frozen_models import frozen
+from msgen.actors.roles.held_against_flow import HeldAgainstFlow
 from msgen.actors.roles.independence_run import defended
 from msgen.actors.roles.recorded_target import RecordedTarget
 from msgen.actors.roles.sampler import last_frames
@@ -35,7 +36,7 @@ def delayed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
 
     Walks of trajectories come first in a stretch, those of the flow after them. Payload and record:
     `DelayedPayload`, `DelayedRecord`. Samples: 'cvs', 'log_bias' and 'replica', the columns of
-    `Watch`, and every configuration that was calculated.
+    `Watch` and of `HeldAgainstFlow`, and every configuration that was calculated.
     """
     run = _Stretches(context, order, rng)
     for _ in range(run.payload.blocks):
@@ -56,12 +57,15 @@ class _Stretches:
         inner = Hmc(p.step_size, p.leapfrog, system.masses, system.kT, jitter=JITTER)
         self._walk: Kernel = inner
         self._flow: DelayedAcceptance | None = None
+        self._held: HeldAgainstFlow | None = None
         if order.model_version >= 0:
             surrogate = frozen(context, order.model_version, load_committee)
             self._walk = DelayedAcceptance(surrogate, inner, p.moves)
             if p.flow is not None and p.flow.version >= 0:
                 proposals = _proposals(context, p.flow)
                 self._flow = DelayedAcceptance(surrogate, proposals, p.flow.moves)
+                if p.flow.draws:
+                    self._held = HeldAgainstFlow(context, proposals, self._oracle)
         self._x = walkers_of(p.walkers, context).positions
         self._watch = Watch(context, p.blocks)
         self._frames: list[Array] = []
@@ -98,6 +102,8 @@ class _Stretches:
     def look(self) -> None:
         """At the end of a stretch."""
         self._watch.look(Walkers(self._x), self._xi[-1][-1])
+        if self._held is not None:
+            self._held.look(self._x, self._xi[-1][-1])
 
     def segment(self) -> Segment:
         """All of it."""
@@ -106,6 +112,9 @@ class _Stretches:
         xi = np.concatenate(self._xi).swapaxes(0, 1)
         walkers = Walkers(self._x)
         record = DelayedRecord(rows_of(walkers, context, self._order), *self._handed_over())
+        held: dict[str, Array] = {}
+        if self._held is not None and p.flow is not None:
+            held = self._held.columns(p.replicas, p.flow.draws, self._rng)
         return Segment(
             self._order.key,
             samples={
@@ -114,6 +123,7 @@ class _Stretches:
                 "replica": np.repeat(p.replicas.astype(np.float64), xi.shape[1]),
                 **self._watch.columns(p.replicas),
                 **last_frames(context, walkers),
+                **held,
                 **self._oracle.columns(),
             },
             carry=encode(record),

@@ -20,7 +20,7 @@ from msgen.systems.base import Array
 SECTION = (
     "strategy={kind: delayed_acceptance, moves: 1, local: {kind: hmc, steps: 2, leapfrog: 3},"
     " surrogate: {kind: coordinates, members: 2, width: 8, updates: 12},"
-    " flow: {walks: 4, moves: 5, broad: 0.2}}"
+    " flow: {walks: 4, moves: 5, broad: 0.2, draws: 0}}"
 )
 """Of so few updates that the surrogate is a bad one."""
 MODEL = "model={kind: realnvp, transforms: 2, hidden: [12], epochs: 8}"
@@ -57,7 +57,11 @@ def test_all_is_frozen_in_production(driven: Drive) -> None:
     assert first.recent == 0
     assert driven.state.flow.recent == ()
     assert [r.recent for r in (s.read(DelayedRecord) for s in produced[0].segments)] == [None]
-    told = driven.strategy.estimate(driven.state).diagnostics["flow"]
+    found = driven.strategy.estimate(driven.state)
+    # without draws nothing is held against the flow
+    assert "estimators" not in found.diagnostics
+    assert found.log_z is None
+    told = found.diagnostics["flow"]
     assert 0.05 < told["first_test"] < 1.0
     assert 0.05 < told["second_test"] < 1.0
 

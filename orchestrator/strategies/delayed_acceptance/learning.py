@@ -84,6 +84,7 @@ class FlowLearning:
             epsilon=float(spec["broad"]),
             broad=self.broad,
             recent=RECENT if adapting else 0,
+            draws=0 if adapting else int(spec["draws"]),
         )
 
     def lesson(self, periodic: Sequence[bool]) -> FitPayload | None:

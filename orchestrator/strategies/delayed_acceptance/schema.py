@@ -65,6 +65,9 @@ class FlowProposals(Section):
     """Proposals, each tested by the surrogate, between two tests by the system."""
     broad: Broad = 0.1
     """Share of broad proposals."""
+    draws: int = Field(default=1, ge=0)
+    """Draws of the frozen flow for each replica and stretch of production, with the system's energy
+    at each: Bennett's estimator between them and the chain, beside what is counted; 0: none."""
 
 
 class DelayedAcceptance(StrategySection):
@@ -124,10 +127,15 @@ class DelayedAcceptance(StrategySection):
         return [Problem(("strategy", "surrogate"), self.surrogate.kind, what, remedy)]
 
     def round_in_words(self, campaign: Campaign) -> str:
-        return f"{self.stretch(campaign):,} energy evaluations, one for each walk by the surrogate"
+        what = "one for each walk by the surrogate"
+        if self.flow is not None and self.flow.draws:
+            what += " and each draw of the flow"
+        return f"{self.stretch(campaign):,} energy evaluations, {what}"
 
     def stretch(self, campaign: Campaign) -> int:
-        walks = self.local.steps + (0 if self.flow is None else self.flow.walks)
+        walks = self.local.steps
+        if self.flow is not None:
+            walks += self.flow.walks + self.flow.draws
         return campaign.first_replicas * walks
 
     def least_adaptation(self, campaign: Campaign) -> int:

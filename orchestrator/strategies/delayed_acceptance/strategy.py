@@ -10,6 +10,7 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, bare
 from msgen.actors.configurations.coordinates import exact_coordinates
+from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.delayed import (
     DelayedPayload,
     DelayedRecord,
@@ -24,6 +25,7 @@ from msgen.orchestrator.base import Estimate, StepPlan
 from msgen.orchestrator.strategies.common.free_replicas import FreeReplicas, FreeState
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
+from msgen.orchestrator.strategies.delayed_acceptance.comparison import Compared
 from msgen.orchestrator.strategies.delayed_acceptance.learning import (
     RISE,
     STALLED,
@@ -63,6 +65,8 @@ class DelayedState(FreeState):
         Of the surrogate's energies where it was not shown them, kT; NaN where there is none.
     flow : FlowLearning or None
         None where no flow proposes.
+    compared : Compared or None
+        None before anything counts.
     """
 
     model: ModelState | None = None
@@ -73,6 +77,7 @@ class DelayedState(FreeState):
     stalled: int = 0
     error: float = float("nan")
     flow: FlowLearning | None = None
+    compared: Compared | None = None
 
     @property
     def newest(self) -> int:
@@ -225,16 +230,32 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
     def begin_again(self, state: DelayedState, finds: Finds) -> DelayedState:
         """See `Learner`; surrogate and flow go on, and learn what they have not seen."""
         flow = None if state.flow is None else replace(state.flow.frozen(), moved=Rising())
-        made = replace(super().begin_again(state, finds), flow=flow)
+        made = replace(super().begin_again(state, finds), flow=flow, compared=None)
         return replace(made, acceptance=0.0, best=0.0, stalled=0)
 
+    def sent_back(self, state: DelayedState, found: Partition) -> DelayedState:
+        """See `FreeReplicas`; what was compared is of what is left."""
+        return replace(super().sent_back(state, found), compared=None)
+
+    def counted(self, state: DelayedState, segments: Sequence[Segment]) -> DelayedState:
+        """After a round of production."""
+        here = state.roster.counted(len(state.walkers))
+        compared = (state.compared or Compared()).with_round(segments, self.states(state), here)
+        return super().counted(replace(state, compared=compared), segments)
+
     def estimate(self, state: DelayedState) -> Estimate:
-        """See `Strategy`; also how well the surrogate tells the energy."""
+        """See `Strategy`; also what surrogate and flow say, beside what is counted.
+
+        The states' F, and the verdict, are of the counts along the chain.
+        """
         found = super().estimate(state)
         about: dict[str, Any] = {"surrogate": {"energy_error_kT": _told(state.error)}}
         if state.flow is not None:
             about["flow"] = accepted(state.totals)
-        return replace(found, diagnostics={**found.diagnostics, **about})
+        found = replace(found, diagnostics={**found.diagnostics, **about})
+        if state.compared is None or state.produced is None:
+            return found
+        return state.compared.beside(found, state.produced, self.states(state).names)
 
     def estimate_before(self, state: DelayedState) -> Estimate:
         """Before production."""
