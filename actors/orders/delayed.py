@@ -106,6 +106,9 @@ class DelayedPayload:
     step_size : float
     flow : FlowWalks or None
         None where no model proposes.
+    alone : Array, shape (n, D), or None
+        Where walkers are that go by the surrogate alone, NaN for one that begins at a replica's;
+        None for none.
     """
 
     kind: ClassVar[str] = "delayed"
@@ -118,6 +121,7 @@ class DelayedPayload:
     leapfrog: int
     step_size: float
     flow: FlowWalks | None = None
+    alone: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -129,11 +133,14 @@ class DelayedRecord:
     walkers : WalkerRows
     recent, recent_replica : Array, shape (m, d), and int array, shape (m,), or None
         What the next fit of the flow may learn from, in its variables, and whose it is.
+    alone : Array, shape (n, D), or None
+        Where those that go by the surrogate alone ended.
     """
 
     walkers: WalkerRows
     recent: Array | None = None
     recent_replica: NDArray[np.int64] | None = None
+    alone: Array | None = None
 
 
 @dataclass(frozen=True)

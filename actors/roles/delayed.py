@@ -19,6 +19,7 @@ from msgen.actors.roles.independence_run import defended
 from msgen.actors.roles.recorded_target import RecordedTarget
 from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.state_explorer import isomers
+from msgen.actors.roles.surrogate_alone import SurrogateAlone
 from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.actors.roles.watching import Watch
 from msgen.models.surrogate.committee import load_committee
@@ -36,7 +37,7 @@ def delayed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
 
     Walks of trajectories come first in a stretch, those of the flow after them. Payload and record:
     `DelayedPayload`, `DelayedRecord`. Samples: 'cvs', 'log_bias' and 'replica', the columns of
-    `Watch` and of `HeldAgainstFlow`, and every configuration that was calculated.
+    `Watch`, `HeldAgainstFlow` and `SurrogateAlone`, and every configuration that was calculated.
     """
     run = _Stretches(context, order, rng)
     for _ in range(run.payload.blocks):
@@ -58,14 +59,18 @@ class _Stretches:
         self._walk: Kernel = inner
         self._flow: DelayedAcceptance | None = None
         self._held: HeldAgainstFlow | None = None
+        self._alone: SurrogateAlone | None = None
         if order.model_version >= 0:
             surrogate = frozen(context, order.model_version, load_committee)
             self._walk = DelayedAcceptance(surrogate, inner, p.moves)
+            moves: tuple[tuple[Kernel, int], ...] = ((inner, p.walks * p.moves),)
             if p.flow is not None and p.flow.version >= 0:
                 proposals = _proposals(context, p.flow)
+                moves = (*moves, (proposals, p.flow.walks * p.flow.moves))
                 self._flow = DelayedAcceptance(surrogate, proposals, p.flow.moves)
                 if p.flow.draws:
                     self._held = HeldAgainstFlow(context, proposals, self._oracle)
+            self._alone = SurrogateAlone(surrogate, moves, self._oracle, context.cvs)
         self._x = walkers_of(p.walkers, context).positions
         self._watch = Watch(context, p.blocks)
         self._frames: list[Array] = []
@@ -111,10 +116,17 @@ class _Stretches:
         # replica after replica, each in the order of time
         xi = np.concatenate(self._xi).swapaxes(0, 1)
         walkers = Walkers(self._x)
-        record = DelayedRecord(rows_of(walkers, context, self._order), *self._handed_over())
-        held: dict[str, Array] = {}
+        # after all moves, so that walkers go where they would have gone without
+        beside: dict[str, Array] = {}
         if self._held is not None and p.flow is not None:
-            held = self._held.columns(p.replicas, p.flow.draws, self._rng)
+            beside.update(self._held.columns(p.replicas, p.flow.draws, self._rng))
+        alone: Array | None = None
+        if self._alone is not None and p.alone is not None:
+            start = np.where(np.isfinite(p.alone), p.alone, self._x)
+            alone, told = self._alone(start, p.replicas, p.blocks, self._rng)
+            beside.update(told)
+        rows = rows_of(walkers, context, self._order)
+        record = DelayedRecord(rows, *self._handed_over(), alone)
         return Segment(
             self._order.key,
             samples={
@@ -123,7 +135,7 @@ class _Stretches:
                 "replica": np.repeat(p.replicas.astype(np.float64), xi.shape[1]),
                 **self._watch.columns(p.replicas),
                 **last_frames(context, walkers),
-                **held,
+                **beside,
                 **self._oracle.columns(),
             },
             carry=encode(record),

@@ -1,10 +1,9 @@
-"""Free energies beside those that are counted: each state against the flow, both ways and one."""
+"""Free energies beside those that are counted: against the flow, and of a reweighted surrogate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate, LogZ, WithError
+from msgen.orchestrator.estimators.importance import effective_size, shares
+from msgen.orchestrator.estimators.pareto import pareto_k
 from msgen.orchestrator.strategies.common.production import Production
 from msgen.orchestrator.strategies.targeted.estimate import Joins, differences
 from msgen.systems.base import Array
@@ -21,10 +22,15 @@ MOST = 40_000
 APART = 3.0
 """Standard errors by which counts and Bennett's estimator may differ before it is said."""
 
+TRUSTED = 0.7
+"""k̂ of the weights below which their error is told."""
+KINDS = {"draws": "draw", "frames": "frame", "alone": "alone"}
+"""Fields of `Compared`, and what the columns of each begin with."""
+
 
 @dataclass(frozen=True)
 class Compared:
-    """ln ρ* − ln q of one frozen flow, at its draws and at the walkers.
+    """Weights ln ρ* − ln q of one frozen flow, and of one frozen surrogate.
 
     Attributes
     ----------
@@ -32,58 +38,85 @@ class Compared:
         Of independent draws, and the state where each fell; −1 where it is no configuration.
     frames : Array, shape (m, 3)
         Of the walkers at the ends of stretches, with state and replica.
+    alone : Array, shape (l, 3)
+        ln ρ* − ln ρ̃ where walkers of the surrogate alone were, with state and replica.
     stride : int
         Only every `stride`-th of either kind is kept.
     """
 
     draws: Array = field(default_factory=lambda: np.zeros((0, 2)))
     frames: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    alone: Array = field(default_factory=lambda: np.zeros((0, 3)))
     stride: int = 1
 
     def with_round(
         self, segments: Sequence[Segment], states: Partition, counted: NDArray[np.bool_]
     ) -> Compared:
         """And a round's segments: of replicas that are `counted`, shape (R,), and all draws."""
-        draws, frames = [self.draws], [self.frames]
-        for s in (s.samples for s in segments if "draw_log_weight" in s.samples):
-            drawn = np.stack([s["draw_log_weight"], _states(states, s["draw_cvs"])], axis=1)
-            labels, replica = _states(states, s["frame_cvs"]), s["frame_replica"]
-            held = np.stack([s["frame_log_weight"], labels, replica], axis=1)
-            draws.append(drawn[:: self.stride])
-            frames.append(held[counted[replica.astype(np.int64)]][:: self.stride])
-        made = replace(self, draws=np.concatenate(draws), frames=np.concatenate(frames))
-        if max(len(made.draws), len(made.frames)) <= MOST:
-            return made
-        return Compared(made.draws[::2], made.frames[::2], 2 * self.stride)
+        parts: dict[str, list[Array]] = {name: [getattr(self, name)] for name in KINDS}
+        for samples in (s.samples for s in segments):
+            for name, prefix in KINDS.items():
+                if f"{prefix}_log_weight" not in samples:
+                    continue
+                labels = _states(states, samples[f"{prefix}_cvs"])
+                rows = np.stack([samples[f"{prefix}_log_weight"], labels], axis=1)
+                replica = samples.get(f"{prefix}_replica")
+                if replica is not None:
+                    rows = np.hstack([rows, replica[:, None]])[counted[replica.astype(np.int64)]]
+                parts[name].append(rows[:: self.stride])
+        made = {name: np.concatenate(rows) for name, rows in parts.items()}
+        every, stride = 1, self.stride
+        if max(map(len, made.values())) > MOST:
+            every, stride = 2, 2 * stride
+        return Compared(
+            made["draws"][::every], made["frames"][::every], made["alone"][::every], stride
+        )
 
     def beside(self, found: Estimate, production: Production, names: Sequence[str]) -> Estimate:
         """The estimate with these beside what was counted, which the verdict rests on."""
-        if not len(self.draws):
+        estimators: dict[str, dict[str, WithError]] = {}
+        told, log_z = dict(found.diagnostics), None
+        if len(self.draws):
+            joins = Joins(production, self.draws, self.frames, len(names), shared=True)
+            estimators["bar"] = differences(joins.deep, names)
+            estimators["tfep"] = differences(joins.by_draws, names)
+            estimators["tfep_back"] = differences(joins.network_of(joins.from_samples), names)
+            told["models"], log_z = joins.quality(names), joins.log_z(names, False)
+        if len(self.alone):
+            estimators["reweighting"], told["reweighting"] = self._reweighted(production, names)
+        if not estimators:
             return found
-        joins = Joins(production, self.draws, self.frames, len(names), shared=True)
         counts = {
             name: WithError(s.f_kT, s.stderr_kT)
             for name, s in found.states.items()
             if name != names[0] and s.f_kT is not None
         }
-        bar = differences(joins.deep, names)
-        estimators = {
-            "counts": counts,
-            "bar": bar,
-            "tfep": differences(joins.by_draws, names),
-            "tfep_back": differences(joins.network_of(joins.from_samples), names),
-        }
-        told: dict[str, Any] = {
-            "estimators": {**found.diagnostics.get("estimators", {}), **estimators},
-            "models": joins.quality(names),
-        }
-        said = [*found.diagnostics.get("warnings", ()), *_disagreements(counts, bar)]
-        log_z = joins.log_z(names, False)
-        return replace(
-            found,
-            diagnostics={**found.diagnostics, **told, **({"warnings": said} if said else {})},
-            log_z=None if log_z is None else LogZ(log_z.value, log_z.stderr, METHOD),
-        )
+        told["estimators"] = {"counts": counts, **estimators}
+        if said := _disagreements(counts, estimators.get("bar", {})):
+            told["warnings"] = [*told.get("warnings", ()), *said]
+        if log_z is not None:
+            log_z = LogZ(log_z.value, log_z.stderr, METHOD)
+        return replace(found, diagnostics=told, log_z=log_z)
+
+    def _reweighted(
+        self, production: Production, names: Sequence[str]
+    ) -> tuple[dict[str, WithError], dict[str, float]]:
+        """F of each state from weighted walkers of the surrogate alone; and what they are worth.
+
+        Without an error where few of the weights hold all.
+        """
+        w, state = self.alone[:, 0], self.alone[:, 1].astype(np.int64)
+        worth = {"samples": float(len(w)), "effective_share": effective_size(w) / len(w),
+                 "pareto_k": pareto_k(w)}  # fmt: skip
+        if not np.isfinite(w).any():
+            return {}, worth
+        unit = production.block[self.alone[:, 2].astype(np.int64)]
+        populations = shares(w, state, unit, len(names))
+        each = {n: populations.difference(0, k) for k, n in enumerate(names) if k}
+        trusted = worth["pareto_k"] < TRUSTED
+        return {
+            n: WithError(f, error if trusted else None) for n, (f, error) in each.items()
+        }, worth
 
 
 METHOD = "of what was visited, BAR of every state against one flow"

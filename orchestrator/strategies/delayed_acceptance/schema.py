@@ -85,6 +85,9 @@ class DelayedAcceptance(StrategySection):
     flow: FlowProposals | None = None
     """Walks whose proposals are those of `model`, a flow of whole configurations which learns from
     the replicas and is frozen with the surrogate; left out: trajectories only."""
+    reweight: bool = False
+    """Whether as many walkers go by the surrogate alone in production, weighed by an evaluation a
+    stretch: what reweighting would have given, beside what the tests give."""
     lag: int = Field(default=1, ge=1, le=100)
     """Round r walks by the surrogate, and the flow, fitted on rounds up to r − lag."""
 
@@ -129,13 +132,16 @@ class DelayedAcceptance(StrategySection):
     def round_in_words(self, campaign: Campaign) -> str:
         what = "one for each walk by the surrogate"
         if self.flow is not None and self.flow.draws:
-            what += " and each draw of the flow"
+            what += ", each draw of the flow"
+        if self.reweight:
+            what += ", each stretch of those that go by the surrogate alone"
         return f"{self.stretch(campaign):,} energy evaluations, {what}"
 
     def stretch(self, campaign: Campaign) -> int:
         walks = self.local.steps
         if self.flow is not None:
             walks += self.flow.walks + self.flow.draws
+        walks += int(self.reweight)
         return campaign.first_replicas * walks
 
     def least_adaptation(self, campaign: Campaign) -> int:

@@ -35,7 +35,7 @@ from msgen.orchestrator.strategies.delayed_acceptance.learning import (
 )
 from msgen.orchestrator.strategies.delayed_acceptance.schema import ADAPT_ROUNDS
 from msgen.orchestrator.strategies.probing.base import Finds
-from msgen.systems.base import System
+from msgen.systems.base import Array, System
 
 ENOUGH = 60
 """Configurations without which there is no fit."""
@@ -67,6 +67,8 @@ class DelayedState(FreeState):
         None where no flow proposes.
     compared : Compared or None
         None before anything counts.
+    alone : Array, shape (R, D), or None
+        Where walkers are that go by the surrogate alone; NaN for one that is to begin.
     """
 
     model: ModelState | None = None
@@ -78,6 +80,7 @@ class DelayedState(FreeState):
     error: float = float("nan")
     flow: FlowLearning | None = None
     compared: Compared | None = None
+    alone: Array | None = None
 
     @property
     def newest(self) -> int:
@@ -123,6 +126,7 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
         local = self.spec["local"]
         step, adapting = state.moves.step_size, state.phase == "adapt"
         flow = None if state.flow is None else state.flow.walks(self.spec["flow"], adapting)
+        alone = None if adapting else self._alone(state)
         walks = tuple(
             WorkOrder.of(
                 state.round,
@@ -135,6 +139,7 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
                     leapfrog=int(local["leapfrog"]),
                     step_size=float(local["step_size"]) if step is None else step,
                     flow=flow,
+                    alone=None if alone is None else alone[group],
                 ),
                 number,
                 model_version=state.version,
@@ -230,18 +235,31 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
     def begin_again(self, state: DelayedState, finds: Finds) -> DelayedState:
         """See `Learner`; surrogate and flow go on, and learn what they have not seen."""
         flow = None if state.flow is None else replace(state.flow.frozen(), moved=Rising())
-        made = replace(super().begin_again(state, finds), flow=flow, compared=None)
+        made = replace(super().begin_again(state, finds), flow=flow, compared=None, alone=None)
         return replace(made, acceptance=0.0, best=0.0, stalled=0)
 
     def sent_back(self, state: DelayedState, found: Partition) -> DelayedState:
         """See `FreeReplicas`; what was compared is of what is left."""
-        return replace(super().sent_back(state, found), compared=None)
+        return replace(super().sent_back(state, found), compared=None, alone=None)
 
     def counted(self, state: DelayedState, segments: Sequence[Segment]) -> DelayedState:
         """After a round of production."""
         here = state.roster.counted(len(state.walkers))
         compared = (state.compared or Compared()).with_round(segments, self.states(state), here)
-        return super().counted(replace(state, compared=compared), segments)
+        alone = self._alone(state)
+        if alone is not None:
+            for group, segment in zip(self.groups(state), segments, strict=True):
+                alone[group] = segment.read(DelayedRecord).alone
+        return super().counted(replace(state, compared=compared, alone=alone), segments)
+
+    def _alone(self, state: DelayedState) -> Array | None:
+        """Walkers of the surrogate alone, as many as replicas; None where none are asked for."""
+        if not self.spec["reweight"]:
+            return None
+        made = np.full((len(state.walkers), self._n_dof), np.nan)
+        if state.alone is not None:
+            made[: len(state.alone)] = state.alone
+        return made
 
     def estimate(self, state: DelayedState) -> Estimate:
         """See `Strategy`; also what surrogate and flow say, beside what is counted.
