@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, encode
-from msgen.actors.configurations.coordinates import exact
 from msgen.actors.configurations.independent_moves import IndependentMoves
+from msgen.actors.configurations.whole import whole, whole_proposal
 from msgen.actors.context import WorkerContext
 from msgen.actors.kernels.base import BoltzmannTarget, Kernel, KernelResult
 from msgen.actors.kernels.delayed_acceptance import DelayedAcceptance, DelayedResult
@@ -15,7 +15,6 @@ from msgen.actors.kernels.hmc import Hmc
 from msgen.actors.orders.delayed import DelayedPayload, DelayedRecord, FlowWalks
 from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.held_against_flow import HeldAgainstFlow
-from msgen.actors.roles.independence_run import defended
 from msgen.actors.roles.recorded_target import RecordedTarget
 from msgen.actors.roles.sampler import last_frames
 from msgen.actors.roles.state_explorer import isomers
@@ -24,6 +23,7 @@ from msgen.actors.roles.walkers import rows_of, walkers_of
 from msgen.actors.roles.watching import Watch
 from msgen.models.surrogate.committee import load_committee
 from msgen.systems.base import Array, Walkers
+from msgen.systems.coordinates.free_particles import Centred
 
 JITTER = 0.2
 """Of the time step, as of the local moves of other strategies."""
@@ -166,13 +166,15 @@ class _Stretches:
             return None, None
         frames = np.concatenate(self._frames)
         kept = frames[:: max(1, len(frames) // self.payload.flow.recent)]
-        y = exact(self._context).encode(kept.reshape(-1, kept.shape[2]))
+        variables = whole(self._context)
+        y = variables.encode(kept.reshape(-1, kept.shape[2]))
+        if isinstance(variables, Centred):
+            y = variables.adrift(y, self._rng)
         return y, np.tile(self.payload.replicas, len(kept))
 
 
 def _proposals(context: WorkerContext, flow: FlowWalks) -> IndependentMoves:
     """Those of the frozen flow, with its share of broad ones."""
-    variables = exact(context)
     assert flow.broad is not None
-    q = defended(context, flow.version, variables, flow.broad, flow.epsilon)
-    return IndependentMoves(q, variables, isomers(context))
+    q = whole_proposal(context, flow.version, flow.broad, flow.epsilon)
+    return IndependentMoves(q, whole(context), isomers(context))

@@ -72,8 +72,13 @@ class Compared:
             made["draws"][::every], made["frames"][::every], made["alone"][::every], stride
         )
 
-    def beside(self, found: Estimate, production: Production, names: Sequence[str]) -> Estimate:
-        """The estimate with these beside what was counted, which the verdict rests on."""
+    def beside(
+        self, found: Estimate, production: Production, names: Sequence[str], where: str = ""
+    ) -> Estimate:
+        """The estimate with these beside what was counted, which the verdict rests on.
+
+        `where` says of which variables ln Z is.
+        """
         estimators: dict[str, dict[str, WithError]] = {}
         told, log_z = dict(found.diagnostics), None
         if len(self.draws):
@@ -95,7 +100,7 @@ class Compared:
         if said := _disagreements(counts, estimators.get("bar", {})):
             told["warnings"] = [*told.get("warnings", ()), *said]
         if log_z is not None:
-            log_z = LogZ(log_z.value, log_z.stderr, METHOD)
+            log_z = LogZ(log_z.value, log_z.stderr, METHOD + where)
         return replace(found, diagnostics=told, log_z=log_z)
 
     def _reweighted(

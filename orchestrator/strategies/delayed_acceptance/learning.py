@@ -20,6 +20,8 @@ RECENT = 50
 """Configurations that every replica hands to the next fit in a round."""
 KEEP = 6
 """Rounds whose configurations a fit sees."""
+ENOUGH = 60
+"""Configurations without which there is no fit, of the flow or of the surrogate."""
 RISE, STALLED = 1.03, 2
 """A share rises no longer when so many rounds in a row have not raised it by this factor."""
 
@@ -88,8 +90,8 @@ class FlowLearning:
         )
 
     def lesson(self, periodic: Sequence[bool]) -> FitPayload | None:
-        """What a fit is told; None while nothing was seen."""
-        if not self.recent:
+        """What a fit is told; None while too little was seen."""
+        if sum(map(len, self.recent)) < ENOUGH:
             return None
         data = np.concatenate(self.recent)
         return FitPayload(

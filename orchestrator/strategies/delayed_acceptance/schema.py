@@ -15,6 +15,7 @@ from msgen.orchestrator.strategies.common.configuration_rules import coordinate_
 from msgen.orchestrator.strategies.common.exploration_schema import Broad
 from msgen.orchestrator.strategies.common.local_schema import HMC
 from msgen.orchestrator.strategies.common.rounds import BLOCKS
+from msgen.orchestrator.strategies.delayed_acceptance import rules
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -96,7 +97,9 @@ class DelayedAcceptance(StrategySection):
         return self.flow is not None
 
     def model_use(self, campaign: Campaign) -> ModelUse:
-        return ModelUse(exact=False) if self.flow is None else ModelUse("configurations")
+        if self.flow is None:
+            return ModelUse(exact=False)
+        return ModelUse("particles" if _of_atoms(campaign) else "configurations")
 
     def problems(self, campaign: Campaign) -> Iterator[Problem]:
         here = ("strategy", "local", "kind")
@@ -111,7 +114,7 @@ class DelayedAcceptance(StrategySection):
             remedy = f"Take {'symmetry_functions' if atoms else 'coordinates'}"
             what = "is for atoms" if not atoms else "would change as the atoms turn"
             yield Problem(("strategy", "surrogate", "kind"), seen, what, remedy)
-        if self.flow is not None:
+        if self.flow is not None and not _of_atoms(campaign):
             yield from coordinate_problems(campaign, "auto")
 
     def checks(
@@ -119,12 +122,7 @@ class DelayedAcceptance(StrategySection):
     ) -> list[Problem]:
         atoms = 0 if system.topology is None else system.topology.n_atoms
         if atoms <= MOST_ATOMS:
-            if self.flow is not None:
-                # torch comes with it
-                from msgen.actors.configurations.coordinates import check_alone
-
-                check_alone("auto", system)
-            return []
+            return [] if self.flow is None else rules.flow_problems(campaign, system)
         what = f"looks at all triples of atoms, and these are {atoms}"
         remedy = f"Take another strategy: {MOST_ATOMS} are the most"
         return [Problem(("strategy", "surrogate"), self.surrogate.kind, what, remedy)]
@@ -146,3 +144,8 @@ class DelayedAcceptance(StrategySection):
 
     def least_adaptation(self, campaign: Campaign) -> int:
         return ADAPT_ROUNDS
+
+
+def _of_atoms(campaign: Campaign) -> bool:
+    """Whether the model takes atoms for like particles."""
+    return campaign.has_atoms and campaign.model.particles

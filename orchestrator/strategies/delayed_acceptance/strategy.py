@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, bare
-from msgen.actors.configurations.coordinates import exact_coordinates
+from msgen.actors.configurations.whole import free_particles, whole_coordinates
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.delayed import (
     DelayedPayload,
@@ -27,6 +27,7 @@ from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.step_size import LocalMoves
 from msgen.orchestrator.strategies.delayed_acceptance.comparison import Compared
 from msgen.orchestrator.strategies.delayed_acceptance.learning import (
+    ENOUGH,
     RISE,
     STALLED,
     FlowLearning,
@@ -37,8 +38,6 @@ from msgen.orchestrator.strategies.delayed_acceptance.schema import ADAPT_ROUNDS
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.systems.base import Array, System
 
-ENOUGH = 60
-"""Configurations without which there is no fit."""
 MOST_ADAPT = 20
 """Rounds after which adaptation ends even if the acceptance still rises."""
 FIRST_BLOCKS = 2
@@ -105,8 +104,11 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
                 "" if atom.element is None else str(atom.element.symbol) for atom in topology.atoms
             )
         self._periodic: tuple[bool, ...] = ()
+        self._where = ", in internal coordinates" if problem.has_atoms else ""
+        if free_particles(system):
+            self._where = ", of positions about their centre"
         if self.spec["flow"]:
-            self._periodic = exact_coordinates("auto", system, problem.angles).periodic
+            self._periodic = whole_coordinates(system, problem.angles).periodic
 
     def start(self) -> DelayedState:
         """See `Strategy`."""
@@ -273,7 +275,7 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
         found = replace(found, diagnostics={**found.diagnostics, **about})
         if state.compared is None or state.produced is None:
             return found
-        return state.compared.beside(found, state.produced, self.states(state).names)
+        return state.compared.beside(found, state.produced, self.states(state).names, self._where)
 
     def estimate_before(self, state: DelayedState) -> Estimate:
         """Before production."""
