@@ -189,8 +189,8 @@ def test_all_ways_agree_and_the_verdict_is_of_the_counts(driven: Drive) -> None:
     assert set(told) == {"counts", "bar", "tfep", "tfep_back"}
     for name, by_state in told.items():
         ((value, error),) = by_state.values()
-        assert error is not None, name
-        assert abs(value - truth) < 4 * error, name
+        assert name in ("tfep", "tfep_back") or error is not None
+        assert error is None or abs(value - truth) < 4 * error, name
     (name,) = told["counts"]
     assert tuple(told["counts"][name]) == (found.states[name].f_kT, found.states[name].stderr_kT)
     assert told["bar"][name].stderr < 0.2
@@ -209,7 +209,7 @@ def test_with_the_learnt_energies_in_place_of_the_systems_bar_is_wrong_and_it_is
 
     class Cheap:
         def log_density(self, x: Array) -> Array:
-            return surrogate.log_density(x) + 0.5 * x[:, 0]
+            return surrogate.log_density(x) + x[:, 0]
 
     def held(context: Any, moves: Any, oracle: Any) -> HeldAgainstFlow:
         return HeldAgainstFlow(context, moves, Cheap())
@@ -248,6 +248,35 @@ def test_a_state_that_no_draw_reaches_is_told_of_by_counts_alone() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "replace", replaced)
-        Compared(draws, made.frames).beside(found, blocks, ("left", "right"))
-    assert np.isnan(told["diagnostics"]["estimators"]["bar"]["right"].value)
+        Compared(draws, made.frames).beside(found, blocks, ("left", "right"), 0.03)
+    bar = told["diagnostics"]["estimators"]["bar"]["right"]
+    assert np.isnan(bar.value)
+    assert bar.stderr is None
     assert "warnings" not in told["diagnostics"]
+
+
+def test_where_state_and_flow_hardly_meet_there_is_no_error() -> None:
+    """Right is met by a handful of draws of thousands: the value is told, an error is not."""
+    made = Compared().with_round(
+        [segment(np.random.default_rng(1))], HALVES, np.ones(REPLICAS, dtype=bool)
+    )
+    few = made.draws.copy()
+    inside = np.flatnonzero(few[:, 1] == 1)
+    few[inside[1:], 1] = -1
+    few = np.concatenate([few, np.tile([-np.inf, -1.0], (5000, 1))])
+    found: Any = SimpleNamespace(
+        states={"left": StateEstimate(0.0, 0.0), "right": StateEstimate(-0.6, 0.1)}, diagnostics={}
+    )
+    blocks: Any = SimpleNamespace(
+        bins=np.zeros((REPLICAS, 1)), block=np.arange(REPLICAS),
+        owner=np.zeros(REPLICAS, dtype=np.int64), works=(),
+    )  # fmt: skip
+    told: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "replace", lambda _, **values: told.update(values))
+        Compared(few, made.frames).beside(found, blocks, ("left", "right"), 0.03)
+    named = told["diagnostics"]["estimators"]
+    assert np.isfinite(named["bar"]["right"].value)
+    assert named["bar"]["right"].stderr is None
+    assert named["tfep"]["right"].stderr is None
+    assert told["log_z"].stderr is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,13 @@ def test_all_is_frozen_in_production(driven: Drive) -> None:
     told = found.diagnostics["flow"]
     assert 0.05 < told["first_test"] < 1.0
     assert 0.05 < told["second_test"] < 1.0
+
+
+def test_a_flow_that_was_never_fitted_is_said(driven: Drive) -> None:
+    bare = replace(driven.state, flow=replace(driven.state.flow, version=-1, model=None))
+    said = driven.strategy.estimate(bare).diagnostics["warnings"]
+    assert any("has not proposed" in one for one in said)
+    assert "warnings" not in driven.strategy.estimate(driven.state).diagnostics
 
 
 def test_each_walk_of_the_flow_asks_once_and_is_read(driven: Drive) -> None:

@@ -66,7 +66,7 @@ def told(tilt: float, kind: type[SurrogateAlone] = SurrogateAlone) -> Any:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "replace", lambda _, **values: values["diagnostics"])
-        return made.beside(found, blocks, ("left", "right"))
+        return made.beside(found, blocks, ("left", "right"), 0.03)
 
 
 def test_weighted_samples_of_a_good_surrogate_tell_the_systems_free_energy() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -73,20 +73,35 @@ class Compared:
         )
 
     def beside(
-        self, found: Estimate, production: Production, names: Sequence[str], where: str = ""
+        self,
+        found: Estimate,
+        production: Production,
+        names: Sequence[str],
+        least_overlap: float,
+        where: str = "",
     ) -> Estimate:
         """The estimate with these beside what was counted, which the verdict rests on.
 
-        `where` says of which variables ln Z is.
+        `where` says of which variables ln Z is. There is no error where a state, or the first,
+        overlaps with the flow by less than `least_overlap`, or where few weights hold all.
         """
         estimators: dict[str, dict[str, WithError]] = {}
         told, log_z = dict(found.diagnostics), None
         if len(self.draws):
             joins = Joins(production, self.draws, self.frames, len(names), shared=True)
-            estimators["bar"] = differences(joins.deep, names)
-            estimators["tfep"] = differences(joins.by_draws, names)
-            estimators["tfep_back"] = differences(joins.network_of(joins.from_samples), names)
-            told["models"], log_z = joins.quality(names), joins.log_z(names, False)
+            told["models"] = models = joins.quality(names)
+            met = {n: models[n]["overlap"] >= least_overlap for n in names}
+            ways = (
+                ("bar", joins.deep, met),
+                ("tfep", joins.by_draws, {n: models[n]["pareto_k"] < TRUSTED for n in names}),
+                ("tfep_back", joins.network_of(joins.from_samples), self._even(names)),
+            )
+            for way, network, good in ways:
+                estimators[way] = _with_ground(differences(network, names), good, names[0])
+            log_z = joins.log_z(names, False)
+            if log_z is not None:
+                error = log_z.stderr if all(met.values()) else None
+                log_z = LogZ(log_z.value, error, METHOD + where)
         if len(self.alone):
             estimators["reweighting"], told["reweighting"] = self._reweighted(production, names)
         if not estimators:
@@ -99,9 +114,12 @@ class Compared:
         told["estimators"] = {"counts": counts, **estimators}
         if said := _disagreements(counts, estimators.get("bar", {})):
             told["warnings"] = [*told.get("warnings", ()), *said]
-        if log_z is not None:
-            log_z = LogZ(log_z.value, log_z.stderr, METHOD + where)
         return replace(found, diagnostics=told, log_z=log_z)
+
+    def _even(self, names: Sequence[str]) -> dict[str, bool]:
+        """Whether the tail of q/ρ* at the walkers in each state is one that an error is told of."""
+        weights = {n: -self.frames[self.frames[:, 1] == k, 0] for k, n in enumerate(names)}
+        return {n: len(w) > 0 and pareto_k(w) < TRUSTED for n, w in weights.items()}
 
     def _reweighted(
         self, production: Production, names: Sequence[str]
@@ -132,6 +150,16 @@ def _states(states: Partition, xi: Array) -> Array:
     known = np.asarray(np.isfinite(xi).all(axis=1))
     labels = states.assign(np.where(known[:, None], xi, 0.0))
     return np.where(known, labels, -1).astype(np.float64)
+
+
+def _with_ground(
+    found: dict[str, WithError], good: Mapping[str, bool], first: str
+) -> dict[str, WithError]:
+    """The same, without an error where a state or the first is not `good`."""
+    return {
+        name: WithError(value, error if good[first] and good[name] else None)
+        for name, (value, error) in found.items()
+    }
 
 
 def _disagreements(counts: dict[str, WithError], bar: dict[str, WithError]) -> list[str]:

@@ -40,6 +40,10 @@ from msgen.systems.base import Array, System
 
 MOST_ADAPT = 20
 """Rounds after which adaptation ends even if the acceptance still rises."""
+NO_FLOW = (
+    f"the flow has not proposed: fewer than {ENOUGH} configurations were seen before production"
+)
+"""Said where it was never fitted."""
 FIRST_BLOCKS = 2
 """Stretches of a round while there is no surrogate, whose every step asks the system."""
 
@@ -272,10 +276,13 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
         about: dict[str, Any] = {"surrogate": {"energy_error_kT": _told(state.error)}}
         if state.flow is not None:
             about["flow"] = accepted(state.totals)
+            if state.phase == "produce" and state.flow.version < 0:
+                about["warnings"] = [NO_FLOW]
         found = replace(found, diagnostics={**found.diagnostics, **about})
         if state.compared is None or state.produced is None:
             return found
-        return state.compared.beside(found, state.produced, self.states(state).names, self._where)
+        names, least = self.states(state).names, self.problem.criteria.overlap
+        return state.compared.beside(found, state.produced, names, least, self._where)
 
     def estimate_before(self, state: DelayedState) -> Estimate:
         """Before production."""
