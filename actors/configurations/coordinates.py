@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.systems.base import Array, System, Walkers
+from msgen.actors.kernels.base import BoltzmannTarget, Density
+from msgen.systems.base import Array, System
 from msgen.systems.coordinates.representation import Exact, Representation, build_representation
 from msgen.systems.errors import SpecError
 from msgen.systems.external_field import field_felt
-from msgen.systems.pause import pause
 
 Bools = NDArray[np.bool_]
 
@@ -126,6 +126,43 @@ class IsomerWatch(Protocol):
 
 
 @dataclass(frozen=True)
+class InVariables:
+    """ln ρ(y) = ln ρ(x(y)) + ln|∂x/∂y| of a density of configurations, such as a learnt one's.
+
+    Attributes
+    ----------
+    density : Density
+        On configurations; it does not depend on how a molecule lies.
+    coordinates : Exact
+    isomers : IsomerWatch or None
+        What has no density, since it is another molecule.
+    """
+
+    density: Density
+    coordinates: Exact
+    isomers: IsomerWatch | None = None
+
+    def log_density(self, y: Array) -> Array:
+        """ln ρ(y), shape (n,); −inf where it cannot be evaluated."""
+        y = np.asarray(y, dtype=np.float64)
+        volume = self.coordinates.log_det(y)
+        value = np.full(len(y), -np.inf)
+        possible = np.isfinite(y).all(axis=1) & np.isfinite(volume)
+        if possible.any():
+            with np.errstate(all="ignore"):
+                x = self.placed(y[possible])
+                told = self.density.log_density(x)
+            if self.isomers is not None:
+                told = np.where(self.isomers(x), -np.inf, told)
+            value[possible] = np.where(np.isfinite(told), volume[possible] + told, -np.inf)
+        return value
+
+    def placed(self, y: Array) -> Array:
+        """Configurations (n, D) of y, each turned as it comes."""
+        return _placed(self.coordinates, y)
+
+
+@dataclass(frozen=True)
 class InCoordinates:
     """ln ρ*(y) = −U(x(y))/kT + ln|∂x/∂y| of a system in a representation; a `Target` of moves.
 
@@ -144,20 +181,13 @@ class InCoordinates:
 
     def log_density(self, y: Array) -> Array:
         """ln ρ*(y), shape (n,); −inf where it cannot be evaluated."""
-        pause()
-        y = np.asarray(y, dtype=np.float64)
-        volume = self.coordinates.log_det(y)
-        value = np.full(len(y), -np.inf)
-        possible = np.isfinite(y).all(axis=1) & np.isfinite(volume)
-        if possible.any():
-            with np.errstate(all="ignore"):
-                x = self.placed(y[possible])
-                energy = self.system.energy(Walkers(x)) / self.system.kT
-            if self.isomers is not None:
-                energy = np.where(self.isomers(x), np.inf, energy)
-            value[possible] = np.where(np.isfinite(energy), volume[possible] - energy, -np.inf)
-        return value
+        target = BoltzmannTarget(self.system)
+        return InVariables(target, self.coordinates, self.isomers).log_density(y)
 
     def placed(self, y: Array) -> Array:
         """Configurations (n, D) of y, each turned as it comes."""
-        return self.coordinates.decode(y, np.random.default_rng(0))
+        return _placed(self.coordinates, y)
+
+
+def _placed(coordinates: Representation, y: Array) -> Array:
+    return coordinates.decode(y, np.random.default_rng(0))

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models.base import ModelState
 from msgen.systems.base import Array
@@ -58,6 +59,35 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class FlowWalks:
+    """Walks whose first test is of a frozen model's proposals.
+
+    Attributes
+    ----------
+    version : int
+        Of the model, −1 for none yet.
+    walks, moves : int
+        In each stretch, and proposals of a walk.
+    epsilon : float
+        Share of the broad proposals.
+    broad : BroadGaussian or None
+        None before anything was seen.
+    recent : int
+        Configurations of each replica to hand to the next fit; 0 for none.
+    draws : int
+        Of the model for each replica and stretch, with the system's energy at each; 0 for none.
+    """
+
+    version: int
+    walks: int
+    moves: int
+    epsilon: float
+    broad: BroadGaussian | None
+    recent: int
+    draws: int = 0
+
+
+@dataclass(frozen=True)
 class DelayedPayload:
     """Stretches of walks; the order's model version is the surrogate, −1 for none yet.
 
@@ -74,6 +104,11 @@ class DelayedPayload:
         Trajectories of a walk. Without a surrogate they are the system's own.
     leapfrog : int
     step_size : float
+    flow : FlowWalks or None
+        None where no model proposes.
+    alone : Array, shape (n, D), or None
+        Where walkers are that go by the surrogate alone, NaN for one that begins at a replica's;
+        None for none.
     """
 
     kind: ClassVar[str] = "delayed"
@@ -85,13 +120,27 @@ class DelayedPayload:
     moves: int
     leapfrog: int
     step_size: float
+    flow: FlowWalks | None = None
+    alone: Array | None = None
 
 
 @dataclass(frozen=True)
 class DelayedRecord:
-    """Where the walkers ended; what was calculated is among the samples."""
+    """Where the walkers ended; what was calculated is among the samples.
+
+    Attributes
+    ----------
+    walkers : WalkerRows
+    recent, recent_replica : Array, shape (m, d), and int array, shape (m,), or None
+        What the next fit of the flow may learn from, in its variables, and whose it is.
+    alone : Array, shape (n, D), or None
+        Where those that go by the surrogate alone ended.
+    """
 
     walkers: WalkerRows
+    recent: Array | None = None
+    recent_replica: NDArray[np.int64] | None = None
+    alone: Array | None = None
 
 
 @dataclass(frozen=True)

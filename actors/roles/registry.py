@@ -145,7 +145,7 @@ def _delayed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator)
 
 
 def _fit_surrogate(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
-    from msgen.actors.roles.delayed import fit_surrogate
+    from msgen.actors.roles.surrogate_trainer import fit_surrogate
 
     return fit_surrogate(context, order, rng)
 

@@ -201,6 +201,11 @@ class EquivariantFlow(Fitted):
         where, system = ("model", "kind"), campaign.system
         if use.variables == "solute":
             return
+        if use.variables == "particles":
+            if self.space != 3:
+                what = "is not the dimension of atoms"
+                yield Problem(("model", "space"), self.space, what, "Write 3")
+            return
         if use.variables in ("cvs", "conditional"):
             what = f"takes its variables for particles, and {campaign.strategy.kind} may model CVs"
             remedy = f"Take strategy: {{kind: {_of_configurations(campaign)}}}"

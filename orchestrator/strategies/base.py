@@ -33,18 +33,19 @@ class ModelUse:
 
     Attributes
     ----------
-    variables : {'none', 'cvs', 'conditional', 'configurations', 'solute', 'trajectories'}
-        What it models; 'conditional': configurations, given the CVs; of 'trajectories' none tells
-        a density.
+    variables : {'none', 'cvs', 'conditional', 'configurations', 'solute', 'particles', \
+'trajectories'}
+        What it models; 'conditional': configurations, given the CVs; 'particles': those of atoms
+        without bonds; of 'trajectories' none tells a density.
     label : {'state', 'window', 'none'} or None
         What it holds one density each for; None: it is not said.
     exact : bool
         Whether a Metropolis test or a weight rests on the density that it tells.
     """
 
-    variables: Literal["none", "cvs", "conditional", "configurations", "solute", "trajectories"] = (
-        "none"
-    )
+    variables: Literal[
+        "none", "cvs", "conditional", "configurations", "solute", "particles", "trajectories"
+    ] = "none"
     label: Literal["state", "window", "none"] | None = None
     exact: bool = True
 

@@ -43,12 +43,29 @@ class Joins:
     frames : Array, shape (m, 3)
         The same of sampled configurations, the state, and the replica.
     n_states : int
+    shared : bool
+        Whether one model is that of all states, so that a draw says something of each: that it is
+        in this one or not. `draws` have the state where they fell, any other number for none.
     """
 
-    def __init__(self, production: Production, draws: Array, frames: Array, n_states: int) -> None:
-        self.production, self._n = production, n_states
+    def __init__(
+        self,
+        production: Production,
+        draws: Array,
+        frames: Array,
+        n_states: int,
+        *,
+        shared: bool = False,
+    ) -> None:
+        self.production, self._n, self._shared = production, n_states, shared
         self._draws, self._frames = draws, frames
         self._first_draw = len(production.bins)
+
+    def _drawn(self, state: int) -> Array:
+        """ln w of the draws of a state's model."""
+        if self._shared:
+            return np.where(self._draws[:, 1] == state, self._draws[:, 0], -np.inf)
+        return np.asarray(self._of(self._draws, state)[:, 0])
 
     def _of(self, table: Array, state: int) -> Array:
         return np.asarray(table[table[:, 1] == state])
@@ -87,21 +104,31 @@ class Joins:
 
     def _weighted(self, k: int) -> tuple[Array, Array, Ints, Ints]:
         """ln w of draws and of samples of state k, and the blocks of each."""
-        drawn, frames = self._of(self._draws, k), self._of(self._frames, k)
+        drawn, frames = self._drawn(k), self._of(self._frames, k)
         replica = frames[:, 2].astype(np.int64)
         # draws are independent of one another: any blocks will do
-        block = self._first_draw + k * DRAW_BLOCKS + np.arange(len(drawn)) % DRAW_BLOCKS
-        return drawn[:, 0], frames[:, 0], block, self.production.block[replica]
+        first = self._first_draw + (0 if self._shared else k * DRAW_BLOCKS)
+        block = first + np.arange(len(drawn)) % DRAW_BLOCKS
+        return drawn, frames[:, 0], block, self.production.block[replica]
 
     @cached_property
     def deep(self) -> NetworkResult:
         """F_k = −ln Z_k against the first state, with influences."""
-        found = self.against_models
+        return self.network_of(self.against_models)
+
+    @property
+    def by_draws(self) -> NetworkResult:
+        """The same `from_draws` alone, whose blocks are no replicas."""
+        return self.network_of(self.from_draws, DRAW_BLOCKS)
+
+    def network_of(self, log_z: Sequence[Difference], least: int | None = None) -> NetworkResult:
+        """The same of any ln Z of each state, of `least` independent blocks."""
         blocks = np.arange(self._first_draw + self._n * DRAW_BLOCKS)
         influence = np.zeros((len(blocks), self._n))
-        for k, d in enumerate(found):
+        for k, d in enumerate(log_z):
             influence[d.units, k] = -d.influence
-        return _against_first(np.array([-d.value for d in found]), influence, blocks, self._least)
+        f, least = np.array([-d.value for d in log_z]), self._least if least is None else least
+        return _against_first(f, influence, blocks, least)
 
     @cached_property
     def both_sides(self) -> NetworkResult:
@@ -235,9 +262,9 @@ class Joins:
         ):
             each = {n: WithError(d.value, d.stderr) for n, d in zip(names, found, strict=True)}
             out[title] = {**each, "all": WithError(*self._total(found))}
-        out["deep_bar"] = _differences(self.deep, names)
+        out["deep_bar"] = differences(self.deep, names)
         if len(self.production.works):
-            out["bar"] = _differences(self.both_sides, names)
+            out["bar"] = differences(self.both_sides, names)
             for title, sign, ways in (("tfep", 1, self.forward), ("tfep_back", -1, self.reverse)):
                 out[title] = {
                     n: WithError(sign * d.value, d.stderr)
@@ -252,7 +279,7 @@ class Joins:
         """Of each state's model: draws that fell inside, their effective share, k̂, and overlap."""
         out = {}
         for k, name in enumerate(names):
-            w = self._of(self._draws, k)[:, 0]
+            w = self._drawn(k)
             if not len(w):
                 continue
             out[name] = {
@@ -284,7 +311,8 @@ def _against_first(
     return NetworkResult(f, covariance, component, blocks, turned, clusters, (), dof, dof_from)
 
 
-def _differences(network: NetworkResult, names: Sequence[str]) -> dict[str, WithError]:
+def differences(network: NetworkResult, names: Sequence[str]) -> dict[str, WithError]:
+    """F of each state against the first, kT."""
     found = {name: network.difference(0, k) for k, name in enumerate(names) if k}
     scale = inflation(network.dof)
     return {name: WithError(value, scale * error) for name, (value, error) in found.items()}
