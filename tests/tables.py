@@ -14,13 +14,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = re.compile(r"all: .*|.*: (converged|wrong by more than 3 sigma)")
 """Rows of `traps` that its table needs; there are hundreds of others."""
+BENCHMARKS = {name: re.compile(".*") for name in ("converged", "configs")} | {"traps": WANTED}
+"""Those of many campaigns, and which of their rows."""
 
 
 def main(runs: list[str]) -> None:
     """Take what is there, then write the pages."""
     from measured import PAGES, demo_row, keep, keep_campaigns, rewritten
 
-    for name, wanted in (("converged", re.compile(".*")), ("traps", WANTED)):
+    for name, wanted in BENCHMARKS.items():
         ended = sorted((ROOT / "runs" / "benchmarks" / name).glob("*.json"))
         if ended:
             keep_campaigns(name, [json.loads(one.read_text(encoding="utf-8")) for one in ended])

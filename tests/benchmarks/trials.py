@@ -58,7 +58,9 @@ class Trial:
         """A digest of the campaign and its settings."""
         known = isinstance(self.campaign, Mapping)
         text = json.dumps(self.campaign) if known else Path(self.campaign).read_text()
-        return hashlib.sha256("\n".join([text, *self.settings]).encode()).hexdigest()[:16]
+        # wherever this repository lies
+        asked = "\n".join([text, *self.settings]).replace(str(ROOT), "")
+        return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from places import ROOT
 MEASURED = ROOT / "docs" / "measured"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "results.md")
 REFERENCE = ROOT / "tests" / "references" / "alanine_dipeptide.json"
+T_VARIANCE = 15 / 13
+"""Of (F − exact)/σ where σ comes from 16 replicas."""
 Rows = list[dict[str, Any]]
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 TRIALS = {
@@ -141,7 +143,8 @@ def _demo(rows: Rows) -> str:
     side = "above" if off > 0 else "below"
     said = (
         f"Their mean is {mean:.3f} ± {error:.3f}, {abs(off):.1f} σ {side} the first reference; "
-        f"χ² about it is {chi:.1f}, where {len(f) - 1} is expected."
+        f"χ² about it is {chi:.1f}, where {(len(f) - 1) * T_VARIANCE:.0f} is expected of errors "
+        "from 16 replicas."
     )
     return f"{_lines(head, cells)}\n\n{said}"
 

@@ -76,11 +76,11 @@ def traps() -> list[Trap]:
     return [
         Trap("alanine_phi", "alanine dipeptide with φ alone", system(), PHI, c7ax,
              {"C7ax": {"phi": ["0 deg", "130 deg"]}}, strategies=ALL, truth_error=ERROR,
-             sections=SECTIONS, evaluations=4e6),
+             sections=SECTIONS, evaluations=8e6),
         Trap("alanine_psi", "alanine dipeptide with ψ alone: φ is hidden", system(), PSI, turn,
              {"turn": {"psi": ["-100 deg", "-30 deg"]}}, strategies=ALL, truth_error=0.05,
-             sections=SECTIONS, evaluations=4e6, hidden=True),
+             sections=SECTIONS, evaluations=8e6, hidden=True),
         Trap("alanine_cis", "alanine dipeptide started in cis ω", system(HERE / "alanine_cis.pdb"),
              PHI, c7ax, {"C7ax": {"phi": ["0 deg", "130 deg"]}}, strategies=ALL,
-             sections=SECTIONS, evaluations=4e6, hidden=True, judge=isomer_named),
+             sections=SECTIONS, evaluations=8e6, hidden=True, judge=isomer_named),
     ]  # fmt: skip
