@@ -16,6 +16,7 @@ from msgen.orchestrator.command_line.collective_variables import CV
 from msgen.orchestrator.command_line.from_elsewhere import DYNAMICS, IMPORT
 from msgen.orchestrator.command_line.preparation import DOCTOR, INIT, SCHEMA
 from msgen.orchestrator.command_line.run_directories import (
+    BINDING,
     COMPARE,
     EXPORT,
     PROJECT,
@@ -30,8 +31,8 @@ from msgen.orchestrator.schema.problems import CampaignError
 _COMMANDS = {
     one.name: one
     for one in (
-        RUN, VALIDATE, STATUS, REPORT, EXPORT, VERIFY, PROJECT, DYNAMICS, CV, IMPORT, COMPARE,
-        SCHEMA, INIT, DOCTOR,
+        RUN, VALIDATE, STATUS, REPORT, EXPORT, VERIFY, PROJECT, BINDING, DYNAMICS, CV, IMPORT,
+        COMPARE, SCHEMA, INIT, DOCTOR,
     )
 }  # fmt: skip
 """In the order that ``msgen --help`` shows."""

@@ -1,4 +1,4 @@
-"""What reads a run: status, report, export, verify, project, compare."""
+"""What reads a run: status, report, export, verify, project, binding, compare."""
 
 from __future__ import annotations
 
@@ -68,6 +68,21 @@ def _project(args: argparse.Namespace) -> int:
     return 0
 
 
+def _binding_options(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("directory", type=Path, metavar="DIR", help="a run, or what msgen import made")
+    for name, what in (("bound", "in which they are bound"), ("free", "in which they are apart")):
+        sub.add_argument(
+            f"--{name}", default=name, metavar="STATE", help=f"state {what} (default: {name})"
+        )
+
+
+def _binding(args: argparse.Namespace) -> int:
+    from msgen.orchestrator.commands.binding import tell_binding
+
+    print(tell_binding(args.directory, args.bound, args.free))
+    return 0
+
+
 def _compare_options(sub: argparse.ArgumentParser) -> None:
     for name in ("one", "other"):
         sub.add_argument(name, type=Path, metavar="DIR", help="a run, or what msgen import made")
@@ -98,5 +113,11 @@ VERIFY = Command(
 )
 PROJECT = Command(
     "project", "write another surface of a run, with its errors", _project_options, _project
+)
+BINDING = Command(
+    "binding",
+    "tell the standard free energy of binding of a run along a distance",
+    _binding_options,
+    _binding,
 )
 COMPARE = Command("compare", "hold two results against each other", _compare_options, _compare)

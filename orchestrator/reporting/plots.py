@@ -32,6 +32,8 @@ from msgen.orchestrator.reporting.panels import (
 from msgen.orchestrator.reporting.results import Result
 
 STATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_EDGE = 0.15
+"""Of a line's width at either side, where a name is written towards the middle."""
 
 
 class Drawing(Figure):
@@ -90,13 +92,14 @@ def _mark_states(ax: Axes, result: Result, dims: Sequence[int]) -> None:
             continue
         x, y = (at[d] * scale_of(cvs[d]) for d in dims)
         ax.plot(x, y, marker="o", ms=6, mfc="white", mec="black", zorder=5)
-        left = x < float(np.mean(ax.get_xlim()))
-        ax.annotate(
+        left, low = x < float(np.mean(ax.get_xlim())), y < float(np.mean(ax.get_ylim()))
+        ax.annotate(  # towards the middle: beside an edge it would lie on what stands there
             name,
             (x, y),
-            xytext=(7 if left else -7, 7),
+            xytext=(7 if left else -7, 7 if low else -7),
             textcoords="offset points",
             ha="left" if left else "right",
+            va="bottom" if low else "top",
             color="white",
             fontweight="bold",
             path_effects=outline,
@@ -168,23 +171,30 @@ def _line_panel(ax: Axes, result: Result, x: Array) -> None:
     angle_ticks(ax.xaxis, cv)
     for i, name in enumerate(result.estimate.states):
         colour = STATE_COLOURS[(i + 1) % len(STATE_COLOURS)]
-        region = result.header.regions.get(name, {}).get(cv.name, (1.0, 0.0))
-        lo, hi = np.clip(np.array(region) * scale_of(cv), *ax.get_xlim()).tolist()
-        if lo < hi:
-            ax.axvspan(lo, hi, color=colour, alpha=0.08, lw=0)
+        if cv.name in result.header.regions.get(name, {}):
+            lo, hi = result.header.regions[name][cv.name]
+            _shade(ax, lo * scale_of(cv), hi * scale_of(cv), colour)
         at = minimum_of(result, name)
         if at is not None:
             spot = at[0] * scale_of(cv)
+            low, high = ax.get_xlim()
+            from_left = (spot - low) / (high - low)
+            side = "left" if from_left < _EDGE else "right" if from_left > 1 - _EDGE else "center"
             ax.annotate(
-                name, (spot, 0.99), xycoords=("data", "axes fraction"), ha="center", va="top",
+                name, (spot, 0.99), xycoords=("data", "axes fraction"), ha=side, va="top",
                 color=colour, fontweight="bold",
             )  # fmt: skip
     ax.grid(alpha=0.25)
-    if result.estimate.profile is None:
-        ax.legend(loc="lower right", frameon=False)
-    else:
-        # three entries cover what they stand on
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+    # above: a line may run anywhere below
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+
+
+def _shade(ax: Axes, lo: float, hi: float, colour: str) -> None:
+    """A state's region along a CV; one that begins above its end runs across the seam."""
+    low, high = ax.get_xlim()
+    for a, b in [(lo, hi)] if lo < hi else [(low, hi), (lo, high)]:
+        if max(a, low) < min(b, high):
+            ax.axvspan(max(a, low), min(b, high), color=colour, alpha=0.08, lw=0)
 
 
 def _paths_line(ax: Axes, x: Array, f: Array, told: ProfileEstimate) -> Array:

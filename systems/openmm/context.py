@@ -24,6 +24,8 @@ _VELOCITIES = mm.State.Velocities
 _MAX_DISTANCE = 2.0
 """nm; a free molecule that has drifted further from the origin than this is brought back."""
 
+_FARTHEST = 1e6
+"""nm; what is further away than a millimetre has blown up, finite as it may be."""
 _VIOLATION = 1e-3
 """Relative; a constraint that is off by more was given up by the solver."""
 
@@ -241,11 +243,12 @@ class OpenMMContext:
         return self.integrator.step, n
 
     def cvs(self) -> Array:
-        """ξ of the configuration, shape (C,); NaN, and `failed`, where it is not finite."""
+        """ξ of the configuration, shape (C,); NaN, and `failed`, where it has blown up."""
         if self.failed:
             return np.full(len(self._lambda), np.nan)
-        xi = self._evaluate(self._read(_POSITIONS, self._x))
-        if not all(map(math.isfinite, xi)):
+        x = self._read(_POSITIONS, self._x)
+        xi = self._evaluate(x)
+        if _blown_up(x, xi):
             self.failed = True
             return np.full(len(self._lambda), np.nan)
         return np.array(xi)
@@ -253,14 +256,14 @@ class OpenMMContext:
     def look(self) -> tuple[Array, Array, Any]:
         """ξ, positions (N, 3) and OpenMM's State with the velocities, in one reading.
 
-        ξ is NaN, and the engine `failed`, where it is not finite.
+        ξ is NaN, and the engine `failed`, where it has blown up.
         """
         if not self.failed:
             state = mm.Context.getState(self.context, positions=True, velocities=True)
             x = np.empty_like(self._x)
             state._getVectorAsNumpy(_POSITIONS, x)
             xi = self._evaluate(x)
-            self.failed = not all(map(math.isfinite, xi))
+            self.failed = _blown_up(x, xi)
         if self.failed:
             return np.full(len(self._lambda), np.nan), np.full_like(self._x, np.nan), None
         return np.array(xi), x, state
@@ -355,3 +358,8 @@ class OpenMMContext:
 
 
 _KEYS = {_POSITIONS: "positions", _VELOCITIES: "velocities"}
+
+
+def _blown_up(x: Array, xi: list[float]) -> bool:
+    """Whether a configuration, or a CV of it, is not finite or is nowhere near."""
+    return not all(map(math.isfinite, xi)) or not np.abs(x).max() <= _FARTHEST

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from msgen.systems.base import Array
 from msgen.systems.topology.labels import atom_labels
+from msgen.systems.topology.rings import in_small_ring, neighbours
 
 MOST = 64
 """Torsions that are watched; of a large molecule the first ones."""
@@ -30,22 +31,33 @@ def free_torsions(topology: Any) -> tuple[tuple[str, ...], NDArray[np.intp]]:
         As «torsion ACE1:C-ALA2:N».
     atoms : int array, shape (T, 4)
     """
+    labels = atom_labels(topology)
+    atoms = _torsions(topology)[:MOST]
+    names = tuple("torsion " + "-".join(labels[a] for a in one[1:3]) for one in atoms)
+    return names, np.array(atoms, dtype=np.intp).reshape(-1, 4)
+
+
+def torsions_outside_rings(topology: Any) -> list[tuple[int, int, int, int]]:
+    """Those of `free_torsions`, of any number, about bonds that no small ring holds."""
+    near = neighbours(topology)
+    return [t for t in _torsions(topology) if not in_small_ring(near, t[1], t[2])]
+
+
+def _torsions(topology: Any) -> list[tuple[int, int, int, int]]:
     near: dict[int, list[int]] = {}
     heavy = [a.element is not None and a.element.symbol != "H" for a in topology.atoms]
-    bonds = sorted({tuple(sorted((a.index, b.index))) for a, b in topology.bonds})
+    bonds = sorted({(min(a.index, b.index), max(a.index, b.index)) for a, b in topology.bonds})
     for i, j in bonds:
         if heavy[i] and heavy[j]:
             near.setdefault(i, []).append(j)
             near.setdefault(j, []).append(i)
-    labels = atom_labels(topology)
-    names, atoms = [], []
+    found = []
     for i, j in bonds:
         left = [a for a in near.get(i, []) if a != j]
         right = [a for a in near.get(j, []) if a != i]
         if heavy[i] and heavy[j] and left and right:
-            names.append("torsion " + "-".join(labels[a] for a in (i, j)))
-            atoms.append((min(left), i, j, min(right)))
-    return tuple(names[:MOST]), np.array(atoms[:MOST], dtype=np.intp).reshape(-1, 4)
+            found.append((min(left), i, j, min(right)))
+    return found
 
 
 def torsion_angles(positions: Array, atoms: NDArray[np.intp]) -> Array:

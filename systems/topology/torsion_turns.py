@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.systems.base import Array
+from msgen.systems.topology.rings import neighbours
 from msgen.systems.topology.rotatable_torsions import free_torsions
 
 
@@ -49,10 +50,7 @@ def turns(topology: Any, fixed: frozenset[tuple[int, int]] = frozenset()) -> tup
     fixed : frozenset of pairs
         Bonds that do not turn, as of peptides; the smaller atom first.
     """
-    near: list[list[int]] = [[] for _ in range(topology.n_atoms)]
-    for a, b in topology.bonds:
-        near[a.index].append(b.index)
-        near[b.index].append(a.index)
+    near = neighbours(topology)
     found = []
     for _, i, j, _ in free_torsions(topology)[1].tolist():
         if (min(i, j), max(i, j)) in fixed:

@@ -96,6 +96,8 @@ def makes(text: str) -> set[str]:
                 made |= {f"{run}/free_energy.png", f"{run}/convergence.png"}
             if words[:2] == ["msgen", "compare"]:
                 made.add("compare.png")
+            if words[:2] == ["msgen", "binding"]:
+                made.add(f"{words[2]}/results/binding.png")
     return made
 
 

@@ -138,6 +138,11 @@ def test_an_exploded_path_is_flagged_and_harms_nobody(pair: tuple[OpenMMSystem, 
     engine.load(Walkers(stretched))
     assert np.isnan(engine.store()[0]).all()
     assert engine.failed
+    gone = Walkers(system.initial().positions + 1e30)  # finite, and so is its energy
+    for reading in (engine.cvs, lambda: engine.look()[0]):
+        engine.load(gone)
+        assert np.isnan(reading()).all()
+        assert engine.failed
     engine.load(system.initial())
     assert not engine.failed
     assert np.isfinite(engine.potential_energy())

@@ -13,7 +13,8 @@ import numpy as np
 from msgen.systems.base import Array
 from msgen.systems.openmm.inputs.unmatched import WATER
 from msgen.systems.topology.labels import atom_labels, chain_labels
-from msgen.systems.topology.rotatable_torsions import free_torsions
+from msgen.systems.topology.rings import in_small_ring, neighbours
+from msgen.systems.topology.rotatable_torsions import torsions_outside_rings
 
 MOST = 2
 """CVs of a campaign to begin with."""
@@ -43,7 +44,11 @@ class Guess:
 
 
 def backbone(topology: Any) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
-    """φ and ψ of every residue that has them: name and four atom indices."""
+    """φ and ψ of every residue that has them: name and four atom indices.
+
+    One about a bond of a small ring, such as φ of proline, does not turn and is none.
+    """
+    near = neighbours(topology)
     labels = chain_labels(topology) if topology.n_chains > 1 else [""]
     used = Counter(r.resSeq for r in topology.residues if _atom(r, "CA") is not None)
     for chain in topology.chains:
@@ -62,8 +67,9 @@ def backbone(topology: Any) -> Iterator[tuple[str, tuple[int, int, int, int]]]:
                 else f"{here.resSeq}_{labels[chain.index]}"
             )
             of = re.sub(r"\W", "_", of)  # numbers may be negative
-            yield f"phi_{of}", (c0, n, ca, c)
-            yield f"psi_{of}", (n, ca, c, n1)
+            for name, one in (("phi", (c0, n, ca, c)), ("psi", (n, ca, c, n1))):
+                if not in_small_ring(near, one[1], one[2]):
+                    yield f"{name}_{of}", one
 
 
 def _atom(residue: Any, name: str) -> int | None:
@@ -93,10 +99,9 @@ def guesses(topology: Any, positions: Array) -> Iterator[Guess]:
         rows = {cv: f"{{kind: dihedral, atoms: [{atoms(i)}]}}" for cv, i in found[:MOST]}
         yield Guess(rows, "[0 deg, 130 deg]", more)
     note = "no protein backbone was found: a first guess, put your own here"
-    _, torsions = free_torsions(topology)
-    for one in torsions[:TRIED].tolist():
+    for one in torsions_outside_rings(topology)[:TRIED]:
         yield Guess(
-            {"torsion": f"{{kind: dihedral, atoms: [{atoms(tuple(one))}]}}"},
+            {"torsion": f"{{kind: dihedral, atoms: [{atoms(one)}]}}"},
             "[0 deg, 130 deg]",
             note,
         )
