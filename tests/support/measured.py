@@ -213,7 +213,7 @@ def _traps(rows: Rows) -> str:
     both = "; of those since, which are kept one by one (`docs/measured/campaigns`),"
     head = ("hidden, or not", "campaigns", "converged", "wrong")
     cells = [(w, *map(str, s)) for w, s in sums.items() if s[0]]
-    return f"{said} {both.join(map(_spread, parts))}.\n\n" + _lines(head, cells)
+    return f"{said}{both.join(map(_spread, parts))}.\n\n" + _lines(head, cells)
 
 
 def _spread(rows: Rows) -> str:
@@ -252,6 +252,5 @@ TABLES: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "demo_line": ("demo", _demo_line),
     "converged": ("converged", _converged),
     "traps": ("traps", _traps),
-    "configs": ("configs", _configs),
 }
 """By the name in the marker: whose rows, and what makes the table of them."""
