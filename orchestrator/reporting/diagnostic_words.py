@@ -131,6 +131,7 @@ WORDS = (
     Word("metadynamics.highest_bias_kT", "highest bias", "kT"),
     Word("windows", "windows", "umbrella windows, each with a restraint"),
     Word("seeds.*", "starts of windows, {}", "how the windows' walkers were started"),
+    Word("rounds_left_out", "rounds left out", "the first of production, not counted"),
     Word("umbrella.rounds_left_out", "rounds left out", "the first of production, not counted"),
     Word("tempering.temperatures", "temperatures", "of the ladder"),
     Word("tempering.rounds_left_out", "rounds left out", "the first of production, not counted"),

@@ -227,7 +227,8 @@ class StrategySection(Section):
 def _by_cells(samples: StoredSamples) -> Array:
     from msgen.orchestrator.strategies.common.reweighting import by_cells  # numpy comes with it
 
-    return by_cells(samples)
+    left_out = samples.estimate.diagnostics.get("rounds_left_out", 0)
+    return by_cells(samples, int(left_out))
 
 
 def _always(campaign: Campaign, platform: str | None) -> bool:

@@ -30,7 +30,7 @@ LOCAL = {
     "replicas": 12,
     "converge": {"state_error": "0.0001 kT", "unseen": None},
     "output": {"tensorboard": False},
-    "budget": {"rounds": 6},
+    "budget": {"rounds": 9},
 }
 TEMPERING = {
     "name": "ladder",

@@ -88,7 +88,7 @@ def test_production_is_frozen(case: str) -> None:
 def test_only_production_enters_the_estimate(case: str) -> None:
     drive = driven(case)
     rounds = [s for s in drive.steps if s.plan.phase == "produce"]
-    burn_in = 1 if case in ("strata", "chain") else 0
+    burn_in = 1 if case in ("strata", "chain") else drive.state.left_out
     assert all(drive.strategy.estimate(s.after).f_kT.size for s in drive.steps)
     for step in drive.steps:
         if step.after.phase != "produce" or step.after.produced is None:

@@ -41,10 +41,13 @@ def test_counting_begins_anew_once(settings: tuple[str, ...]) -> None:
     assert drive.state.arriving
     seen = rounds(drive)
     turn = next(i for i, (arriving, _) in enumerate(seen) if not arriving)
-    before = [n for _, n in seen[:turn]]
-    assert before == list(range(1, turn + 1))
-    # what was counted is gone, the walkers are not, and it never happens again
-    assert [n for _, n in seen[turn:]] == list(range(len(seen) - turn))
+    assert turn > 0
+    assert [n for _, n in seen[:turn]] == list(range(1, turn + 1))
+    # the round that showed it goes on counting: there is an estimate always
+    assert [n for _, n in seen[turn:]] == list(range(1, len(seen) - turn + 1))
+    assert drive.state.left_out == turn
+    told = drive.strategy.estimate(drive.state).diagnostics
+    assert told["rounds_left_out"] == turn
     assert drive.state.phase == "produce"
     counted = [len(s.samples["cvs"]) for step in drive.steps[-seen[-1][1] :] for s in step.segments]
     assert drive.state.produced.states.sum() == sum(counted)
@@ -65,7 +68,9 @@ def test_a_find_begins_it_again() -> None:
     walkers = drive.state.walkers.take(np.arange(2))
     xi = drive.cvs(drive.problem.positions(walkers))
     finds = Finds(walkers.without_velocities(), xi, xi[:, None])
-    assert strategy.begin_again(drive.state, finds).arriving
+    again = strategy.begin_again(drive.state, finds)
+    assert again.arriving
+    assert again.left_out == 0
 
 
 def test_a_run_from_before_goes_on_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:

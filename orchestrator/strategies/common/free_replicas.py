@@ -69,6 +69,8 @@ class FreeState:
         How often one has.
     arriving : bool
         Whether what is counted is still the way into equilibrium, to be left out.
+    left_out : int
+        Rounds of this production that were.
     """
 
     round: int
@@ -88,6 +90,7 @@ class FreeState:
     found: Partition | None = None
     relooks: int = 0
     arriving: bool = False
+    left_out: int = 0
 
 
 S = TypeVar("S", bound=FreeState)
@@ -105,6 +108,8 @@ class FreeReplicas(ABC, Generic[S]):
     state_type: type[S]
     adapt_rounds: ClassVar[int]
     """Rounds of the adaptation, at least."""
+    arrives: ClassVar[bool] = True
+    """Whether the first of what is counted is a way into equilibrium."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
@@ -127,7 +132,7 @@ class FreeReplicas(ABC, Generic[S]):
         state = self.with_walkers(replace(state, round=state.round + 1), segments)
         if state.phase == "adapt":
             return self.adapted(state, segments)
-        return self._looked_again(self._settled(self.counted(state, segments)))
+        return self._looked_again(self._settled(state, segments))
 
     def adapted(self, state: S, segments: Sequence[Segment]) -> S:
         """After a round of the adaptation."""
@@ -163,6 +168,8 @@ class FreeReplicas(ABC, Generic[S]):
             if totals.get(f"{name}_proposed")
         }
         extra: dict[str, Any] = {"nonfinite": totals.get("nonfinite", 0.0)}
+        if state.left_out:
+            extra["rounds_left_out"] = state.left_out
         return state.produced.estimate(
             self.problem, self.states(state), False, acceptance, extra, state.missing
         )
@@ -214,7 +221,8 @@ class FreeReplicas(ABC, Generic[S]):
             stratum=None,
             descent=np.where(to < 0, old, newest + to),
             roster=ReplicaPool(),
-            arriving=True,
+            arriving=self.arrives,
+            left_out=0,
         )
 
     def sent_back(self, state: S, found: Partition) -> S:
@@ -223,34 +231,37 @@ class FreeReplicas(ABC, Generic[S]):
         What was counted is left: it would have to be told apart again by states it did not know.
         """
         return replace(
-            state,
+            self.counting_anew(state),
             phase="adapt",
             adapt=self.adapt_rounds - 1,
             states=None,
             found=found,
             relooks=state.relooks + 1,
-            produced=None,
-            totals={},
             missing=(),
+            left_out=0,
         )
+
+    def counting_anew(self, state: S) -> S:
+        """The same with nothing counted, all else as it is."""
+        return replace(state, produced=None, totals={})
 
     # pieces
 
-    def _settled(self, state: S) -> S:
-        """Without what was counted on the way into equilibrium, once that lies behind.
+    def _settled(self, state: S, segments: Sequence[Segment]) -> S:
+        """After a round of production, the way into equilibrium left out once that lies behind.
 
         Replicas that began in one state, or in all alike, fill the others in a time that they need
         to forget where they were, all together: they agree with each other meanwhile.
         """
-        if not state.arriving or state.produced is None:
-            return state
-        if not state.produced.memories(self.problem) >= SETTLED:
-            return state
-        return self.counting_anew(replace(state, arriving=False))
-
-    def counting_anew(self, state: S) -> S:
-        """Production begun anew, with the same walkers."""
-        return replace(state, produced=None, totals={})
+        counted = self.counted(state, segments)
+        made = counted.produced
+        if not state.arriving or made is None or made.rounds < 2:
+            return counted
+        if not made.memories(self.problem) >= SETTLED:
+            return counted
+        # the last round alone goes on counting, so that there is an estimate always
+        since = self.counted(self.counting_anew(state), segments)
+        return replace(since, arriving=False, left_out=made.rounds - 1)
 
     def _looked_again(self, state: S) -> S:
         """The same, unless the surface shows more states than are known."""

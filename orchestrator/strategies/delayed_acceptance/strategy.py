@@ -10,7 +10,6 @@ import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, bare
 from msgen.actors.configurations.whole import free_particles, whole_coordinates
-from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.delayed import (
     DelayedPayload,
     DelayedRecord,
@@ -118,7 +117,7 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
         """See `Strategy`."""
         problem = self.problem
         return DelayedState(
-            arriving=True,
+            arriving=self.arrives,
             round=0,
             phase="adapt",
             walkers=self.first_walkers(),
@@ -245,9 +244,9 @@ class DelayedAcceptance(FreeReplicas[DelayedState]):
         made = replace(super().begin_again(state, finds), flow=flow, compared=None, alone=None)
         return replace(made, acceptance=0.0, best=0.0, stalled=0)
 
-    def sent_back(self, state: DelayedState, found: Partition) -> DelayedState:
+    def counting_anew(self, state: DelayedState) -> DelayedState:
         """See `FreeReplicas`; what was compared is of what is left."""
-        return replace(super().sent_back(state, found), compared=None, alone=None)
+        return replace(super().counting_anew(state), compared=None)
 
     def counted(self, state: DelayedState, segments: Sequence[Segment]) -> DelayedState:
         """After a round of production."""

@@ -96,7 +96,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
         """See `Strategy`."""
         problem = self.problem
         return FlowState(
-            arriving=True,
+            arriving=self.arrives,
             round=0,
             phase="explore",
             walkers=self.first_walkers(),

@@ -26,7 +26,7 @@ class Local(FreeReplicas[FreeState]):
     def start(self) -> FreeState:
         """See `Strategy`."""
         return FreeState(
-            arriving=True,
+            arriving=self.arrives,
             round=0,
             phase="adapt",
             walkers=self.first_walkers(),

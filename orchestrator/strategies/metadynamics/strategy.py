@@ -79,6 +79,7 @@ class Metadynamics(FreeReplicas[MetadynamicsState]):
 
     name = "metadynamics"
     state_type = MetadynamicsState
+    arrives = False  # walkers settle under the frozen bias before anything counts
     adapt_rounds = LOOKS[0]
 
     def start(self) -> MetadynamicsState:
