@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.context import WorkerContext
-from msgen.actors.kernels.base import BoltzmannTarget, Density
+from msgen.actors.kernels.base import Density
 from msgen.systems.base import Array, System
 from msgen.systems.coordinates.representation import Exact, Representation, build_representation
 from msgen.systems.errors import SpecError
@@ -126,8 +126,8 @@ class IsomerWatch(Protocol):
 
 
 @dataclass(frozen=True)
-class InVariables:
-    """ln ρ(y) = ln ρ(x(y)) + ln|∂x/∂y| of a density of configurations, such as a learnt one's.
+class InCoordinates:
+    """ln ρ(y) = ln ρ(x(y)) + ln|∂x/∂y| of a density of configurations; a `Target` of moves.
 
     Attributes
     ----------
@@ -159,35 +159,4 @@ class InVariables:
 
     def placed(self, y: Array) -> Array:
         """Configurations (n, D) of y, each turned as it comes."""
-        return _placed(self.coordinates, y)
-
-
-@dataclass(frozen=True)
-class InCoordinates:
-    """ln ρ*(y) = −U(x(y))/kT + ln|∂x/∂y| of a system in a representation; a `Target` of moves.
-
-    Attributes
-    ----------
-    system : System
-        Of a molecule alone in space: its energy does not depend on how it lies.
-    coordinates : Exact
-    isomers : IsomerWatch or None
-        What has no density, since it is another molecule.
-    """
-
-    system: System
-    coordinates: Exact
-    isomers: IsomerWatch | None = None
-
-    def log_density(self, y: Array) -> Array:
-        """ln ρ*(y), shape (n,); −inf where it cannot be evaluated."""
-        target = BoltzmannTarget(self.system)
-        return InVariables(target, self.coordinates, self.isomers).log_density(y)
-
-    def placed(self, y: Array) -> Array:
-        """Configurations (n, D) of y, each turned as it comes."""
-        return _placed(self.coordinates, y)
-
-
-def _placed(coordinates: Representation, y: Array) -> Array:
-    return coordinates.decode(y, np.random.default_rng(0))
+        return self.coordinates.decode(y, np.random.default_rng(0))

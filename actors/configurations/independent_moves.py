@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msgen.actors.configurations.coordinates import InVariables, IsomerWatch
+from msgen.actors.configurations.coordinates import InCoordinates, IsomerWatch
 from msgen.actors.kernels.base import KernelResult, Target
 from msgen.actors.kernels.independence import Independence
 from msgen.models.base import Drawn
@@ -46,7 +46,7 @@ class IndependentMoves:
         record_every: int = 0,
     ) -> KernelResult:
         """Take `n_steps` proposals; one evaluation each and one for the start."""
-        density = InVariables(target, self.coordinates, self.isomers)
+        density = InCoordinates(target, self.coordinates, self.isomers)
         y = self.coordinates.encode(walkers.positions)
         done = Independence(self.proposal)(
             density, Walkers(y), rng, n_steps=n_steps, record_every=record_every

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.configurations.coordinates import InVariables
+from msgen.actors.configurations.coordinates import InCoordinates
 from msgen.actors.configurations.independent_moves import IndependentMoves
 from msgen.actors.context import WorkerContext
 from msgen.actors.kernels.base import Density
@@ -27,7 +27,7 @@ class HeldAgainstFlow:
 
     def __init__(self, context: WorkerContext, moves: IndependentMoves, oracle: Density) -> None:
         self._context, self._q = context, moves.proposal
-        self._density = InVariables(oracle, moves.coordinates, moves.isomers)
+        self._density = InCoordinates(oracle, moves.coordinates, moves.isomers)
         self._oracle, self._variables = oracle, moves.coordinates
         self._weights: list[Array] = []
         self._cvs: list[Array] = []

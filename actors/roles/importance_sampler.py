@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.configurations.coordinates import InCoordinates, exact
 from msgen.actors.context import WorkerContext
+from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.orders.draw import DrawPayload, DrawRecord
 from msgen.actors.orders.walk import WalkRecord, WatchPayload
 from msgen.actors.roles.independence_run import defended
@@ -65,7 +66,7 @@ def visited(context: WorkerContext, y: Array, log_w: Array) -> NDArray[np.float3
     up_to = np.cumsum(np.exp(log_w[good] - log_w[good].max()))
     at = (np.arange(VISITS) + 0.5) / VISITS * up_to[-1]
     pick = np.unique(good[np.searchsorted(up_to, at)])
-    x = InCoordinates(context.system, exact(context)).placed(y[pick])
+    x = InCoordinates(BoltzmannTarget(context.system), exact(context)).placed(y[pick])
     rows = np.hstack([context.cvs(x), context.watched.geometry(x)])
     return np.asarray(rows, dtype=np.float32)
 
@@ -95,7 +96,7 @@ def log_weights(context: WorkerContext, y: Array, log_q: Array) -> tuple[Array, 
     cannot be and the target can, ln w is the largest float, so that whoever compares sees it.
     """
     coordinates = exact(context)
-    target = InCoordinates(context.system, coordinates)
+    target = InCoordinates(BoltzmannTarget(context.system), coordinates)
     log_p = target.log_density(y)
     good = np.asarray(np.isfinite(log_p))
     xi = np.zeros((len(y), len(context.cvs)))

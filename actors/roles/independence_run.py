@@ -196,7 +196,7 @@ class WholeRun(Run):
         return exact(context)
 
     def _target(self, other: Isomers | None = None) -> InCoordinates:
-        return InCoordinates(self.context.system, exact(self.context), other)
+        return InCoordinates(BoltzmannTarget(self.context.system), exact(self.context), other)
 
     def _isomers_too(self) -> bool:
         """Whether the campaign takes every isomer for the molecule that it is about."""

@@ -19,6 +19,7 @@ _REMEDIES = tuple(
         (r"between the ends of the windows", f"{_LONGER}, more windows, or seeds: model"),
         (r"overlap of forward and reverse", "longer paths (strategy.path.steps), states between"),
         (r"tail of the weights", f"{_LONGER}, a larger strategy.broad, or another model:"),
+        (r"have not forgotten", _LONGER),
         (r"hardly anything is drawn", "another model:, or more rounds to learn from"),
         (r"never (found|left|re-entered)|left \d+ times|no works join|: there is no difference",
          f"{_LONGER}, or another start or CV by which the states are reached"),

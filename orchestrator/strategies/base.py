@@ -75,6 +75,8 @@ class StrategySection(Section):
 
     only_openmm: ClassVar[bool] = False
     """Whether it is for what OpenMM moves."""
+    arrives: ClassVar[bool] = False
+    """Whether replicas fill the states on their way into equilibrium, which does not count."""
     works_on_points: ClassVar[bool] = False
     """Whether it needs no grid of all CVs, so that there may be many, and surfaces asked for."""
 
@@ -216,7 +218,7 @@ class StrategySection(Section):
         """Rounds of production, of `stretches` each, before it can be over."""
         from msgen.orchestrator.convergence.looks import LEAST_ROUNDS  # numpy comes with it
 
-        return LEAST_ROUNDS
+        return LEAST_ROUNDS + int(self.arrives)
 
     def least_rounds(self, campaign: Campaign) -> int:
         """Rounds of all, before it can be over."""

@@ -17,6 +17,7 @@ from scipy.integrate import quad
 from sections import build_system
 
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
+from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.independence import Independence
 from msgen.models import Broad
 from msgen.systems.base import Array, Walkers
@@ -65,7 +66,7 @@ def angles(y: Array) -> Array:
 def walk(system: OpenMMSystem, n_steps: int, *, volume: bool = True) -> Array:
     """Angles that independence moves in internal coordinates visit."""
     exact = exact_coordinates("internal", system)
-    target: Any = InCoordinates(system, exact)
+    target: Any = InCoordinates(BoltzmannTarget(system), exact)
     if not volume:
         flat = replace(target, coordinates=_Flat(exact))
         target = flat
@@ -162,7 +163,7 @@ def test_constraints_leave_the_variables_and_structures_alone() -> None:
     assert len(exact.periodic) == exact.dim
     x = system.initial().positions
     y = exact.encode(x)
-    target = InCoordinates(system, exact)
+    target = InCoordinates(BoltzmannTarget(system), exact)
     back = target.placed(y)
     np.testing.assert_allclose(exact.encode(back), y, atol=1e-7)
     np.testing.assert_allclose(

@@ -22,6 +22,7 @@ from torsion_molecule import KT, TERMS, potential
 from msgen.actors.base import WorkOrder, encode
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
 from msgen.actors.context import WorkerContext
+from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.orders.proposals import BroadGaussian
 from msgen.actors.orders.walk import WalkPayload
 from msgen.actors.orders.walkers import WalkerRows
@@ -108,7 +109,7 @@ class WithoutVolume(PropagatorRun):
     """A wrong twin."""
 
     def _target(self, other: Isomers | None = None) -> InCoordinates:
-        return InCoordinates(self.context.system, Flat(), other)
+        return InCoordinates(BoltzmannTarget(self.context.system), Flat(), other)
 
 
 @cache
@@ -167,7 +168,7 @@ def misses(kind: type[PropagatorRun], seed: int) -> tuple[float, float]:
 
 def test_the_density_of_the_chain_is_what_its_draws_are_of() -> None:
     y = draws(50, np.random.default_rng(3))
-    told = InCoordinates(chain(), SEEN).log_density(y)
+    told = InCoordinates(BoltzmannTarget(chain()), SEEN).log_density(y)
     known = sum(log_p(k, y[:, k]) for k in range(SEEN.dim))
     np.testing.assert_allclose(told - told[0], known - known[0], atol=1e-6)
 

@@ -281,7 +281,7 @@ def moved_globally(case: Turned, known: bool) -> float:
     proposal = Broad(seen.periodic, mean=mean, std=std)
 
     def run(walkers: Walkers, rng: np.random.Generator) -> Any:
-        target = InCoordinates(case.system, seen)
+        target = InCoordinates(BoltzmannTarget(case.system), seen)
         return Independence(proposal)(
             target, Walkers(seen.encode(walkers.positions)), rng, n_steps=10
         )

@@ -15,6 +15,7 @@ from places import CONFIGS
 from msgen.actors.base import Segment, decode, encode, stream
 from msgen.actors.configurations.coordinates import InCoordinates, exact_coordinates
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.orders.draw import DrawPayload
 from msgen.actors.orders.walk import WalkRecord
 from msgen.actors.orders.walkers import WalkerRows
@@ -279,7 +280,7 @@ def test_a_molecule_is_drawn_in_internal_coordinates() -> None:
     q = Defended(model, broad, asked.epsilon)
     seed = drive.problem.seed
     y, log_q = q.sample_with_log_prob(256, stream(seed, order.key))
-    log_p = InCoordinates(drive.system, coordinates).log_density(y)
+    log_p = InCoordinates(BoltzmannTarget(drive.system), coordinates).log_density(y)
     counted = np.isfinite(segment.samples["log_weight"])
     assert 0 < counted.sum() < 256, "a hardly trained model draws isomers too"
     told = segment.samples["log_weight"][counted]

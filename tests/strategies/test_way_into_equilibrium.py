@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from driving import Drive
 
 from msgen.actors.base import copy_tree, encode
+from msgen.orchestrator.convergence.looks import LEAST_ROUNDS
 from msgen.orchestrator.strategies.common import free_replicas
+from msgen.orchestrator.strategies.local.schema import Local
 from msgen.orchestrator.strategies.probing.base import Finds
 
 LOCAL = (
@@ -58,6 +61,35 @@ def test_it_takes_as_long_as_replicas_remember(monkeypatch: pytest.MonkeyPatch) 
     drive = Drive.of("double_well", *LOCAL).until("produce")
     assert all(arriving for arriving, _ in rounds(drive))
     assert drive.state.produced.memories(drive.problem) > 0
+    found = drive.strategy.estimate(drive.state)
+    assert not found.converged
+    assert not found.standing
+    assert any("have not forgotten" in said for said in found.unmet)
+    strategy: Any = drive.strategy
+    there = strategy.estimate(replace(drive.state, arriving=False))
+    assert not any("have not forgotten" in said for said in there.unmet)
+
+
+def test_replicas_remember_their_state_where_cvs_forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CV that is noise, and states that each replica leaves once: the states are what is slow."""
+    monkeypatch.setattr(free_replicas, "SETTLED", np.inf)
+    drive = Drive.of("double_well", *LOCAL).until("produce")
+    drive.step()
+    made: Any = drive.state.produced
+    r, t = made.series.shape[:2]
+    noise = np.random.default_rng(1).normal(size=made.series.shape)
+    turn = np.random.default_rng(2).integers(t // 4, 3 * t // 4, size=(r, 1))
+    once = (np.arange(t)[None] >= turn).astype(made.labels.dtype)
+    fast, slow = (
+        replace(made, series=noise, labels=labels).memories(drive.problem)
+        for labels in (np.zeros_like(once), once)
+    )
+    assert fast > 0.5 * t
+    assert slow < 0.2 * fast
+
+
+def test_a_forecast_knows_that_its_first_round_does_not_count() -> None:
+    assert Local.least_production(Local(kind="local")) == LEAST_ROUNDS + 1
 
 
 def test_a_find_begins_it_again() -> None:

@@ -15,6 +15,7 @@ from places import CONFIGS
 from sections import build_system
 
 from msgen.actors.configurations.coordinates import InCoordinates, check_alone, exact_coordinates
+from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.orchestrator.schema.problems import CampaignError
 from msgen.orchestrator.validate import check, load_campaign
 from msgen.systems.base import Array, System, Walkers
@@ -113,7 +114,7 @@ def spread(system: System) -> float:
     """Of ln ρ* over five copies of one y."""
     seen = exact_coordinates("internal", system)
     y = np.repeat(seen.encode(system.initial().positions), 5, axis=0)
-    return float(np.ptp(InCoordinates(system, seen).log_density(y)))
+    return float(np.ptp(InCoordinates(BoltzmannTarget(system), seen).log_density(y)))
 
 
 def test_the_density_of_one_y_is_one_number(tmp_path: Path) -> None:

@@ -170,9 +170,10 @@ class FreeReplicas(ABC, Generic[S]):
         extra: dict[str, Any] = {"nonfinite": totals.get("nonfinite", 0.0)}
         if state.left_out:
             extra["rounds_left_out"] = state.left_out
-        return state.produced.estimate(
+        found = state.produced.estimate(
             self.problem, self.states(state), False, acceptance, extra, state.missing
         )
+        return _on_the_way(found) if state.arriving else found
 
     def estimate_before(self, state: S) -> Estimate:
         """Before production."""
@@ -338,3 +339,9 @@ class FreeReplicas(ABC, Generic[S]):
         new = [self.walkers_in(segment) for segment in segments]
         walkers = state.walkers.updated(len(state.walkers), self.groups(state), new)
         return replace(state, walkers=walkers)
+
+
+def _on_the_way(found: Estimate) -> Estimate:
+    """Nothing converges while what is counted is the way into equilibrium."""
+    unmet = (*found.unmet, "replicas have not forgotten yet where they began")
+    return replace(found, converged=False, standing=False, unmet=unmet)

@@ -74,6 +74,7 @@ class FlowProposals(Section):
 class DelayedAcceptance(StrategySection):
     """Walks by a learnt energy, each tested as a whole by the system's: for what is dear."""
 
+    arrives: ClassVar[bool] = True
     stretches: ClassVar[int] = BLOCKS
     own_local: ClassVar[str | None] = "hmc"
 

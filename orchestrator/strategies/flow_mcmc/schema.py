@@ -58,6 +58,7 @@ ProposalSpec = Annotated[Independent | Propagated, Field(discriminator="kind")]
 class FlowMCMC(StrategySection):
     """Local moves and independence moves of the whole configuration."""
 
+    arrives: ClassVar[bool] = True
     models_configurations: ClassVar[bool] = True
 
     works_on_points: ClassVar[bool] = True

@@ -17,6 +17,7 @@ ADAPT_ROUNDS = 4
 class Local(StrategySection):
     """Local sampling only, the honest baseline."""
 
+    arrives: ClassVar[bool] = True
     stretches: ClassVar[int] = BLOCKS
     works_on_points: ClassVar[bool] = True
     resizes: ClassVar[bool] = True
