@@ -15,7 +15,7 @@ import numpy as np
 from places import CONFIGS, REFERENCES
 from rows import Row, publish
 from scipy.stats import norm
-from trials import Ended, Trial, run_all
+from trials import Ended, Trial, named, run_all
 
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
@@ -155,8 +155,7 @@ def rows_of(one: Trial, mine: list[Ended]) -> list[Row]:
 
 def main(asked: list[str]) -> None:
     """Run what is asked for, print the table."""
-    repeats = {name: int(n) for name, _, n in (a.partition(":") for a in asked) if n}
-    names = [a.partition(":")[0] for a in asked]
+    names, repeats = named(asked)
     if unknown := set(names) - set(KNOWN):
         sys.exit(f"nothing is known of {', '.join(sorted(unknown))}; of these: {', '.join(KNOWN)}")
     trials = {name: trial(name) for name in KNOWN if not names or name in names}
@@ -168,6 +167,8 @@ def main(asked: list[str]) -> None:
         if (mine := sorted((e for e in ended if e.trial == one.name), key=lambda e: e.seed))
         for row in rows_of(one, mine)
     ]
+    if not found:
+        sys.exit("nothing is kept of these")
     publish("configs", found)
 
 

@@ -14,7 +14,7 @@ from exact_populations import exact_state_probability
 from places import CONFIGS, ROOT
 from rows import Row, publish
 from sections import build_cvs, build_system
-from trials import Trial, coverage, run_all
+from trials import Trial, coverage, named, run_all
 
 SMALL = "model={kind: spline_flow, transforms: 1, hidden: [16], epochs: 4}"
 X = {"x": {"kind": "coordinate", "index": 0, "range": [-2, 2], "bins": 40}}
@@ -69,8 +69,7 @@ def trials() -> list[Trial]:
 
 def main(asked: list[str]) -> None:
     """Run what is asked for, print the table."""
-    repeats = {name: int(n) for name, _, n in (a.partition(":") for a in asked) if n}
-    names = [a.partition(":")[0] for a in asked]
+    names, repeats = named(asked)
     chosen = [t for t in trials() if not names or t.name in names]
     seeds = {t.name: range(1, 1 + repeats.get(t.name, REPEATS.get(t.name, 40))) for t in chosen}
     ended = list(run_all("converged", chosen, seeds))

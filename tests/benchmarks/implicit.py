@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from places import CONFIGS, REFERENCES
 from rows import Row, publish
-from trials import Trial, coverage, run_all
+from trials import Trial, coverage, named, run_all
 
 REFERENCE = REFERENCES / "alanine_implicit.json"
 KNOWN = json.loads(REFERENCE.read_text(encoding="utf-8")) if REFERENCE.is_file() else {}
@@ -55,13 +55,13 @@ def trial(field: str) -> Trial:
 
 def main(asked: list[str]) -> None:
     """Run what is asked for, print the table."""
-    repeats = {name: int(n) for name, _, n in (a.partition(":") for a in asked) if n}
-    names = [a.partition(":")[0] for a in asked] or [name for name in INPUTS if name in KNOWN]
+    names, repeats = named(asked)
+    names = names or list(INPUTS)
     if unknown := set(names) - set(INPUTS):
         sys.exit(
             f"no such force field: {', '.join(sorted(unknown))}; of these: {', '.join(INPUTS)}"
         )
-    if missing := [name for name in names if name not in KNOWN] or (not names and list(INPUTS)):
+    if missing := [name for name in names if name not in KNOWN]:
         sys.exit(f"no reference yet of {', '.join(missing)}: tests/references/alanine_implicit.py")
     trials = [trial(name) for name in names]
     seeds = {one.name: range(1, 1 + repeats.get(one.name, SEEDS)) for one in trials}

@@ -14,7 +14,7 @@ from rows import publish
 from traps_cases import axes, hidden, mixtures, molecules, rooms, surfaces, wells
 from traps_cases.base import Trap
 from traps_cases.tally import Tally, lines, summary, trial_rows
-from trials import Trial, run_all
+from trials import Trial, named, run_all
 
 ISSUE = (mixtures, hidden, wells, rooms, surfaces, molecules)
 """With rows that were seen to be wrong, cheapest first."""
@@ -29,8 +29,8 @@ def traps() -> list[Trap]:
 
 def chosen(asked: list[str]) -> list[tuple[Trap, Trial, range]]:
     """What the arguments name, with its seeds; all where there are none."""
-    seeds = {name: int(n) for name, _, n in (a.partition(":") for a in asked) if n}
-    names = {a.partition(":")[0] for a in asked}
+    words, seeds = named(asked)
+    names = set(words)
     issue = {trap.name for family in ISSUE for trap in family.issue_rows()}
     known, found = {"issue"}, []
     for trap in traps():

@@ -108,6 +108,12 @@ class Ended:
         return found
 
 
+def named(asked: Sequence[str]) -> tuple[list[str], dict[str, int]]:
+    """Of arguments TRIAL[:SEEDS] the names, and how many seeds are asked of some."""
+    parts = [a.partition(":") for a in asked]
+    return [name for name, _, _ in parts], {name: int(n) for name, _, n in parts if n}
+
+
 def run(trial: Trial, seed: int) -> Ended:
     """One campaign, in this process."""
     base: dict[str, Any] = {"trial": trial.name, "seed": seed, "asked": trial.asked}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import traps
 import trials
+from measured import keep_campaigns
 from places import ROOT
 from sections import build_system
 from traps_cases import axes, mixtures, molecules, surfaces, wells
 from traps_cases.base import Trap
 from traps_cases.quadrature import quadrature
 from traps_cases.tally import Tally, lines, summary, trial_rows
-from trials import Ended, Trial
+from trials import Ended, Trial, run_all
 
 import msgen
 
@@ -192,6 +193,28 @@ def test_finished_campaigns_are_kept_until_they_are_asked_otherwise(
     assert [e.seed for e in trials.run_all("b", [TRIAL], asked)] == [3]
     keep(asked="('x=1',)")
     assert list(trials.run_all("b", [TRIAL], asked)) == []
+
+
+def test_a_benchmark_goes_on_from_what_is_kept_beside_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "KEPT", tmp_path / "runs")
+    monkeypatch.setattr("measured.MEASURED", tmp_path)
+    monkeypatch.setenv("TRIALS_KEPT", "only")
+    row = Ended("some-steered", 3, "converged", states={"rest": (1.0, 0.1)}, asked=TRIAL.asked)
+    keep_campaigns("some", [asdict(row), asdict(replace(row, seed=4, asked="otherwise"))])
+    found = list(run_all("some", [TRIAL], {TRIAL.name: range(1, 6)}))
+    assert [(e.seed, e.status, e.states) for e in found] == [(3, "converged", {"rest": [1.0, 0.1]})]
+
+
+def test_what_is_asked_does_not_depend_on_where_the_repository_lies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digests = set()
+    for root in (Path("/here"), Path("/elsewhere/msgen")):
+        monkeypatch.setattr(trials, "ROOT", root)
+        digests.add(Trial("some", {"structure": f"{root}/configs/a.pdb"}, TRUTH).asked)
+    assert len(digests) == 1
 
 
 def test_a_campaign_asked_otherwise_is_another() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import openmm as mm
+from alanine_dipeptide import dihedral, positions
 from numpy.typing import NDArray
 from openmm import app, unit
 from pymbar import MBAR
@@ -42,7 +43,7 @@ WINDOWS, STIFFNESS, EACH, SETTLE = 36, 200.0, 300_000, 20_000
 """Windows, their k of ½k(φ − φ₀)² in kJ/mol, steps in each, and before they count."""
 
 
-def build(field: str) -> tuple[Any, mm.System, NDArray[Any], list[list[int]]]:
+def build(field: str) -> tuple[Any, mm.System, NDArray[Any], list[tuple[int, ...]]]:
     """Topology, System, positions in nm, and the atoms of φ, ψ."""
     rigid = {"constraints": app.HBonds, "nonbondedMethod": app.NoCutoff}
     if field == "ff96":
@@ -59,14 +60,7 @@ def build(field: str) -> tuple[Any, mm.System, NDArray[Any], list[list[int]]]:
     name = {(a.residue.name, a.name): a.index for a in topology.atoms()}
     phi = [name[k] for k in (("ACE", "C"), ("ALA", "N"), ("ALA", "CA"), ("ALA", "C"))]
     psi = [name[k] for k in (("ALA", "N"), ("ALA", "CA"), ("ALA", "C"), ("NME", "N"))]
-    return topology, system, np.array(x.value_in_unit(unit.nanometer)), [phi, psi]
-
-
-def torsion(x: NDArray[Any], atoms: list[int]) -> float:
-    """Radians."""
-    a, b, c = np.diff(x[atoms], axis=0)
-    n, m = np.cross(a, b), np.cross(b, c)
-    return float(np.arctan2(np.cross(n, m) @ b / np.linalg.norm(b), n @ m))
+    return topology, system, np.array(x.value_in_unit(unit.nanometer)), [tuple(phi), tuple(psi)]
 
 
 def simulation_of(
@@ -83,12 +77,6 @@ def simulation_of(
     made.minimizeEnergy()
     made.context.setVelocitiesToTemperature(TEMPERATURE, seed)
     return made
-
-
-def positions(simulation: app.Simulation) -> NDArray[Any]:
-    """In nm."""
-    state = simulation.context.getState(positions=True)
-    return np.asarray(state.getPositions(asNumpy=True)._value)
 
 
 def flat(field: str, seed: int) -> None:
@@ -111,11 +99,11 @@ def flat(field: str, seed: int) -> None:
     force.addBond([*atoms[0], atoms[1][3]], [])
     force.setForceGroup(1)
     system.addForce(force)
-    simulation = simulation_of(field, topology, system, positions(simulation), seed + 1000)
+    simulation = simulation_of(field, topology, system, positions(simulation.context), seed + 1000)
     weight, readings = np.zeros((BLOCKS, 2)), SAMPLING // STRIDE
     for k in range(readings):
         simulation.step(STRIDE)
-        phi = torsion(positions(simulation), atoms[0])
+        phi = dihedral(positions(simulation.context), atoms[0])
         v = simulation.context.getState(energy=True, groups={1}).getPotentialEnergy()._value
         weight[k * BLOCKS // readings, 0 if LEFT[0] <= phi < LEFT[1] else 1] += np.exp(v / KT)
     keep(f"flat-{field}-{seed}", weight=weight)
@@ -131,21 +119,21 @@ def windows(field: str, seed: int) -> None:
     system.addForce(held)
     simulation = simulation_of(field, topology, system, x, seed)
     centres = -np.pi + 2 * np.pi * (np.arange(WINDOWS) + 0.5) / WINDOWS
-    begin = int(np.argmin(np.abs(np.angle(np.exp(1j * (centres - torsion(x, atoms[0])))))))
+    begin = int(np.argmin(np.abs(np.angle(np.exp(1j * (centres - dihedral(x, atoms[0])))))))
     phi = np.empty((WINDOWS, EACH // STRIDE))
     for w in np.roll(np.arange(WINDOWS), -begin).tolist():
         simulation.context.setParameter("centre", centres[w])
         simulation.step(SETTLE)
         for k in range(phi.shape[1]):
             simulation.step(STRIDE)
-            phi[w, k] = torsion(positions(simulation), atoms[0])
+            phi[w, k] = dihedral(positions(simulation.context), atoms[0])
     keep(f"windows-{field}-{seed}", phi=phi, centres=centres)
 
 
 def keep(name: str, **arrays: NDArray[Any]) -> None:
     """In runs/, to be summarised."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    np.savez(KEPT / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(KEPT / f"{name}.npz", **arrays)
 
 
 def of_flat(weight: NDArray[Any]) -> tuple[float, float]:

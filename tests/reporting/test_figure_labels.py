@@ -84,8 +84,7 @@ def test_a_region_across_the_seam_is_shaded_on_both_sides() -> None:
     r = replace(r, header=replace(r.header, regions=REGIONS))
     ax = surface_figure(r).axes[0]
     spans = sorted(
-        (round(float(p.get_x()), 1), round(float(p.get_x() + p.get_width()), 1))
-        for p in ax.patches  # type: ignore[attr-defined]
+        (round(float(p.get_x()), 1), round(float(p.get_x() + p.get_width()), 1)) for p in ax.patches
     )
     end = round(float(np.degrees(2.0)), 1)
     assert spans == [(-180.0, -end), (0.0, end), (end, 180.0)]

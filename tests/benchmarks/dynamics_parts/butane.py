@@ -7,22 +7,18 @@ Arguments: seeds of the campaign (below 1,000; by default 2) and steps of plain 
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
 
 import numpy as np
 import openmm as mm
-from places import CONFIGS, ROOT
+from alanine_dipeptide import dihedral
+from places import CONFIGS
 from rows import Row
 
-import msgen
-from msgen.orchestrator.estimators.dynamics.path_sampling import TransitionPaths
-from msgen.orchestrator.reporting.paths_result import PATHS, read_paths
+from dynamics_parts.kept_paths import KEPT, kept_paths
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.openmm.alkanes import Alkane
 
 FILE = CONFIGS / "examples" / "transition_paths_butane.yaml"
-KEPT = ROOT / "runs" / "benchmarks" / "dynamics"
 CARBONS = 4
 STEPS = 30_000_000
 SETTLE = 100_000
@@ -40,7 +36,7 @@ def run(arguments: list[str]) -> list[Row]:
 
 def compared(seed: int, passages: list[int], spent: list[float], steps: int) -> list[Row]:
     """The rates both ways and what they cost."""
-    told, evaluations = campaign(seed)
+    told, evaluations = kept_paths(FILE, f"butane-{seed}", seed)
     rows = []
     for end, (way, reading) in enumerate(
         (("trans to gauche", told.rate), ("gauche to trans", told.rate_back))
@@ -80,6 +76,7 @@ def simulate(steps: int) -> tuple[list[int], list[float]]:
     campaign = load_campaign(FILE, ())
     spec, stride = campaign.spec_system(), campaign.output.stride
     alkane = Alkane(CARBONS)
+    chain = (alkane.chain[0], alkane.chain[1], alkane.chain[2], alkane.chain[3])
     integrator = mm.LangevinMiddleIntegrator(
         spec["temperature"], spec["friction"], spec["timestep"]
     )
@@ -92,7 +89,7 @@ def simulate(steps: int) -> tuple[list[int], list[float]]:
     for _ in range(steps // stride):
         integrator.step(stride)
         x = context.getState(getPositions=True).getPositions(asNumpy=True)._value
-        torsion = abs(angle(x[list(alkane.chain)]))
+        torsion = abs(np.degrees(dihedral(x, chain)))
         here = 0 if torsion >= 150.0 else 1 if torsion < 95.0 else -1
         if here >= 0 and here != last:
             if last >= 0:
@@ -101,26 +98,3 @@ def simulate(steps: int) -> tuple[list[int], list[float]]:
         if last >= 0:
             spent[last] += stride * spec["timestep"]
     return passages, spent
-
-
-def angle(x: np.ndarray) -> float:
-    """The torsion of four points in degrees."""
-    a, b, c = np.diff(x, axis=0)
-    n, m = np.cross(a, b), np.cross(b, c)
-    return float(np.degrees(np.arctan2(np.cross(n, m) @ b / np.linalg.norm(b), n @ m)))
-
-
-def campaign(seed: int) -> tuple[TransitionPaths, int]:
-    """What it told, and its evaluations; from the disk where it was run before."""
-    folder = KEPT / f"butane-{seed}"
-    cost = folder / "cost.json"
-    if not cost.is_file():
-        with tempfile.TemporaryDirectory() as where:
-            settings = (f"seed={seed}", "output.tensorboard=false", "budget.wall=120 min")
-            result = msgen.run(FILE, output_dir=where, overrides=settings, quiet=True)
-            (made,) = Path(where).glob(f"*/results/{PATHS}")
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / PATHS).write_bytes(made.read_bytes())
-            spent = {"evaluations": result.cost.energy_evaluations, "status": result.status}
-            cost.write_text(json.dumps(spent))
-    return read_paths(folder), int(json.loads(cost.read_text())["evaluations"])

@@ -6,21 +6,15 @@ campaign runs its exact strategy first and is kept in runs/benchmarks/dynamics.
 
 from __future__ import annotations
 
-import json
-import tempfile
-from pathlib import Path
-
 import numpy as np
 from double_well_paths import exact_rates, plain_rates
-from places import CONFIGS, ROOT
+from places import CONFIGS
 from rows import Row
 
-import msgen
+from dynamics_parts.kept_paths import kept_paths
 from msgen.orchestrator.estimators.dynamics.path_sampling import TransitionPaths
-from msgen.orchestrator.reporting.paths_result import PATHS, read_paths
 
 FILE = CONFIGS / "examples" / "transition_paths_double_well.yaml"
-KEPT = ROOT / "runs" / "benchmarks" / "dynamics"
 STEP, STRIDE = 0.002, 5
 PLAIN = (512, 8000)
 """Walkers and frames of plain dynamics at kT = 1."""
@@ -80,17 +74,6 @@ def beside_plain(told: TransitionPaths, seed: int) -> list[Row]:
 
 
 def campaign(kt: float, seed: int) -> tuple[TransitionPaths, int]:
-    """What it told, and its evaluations; from the disk where it was run before."""
-    folder = KEPT / f"paths-{kt:g}-{seed}"
-    cost = folder / "cost.json"
-    if not cost.is_file():
-        with tempfile.TemporaryDirectory() as where:
-            settings = (f"seed={seed}", f"system.kT={kt:g}", "output.tensorboard=false",
-                        "budget.wall=60 min", *(COLDER if kt < 1 else ()))  # fmt: skip
-            result = msgen.run(FILE, output_dir=where, overrides=settings, quiet=True)
-            (made,) = Path(where).glob(f"*/results/{PATHS}")
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / PATHS).write_bytes(made.read_bytes())
-            spent = {"evaluations": result.cost.energy_evaluations, "status": result.status}
-            cost.write_text(json.dumps(spent))
-    return read_paths(folder), int(json.loads(cost.read_text())["evaluations"])
+    """What it told, and its evaluations."""
+    colder = COLDER if kt < 1 else ()
+    return kept_paths(FILE, f"paths-{kt:g}-{seed}", seed, (f"system.kT={kt:g}", *colder))
