@@ -21,6 +21,7 @@ from msgen.actors.kernels.base import BoltzmannTarget, Mask, metropolis
 from msgen.actors.kernels.delayed_acceptance import DelayedAcceptance
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
+from msgen.systems.coordinates.free_particles import Centred
 from msgen.systems.coordinates.internal_coordinates import InternalCoordinates
 from msgen.systems.coordinates.representation import Cartesian, Exact
 
@@ -168,3 +169,28 @@ def misses(coordinates: Exact) -> float:
 def test_in_internal_coordinates_the_volume_is_part_of_the_first_test() -> None:
     assert misses(SEEN) < RIGHT
     assert misses(Flat()) > WRONG
+
+
+class Half:
+    """A density of two atoms that is nothing beyond a distance."""
+
+    def log_density(self, x: Array) -> Array:
+        apart = np.linalg.norm(x[:, :3] - x[:, 3:], axis=1)
+        return np.where(apart < 1.0, 0.0, -np.inf)
+
+    def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
+        return self.log_density(x), np.zeros_like(x)
+
+
+def test_who_accepts_nothing_keeps_its_place_to_the_bit() -> None:
+    """Off the centre about which proposals are made; who moves goes there."""
+    rng = np.random.default_rng(6)
+    q = Broad([False] * 6, mean=np.zeros(6), std=np.full(6, 0.5))
+    middle = rng.normal(size=(400, 1, 3)) + 3.0
+    near = 0.1 * rng.normal(size=(400, 1, 3)) * np.array([1.0, -1.0])[None, :, None]
+    x = (middle + near).reshape(400, 6)
+    done = IndependentMoves(q, Centred(2))(Half(), Walkers(x), rng)
+    stayed = (done.walkers.positions == x).all(axis=1)
+    centre = done.walkers.positions.reshape(400, 2, 3).mean(axis=1)
+    assert 20 < stayed.sum() < 380
+    assert np.abs(centre[~stayed]).max() < 1e-12

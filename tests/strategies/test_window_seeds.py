@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from driving import Drive
 
+from msgen.actors.base import WorkOrder
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.kernels.base import Mask
 from msgen.actors.orders.seed import SeedPayload, SeedRecord
 from msgen.actors.orders.umbrella import UmbrellaPayload
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles import umbrella
+from msgen.orchestrator.base import StepPlan
 from msgen.systems.base import Array
 
 SMALL = (
@@ -67,6 +70,27 @@ def test_a_window_starts_from_its_neighbour_of_the_same_ladder() -> None:
             stops = mine[p.window[mine] < 0]
             assert np.array_equal(stops, mine[: len(stops)])
             assert (p.parent[mine] < 0).sum() == 1
+
+
+def test_a_window_without_a_parent_starts_from_the_row_that_is_told() -> None:
+    """One step is too short a way from well to well."""
+    drive, orders, _ = seeded()
+    places = np.array([[-1.2, 0.0], [1.0, 0.0]])
+    for start in ([0, 1], [1, 0]):
+        payload = replace(
+            orders[0],
+            walkers=WalkerRows(places),
+            window=np.arange(2),
+            ladder=np.zeros(2, dtype=np.int64),
+            lam=places[start, :1],
+            parent=np.full(2, -1),
+            start=np.array(start),
+            relax=1,
+            steps=1,
+        )
+        (segment,) = drive.run(StepPlan("adapt", ()), [WorkOrder.of(0, payload)])
+        xi = segment.read(SeedRecord).xi[:, 0]
+        assert np.abs(xi - places[start, 0]).max() < 0.7
 
 
 def test_walkers_with_unequal_shares_are_stepped_together(monkeypatch: pytest.MonkeyPatch) -> None:
