@@ -125,10 +125,10 @@ KNOWN: dict[str, Truth] = {
 
 
 def trial(name: str) -> Trial:
-    """A campaign file as it is."""
+    """A campaign file as it is, but that no clock ends it."""
     path = CONFIGS / f"{name}.yaml"
     truth, error = KNOWN[name](path)
-    return Trial(name.replace("/", "-"), path, truth, (), error)
+    return Trial(name.replace("/", "-"), path, truth, ("budget.wall=null",), error)
 
 
 def rows_of(one: Trial, mine: list[Ended]) -> list[Row]:

@@ -216,6 +216,25 @@ def _traps(rows: Rows) -> str:
     return f"{said}{both.join(map(_spread, parts))}.\n\n" + _lines(head, cells)
 
 
+def _configs(rows: Rows) -> str:
+    """What each campaign file came to, beside what is known."""
+    ended, cost = _values(rows, "converged"), _values(rows, "median evaluations")
+    known = re.compile(r"(.*): known F of (.*)")
+    cells = []
+    for row in rows:
+        if match := known.fullmatch(row["what"]):
+            name, state = match.groups()
+            mine = [r for r in rows if r["what"].startswith(f"{name}: F of {state}, seed ")]
+            cells.append(
+                (f"`{name}`", f"{_signed(row['value'])} {row['reference']}".removesuffix(" exact"),
+                 ", ".join(f"{_signed(r['value'])} {r['reference']}" for r in mine),
+                 f"{cost[name]['value'] / 1e6:.2f} M",
+                 f"{ended[name]['value']} {ended[name]['reference']}")
+            )  # fmt: skip
+    head = ("campaign", "known F / kT", "found", "evaluations", "converged")
+    return _lines(head, cells)
+
+
 def _spread(rows: Rows) -> str:
     """How z is spread."""
     of = {r["what"].removeprefix("all: "): r["value"] for r in rows if r["what"].startswith("all")}
@@ -231,5 +250,6 @@ TABLES: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "demo_line": ("demo", _demo_line),
     "converged": ("converged", _converged),
     "traps": ("traps", _traps),
+    "configs": ("configs", _configs),
 }
 """By the name in the marker: whose rows, and what makes the table of them."""
