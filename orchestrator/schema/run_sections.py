@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from msgen.orchestrator.schema.quantities import (
     AutoShare,
@@ -96,6 +103,13 @@ class Converge(Section):
     probes: Share = 0.1
     """Share of the evaluations for probes, which throw walkers about without model or bias and look
     whether they come to rest where production has been."""
+
+    @field_validator("unseen", "probes", mode="before")
+    @classmethod
+    def _none_is_null(cls, value: object) -> object:
+        if value == 0 and not isinstance(value, bool):
+            raise problem("leaves nothing to go by", "Write `unseen: null` for no probes at all")
+        return value
 
 
 class Budget(Section):

@@ -111,6 +111,8 @@ def test_empty_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("cvs.x.range.7=1", ("cvs.x.range", "no such item", "0 to 1")),
         ("cvs.x.index.a=1", ("cvs.x.index: 0", "has no keys below it")),
         ("states.left.x=[0", ("YAML", "'[0'")),
+        ("converge.probes=0", ("converge.probes: 0", "`unseen: null`")),
+        ("converge.unseen=0", ("converge.unseen: 0", "`unseen: null`")),
     ],
 )
 def test_wrong_override(
