@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.cv_space.switching_schedule import Schedule
+from msgen.actors.orders.proposals import DefendedSpec
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.systems.base import Array
 
@@ -38,6 +39,8 @@ class ProbePayload:
         Of what is watched, at the campaign's temperature, after each has relaxed.
     patience : int
         Times as long from one reading to the next.
+    proposal : DefendedSpec or None
+        What the ends are held against, None for nothing.
     """
 
     kind: ClassVar[str] = "probe"
@@ -52,6 +55,7 @@ class ProbePayload:
     schedule: Schedule | None = None
     readings: int = 12
     patience: int = 1
+    proposal: DefendedSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,12 @@ class ProbeRecord:
         U/kT.
     flipped : tuple of str
         What has become another isomer, in words; empty where nothing has.
+    log_weight : Array, shape (n,), or None
+        ln ρ* − ln q at the ends; None where there is no q.
     """
 
     walkers: WalkerRows
     readings: NDArray[np.float32]
     energy: Array
     flipped: tuple[str, ...]
+    log_weight: Array | None = None

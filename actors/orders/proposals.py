@@ -47,6 +47,23 @@ class BroadGaussian:
 
 
 @dataclass(frozen=True)
+class DefendedSpec:
+    """q(y) = (1−ε)·model + ε·broad over whole configurations, but for the model.
+
+    Attributes
+    ----------
+    version : int
+        Of the model.
+    broad : BroadGaussian
+    epsilon : float
+    """
+
+    version: int
+    broad: BroadGaussian
+    epsilon: float
+
+
+@dataclass(frozen=True)
 class ProposalSpec:
     """q_k(λ) = (1−ε)·model + ε·broad in every stratum, or steps of a dynamics, but for the model.
 

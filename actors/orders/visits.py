@@ -23,6 +23,17 @@ def visits_of(segment: Segment) -> NDArray[np.float32] | None:
     return None
 
 
+def log_weights_of(segment: Segment) -> NDArray[np.float32]:
+    """ln ρ* − ln q of a frozen q at walkers, shape (n,); none where it is not told."""
+    told = segment.samples.get("walker_log_weight", np.zeros(0))
+    return np.asarray(told[np.isfinite(told)], dtype=np.float32)
+
+
+def proposals_of(segment: Segment) -> float:
+    """Whole configurations that were proposed."""
+    return float(segment.counts.get("global_proposed", 0.0))
+
+
 def energies_of(segment: Segment) -> NDArray[np.float32]:
     """U/kT of what is watched, shape (n,); none where it is not told."""
     if "watched" in segment.samples and "watched_cvs" in segment.samples:

@@ -84,6 +84,8 @@ class Completeness:
             more = "" if len(self.learnt) <= MOST_TOLD else " …"
             number = "1 basin" if len(self.learnt) == 1 else f"{len(self.learnt)} basins"
             met += f", {number} learnt from them (near {places}{more})"
+        if light := sum(self.about.get(name, 0) for name in ("proposed", "released")):
+            met += f", {light} where production never was and that weigh too little for it"
         bound = 100 * self.unseen.bound
         return f"{met}; basins that nobody has seen catch less than {bound:.2g} % of them (95 %)"
 

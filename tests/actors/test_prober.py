@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from built_models import build
 from driving import same, setup_of
 
-from msgen.actors.base import WorkOrder
+from msgen.actors.base import WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.engines.molecule import molecule
 from msgen.actors.orders.probe import ProbePayload, ProbeRecord, Way
+from msgen.actors.orders.proposals import BroadGaussian, DefendedSpec
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.probing.arrays import at_rest, downhill
 from msgen.actors.worker import Worker
+from msgen.systems.base import Walkers
 
 # 45 % in a narrow state off the CV axis
 WELLS = "means: [[-2, 0], [2, 0], [2, 6]], scales: [0.5, 0.5, 0.15], weights: [0.35, 0.2, 0.45]"
@@ -159,3 +163,27 @@ def test_turning_a_bond_changes_its_torsion_and_no_bond_or_angle() -> None:
         (own,) = [k for k, a in enumerate(atoms) if {a[1], a[2]} == {turn.begin, turn.end}]
         assert abs(shift[own]) == pytest.approx(0.7, abs=1e-6)
         assert np.delete(np.abs(shift), own).max() < 1e-6
+
+
+def test_ends_are_held_against_the_proposal_of_production() -> None:
+    """ln ρ* − ln q, of a q that is all broad: both known in closed form."""
+    flow = "strategy={kind: flow_mcmc, local: {kind: hmc, steps: 2}}"
+    setup = setup_of("double_well", *NARROW, flow)[1]
+    worker = Worker(setup)
+    made = build(
+        {"kind": "spline_flow", "transforms": 1, "hidden": [4], "epochs": 1}, 2, [False] * 2
+    )
+    made.fit(np.random.default_rng(0).normal(size=(64, 2)), seed=0)
+    worker.publish(3, encode(made.state()))
+    plain = order(["stay"] * 8)
+    mean, std = np.array([0.5, -1.0]), np.array([2.0, 3.0])
+    spec = DefendedSpec(3, BroadGaussian(mean, std), 1.0)
+    payload = replace(plain.read(ProbePayload), proposal=spec)
+    done = worker.execute(WorkOrder.of(0, payload, model_version=3)).read(ProbeRecord)
+    x = done.walkers.positions
+    z = (x - mean) / std
+    log_q = -0.5 * (z**2).sum(axis=1) - np.log(2 * np.pi * std.prod())
+    system = WorkerContext(setup).system
+    expected = -system.energy(Walkers(x)) / system.kT - log_q
+    np.testing.assert_allclose(done.log_weight, expected, rtol=1e-9)
+    assert worker.execute(plain).read(ProbeRecord).log_weight is None

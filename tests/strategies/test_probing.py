@@ -10,9 +10,27 @@ import pytest
 from driving import Drive, same
 
 from msgen.actors.base import encode
+from msgen.actors.orders.probe import ProbePayload
+from msgen.actors.orders.walkers import WalkerRows
+from msgen.orchestrator.estimators.completeness.features import Features
+from msgen.orchestrator.estimators.completeness.region import Region
+from msgen.orchestrator.strategies.probing import strategy as probing_strategy
 from msgen.orchestrator.strategies.probing.base import Learner
-from msgen.orchestrator.strategies.probing.orders import number
-from msgen.orchestrator.strategies.probing.state import Basin, ProbedState, Probes, Visits
+from msgen.orchestrator.strategies.probing.judgement import judged, proposed
+from msgen.orchestrator.strategies.probing.orders import (
+    LONGER,
+    PATIENCE,
+    again_orders,
+    again_parts,
+    number,
+)
+from msgen.orchestrator.strategies.probing.state import (
+    Basin,
+    Candidate,
+    ProbedState,
+    Probes,
+    Visits,
+)
 from msgen.orchestrator.strategies.probing.strategy import MOST_RETURNS, Probing, with_warnings
 
 LOCAL = "local: {kind: hmc, steps: 3}"
@@ -58,7 +76,7 @@ def heights(drive: Drive) -> Any:
     return drive.problem.positions(drive.state.strategy.walkers)[:, 1]
 
 
-def in_the_well(basin: Basin) -> bool:
+def in_the_well(basin: Basin | Candidate) -> bool:
     """Whether a basin is the one that no walker can come to."""
     return bool(np.linalg.norm(np.median(basin.run, axis=0) - [1.5, 3.0]) < 0.6)
 
@@ -147,6 +165,94 @@ def test_a_share_of_the_evaluations_and_no_more_goes_to_probes() -> None:
     assert number(none, replace(base, of=200_000)) == 0
 
 
+# 256 modes, of which most weigh a thousandth or less
+MANY = (
+    "system={kind: many_well, dim: 16}",
+    "cvs={a: {kind: mean_coordinate, indices: [0, 2, 4, 6, 8, 10, 12, 14], range: [-2, 2]}}",
+    "states={few: {a: [-2, 1]}}",
+    "model={kind: copula_flow}",
+    "strategy={kind: flow_mcmc, local: {kind: hmc, steps: 4}, global_steps: 20}",
+    "replicas=32",
+)
+
+
+def test_modes_that_would_have_been_proposed_if_they_weighed_much_send_nobody_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of so many modes no production visits all; the twin goes back for them."""
+    ended = []
+    for twin in (False, True):
+        if twin:
+            monkeypatch.setattr(probing_strategy, "proposed", lambda probes: probes)
+        drive = Drive.of("double_well", *MANY, probed=True)
+        while drive.strategy.decide(drive.state).phase != "produce":
+            drive.step()
+        for _ in range(8):
+            drive.step()
+        ended.append(drive.state.probes)
+    right, wrong = ended
+    assert right.proposed > 20
+    assert right.returns == 0
+    assert wrong.returns > 0
+    told = Probing.estimate(drive.strategy, replace(drive.state, probes=right))
+    assert (
+        "production never was and that weigh too little for it"
+        in told.diagnostics["probes"]["said"]
+    )
+
+
+def test_what_a_frozen_model_has_not_learnt_is_a_find() -> None:
+    """Its density there is too small beside the system's, whatever other weights are."""
+    drive = into_production("local")
+    one = Candidate(drive.state.strategy.walkers.take(np.array([0])), np.zeros((4, 2), np.float32))
+    # ln Z = 2, and 30,000 proposals: a basin of 1 % with ln w = 2 + ln 100 would be met three times
+    seen = Visits(proposals=3e4, log_weights=np.full(1000, 2.0, np.float32))
+    assert seen.heaviest == pytest.approx(2.0 + np.log(100.0))
+    light = Probes(visits=seen, waiting=(replace(one, log_weight=6.5),))
+    assert proposed(light).proposed == 1
+    assert not proposed(light).waiting
+    for weight in (6.7, np.nan, None):
+        heavy = replace(light, waiting=(replace(one, log_weight=weight),))
+        assert proposed(heavy) is heavy
+    few = replace(light, visits=replace(seen, log_weights=seen.log_weights[:50]))
+    assert proposed(few) is few
+
+
+def test_who_comes_away_in_a_thousandth_of_production_has_found_nothing() -> None:
+    """m ≤ 3 τ/T: the longer production never came there, the longer has to be stayed."""
+    drive = into_production("local")
+    region = Region.of(
+        Features(("x",), np.array([False]), 1), np.linspace(0, 1, 100, dtype=np.float32)[:, None]
+    )
+    assert region is not None
+    walker = drive.state.strategy.walkers.take(np.array([0]))
+    out, home = (np.full((8, 1), x, np.float32) for x in (3.0, 0.5))
+    for spent, length, looks, stays in (
+        (10_000, 500.0, 1, True), (10_000, 500.0, 0, False), (1_000_000, 500.0, 1, False),
+        (1_000_000, 1500.0, 2, True),
+    ):  # fmt: skip
+        there = Candidate(walker, out, looks=looks, length=length)
+        probes = Probes(visits=Visits(spent=spent), waiting=(there, replace(there, run=home)))
+        after = judged(probes, region)
+        assert [one.stayed for one in after.waiting] == [stays]
+        assert after.released == min(looks, 1)
+
+
+def test_looks_grow_and_are_paid_from_the_share() -> None:
+    problem = into_production("local").problem
+    walker = WalkerRows(np.zeros((1, 2)))
+    first, second = (
+        Candidate(walker, np.zeros((8, 1), np.float32), looks=k, length=1000.0 * k) for k in (0, 1)
+    )
+    rich = Probes(spent=0, of=100_000, waiting=(first, second, first))
+    assert again_parts(problem, rich) == [[0, 2], [1]]
+    patience = [o.read(ProbePayload).patience for o in again_orders(problem, 3, rich, walker)]
+    assert patience == [PATIENCE, PATIENCE * LONGER]
+    poor = replace(rich, spent=8000)  # 2,000 are left, and the next look takes three times 1,000
+    assert again_parts(problem, poor) == [[0, 2]]
+    assert number(problem, rich, 9000.0) < number(problem, rich)
+
+
 def test_what_a_result_is_of_is_said_whatever_it_is() -> None:
     """A coordinate without an equilibrium, and the isomer that was begun with."""
     drive = into_production("local")
@@ -186,13 +292,13 @@ def test_a_campaign_goes_back_so_often_and_then_only_tells() -> None:
         drive.step()
     assert drive.state.probes.returns == MOST_RETURNS
     assert drive.strategy.decide(drive.state).phase == "produce"
-    assert drive.state.probes.basins
-    assert not any(b.learnt for b in drive.state.probes.basins)
+    assert not drive.state.probes.basins
     estimate = drive.strategy.estimate(drive.state)
     assert "ended in a basin that production never visits, near x = 1." in estimate.unmet[0]
     assert not estimate.converged
     # another probe in it is one more, not another basin
-    (basin,) = [b for b in drive.state.probes.basins if in_the_well(b)]
+    (basin,) = [b for b in drive.state.probes.waiting if in_the_well(b)]
+    assert basin.stayed
     assert basin.times >= 1
 
 
@@ -227,5 +333,7 @@ def test_a_state_of_before_goes_on_with_probes() -> None:
     read = drive.strategy.read(encode(alone.state))
     assert isinstance(read, ProbedState)
     assert read.round == alone.state.round
-    assert read.probes == Probes(visits=Visits(rows=read.probes.visits.rows))
+    visits = read.probes.visits
+    assert read.probes == Probes(visits=Visits(visits.rows, log_weights=visits.log_weights))
+    assert (len(visits.rows), len(visits.log_weights)) == (0, 0)
     assert same(read.strategy, alone.state)

@@ -17,7 +17,7 @@ from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.fit import FitPayload, FitRecord
 from msgen.actors.orders.propagate import FitPropagatorPayload
-from msgen.actors.orders.proposals import BroadGaussian
+from msgen.actors.orders.proposals import BroadGaussian, DefendedSpec
 from msgen.actors.orders.walk import WalkPayload, WalkRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.solute.solute import SoluteCoordinates
@@ -158,6 +158,13 @@ class FlowMcmc(FreeReplicas[FlowState]):
             )
             for number, group in enumerate(self.groups(state))
         )
+
+    def proposal(self, state: FlowState) -> DefendedSpec | None:
+        """See `Proposes`."""
+        apart = self._solute or bool(self._lags)
+        if apart or state.phase != "produce" or state.version < 0 or state.broad is None:
+            return None
+        return DefendedSpec(state.version, state.broad, float(self.spec["broad"]))
 
     def walkers_in(self, segment: Segment) -> WalkerRows:
         """See `FreeReplicas`."""

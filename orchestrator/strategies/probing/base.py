@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.cv_space.strata import Partition
+from msgen.actors.orders.proposals import DefendedSpec
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.systems.base import Array
 
 S = TypeVar("S")
+T = TypeVar("T", contravariant=True)
 
 Ints = NDArray[np.int64]
 
@@ -104,6 +106,15 @@ class Pool:
     def missing(self, states: Partition) -> tuple[str, ...]:
         """States that no walker is in."""
         return tuple(n for k, n in enumerate(states.names) if not (self.where == k).any())
+
+
+@runtime_checkable
+class Proposes(Protocol[T]):
+    """A strategy whose moves propose whole configurations of a frozen density."""
+
+    def proposal(self, state: T) -> DefendedSpec | None:
+        """That of production; None while there is none."""
+        ...
 
 
 @runtime_checkable

@@ -24,6 +24,10 @@ potential cannot weigh enough to be seen: it would have to be e times as wide in
 one."""
 
 
+RELEASE = 1e-3
+"""Share of the evaluations of production for which a walker has to stay in a basin."""
+
+
 def features_of(problem: Problem) -> Features:
     """The CVs, and what is watched but the energy."""
     beside = problem.watched_names[:-1]
@@ -36,12 +40,20 @@ def looked_again(
 ) -> Probes:
     """Those that waited, as they are after another look."""
     waiting = list(probes.waiting)
-    for part, segment in zip(again_parts(problem, waiting), segments, strict=True):
+    for part, segment in zip(again_parts(problem, probes), segments, strict=True):
         done = segment.read(ProbeRecord)
         runs = features.flat(done.readings)
         for row, k in enumerate(part):
             one = done.walkers.take(np.array([row]))
-            waiting[k] = replace(waiting[k], walkers=one, run=runs[row], stayed=True)
+            weight = None if done.log_weight is None else float(done.log_weight[row])
+            waiting[k] = replace(
+                waiting[k],
+                walkers=one,
+                run=runs[row],
+                looks=waiting[k].looks + 1,
+                length=waiting[k].length + segment.evaluations / len(part),
+                log_weight=weight,
+            )
     return replace(probes, waiting=tuple(waiting))
 
 
@@ -83,19 +95,46 @@ def came_back(
 
 
 def judged(probes: Probes, region: Region | None) -> Probes:
-    """Only those still wait that are outside of what production has covered by now."""
+    """Only those still wait that are outside of what production has covered by now.
+
+    Moves that leave the density alone come to a basin of mass m as often as they leave it: who
+    stays for τ there is left, in a time T of production, some m T/τ times. So what production
+    never came to in T weighs no more than about 3 τ/T, and is a basin to go back for only if it
+    was stayed in for `RELEASE` of T.
+    """
     if region is None or not probes.waiting:
         return probes
     looks = region.outside(np.stack([one.run for one in probes.waiting]))
+    long = RELEASE * probes.visits.spent
     left = [
-        replace(one, shown=look.features)
+        replace(one, shown=look.features, stayed=one.looks > 0 and one.length >= long)
         for one, look in zip(probes.waiting, looks, strict=True)
         if look is not None
     ]
-    return replace(probes, waiting=tuple(left))
+    gone = [one for one, look in zip(probes.waiting, looks, strict=True) if look is None]
+    released = sum(one.times for one in gone if one.looks)
+    return replace(probes, waiting=tuple(left), released=probes.released + released)
 
 
-def found(features: Features, probes: Probes, *, learnt: bool) -> tuple[Probes, Finds | None]:
+def proposed(probes: Probes) -> Probes:
+    """Without candidates that the frozen q of production would have proposed if they weighed much.
+
+    Of many basins, each of which weighs next to nothing, no production visits all; see
+    `Visits.heaviest`.
+    """
+    limit = probes.visits.heaviest
+    known = [w is not None and w <= limit for w in (one.log_weight for one in probes.waiting)]
+    if not any(known):
+        return probes
+    pairs = list(zip(probes.waiting, known, strict=True))
+    return replace(
+        probes,
+        waiting=tuple(one for one, here in pairs if not here),
+        proposed=probes.proposed + sum(one.times for one, here in pairs if here),
+    )
+
+
+def found(features: Features, probes: Probes) -> tuple[Probes, Finds | None]:
     """Candidates that stayed where they were are basins; and these, to begin again from."""
     stayed = [one for one in probes.waiting if one.stayed]
     if not stayed:
@@ -108,7 +147,7 @@ def found(features: Features, probes: Probes, *, learnt: bool) -> tuple[Probes, 
             kept[same[0]] = replace(twin, times=twin.times + one.times)
         else:
             kept.append(one)
-    basins = [Basin(one.run, one.place(features), one.times, learnt) for one in kept]
+    basins = [Basin(one.run, one.place(features), one.times, learnt=True) for one in kept]
     xi = np.array([_cvs(features, one.run)[-1] for one in kept])
     trail = np.stack([_cvs(features, one.run) for one in kept])
     walkers = WalkerRows.join([one.walkers for one in kept]).without_velocities()

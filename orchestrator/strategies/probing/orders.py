@@ -10,6 +10,7 @@ from scipy.stats import qmc
 
 from msgen.actors.base import WorkOrder
 from msgen.actors.orders.probe import ProbePayload, Way
+from msgen.actors.orders.proposals import DefendedSpec
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.estimators.completeness.unseen import Unseen
 from msgen.orchestrator.strategies.common.exploration import push_schedule
@@ -27,14 +28,17 @@ MOST = 512
 """Probes of a round."""
 TOGETHER = {True: 256, False: 2}
 """Probes of an order, where walkers are stepped in batches and where not."""
-PATIENCE = 5
-"""Times as long between readings of a probe that is looked at again."""
+PATIENCE, LONGER = 5, 3
+"""Times as long between readings of a probe that is looked at again, and in every further look."""
 PUSH_STEPS = 250
 READINGS = 12
 
 
-def number(problem: Problem, probes: Probes) -> int:
-    """Probes of the next round: what the share of the evaluations allows, and the bound needs."""
+def number(problem: Problem, probes: Probes, reserved: float = 0.0) -> int:
+    """Probes of the next round: what the share of the evaluations allows, and the bound needs.
+
+    Of that share `reserved` evaluations are for others.
+    """
     asked = problem.criteria.unseen
     if asked is None:
         return 0
@@ -44,7 +48,7 @@ def number(problem: Problem, probes: Probes) -> int:
     each = COST["batched" if problem.batched else "openmm"]
     if probes.made:
         each = max(1.0, probes.spent / probes.made)
-    affordable = int((problem.criteria.probes * probes.of - probes.spent) / each)
+    affordable = int((_allowed(problem, probes) - reserved) / each)
     out = min(wanted, affordable, MOST)
     return out if out >= LEAST or out == wanted else 0
 
@@ -53,7 +57,8 @@ def fresh_orders(
     problem: Problem, rnd: int, probes: Probes, walkers: WalkerRows, first: int
 ) -> list[WorkOrder]:
     """New probes, the first order with number `first`; from the walkers and from the start."""
-    n = number(problem, probes)
+    longer = sum(_next_look(one) for one in probes.waiting if one.looks and not one.stayed)
+    n = number(problem, probes, longer)
     if n <= 0:
         return []
     rng = np.random.default_rng(np.random.SeedSequence(problem.seed, spawn_key=(rnd, 81)))
@@ -81,26 +86,59 @@ def fresh_orders(
 
 
 def again_orders(
-    problem: Problem, rnd: int, waiting: Sequence[Candidate], walkers: WalkerRows
+    problem: Problem,
+    rnd: int,
+    probes: Probes,
+    walkers: WalkerRows,
+    proposal: DefendedSpec | None = None,
 ) -> list[WorkOrder]:
-    """Those that wait are looked at once more; in the order of `again_parts`."""
+    """Those that wait are looked at once more, and held against a proposal where there is one.
+
+    In the order of `again_parts`.
+    """
+    waiting = probes.waiting
     out = []
     low = high = None
     if problem.batched:
         low, high = problem.seen_range(walkers)
-    for i, part in enumerate(again_parts(problem, waiting)):
+    for i, part in enumerate(again_parts(problem, probes)):
         rows = WalkerRows.join([waiting[k].walkers for k in part])
         ways: list[Way] = ["stay"] * len(part)
         zeros = np.zeros((len(part), problem.dim))
-        out.append(_order(problem, rnd, i, rows, ways, zeros, (low, high), PATIENCE))
+        patience = PATIENCE * LONGER ** waiting[part[0]].looks
+        out.append(_order(problem, rnd, i, rows, ways, zeros, (low, high), patience, proposal))
     return out
 
 
-def again_parts(problem: Problem, waiting: Sequence[Candidate]) -> list[list[int]]:
-    """Which of them share an order."""
-    open_ = [k for k, one in enumerate(waiting) if not one.stayed]
+def again_parts(problem: Problem, probes: Probes) -> list[list[int]]:
+    """Which of those that wait share an order, as often looked at each.
+
+    The first look is always taken, longer ones as far as the share of the evaluations allows.
+    """
+    left, by_looks = _allowed(problem, probes), dict[int, list[int]]()
+    for k, one in enumerate(probes.waiting):
+        if one.stayed:
+            continue
+        if one.looks:
+            left -= _next_look(one)
+        if not one.looks or left >= 0:
+            by_looks.setdefault(one.looks, []).append(k)
     size = TOGETHER[problem.batched]
-    return [open_[i : i + size] for i in range(0, len(open_), size)]
+    return [
+        part[i : i + size]
+        for _, part in sorted(by_looks.items())
+        for i in range(0, len(part), size)
+    ]
+
+
+def _allowed(problem: Problem, probes: Probes) -> float:
+    """Evaluations that the probes have left of their share."""
+    return problem.criteria.probes * probes.of - probes.spent
+
+
+def _next_look(one: Candidate) -> float:
+    """Evaluations that another look takes; those before were each `LONGER` than the last."""
+    return (LONGER - 1) * one.length + one.length / max(1, one.looks)
 
 
 def _order(
@@ -112,6 +150,7 @@ def _order(
     targets: Array,
     seen: tuple[Array | None, Array | None],
     patience: int = 1,
+    proposal: DefendedSpec | None = None,
 ) -> WorkOrder:
     schedule = None
     if "push" in ways:
@@ -129,9 +168,12 @@ def _order(
         schedule=schedule,
         readings=READINGS,
         patience=patience,
+        proposal=proposal,
     )
+    version = -1 if proposal is None else proposal.version
     each = COST["batched" if problem.batched else "openmm"]
-    return WorkOrder.of(rnd, payload, number, cost_hint=each * patience * len(ways))
+    cost = each * patience * len(ways)
+    return WorkOrder.of(rnd, payload, number, model_version=version, cost_hint=cost)
 
 
 def _ways(problem: Problem, begun: int, n: int) -> list[Way]:

@@ -25,13 +25,14 @@ from msgen.orchestrator.estimators.completeness.region import Region
 from msgen.orchestrator.estimators.completeness.unseen import Unseen
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.second_look import merged_states
-from msgen.orchestrator.strategies.probing.base import Learner
+from msgen.orchestrator.strategies.probing.base import Learner, Proposes
 from msgen.orchestrator.strategies.probing.judgement import (
     came_back,
     features_of,
     found,
     judged,
     looked_again,
+    proposed,
     unvisited,
 )
 from msgen.orchestrator.strategies.probing.orders import again_orders, again_parts, fresh_orders
@@ -40,7 +41,8 @@ from msgen.orchestrator.strategies.probing.state import ProbedState, Probes, Vis
 S = TypeVar("S")
 
 MOST_RETURNS = 4
-"""How often a campaign goes back because probes have found a basin; later ones are only told."""
+"""How often a campaign goes back because probes have found a basin; later ones are only told, for
+as long as they are stayed in."""
 UNTAUGHT = "this strategy cannot learn what probes find, and none are made"
 UNWATCHED = "its roles tell nothing to compare probes with"
 
@@ -81,7 +83,10 @@ class Probing(Generic[S]):
         walkers = self._learner.at_hand(state.strategy)
         if walkers is None or self.problem.criteria.unseen is None or state.probes.blind:
             return plan
-        again = again_orders(self.problem, state.round, state.probes.waiting, walkers)
+        proposal = None
+        if isinstance(self.strategy, Proposes):
+            proposal = self.strategy.proposal(state.strategy)
+        again = again_orders(self.problem, state.round, state.probes, walkers, proposal)
         fresh = fresh_orders(self.problem, state.round, state.probes, walkers, len(again))
         return replace(plan, orders=(*plan.orders, *again, *fresh))
 
@@ -103,12 +108,12 @@ class Probing(Generic[S]):
             probes = replace(probes, visits=visits, blind=not len(visits.rows))
         if mine or probes.waiting:
             region = probes.visits.region(self._features)
-            probes = judged(self._looked(state, probes, mine, region), region)
-        if not any(one.stayed for one in probes.waiting):
+            probes = proposed(judged(self._looked(state, probes, mine, region), region))
+        if probes.returns >= MOST_RETURNS:
+            # they go on waiting: one that comes away in time weighed next to nothing
             return ProbedState(state.round + 1, inner, probes)
-        goes_back = probes.returns < MOST_RETURNS
-        probes, finds = found(self._features, probes, learnt=goes_back)
-        if goes_back and finds is not None:
+        probes, finds = found(self._features, probes)
+        if finds is not None:
             inner = self._learner.begin_again(inner, finds)
             probes = replace(probes, visits=Visits(), waiting=(), returns=probes.returns + 1)
         return ProbedState(state.round + 1, inner, probes)
@@ -147,7 +152,7 @@ class Probing(Generic[S]):
         region: Region | None,
     ) -> Probes:
         """With the probes of a round."""
-        again = len(again_parts(self.problem, state.probes.waiting)) if segments else 0
+        again = len(again_parts(self.problem, state.probes)) if segments else 0
         if probes.waiting and segments:
             probes = looked_again(self.problem, self._features, probes, segments[:again])
         return came_back(self.problem, self._features, probes, segments[again:], region)
@@ -159,11 +164,13 @@ class Probing(Generic[S]):
         alone = [Missed(b.place, b.times) for b in unvisited(probes, region)]
         if region is not None:
             alone += [Missed(one.place(self._features), one.times) for one in probes.waiting]
+        caught = [b.times for b in probes.basins]
+        caught += [one.times for one in probes.waiting if one.stayed]
         left_out = UNTAUGHT if self._learner is None else None
         if probes.blind:
             left_out = UNWATCHED
         return Completeness(
-            Unseen.of(probes.made, [b.times for b in probes.basins]),
+            Unseen.of(probes.made, caught),
             alone,
             [Missed(b.place, b.times) for b in probes.basins if b.learnt],
             {
@@ -171,6 +178,8 @@ class Probing(Generic[S]):
                 "share": probes.spent / probes.of if probes.of else 0.0,
                 "broken": probes.broken,
                 "too_high": probes.high,
+                "proposed": probes.proposed,
+                "released": probes.released,
                 "isomers_left_out": dict(probes.isomers),
                 "returns": probes.returns,
             },
