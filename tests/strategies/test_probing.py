@@ -233,7 +233,9 @@ def test_who_comes_away_in_a_thousandth_of_production_has_found_nothing() -> Non
         (1_000_000, 1500.0, 2, True),
     ):  # fmt: skip
         there = Candidate(walker, out, looks=looks, length=length)
-        probes = Probes(visits=Visits(spent=spent), waiting=(there, replace(there, run=home)))
+        come_away = replace(there, run=home, moved=looks > 0)
+        visited = replace(there, run=home)
+        probes = Probes(visits=Visits(spent=spent), waiting=(there, come_away, visited))
         after = judged(probes, region)
         assert [one.stayed for one in after.waiting] == [stays]
         assert after.released == min(looks, 1)

@@ -52,6 +52,7 @@ def looked_again(
                 run=runs[row],
                 looks=waiting[k].looks + 1,
                 length=waiting[k].length + segment.evaluations / len(part),
+                moved=not alike(waiting[k].run, runs[row]),
                 log_weight=weight,
             )
     return replace(probes, waiting=tuple(waiting))
@@ -112,7 +113,8 @@ def judged(probes: Probes, region: Region | None) -> Probes:
         if look is not None
     ]
     gone = [one for one, look in zip(probes.waiting, looks, strict=True) if look is None]
-    released = sum(one.times for one in gone if one.looks)
+    # where one has not moved, production has come to it
+    released = sum(one.times for one in gone if one.looks and one.moved)
     return replace(probes, waiting=tuple(left), released=probes.released + released)
 
 

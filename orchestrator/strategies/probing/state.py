@@ -120,6 +120,8 @@ class Candidate:
         How often it was looked at again.
     length : float
         Evaluations for which it then stayed.
+    moved : bool
+        Whether it is elsewhere than in the look before.
     stayed : bool
         Whether that is long enough for a basin.
     log_weight : float or None
@@ -132,6 +134,7 @@ class Candidate:
     shown: tuple[int, ...] = ()
     looks: int = 0
     length: float = 0.0
+    moved: bool = False
     stayed: bool = False
     log_weight: float | None = None
 
