@@ -45,6 +45,8 @@ class Trial:
         KEY=VALUE, as the command line has them.
     truth_error : float
         Of `truth`, kT, where it is another simulation's.
+    apart : bool
+        Whether its random numbers are of its own, and not those of all trials with the same seed.
     """
 
     name: str
@@ -52,6 +54,13 @@ class Trial:
     truth: Mapping[str, float]
     settings: tuple[str, ...] = ()
     truth_error: float = 0.0
+    apart: bool = False
+
+    def drawn(self, seed: int) -> int:
+        """The campaign's own seed."""
+        if not self.apart:
+            return seed
+        return int.from_bytes(hashlib.sha256(f"{self.name} {seed}".encode()).digest()[:3], "big")
 
     @property
     def asked(self) -> str:
@@ -80,6 +89,8 @@ class Ended:
     cpu_s : float
     asked : str
         `Trial.asked`; '' in files that are older than it.
+    drawn : int or None
+        `Trial.drawn`; None in those where it was the seed itself.
     """
 
     trial: str
@@ -93,6 +104,7 @@ class Ended:
     rounds: int = 0
     cpu_s: float = 0.0
     asked: str = ""
+    drawn: int | None = None
 
     @property
     def converged(self) -> bool:
@@ -117,9 +129,10 @@ def named(asked: Sequence[str]) -> tuple[list[str], dict[str, int]]:
 def run(trial: Trial, seed: int) -> Ended:
     """One campaign, in this process."""
     base: dict[str, Any] = {"trial": trial.name, "seed": seed, "asked": trial.asked}
+    base["drawn"] = trial.drawn(seed)
     begun = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        settings = (*trial.settings, "output.tensorboard=false", f"seed={seed}")
+        settings = (*trial.settings, "output.tensorboard=false", f"seed={base['drawn']}")
         try:
             result = msgen.run(
                 trial.campaign, output_dir=folder, overrides=settings, executor="inline", quiet=True

@@ -176,6 +176,15 @@ def test_a_cis_start_has_to_be_said() -> None:
     assert (molecules.isomer_named(silent), molecules.isomer_named(said)) == ([np.inf], [])
 
 
+def test_no_trap_has_the_random_numbers_of_another() -> None:
+    every = [trial for trap in ALL.values() for trial in trap.trials().values()]
+    drawn = [trial.drawn(seed) for trial in every for seed in range(1, 11)]
+    assert len(set(drawn)) >= 0.999 * len(drawn)  # of 1.7e7
+    assert TRIAL.drawn(3) == 3
+    one = trials.run(replace(TRIAL, apart=True), 3)  # of an empty campaign
+    assert (one.status, one.seed, one.drawn) == ("error", 3, replace(TRIAL, apart=True).drawn(3))
+
+
 def test_finished_campaigns_are_kept_until_they_are_asked_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

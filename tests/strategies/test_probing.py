@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 from driving import Drive, same
 
-from msgen.actors.base import encode
-from msgen.actors.orders.probe import ProbePayload
+from msgen.actors.base import Segment, encode
+from msgen.actors.orders.probe import ProbePayload, ProbeRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.estimators.completeness.features import Features
 from msgen.orchestrator.estimators.completeness.region import Region
 from msgen.orchestrator.strategies.probing import strategy as probing_strategy
 from msgen.orchestrator.strategies.probing.base import Learner
-from msgen.orchestrator.strategies.probing.judgement import judged, proposed
+from msgen.orchestrator.strategies.probing.judgement import (
+    features_of,
+    judged,
+    looked_again,
+    proposed,
+)
 from msgen.orchestrator.strategies.probing.orders import (
     LONGER,
     PATIENCE,
@@ -239,6 +244,27 @@ def test_who_comes_away_in_a_thousandth_of_production_has_found_nothing() -> Non
         after = judged(probes, region)
         assert [one.stayed for one in after.waiting] == [stays]
         assert after.released == min(looks, 1)
+
+
+def test_a_look_that_breaks_a_walker_is_no_find() -> None:
+    """A blown-up simulation reads NaN, which is nowhere."""
+    drive = into_production("local")
+    features = features_of(drive.problem)
+    walker = drive.state.strategy.walkers.take(np.array([0]))
+    one = Candidate(walker, np.zeros((4, 2), np.float32), times=2)
+    probes = Probes(waiting=(one, replace(one, times=1)))
+    readings = np.zeros((2, 4, 2), np.float32)
+    readings[0, 3] = np.nan
+    ends = WalkerRows.join([walker, walker])
+    record = ProbeRecord(ends, readings, np.zeros((2, 4)), ("", ""))
+    segment = Segment((7, "probe", 0), carry=encode(record), evaluations=100)
+    after = looked_again(drive.problem, features, probes, [segment])
+    assert after.broken == 2
+    (left,) = after.waiting
+    assert (left.times, left.looks, left.length, left.moved) == (1, 1, 50.0, False)
+    readings[:] = 5.0
+    (away, _) = looked_again(drive.problem, features, probes, [segment]).waiting
+    assert away.moved
 
 
 def test_looks_grow_and_are_paid_from_the_share() -> None:

@@ -38,24 +38,30 @@ def features_of(problem: Problem) -> Features:
 def looked_again(
     problem: Problem, features: Features, probes: Probes, segments: Sequence[Segment]
 ) -> Probes:
-    """Those that waited, as they are after another look."""
-    waiting = list(probes.waiting)
+    """Those that waited, as they are after another look, and without those that it broke."""
+    waiting: list[Candidate | None] = list(probes.waiting)
+    broken = 0
     for part, segment in zip(again_parts(problem, probes), segments, strict=True):
         done = segment.read(ProbeRecord)
         runs = features.flat(done.readings)
         for row, k in enumerate(part):
+            before = probes.waiting[k]
+            if not np.isfinite(runs[row]).all():
+                waiting[k], broken = None, broken + before.times
+                continue
             one = done.walkers.take(np.array([row]))
             weight = None if done.log_weight is None else float(done.log_weight[row])
             waiting[k] = replace(
-                waiting[k],
+                before,
                 walkers=one,
                 run=runs[row],
-                looks=waiting[k].looks + 1,
-                length=waiting[k].length + segment.evaluations / len(part),
-                moved=not alike(waiting[k].run, runs[row]),
+                looks=before.looks + 1,
+                length=before.length + segment.evaluations / len(part),
+                moved=not alike(before.run, runs[row]),
                 log_weight=weight,
             )
-    return replace(probes, waiting=tuple(waiting))
+    left = tuple(one for one in waiting if one is not None)
+    return replace(probes, waiting=left, broken=probes.broken + broken)
 
 
 def came_back(

@@ -123,7 +123,7 @@ class Trap:
         for strategy in self.strategies:
             name = self.named(strategy)
             campaign = self.file or self.campaign(strategy)
-            found[name] = Trial(name, campaign, truth, truth_error=self.truth_error)
+            found[name] = Trial(name, campaign, truth, (), self.truth_error, apart=True)
         return found
 
 
