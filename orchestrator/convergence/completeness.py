@@ -85,7 +85,7 @@ class Completeness:
             number = "1 basin" if len(self.learnt) == 1 else f"{len(self.learnt)} basins"
             met += f", {number} learnt from them (near {places}{more})"
         if light := sum(self.about.get(name, 0) for name in ("proposed", "released")):
-            met += f", {light} where production never was and that weigh too little for it"
+            met += f", {light} of them in basins of too little weight to be visited"
         bound = 100 * self.unseen.bound
         return f"{met}; basins that nobody has seen catch less than {bound:.2g} % of them (95 %)"
 

@@ -202,7 +202,7 @@ def test_modes_that_would_have_been_proposed_if_they_weighed_much_send_nobody_ba
     assert wrong.returns > 0
     told = Probing.estimate(drive.strategy, replace(drive.state, probes=right))
     assert (
-        "production never was and that weigh too little for it"
+        "of them in basins of too little weight to be visited"
         in told.diagnostics["probes"]["said"]
     )
 

@@ -36,6 +36,7 @@ FAMILIES = (
     (r"walls_|step", "walls where the energy is not finite, and a step"),
     (r"start_", "a start in the lesser state, or on the barrier"),
     (r"defaults_", "nothing hidden, all defaults, three surfaces"),
+    (r"alanine_", "alanine dipeptide: the demo, one of its two CVs, a start that is cis"),
     (r"", "others: CVs askew, degenerate wells, stiff beside soft, three CVs"),
 )
 """Of the benchmark `traps`: how the names of a family begin, and what is hidden; or the rest."""
