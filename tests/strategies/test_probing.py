@@ -17,6 +17,7 @@ from msgen.orchestrator.estimators.completeness.region import Region
 from msgen.orchestrator.strategies.probing import strategy as probing_strategy
 from msgen.orchestrator.strategies.probing.base import Learner
 from msgen.orchestrator.strategies.probing.judgement import (
+    came_back,
     features_of,
     judged,
     looked_again,
@@ -202,8 +203,7 @@ def test_modes_that_would_have_been_proposed_if_they_weighed_much_send_nobody_ba
     assert wrong.returns > 0
     told = Probing.estimate(drive.strategy, replace(drive.state, probes=right))
     assert (
-        "of them in basins of too little weight to be visited"
-        in told.diagnostics["probes"]["said"]
+        "of them in basins of too little weight to be visited" in told.diagnostics["probes"]["said"]
     )
 
 
@@ -262,6 +262,15 @@ def test_a_look_that_breaks_a_walker_is_no_find() -> None:
     assert after.broken == 2
     (left,) = after.waiting
     assert (left.times, left.looks, left.length, left.moved) == (1, 1, 50.0, False)
+    rows = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
+    region = Region.of(features, rows)
+    assert region is not None
+    # nor is one that breaks on its first way
+    first = came_back(drive.problem, features, Probes(), [segment], region)
+    assert (first.made, first.broken, first.waiting) == (1, 1, ())
+    readings[:] = np.nan
+    none = came_back(drive.problem, features, Probes(), [segment], region)
+    assert (none.made, none.broken) == (0, 2)
     readings[:] = 5.0
     (away, _) = looked_again(drive.problem, features, probes, [segment]).waiting
     assert away.moved

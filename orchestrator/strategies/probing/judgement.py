@@ -88,11 +88,12 @@ def came_back(
                 keep.append(row)
         broken = probes.broken + int((~whole).sum())
         probes = replace(probes, isomers=isomers, broken=broken, made=probes.made + len(keep))
-        looks = [None] * len(runs) if region is None else list(region.outside(runs))
-        for row in keep:
+        # a broken one is nowhere, and not looked up
+        looks = region.outside(runs[keep]) if keep and region is not None else [None] * len(keep)
+        for row, look in zip(keep, looks, strict=True):
             if (told := _in_a_basin(probes, runs[row])) is not None:
                 probes = told
-            elif region is not None and looks[row] is None:
+            elif region is not None and look is None:
                 continue
             elif _too_high(problem, probes, done.energy[row]):
                 probes = replace(probes, high=probes.high + 1)
