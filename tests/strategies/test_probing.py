@@ -252,14 +252,14 @@ def test_a_look_that_breaks_a_walker_is_no_find() -> None:
     features = features_of(drive.problem)
     walker = drive.state.strategy.walkers.take(np.array([0]))
     one = Candidate(walker, np.zeros((4, 2), np.float32), times=2)
-    probes = Probes(waiting=(one, replace(one, times=1)))
+    probes = Probes(made=10, waiting=(one, replace(one, times=1)))
     readings = np.zeros((2, 4, 2), np.float32)
     readings[0, 3] = np.nan
     ends = WalkerRows.join([walker, walker])
     record = ProbeRecord(ends, readings, np.zeros((2, 4)), ("", ""))
     segment = Segment((7, "probe", 0), carry=encode(record), evaluations=100)
     after = looked_again(drive.problem, features, probes, [segment])
-    assert after.broken == 2
+    assert (after.made, after.broken) == (8, 2)
     (left,) = after.waiting
     assert (left.times, left.looks, left.length, left.moved) == (1, 1, 50.0, False)
     rows = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)

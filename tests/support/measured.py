@@ -218,21 +218,23 @@ def _traps(rows: Rows) -> str:
 
 
 def _configs(rows: Rows) -> str:
-    """What each campaign file came to, beside what is known."""
+    """Every campaign file: what is known, what each seed gave, and after how much."""
+    head = ("campaign", "state", "known F / kT", "found", "evaluations, median", "converged")
     ended, cost = _values(rows, "converged"), _values(rows, "median evaluations")
-    known = re.compile(r"(.*): known F of (.*)")
     cells = []
     for row in rows:
-        if match := known.fullmatch(row["what"]):
-            name, state = match.groups()
-            mine = [r for r in rows if r["what"].startswith(f"{name}: F of {state}, seed ")]
-            cells.append(
-                (f"`{name}`", f"{_signed(row['value'])} {row['reference']}".removesuffix(" exact"),
-                 ", ".join(f"{_signed(r['value'])} {r['reference']}" for r in mine),
-                 f"{cost[name]['value'] / 1e6:.2f} M",
-                 f"{ended[name]['value']} {ended[name]['reference']}")
-            )  # fmt: skip
-    head = ("campaign", "known F / kT", "found", "evaluations", "converged")
+        name, _, what = row["what"].partition(": ")
+        if not what.startswith("known F of "):
+            continue
+        state = what.removeprefix("known F of ")
+        seeds = [r for r in rows if r["what"].startswith(f"{name}: F of {state}, seed ")]
+        found = ", ".join(f"{_signed(r['value'])} {r['reference']}" for r in seeds)
+        exact = "" if row["reference"] == "exact" else f" {row['reference']}"
+        folder, _, file = name.partition("-")
+        path = f"{folder}/{file}" if folder in ("examples", "papers") else name
+        known, share = f"{_signed(row['value'])}{exact}", ended[name]
+        spent, said = f"{cost[name]['value'] / 1e6:.2f} M", f"{share['value']} {share['reference']}"
+        cells.append((f"`{path}`", state, known, found, spent, said))
     return _lines(head, cells)
 
 

@@ -22,8 +22,6 @@ TOO_HIGH, EACH = 12.0, 1.5
 """kT above the mean energy of what counts, and for every coordinate, from which a basin of a
 potential cannot weigh enough to be seen: it would have to be e times as wide in every second
 one."""
-
-
 RELEASE = 1e-3
 """Share of the evaluations of production for which a walker has to stay in a basin."""
 
@@ -61,7 +59,7 @@ def looked_again(
                 log_weight=weight,
             )
     left = tuple(one for one in waiting if one is not None)
-    return replace(probes, waiting=left, broken=probes.broken + broken)
+    return replace(probes, waiting=left, made=probes.made - broken, broken=probes.broken + broken)
 
 
 def came_back(
