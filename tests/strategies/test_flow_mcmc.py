@@ -21,6 +21,9 @@ from msgen.actors.configurations.coordinates import exact_coordinates
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.kernels.base import BoltzmannTarget
 from msgen.actors.kernels.independence import Independence
+from msgen.actors.orders.probe import ProbePayload, ProbeRecord
+from msgen.actors.orders.proposals import BroadGaussian, DefendedSpec
+from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.worker import Worker
 from msgen.models import Broad
 from msgen.orchestrator.estimators.targeted import deep_bar
@@ -237,3 +240,26 @@ def test_a_walker_whose_proposals_are_refused_stays_where_it_is(molecule: dict[s
     )
     # velocities are drawn anew all the same
     assert "velocities" not in after.carry["walkers"]
+
+
+def test_where_a_probe_ends_is_held_against_what_proposes(molecule: dict[str, Any]) -> None:
+    """The weight that the walker's moves would be tested by there, the volume with it."""
+    broad = molecule["payload"]["broad"]
+    spec = DefendedSpec(0, BroadGaussian(broad["mean"], broad["std"]), 1.0)
+    start = molecule["payload"]["walkers"]["positions"][:2]
+    zeros, ends = np.zeros((2, 1)), np.full(1, np.pi)
+    payload = ProbePayload(
+        WalkerRows(start), ("stay",) * 2, zeros, -ends, ends, readings=2, proposal=spec
+    )
+    worker = Worker(molecule["setup"])
+    worker.publish(0, molecule["model"])
+    record = worker.execute(WorkOrder.of(3, payload, model_version=0)).read(ProbeRecord)
+    x = record.walkers.positions
+    assert x is not None
+    system: Any = build_system(AMBER99SB, CONFIGS)
+    y, exact = molecule["exact"].encode(x), molecule["exact"]
+    q = Broad(exact.periodic, mean=broad["mean"], std=broad["std"])
+    energy = system.energy(Walkers(x)) / system.kT
+    expected = -energy + exact.log_det(y) - q.log_prob(y)
+    np.testing.assert_allclose(record.log_weight, expected, atol=0.02)  # the CPU's single precision
+    assert np.abs(exact.log_det(y)).min() > 1.0  # left out, it would be seen

@@ -28,6 +28,7 @@ from msgen.orchestrator.strategies.probing.orders import (
     PATIENCE,
     again_orders,
     again_parts,
+    fresh_orders,
     number,
 )
 from msgen.orchestrator.strategies.probing.state import (
@@ -288,7 +289,15 @@ def test_looks_grow_and_are_paid_from_the_share() -> None:
     assert patience == [PATIENCE, PATIENCE * LONGER]
     poor = replace(rich, spent=8000)  # 2,000 are left, and the next look takes three times 1,000
     assert again_parts(problem, poor) == [[0, 2]]
-    assert number(problem, rich, 9000.0) < number(problem, rich)
+    # and fresh probes leave them that much
+    rich = replace(rich, made=100, spent=5000, of=130_000)
+    patient = replace(rich, waiting=(first,))
+    few, many = (
+        sum(len(o.read(ProbePayload).ways) for o in fresh_orders(problem, 3, p, walker, 0))
+        for p in (rich, patient)
+    )
+    assert (few, many) == (number(problem, rich, 3000.0), number(problem, rich))
+    assert few < many
 
 
 def test_what_a_result_is_of_is_said_whatever_it_is() -> None:
@@ -338,6 +347,9 @@ def test_a_campaign_goes_back_so_often_and_then_only_tells() -> None:
     (basin,) = [b for b in drive.state.probes.waiting if in_the_well(b)]
     assert basin.stayed
     assert basin.times >= 1
+    # and counts for the bound on what nobody has found
+    told, made = estimate.diagnostics["probes"], drive.state.probes.made
+    assert told["unseen_bound"] > 1 - 0.05 ** (1 / made)
 
 
 class Alone:
