@@ -259,7 +259,7 @@ def test_a_look_that_breaks_a_walker_is_no_find() -> None:
     ends = WalkerRows.join([walker, walker])
     record = ProbeRecord(ends, readings, np.zeros((2, 4)), ("", ""))
     segment = Segment((7, "probe", 0), carry=encode(record), evaluations=100)
-    after = looked_again(drive.problem, features, probes, [segment])
+    after = looked_again(features, probes, [[0, 1]], [segment])
     assert (after.made, after.broken) == (8, 2)
     (left,) = after.waiting
     assert (left.times, left.looks, left.length, left.moved) == (1, 1, 50.0, False)
@@ -273,7 +273,7 @@ def test_a_look_that_breaks_a_walker_is_no_find() -> None:
     none = came_back(drive.problem, features, Probes(), [segment], region)
     assert (none.made, none.broken) == (0, 2)
     readings[:] = 5.0
-    (away, _) = looked_again(drive.problem, features, probes, [segment]).waiting
+    (away, _) = looked_again(features, probes, [[0, 1]], [segment]).waiting
     assert away.moved
 
 
@@ -298,6 +298,24 @@ def test_looks_grow_and_are_paid_from_the_share() -> None:
     )
     assert (few, many) == (number(problem, rich, 3000.0), number(problem, rich))
     assert few < many
+
+
+def test_what_the_round_has_spent_does_not_change_whom_it_looked_at() -> None:
+    """The share that is left is another once the round is over."""
+    drive = into_production("local")
+    drive.step()
+    walker = drive.state.strategy.walkers.take(np.array([0]))
+    away = np.full((12, 2), 50.0, np.float32)
+    one = Candidate(walker, away, looks=1, length=1000.0)
+    waiting = tuple(replace(one, run=away + 10.0 * k) for k in range(40))
+    # a look takes 3,000: three can be paid, and four with what the round will have added
+    probes = replace(drive.state.probes, made=300, of=300_000, spent=20_900, waiting=waiting)
+    visits = replace(probes.visits, spent=10_000_000)
+    drive.state = replace(drive.state, probes=replace(probes, visits=visits))
+    assert again_parts(drive.problem, drive.state.probes) == [[0, 1, 2]]
+    assert len(probes_of(drive.step())) == 1
+    # those three came to where production is
+    assert [left.looks for left in drive.state.probes.waiting] == [1] * 37
 
 
 def test_what_a_result_is_of_is_said_whatever_it_is() -> None:

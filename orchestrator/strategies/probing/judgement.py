@@ -14,7 +14,6 @@ from msgen.orchestrator.estimators.completeness.features import Features
 from msgen.orchestrator.estimators.completeness.region import Region, alike
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.probing.base import Finds
-from msgen.orchestrator.strategies.probing.orders import again_parts
 from msgen.orchestrator.strategies.probing.state import Basin, Candidate, Probes, Rows
 from msgen.systems.base import Array
 
@@ -34,12 +33,18 @@ def features_of(problem: Problem) -> Features:
 
 
 def looked_again(
-    problem: Problem, features: Features, probes: Probes, segments: Sequence[Segment]
+    features: Features,
+    probes: Probes,
+    parts: Sequence[Sequence[int]],
+    segments: Sequence[Segment],
 ) -> Probes:
-    """Those that waited, as they are after another look, and without those that it broke."""
+    """Those that waited, as they are after another look, and without those that it broke.
+
+    `parts` are those that shared an order, as they were when the round began.
+    """
     waiting: list[Candidate | None] = list(probes.waiting)
     broken = 0
-    for part, segment in zip(again_parts(problem, probes), segments, strict=True):
+    for part, segment in zip(parts, segments, strict=True):
         done = segment.read(ProbeRecord)
         runs = features.flat(done.readings)
         for row, k in enumerate(part):

@@ -152,10 +152,11 @@ class Probing(Generic[S]):
         region: Region | None,
     ) -> Probes:
         """With the probes of a round."""
-        again = len(again_parts(self.problem, state.probes)) if segments else 0
+        parts = again_parts(self.problem, state.probes) if segments else []
+        again, fresh = segments[: len(parts)], segments[len(parts) :]
         if probes.waiting and segments:
-            probes = looked_again(self.problem, self._features, probes, segments[:again])
-        return came_back(self.problem, self._features, probes, segments[again:], region)
+            probes = looked_again(self._features, probes, parts, again)
+        return came_back(self.problem, self._features, probes, fresh, region)
 
     def _completeness(self, probes: Probes) -> Completeness:
         region = None
