@@ -65,6 +65,8 @@ def exact_coordinates(kind: str, system: System, angles: Bools | None = None) ->
     SpecError
         For others, and for a molecule whose energy depends on how it lies: one in a box.
     """
+    if kind == "auto" and system.topology is not None:
+        kind = "internal"  # of several molecules it says why it cannot hold them
     made = coordinates_of(kind, system, angles)
     if not isinstance(made, Exact):
         raise SpecError(

@@ -105,7 +105,8 @@ def build_representation(
     Parameters
     ----------
     kind : str
-        One of `KINDS`, or 'auto': internal for a molecule, else cartesian.
+        One of `KINDS`, or 'auto': internal for a molecule, aligned for several, cartesian of what
+        has no atoms.
     n_dof : int
     topology : mdtraj.Topology, or None
         None for a system that is no molecule.
@@ -132,6 +133,8 @@ def build_representation(
     from msgen.systems.coordinates.alignment import Aligned
     from msgen.systems.coordinates.internal_coordinates import InternalCoordinates
 
+    if kind == "auto" and len(topology.find_molecules()) > 1:
+        kind = "aligned"
     if kind in ("auto", "internal"):
         return InternalCoordinates(topology, reference, rigid)
     return Aligned(topology, reference, "heavy" if kind == "aligned_heavy" else "all")

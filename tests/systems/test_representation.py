@@ -138,6 +138,22 @@ def test_hands_are_told_apart_and_kept(molecule: Any, start: Array, shaken: Arra
             assert [bool(f) for f in watch.names_flipped(back)] == flipped
 
 
+def test_several_molecules_are_laid_on_a_reference(molecule: Any, start: Array) -> None:
+    two = molecule.topology.join(molecule.topology)
+    apart = np.concatenate([start, start + 1.0])
+    turn = build_representation("auto", apart.size, two, apart)
+    moved = apart.reshape(1, -1, 3)[..., [1, 2, 0]].reshape(1, -1) + 0.3
+    seen = turn.encode(np.concatenate([apart[None], moved]))
+    np.testing.assert_allclose(seen[1], seen[0], atol=1e-9)
+    back = turn.decode(seen[:1], np.random.default_rng(3))
+    np.testing.assert_allclose(turn.encode(back), seen[:1], atol=1e-9)
+    with pytest.raises(SpecError, match="do not join its atoms to one molecule"):
+        build_representation("internal", apart.size, two, apart)
+    one = build_representation("auto", start.size, molecule.topology, start)
+    assert isinstance(one, InternalCoordinates)
+    assert isinstance(turn, Aligned)
+
+
 def test_only_turning_torsions_are_periodic(molecule: Any, start: Array) -> None:
     # about as much as at 300 K
     shaken = start + 0.004 * np.random.default_rng(22).standard_normal((50, start.size))

@@ -102,7 +102,8 @@ class Umbrella(StrategySection):
     """Times that all walkers start again from a better model before production."""
     training: SeedTraining = Field(default_factory=SeedTraining)
     coordinates: Literal["auto", "cartesian", "internal", "aligned", "aligned_heavy"] = "auto"
-    """What the model sees of a configuration; auto: internal for molecules, else cartesian."""
+    """What the model sees of a configuration; auto: internal for a molecule, aligned for several,
+    cartesian of what has no atoms."""
     minimise: int = Field(default=50, ge=0)
     """Steps of minimisation of a molecule's seed."""
     relax: int = Field(default=1000, ge=1)
@@ -147,8 +148,6 @@ class Umbrella(StrategySection):
         if spec["global_steps"] == "auto":
             own_moves = 1 if campaign.batched else 0
             spec["global_steps"] = own_moves if self.seeds == "model" else 0
-        if spec["coordinates"] == "auto":
-            spec["coordinates"] = "internal" if campaign.has_atoms else "cartesian"
         return spec
 
     def replicas_in_words(self, campaign: Campaign) -> str:
