@@ -166,6 +166,9 @@ def test_twin_short_stretches_of_ladders_are_no_units(monkeypatch: pytest.Monkey
     monkeypatch.setattr(units, "ENOUGH", 10_000)
     monkeypatch.setattr(units, "LEAST_EFFECTIVE", 0.01)
     monkeypatch.setattr(units, "CHANCE", 0.0)
+    # and taken for independent of their neighbours
+    whole = Units.stretched
+    monkeypatch.setattr(Units, "stretched", lambda n, shares, _: whole(n, shares, math.inf))
     assert not holds("umbrella: 64 ladders, fixed length", 100)
 
 

@@ -209,9 +209,13 @@ def _traps(rows: Rows) -> str:
     total = np.sum(list(sums.values()), axis=0)
     said = (
         f"{total[0]:,} campaigns so far; {total[1]:,} said `converged`, {total[2]} of them wrong "
-        "by more than 3 σ. Of all that\nsaid so z has"
+        "by more than 3 σ. Of those that\nare not kept one by one z has"
     )
-    both = "; of those since, which are kept one by one (`docs/measured/campaigns`),"
+    number = next((r["value"] for r in rows if r["what"].endswith("converged, number")), 0)
+    both = (
+        f"; the {number} z of those since that have random numbers of their own, campaigns that "
+        "are kept\none by one in `docs/measured/campaigns`, have"
+    )
     head = ("hidden, or not", "campaigns", "converged", "wrong")
     cells = [(w, *map(str, s)) for w, s in sums.items() if s[0]]
     return f"{said}{both.join(map(_spread, parts))}.\n\n" + _lines(head, cells)

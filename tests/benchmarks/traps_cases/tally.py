@@ -45,6 +45,12 @@ class Tally:
         """Of all that said `converged`."""
         return [z for e in self.said for z in self.trap.z(e, self.trial)]
 
+    @property
+    def z_alone(self) -> list[float]:
+        """Of those among them whose random numbers no other trial has."""
+        own = [e for e in self.said if e.drawn not in (None, e.seed)]
+        return [z for e in own for z in self.trap.z(e, self.trial)]
+
     def _off(self, ended: Sequence[Ended]) -> dict[int, float]:
         worst = {e.seed: max(self.trap.z(e, self.trial), key=abs, default=0.0) for e in ended}
         return {seed: z for seed, z in worst.items() if abs(z) > WRONG}
@@ -106,7 +112,7 @@ def trial_rows(tally: Tally) -> list[Row]:
 
 
 def summary(tallies: Sequence[Tally]) -> list[Row]:
-    """All of them, as the table's last lines."""
+    """All of them, as the table's last lines; z of those that share no random numbers, if any."""
     n, said = sum(len(t.ended) for t in tallies), sum(len(t.said) for t in tallies)
     wrong = sum(len(t.wrong) for t in tallies)
     found = [
@@ -123,10 +129,11 @@ def summary(tallies: Sequence[Tally]) -> list[Row]:
         got = sum(len(t.said) for t in open_)
         found.append(Row("nothing hidden: converged", 100.0 * got / asked, "%", f"{got} of {asked}",
                          "≥ 80 %", got >= 0.8 * asked))  # fmt: skip
-    z = [v for t in tallies for v in t.z]
+    z = [v for t in tallies for v in t.z_alone] or [v for t in tallies for v in t.z]
     known = [v for v in z if np.isfinite(v)]
     if len(known) > 1:
         mean, sd = float(np.mean(known)), float(np.std(known, ddof=1))
+        found.append(Row("all: z of the converged, number", len(known)))
         found.append(Row("all: z of the converged, mean", mean, "", "", "± 0.15", abs(mean) < 0.15))
         found.append(Row("all: z of the converged, sd", sd, "", "", "0.9–1.15", 0.9 < sd < 1.15))
         found += coverage(z, "all")
