@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from msgen.orchestrator.base import Array, Strategy
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common import inputs
+    from msgen.orchestrator.strategies.common.exploration_schema import Explorers
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
     from msgen.orchestrator.strategies.common.reweighting import StoredSamples
     from msgen.systems.base import CVSet, System
@@ -137,6 +138,11 @@ class StrategySection(Section):
     @property
     def begins_with(self) -> tuple[Where, str] | None:
         """Where the run directory of a finished campaign that it needs is named, and its name."""
+        return None
+
+    @property
+    def sends_ahead(self) -> Explorers | None:
+        """The learnt dynamics that goes ahead where states are looked for."""
         return None
 
     def first(self, campaign: Campaign) -> Campaign | None:

@@ -1,0 +1,94 @@
+"""Roll-outs of a learnt dynamics from walkers: where to look for states that nobody has seen."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msgen.actors.base import Segment, WorkOrder, encode
+from msgen.actors.context import WorkerContext
+from msgen.actors.orders.ahead import AheadPayload, AheadRecord, Structures
+from msgen.actors.roles.frozen_models import frozen
+from msgen.actors.roles.rolling import Sound, roll_out
+from msgen.actors.roles.steps import cvs_of, cycle_key
+from msgen.actors.roles.walkers import walkers_of
+from msgen.models import load_step_model, load_trajectory_model
+from msgen.models.score.keyed_noise import DrawKey
+from msgen.systems.base import Array
+from msgen.systems.topology.bond_windows import BondWindows
+from msgen.systems.topology.modelled_atoms import modelled_atoms
+from msgen.systems.topology.stereochemistry import StereoWatch
+
+
+def roll_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Roll the model out from each walker; no energy is asked for, and no walker moves.
+
+    Payload and record: `AheadPayload`, `AheadRecord`. Samples: 'frames', the CVs path after path,
+    and 'path', the number of each frame's.
+    """
+    p = order.read(AheadPayload)
+    positions = walkers_of(p.walkers, context).positions
+    make = _snippets if p.structures is None else _steps
+    done = make(context, order, p, positions)
+    numbers = np.arange(p.first, p.first + len(positions), dtype=np.float64)
+    return Segment(
+        order.key,
+        samples={
+            "frames": done.paths.reshape(-1, done.paths.shape[2]),
+            "path": np.repeat(numbers, p.frames),
+        },
+        carry=encode(done),
+        counts={"generated": float(len(done.paths)), "broken": float((~done.whole).sum())},
+        model_version=order.model_version,
+    )
+
+
+def _snippets(
+    context: WorkerContext, order: WorkOrder, p: AheadPayload, positions: Array
+) -> AheadRecord:
+    """Snippet after snippet, each inpainted from the last frame of the one before."""
+    model = frozen(context, order.model_version, load_trajectory_model)
+    key, xi = _key(context, order), context.cvs(positions)
+    whole: NDArray[np.bool_] = np.ones(len(xi), dtype=bool)
+    made, here = [], xi
+    for number in range(-(-p.frames // (p.snippet - 1))):
+        given = np.full((len(xi), p.snippet, xi.shape[1]), np.nan)
+        given[:, 0] = here
+        keys = [DrawKey(key, p.first + i, number) for i in range(len(xi))]
+        paths = model.inpaint(keys, given, conditions=p.conditions)
+        whole &= model.screen(paths).whole
+        made.append(paths[:, 1:])
+        # a path that has broken goes on from its walker, so that what is given is finite
+        here = np.where(whole[:, None], paths[:, -1], xi)
+        if context.slices is not None:
+            context.slices.check()
+    return AheadRecord(np.concatenate(made, axis=1)[:, : p.frames], whole)
+
+
+def _steps(
+    context: WorkerContext, order: WorkOrder, p: AheadPayload, positions: Array
+) -> AheadRecord:
+    """Step after step, each looked at before the next is taken."""
+    assert isinstance(p.structures, Structures)
+    topology, start = context.system.topology, context.system.initial().positions
+    atoms = modelled_atoms(topology, p.structures.atoms, p.structures.types)
+    made = roll_out(
+        frozen(context, order.model_version, load_step_model),
+        atoms.species,
+        positions.reshape(len(positions), -1, 3)[:, atoms.index],
+        p.frames,
+        Sound(
+            BondWindows(atoms.bonds, p.structures.low, p.structures.high),
+            StereoWatch(topology, start).among(atoms.index),
+        ),
+        _key(context, order),
+        range(p.first, p.first + len(positions)),
+        p.conditions,
+        (lambda: None) if context.slices is None else context.slices.check,
+    )
+    return AheadRecord(cvs_of(context, atoms, made.paths), made.whole)
+
+
+def _key(context: WorkerContext, order: WorkOrder) -> int:
+    """What keys the draws of a round."""
+    return cycle_key(int(context.setup["seed"]), order.round)
