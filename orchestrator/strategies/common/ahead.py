@@ -1,8 +1,8 @@
 """Roll-outs of a learnt dynamics in a search for states: where they begin, and where walkers go.
 
 A model is asked first, at no energy: from the walkers of every state that is known it goes as far
-ahead as it is told to. Walkers are then sent where it went farthest from all that was seen, and let
-go. What they relax into is the real system's, so that nothing of the model has to be corrected; a
+ahead as it is told to. Walkers are then sent where it went far from all that was seen, and let go.
+What they relax into is the real system's, so that nothing of the model has to be corrected; a
 model that is wrong costs evaluations, and no free energy.
 """
 
@@ -109,12 +109,13 @@ def roll_orders(problem: Problem, rnd: int, seeds: Seeds, ahead: Ahead) -> tuple
 def after_roll_outs(
     problem: Problem, seeds: Seeds, ahead: Ahead, records: Sequence[AheadRecord]
 ) -> Ahead:
-    """Walkers go next where roll-outs went farthest; nobody goes where none is whole."""
+    """Walkers go next where roll-outs went; nobody goes where none is whole."""
     paths = np.concatenate([r.paths for r in records])
     whole = np.concatenate([r.whole for r in records])
     begin, known = _begins(problem, seeds, ahead), _known(problem, seeds, ahead.runs)
     frames = np.where(whole[:, None, None], paths, np.nan)
-    path, frame = farthest(problem, _seen(problem, seeds, ahead.runs), frames, _walkers(problem))
+    rng, number = stream(problem.seed, (ahead.rounds, "ahead_target", 0)), _walkers(problem)
+    path, frame = drawn_far(problem, _seen(problem, seeds, ahead.runs), frames, number, rng)
     found = replace(ahead, known=known)
     if not len(path):
         return _after_round(problem, seeds, found)
@@ -131,13 +132,14 @@ def after_walkers(problem: Problem, seeds: Seeds, ahead: Ahead, runs: Array) -> 
     return replace(ahead, doing="roll" if more else "over")
 
 
-def farthest(
-    problem: Problem, known: Array, paths: Array, number: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Frames of paths that are farthest from all that is known and from each other.
+def drawn_far(
+    problem: Problem, known: Array, paths: Array, number: int, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """Frames of paths, each with a probability as the square of its distance from what is known.
 
-    The first is the farthest from `known`, each further one from `known` and from those before it
-    (Gonzalez, Theor. Comput. Sci. 38, 293, 1985), by the CVs in units of `Problem.scale`.
+    So places are preferred that the model goes to often and nobody has seen; the farthest alone
+    would be where it errs. As in k-means++ (Arthur and Vassilvitskii, SODA 2007), but for what was
+    drawn before: a state is told by several walkers that come to rest in it.
 
     Parameters
     ----------
@@ -154,16 +156,15 @@ def farthest(
     _, length, dim = paths.shape
     flat = paths.reshape(-1, dim)
     rows = np.flatnonzero(problem.grid.index(flat) >= 0)
-    there = flat[rows]
     far = np.full(len(rows), np.inf)
     for first in range(0, len(known), _AT_ONCE):
         part = known[first : first + _AT_ONCE]
-        far = np.minimum(far, _distance(problem, there[:, None], part[None]).min(axis=1))
-    chosen: list[int] = []
-    while len(chosen) < number and len(rows) and far.max() > 0:
-        chosen.append(int(np.argmax(far)))
-        far = np.minimum(far, _distance(problem, there, there[chosen[-1]]))
-    found = rows[np.array(chosen, dtype=np.int64)]
+        far = np.minimum(far, _distance(problem, flat[rows][:, None], part[None]).min(axis=1))
+    rows, far = rows[far > 0], far[far > 0]
+    number = min(number, len(rows))
+    if not number:
+        return rows, rows
+    found = rng.choice(rows, number, replace=False, p=far**2 / np.sum(far**2))
     return found // length, found % length
 
 

@@ -32,7 +32,8 @@ class Explorers(Section):
     frames: AutoSteps = "auto"
     """Of each; auto: as many as the trajectories that the model was fitted to."""
     walkers: int = Field(default=16, ge=1)
-    """Pushed to where these went farthest from all that was seen; each costs as much as a push."""
+    """Pushed to where these went, the rather the farther from all that was seen; each costs as much
+    as a push."""
     rounds: int = Field(default=5, ge=1)
     """At the most; the first that shows no state is the last, unless a named one is missing."""
 
