@@ -186,8 +186,8 @@ def absorb(problem: Problem, seeds: Seeds, segments: Sequence[Segment]) -> Found
     if ahead is not None and ahead.doing == "roll":
         records = [s.read(AheadRecord) for s in segments if s.key[1] == AheadPayload.kind]
         ahead = after_roll_outs(problem, seeds, ahead, records)
-        runs = np.zeros((0, 1, problem.dim)) if ahead.runs is None else ahead.runs
-        return Found(replace(seeds, ahead=ahead), runs, {}, attempts=0)
+        so_far = np.zeros((0, 1, problem.dim)) if ahead.runs is None else ahead.runs
+        return Found(replace(seeds, ahead=ahead), so_far, {}, attempts=0)
     keep_isomers = problem.strategy["explore"]["isomers"] == "include"
     parts, xi = [seeds.walkers.without_velocities()], [seeds.xi]
     runs: list[Array] = []
