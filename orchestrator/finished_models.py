@@ -1,4 +1,4 @@
-"""Reads the model of a finished run of learned dynamics, to go ahead in another campaign."""
+"""Reads what a finished run has learnt of the dynamics, to send it ahead in another campaign."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 from msgen.orchestrator.finished_runs import opened
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.schema.step_models import StepDiffusion
-from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.common.exploration_schema import EXPLORERS
-from msgen.orchestrator.strategies.dynamics.schema import Dynamics
 
 if TYPE_CHECKING:
+    from msgen.actors.base import Tree
     from msgen.actors.orders.ahead import Structures
-    from msgen.models.base import Array, ModelState
+    from msgen.models.base import Array
     from msgen.orchestrator.strategies.common.explorer import Explorer
-    from msgen.orchestrator.strategies.dynamics.state import DynamicsState
+    from msgen.orchestrator.strategies.common.learnt_run import LearntRun
     from msgen.systems.base import CVSet, System
 
 FIELD = (*EXPLORERS, "from")
 _AXIS = ("range", "bins", "reported")
 """What makes a CV no other."""
+_THERMAL = ("temperature", "kT")
 _WIDE = 0.25
-"""Part of the length of a bond by which one of the start structure may lie outside of those seen."""
+"""Part of its length by which a bond of the start structure may lie outside of those seen."""
 
 
 def explorer_of(campaign: Campaign, base_dir: Path, system: System, cvs: CVSet) -> Explorer | None:
@@ -40,50 +40,47 @@ def explorer_of(campaign: Campaign, base_dir: Path, system: System, cvs: CVSet) 
     if section is None:
         return None
     # numpy comes with them
+    from msgen.actors.codec import CodecError
+    from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
     from msgen.orchestrator.strategies.common.explorer import Explorer
     from msgen.systems.errors import SpecError
 
     name = section.run
     folder = (base_dir / name).expanduser()
     source, result = opened(FIELD, name, folder, "a campaign of strategy dynamics first")
-    if not isinstance(source.strategy, Dynamics):
-        what = f"is a run of strategy {source.strategy.kind}, which learns no dynamics"
-        raise SpecError(FIELD, name, what, "Name the run directory of one of strategy dynamics")
     if result.status not in ("converged", "exhausted"):
         what = f"is not finished ({result.status})"
         raise SpecError(FIELD, name, what, "Let it run to its end first")
-    state = _state(folder)
-    if state.model is None:
+    try:
+        learnt = source.strategy.learnt_run(source, _kept(folder))
+    except (RunDirectoryError, CodecError) as error:
+        what = f"keeps nothing that can be read: {error}"
+        raise SpecError(FIELD, name, what, "Run it again with this version of msgen") from None
+    if learnt is None:
+        what = f"is a run of strategy {source.strategy.kind}, which learns no dynamics"
+        raise SpecError(FIELD, name, what, "Name the run directory of one of strategy dynamics")
+    if learnt.model is None:
         raise SpecError(FIELD, name, "has fitted no model", "Let it run for longer")
-    steps = source.model.learns == "steps"
+    steps = learnt.learns == "steps"
     if not steps:
         _same_cvs(campaign, source, name)
     return Explorer(
-        state.model,
-        source.strategy.frames if section.frames == "auto" else section.frames,
-        _snippet(source),
-        _structures(source, state, system, cvs, name) if steps else None,
-        _conditions(campaign, source, name),
+        learnt.model,
+        learnt.frames if section.frames == "auto" else section.frames,
+        learnt.snippet,
+        _structures(source, learnt, system, cvs, name) if steps else None,
+        _conditions(campaign, learnt, name),
     )
 
 
-def _state(folder: Path) -> DynamicsState:
-    """What the run has kept, as of its last round."""
-    from msgen.actors.base import decode
+def _kept(folder: Path) -> Tree:
+    """The state of the run's strategy as of its last round."""
     from msgen.orchestrator.run_directory.checkpoint import Checkpoints
-    from msgen.orchestrator.strategies.dynamics.state import DynamicsState
 
     _, tree, _ = Checkpoints(folder / "checkpoints").load(sys.maxsize)
-    kept = tree["strategy"]
-    # probes, which it makes none of, lie beside it
-    return decode(DynamicsState, kept.get("strategy", kept))
-
-
-def _snippet(source: Campaign) -> int:
-    """Frames of the longest that it learns; a plug-in's model may have none."""
-    assert isinstance(source.strategy, Dynamics)
-    model = source.model
-    return model.length[1] if isinstance(model, TrajectoryDiffusion) else source.strategy.frames
+    # that of its probes lies beside it
+    kept: Tree = tree["strategy"].get("strategy", tree["strategy"])
+    return kept
 
 
 def _same_cvs(campaign: Campaign, source: Campaign, name: str) -> None:
@@ -110,7 +107,7 @@ def _measured(campaign: Campaign) -> Mapping[str, Any]:
     return {cv: {k: v for k, v in s.items() if k not in _AXIS} for cv, s in cvs.items()}
 
 
-def _conditions(campaign: Campaign, source: Campaign, name: str) -> Array | None:
+def _conditions(campaign: Campaign, learnt: LearntRun, name: str) -> Array | None:
     """The campaign's own temperature, for a model that is conditional on it.
 
     Raises
@@ -122,19 +119,19 @@ def _conditions(campaign: Campaign, source: Campaign, name: str) -> Array | None
 
     from msgen.systems.errors import SpecError
 
-    assert isinstance(source.strategy, Dynamics)
-    if not source.strategy.others:
+    if not learnt.temperatures:
         return None
-    own = Dynamics.own_temperature(campaign)
-    known = (Dynamics.own_temperature(source), *source.strategy.others)
-    if not min(known) <= own <= max(known):
-        what = f"has learnt temperatures from {min(known):g} to {max(known):g}, not {own:g}"
+    system = campaign.spec_system()
+    own = next((float(system[key]) for key in _THERMAL if key in system), 1.0)
+    low, high = min(learnt.temperatures), max(learnt.temperatures)
+    if not low <= own <= high:
+        what = f"has learnt temperatures from {low:g} to {high:g}, not {own:g}"
         raise SpecError(FIELD, name, what, "Name a run that has gathered below and above it")
     return np.array([[own]])
 
 
 def _structures(
-    source: Campaign, state: DynamicsState, system: System, cvs: CVSet, name: str
+    source: Campaign, learnt: LearntRun, system: System, cvs: CVSet, name: str
 ) -> Structures:
     """What a model of steps sees of this system's walkers.
 
@@ -150,53 +147,32 @@ def _structures(
     from msgen.systems.topology.bond_windows import BondWindows, lengths
     from msgen.systems.topology.modelled_atoms import modelled_atoms
 
-    model = source.model
+    model, frames, start = source.model, learnt.structures, system.initial()
     assert isinstance(model, StepDiffusion)
-    seen = [one.structures for one in state.gathered if one.structures is not None]
-    frames = np.concatenate([x.reshape(-1, *x.shape[2:]) for x in seen])
+    assert frames is not None
 
-    def wrong(what: str, remedy: str) -> SpecError:
+    def wrong(what: str, remedy: str = "Name a run of this very molecule") -> SpecError:
         return SpecError(FIELD, name, what, remedy)
 
-    another = "Name a run of this very molecule"
-    start = system.initial()
     if system.topology is None:
-        raise wrong("has learnt steps of a molecule, and this system has no atoms", another)
+        raise wrong("has learnt steps of a molecule, and this system has no atoms")
     if start.box is not None:
         what = "has learnt steps of a molecule without a box, and this one lies in one"
         raise wrong(what, "Name a run whose model is trajectory_diffusion")
     atoms = modelled_atoms(system.topology, model.atoms, model.types)
-    if not set(atoms.species) <= _species(state.model) or len(atoms.index) != frames.shape[1]:
-        raise wrong("has learnt steps of other atoms", another)
+    known: Any = {} if learnt.model is None else learnt.model.config
+    if not set(atoms.species) <= set(known["species"]) or len(atoms.index) != frames.shape[1]:
+        raise wrong("has learnt steps of other atoms")
     windows = BondWindows.of(atoms.bonds, frames.reshape(len(frames), -1))
-    mine = lengths(start.positions.reshape(1, -1, 3)[:, atoms.index], atoms.bonds)
+    seen = start.positions.reshape(-1, 3)[atoms.index]
+    mine = lengths(seen.reshape(1, -1), atoms.bonds)
     # wide: a structure from a file has not its bonds at the lengths of the force field
     if (mine < (1 - _WIDE) * windows.low).any() or (mine > (1 + _WIDE) * windows.high).any():
-        raise wrong("has seen other bond lengths than those of the start structure", another)
-    _told(cvs, system, atoms.index, name)
-    return Structures(model.atoms, model.types, windows.low, windows.high)
-
-
-def _species(model: ModelState | None) -> set[str]:
-    """Types of atoms that a model of steps knows."""
-    found: Any = () if model is None else model.config.get("species", ())
-    return set(found)
-
-
-def _told(cvs: CVSet, system: System, index: Any, name: str) -> None:
-    """See that the atoms of the model tell every CV.
-
-    Raises
-    ------
-    SpecError
-    """
-    import numpy as np
-
-    from msgen.systems.errors import SpecError
-
-    seen = np.full((system.n_dof // 3, 3), np.nan)
-    seen[index] = system.initial().positions.reshape(-1, 3)[index]
-    for cv, value in zip(cvs.names, cvs(seen.reshape(1, -1))[0].tolist(), strict=True):
+        raise wrong("has seen other bond lengths than those of the start structure")
+    full = np.full((system.n_dof // 3, 3), np.nan)
+    full[atoms.index] = seen
+    for cv, value in zip(cvs.names, cvs(full.reshape(1, -1))[0].tolist(), strict=True):
         if not np.isfinite(value):
             what = f"has learnt steps without atoms that the CV {cv} is of"
-            raise SpecError(FIELD, name, what, "Name a run with model.atoms: all")
+            raise wrong(what, "Name a run with model: {kind: step_diffusion, atoms: all}")
+    return Structures(model.atoms, model.types, windows.low, windows.high)

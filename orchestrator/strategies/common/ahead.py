@@ -171,9 +171,8 @@ def drawn_far(
 def _after_round(problem: Problem, seeds: Seeds, ahead: Ahead) -> Ahead:
     """The model goes ahead again where it has shown a state, or a named one is still missing."""
     rounds, known = ahead.rounds + 1, _known(problem, seeds, ahead.runs)
-    named = problem.states()
-    missing = named is not None and known < len(named)
-    more = rounds < int(settings(problem)["rounds"]) and (missing or known > ahead.known)
+    more = rounds < int(settings(problem)["rounds"])
+    more = more and (known > ahead.known or _missing(problem, seeds))
     doing: Literal["roll", "over"] = "roll" if more else "over"
     return replace(ahead, doing=doing, rounds=rounds, targets=None, start=None)
 
@@ -196,6 +195,14 @@ def _known(problem: Problem, seeds: Seeds, runs: Array | None) -> int:
     if problem.boxes is None:
         return len(states)
     return len(np.unique(states.assign(seeds.xi)))
+
+
+def _missing(problem: Problem, seeds: Seeds) -> bool:
+    """Whether a state that has a name has no seed; what is left over, the last, need have none."""
+    named = problem.states()
+    if named is None:
+        return False
+    return not np.isin(np.arange(len(named) - 1), named.assign(seeds.xi)).all()
 
 
 def _seen(problem: Problem, seeds: Seeds, runs: Array | None) -> Array:
