@@ -70,9 +70,10 @@ class AheadRecord:
     ----------
     paths : Array, shape (n, frames, C)
         CVs.
-    whole : bool array, shape (n,)
-        Without a jump beyond the largest of what was learnt, or a step drawn in vain too often.
+    sound : bool array, shape (n, frames)
+        Up to where a path breaks: by a jump beyond the largest of what was learnt, or a step that
+        was drawn in vain too often.
     """
 
     paths: Array
-    whole: Bools
+    sound: Bools

@@ -13,6 +13,7 @@ from msgen.actors.roles.rolling import Sound, roll_out
 from msgen.actors.roles.steps import cvs_of, cycle_key
 from msgen.actors.roles.walkers import walkers_of
 from msgen.models import load_step_model, load_trajectory_model
+from msgen.models.base import TrajectoryModel
 from msgen.models.score.keyed_noise import DrawKey
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
@@ -38,7 +39,7 @@ def roll_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generato
             "path": np.repeat(numbers, p.frames),
         },
         carry=encode(done),
-        counts={"generated": float(len(done.paths)), "broken": float((~done.whole).sum())},
+        counts={"generated": float(len(done.paths)), "broken": float((~done.sound[:, -1]).sum())},
         model_version=order.model_version,
     )
 
@@ -49,20 +50,30 @@ def _snippets(
     """Snippet after snippet, each inpainted from the last frame of the one before."""
     model = frozen(context, order.model_version, load_trajectory_model)
     key, xi = _key(context, order), context.cvs(positions)
-    whole: NDArray[np.bool_] = np.ones(len(xi), dtype=bool)
-    made, here = [], xi
+    whole = np.ones(len(xi), dtype=bool)
+    made, here, sound = [], xi, []
     for number in range(-(-p.frames // (p.snippet - 1))):
         given = np.full((len(xi), p.snippet, xi.shape[1]), np.nan)
         given[:, 0] = here
         keys = [DrawKey(key, p.first + i, number) for i in range(len(xi))]
         paths = model.inpaint(keys, given, conditions=p.conditions)
-        whole &= model.screen(paths).whole
+        sound.append(whole[:, None] & _unbroken(model, paths))
         made.append(paths[:, 1:])
+        whole = sound[-1][:, -1]
         # a path that has broken goes on from its walker, so that what is given is finite
         here = np.where(whole[:, None], paths[:, -1], xi)
         if context.slices is not None:
             context.slices.check()
-    return AheadRecord(np.concatenate(made, axis=1)[:, : p.frames], whole)
+    return AheadRecord(
+        np.concatenate(made, axis=1)[:, : p.frames], np.concatenate(sound, axis=1)[:, : p.frames]
+    )
+
+
+def _unbroken(model: TrajectoryModel, paths: Array) -> NDArray[np.bool_]:
+    """Which frames after the first, shape (n, length − 1), have no jump before them."""
+    pairs = np.stack([paths[:, :-1], paths[:, 1:]], axis=2)
+    whole = model.screen(pairs.reshape(-1, *pairs.shape[2:])).whole.reshape(pairs.shape[:2])
+    return np.asarray(np.logical_and.accumulate(whole, axis=1))
 
 
 def _steps(
@@ -72,10 +83,11 @@ def _steps(
     assert isinstance(p.structures, Structures)
     topology, start = context.system.topology, context.system.initial().positions
     atoms = modelled_atoms(topology, p.structures.atoms, p.structures.types)
+    begin = positions.reshape(len(positions), -1, 3)[:, atoms.index]
     made = roll_out(
         frozen(context, order.model_version, load_step_model),
         atoms.species,
-        positions.reshape(len(positions), -1, 3)[:, atoms.index],
+        begin,
         p.frames,
         Sound(
             BondWindows(atoms.bonds, p.structures.low, p.structures.high),
@@ -86,7 +98,9 @@ def _steps(
         p.conditions,
         (lambda: None) if context.slices is None else context.slices.check,
     )
-    return AheadRecord(cvs_of(context, atoms, made.paths), made.whole)
+    # a path that was given up stands still
+    x = np.concatenate([begin[:, None], made.paths], axis=1)
+    return AheadRecord(cvs_of(context, atoms, made.paths), (x[:, 1:] != x[:, :-1]).any(axis=(2, 3)))
 
 
 def _key(context: WorkerContext, order: WorkOrder) -> int:

@@ -92,17 +92,45 @@ def test_snippets_go_on_from_each_other(
     assert done.evaluations == 0
     assert done.samples["path"].tolist() == np.repeat(np.arange(10.0, 18.0), FRAMES).tolist()
     assert done.counts["generated"] == 8
-    assert done.counts["broken"] == float((~record.whole).sum())
-    assert record.whole.sum() >= 4
+    whole = record.sound[:, -1]
+    assert done.counts["broken"] == float((~whole).sum())
+    assert whole.sum() >= 4
     # the first begins at the walker, each further one where the one before has ended
     assert [given.shape for given, _ in seen] == [(8, SNIPPET, 2)] * 3
     assert all(np.isnan(given[:, 1:]).all() for given, _ in seen)
     begins = [given[:, 0] for given, _ in seen]
     np.testing.assert_array_equal(begins[0], payload.walkers.positions)
     for (_, made), begin in zip(seen, begins[1:], strict=False):
-        np.testing.assert_array_equal(begin[record.whole], made[record.whole, -1])
+        np.testing.assert_array_equal(begin[whole], made[whole, -1])
     joined = np.concatenate([made[:, 1:] for _, made in seen], axis=1)
     np.testing.assert_array_equal(record.paths, joined[:, :FRAMES])
+
+
+def test_a_path_counts_up_to_where_it_breaks(
+    wells: tuple[Worker, AheadPayload], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by, payload = wells
+    model = type(module.frozen(vars(by)["_context"], 5, module.load_trajectory_model))
+    asked = list[int]()
+
+    def jumps(self: Any, keys: Any, given: Array, **about: Any) -> Array:
+        """Stands still, but for one leap of path 2 and one of path 4 into nowhere."""
+        made = np.repeat(given[:, :1], given.shape[1], axis=1)
+        if not asked:
+            made[2, 3:] += 5.0
+            made[4, -1] = np.nan
+        asked.append(1)
+        assert np.isfinite(given[:, 0]).all()
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(model, "inpaint", jumps)
+        record, done = ahead(by, payload)
+    # the first frame of a snippet is the walker's
+    lengths = record.sound.sum(axis=1).tolist()
+    assert lengths == [FRAMES, FRAMES, 2, FRAMES, SNIPPET - 2, FRAMES, FRAMES, FRAMES]
+    assert record.sound[2, :2].all()
+    assert done.counts["broken"] == 2
 
 
 def test_a_path_is_what_its_number_and_its_round_say(wells: tuple[Worker, AheadPayload]) -> None:
@@ -137,14 +165,14 @@ def test_steps_go_on_from_the_atoms_of_a_walker() -> None:
     record, done = ahead(by, payload)
     assert record.paths.shape == (4, 3, 1)
     assert np.isfinite(record.paths).all()
-    assert record.whole.all()
+    assert record.sound.all()
     assert done.evaluations == 0
     # the torsion of a step's beginning is the walker's own, within what so short a model does
     assert len(set(record.paths[:, 0, 0].tolist())) == 4
     # twin: where no bond may be as it is every path is given up, and stands still
     none = Structures("heavy", "element", windows.high + 1, windows.high + 2)
     given_up, done = ahead(by, replace(payload, structures=none))
-    assert not given_up.whole.any()
+    assert not given_up.sound.any()
     assert done.counts["broken"] == 4
     assert seen.walkers.positions is not None
     np.testing.assert_allclose(given_up.paths[:, 0], context.cvs(seen.walkers.positions))

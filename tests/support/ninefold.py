@@ -9,11 +9,11 @@ from msgen.systems.potentials.python import TorchPotential
 PLACES, WIDTH = (-2.0, 0.0, 2.0), 0.2
 
 
-def potential() -> TorchPotential:
-    """U = V(x) + V(y), V = −ln Σ e^(−(x − c)²/2σ²): barriers of 12 kT."""
+def potential(scale: float = 1.0) -> TorchPotential:
+    """U = s V(x) + s V(y), V = −ln Σ e^(−(x − c)²/2σ²): barriers of s · 12 kT, as at kT = 1/s."""
     centres = torch.tensor(PLACES, dtype=torch.float64)
 
     def one(x: torch.Tensor) -> torch.Tensor:
         return -torch.logsumexp(-0.5 * (x[:, None] - centres) ** 2 / WIDTH**2, dim=1)
 
-    return TorchPotential(lambda q: one(q[:, 0]) + one(q[:, 1]), start=[-2.0, -2.0])
+    return TorchPotential(lambda q: scale * (one(q[:, 0]) + one(q[:, 1])), start=[-2.0, -2.0])

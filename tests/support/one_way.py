@@ -35,5 +35,5 @@ def roll_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generato
     part = np.linspace(0.0, 1.0, p.frames + 1)[1:, None]
     paths = begin[:, None] + part * way[:, None]
     paths = paths + JITTER * rng.standard_normal(paths.shape)
-    whole = np.repeat(model.arrays["whole"], len(begin))
-    return Segment(order.key, carry=encode(AheadRecord(paths, whole)))
+    sound = np.broadcast_to(model.arrays["whole"], paths.shape[:2])
+    return Segment(order.key, carry=encode(AheadRecord(paths, sound)))

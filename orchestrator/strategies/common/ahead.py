@@ -109,13 +109,11 @@ def roll_orders(problem: Problem, rnd: int, seeds: Seeds, ahead: Ahead) -> tuple
 def after_roll_outs(
     problem: Problem, seeds: Seeds, ahead: Ahead, records: Sequence[AheadRecord]
 ) -> Ahead:
-    """Walkers go next where roll-outs went; nobody goes where none is whole."""
-    paths = np.concatenate([r.paths for r in records])
-    whole = np.concatenate([r.whole for r in records])
+    """Walkers go next where roll-outs went; nobody goes where each breaks at once."""
+    paths = np.concatenate([np.where(r.sound[..., None], r.paths, np.nan) for r in records])
     begin, known = _begins(problem, seeds, ahead), _known(problem, seeds, ahead.runs)
-    frames = np.where(whole[:, None, None], paths, np.nan)
     rng, number = stream(problem.seed, (ahead.rounds, "ahead_target", 0)), _walkers(problem)
-    path, frame = drawn_far(problem, _seen(problem, seeds, ahead.runs), frames, number, rng)
+    path, frame = drawn_far(problem, _seen(problem, seeds, ahead.runs), paths, number, rng)
     found = replace(ahead, known=known)
     if not len(path):
         return _after_round(problem, seeds, found)
