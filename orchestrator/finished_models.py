@@ -64,9 +64,11 @@ def explorer_of(campaign: Campaign, base_dir: Path, system: System, cvs: CVSet) 
     steps = learnt.learns == "steps"
     if not steps:
         _same_cvs(campaign, source, name)
+    # a snippet begins with the walker's own frame
+    auto = learnt.frames if steps else learnt.snippet - 1
     return Explorer(
         learnt.model,
-        learnt.frames if section.frames == "auto" else section.frames,
+        auto if section.frames == "auto" else section.frames,
         learnt.snippet,
         _structures(source, learnt, system, cvs, name) if steps else None,
         _conditions(campaign, learnt, name),

@@ -30,7 +30,7 @@ class Explorers(Section):
     paths: int = Field(default=64, ge=1)
     """Roll-outs of a round, which ask for no energy."""
     frames: AutoSteps = "auto"
-    """Of each; auto: as many as the trajectories that the model was fitted to."""
+    """Of each; auto: those of one snippet, or of as many steps as the trajectories learnt from."""
     walkers: int = Field(default=16, ge=1)
     """Pushed to where these went, the rather the farther from all that was seen; each costs as much
     as a push."""
