@@ -52,7 +52,7 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "dynamics-diffusion-double-well"
 
 
-def goes(learnt: Path, more: str = "paths: 80, walkers: 8, rounds: 2") -> tuple[str, ...]:
+def goes(learnt: Path, more: str = "paths: 80, frames: 16, walkers: 8, rounds: 2") -> tuple[str, ...]:
     return (*SMALL, f"strategy.explore.explorers={{from: {learnt}, {more}}}")
 
 
