@@ -1,4 +1,4 @@
-"""Reads what a finished run has learnt of the dynamics, to send it ahead in another campaign."""
+"""The learnt dynamics that goes ahead in a campaign: what a finished run has, or its own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from msgen.orchestrator.finished_runs import opened
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.schema.problems import Path as Where
 from msgen.orchestrator.schema.step_models import StepDiffusion
+from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.common.exploration_schema import EXPLORERS
 
 if TYPE_CHECKING:
     from msgen.actors.base import Tree
     from msgen.actors.orders.ahead import Structures
     from msgen.models.base import Array
+    from msgen.orchestrator.strategies.common.exploration_schema import Explorers
     from msgen.orchestrator.strategies.common.explorer import Explorer
     from msgen.orchestrator.strategies.common.learnt_run import LearntRun
     from msgen.systems.base import CVSet, System
+    from msgen.systems.topology.modelled_atoms import ModelledAtoms
 
 FIELD = (*EXPLORERS, "from")
 _AXIS = ("range", "bins", "reported")
@@ -39,6 +43,8 @@ def explorer_of(campaign: Campaign, base_dir: Path, system: System, cvs: CVSet) 
     section = campaign.strategy.sends_ahead
     if section is None:
         return None
+    if section.run is None:
+        return _own(section, campaign, system, cvs)
     # numpy comes with them
     from msgen.actors.codec import CodecError
     from msgen.orchestrator.run_directory.atomic_files import RunDirectoryError
@@ -72,6 +78,35 @@ def explorer_of(campaign: Campaign, base_dir: Path, system: System, cvs: CVSet) 
         learnt.snippet,
         _structures(source, learnt, system, cvs, name) if steps else None,
         _conditions(campaign, learnt, name),
+    )
+
+
+def _own(section: Explorers, campaign: Campaign, system: System, cvs: CVSet) -> Explorer:
+    """One that the search fits.
+
+    Raises
+    ------
+    SpecError
+        Where steps of this system cannot be learnt.
+    """
+    from msgen.orchestrator.strategies.common.explorer import Explorer, Learning
+    from msgen.systems.topology.modelled_atoms import modelled_atoms
+
+    learn = section.learn
+    assert learn is not None
+    model, atoms = learn.model, None
+    if isinstance(model, StepDiffusion):
+        where = (*EXPLORERS, "learn", "model")
+        _without_box(system, (*where, "kind"), model.kind)
+        atoms = modelled_atoms(system.topology, model.atoms, model.types)
+        _tells(cvs, system, atoms, (*where, "atoms"), model.atoms)
+    snippet = model.length[1] if isinstance(model, TrajectoryDiffusion) else learn.frames
+    auto = learn.frames if atoms is not None else snippet - 1
+    return Explorer(
+        None,
+        auto if section.frames == "auto" else section.frames,
+        snippet,
+        learning=Learning(model.spec(), learn.frames, atoms),
     )
 
 
@@ -142,7 +177,6 @@ def _structures(
     SpecError
         Where it is of another molecule.
     """
-    import numpy as np
 
     from msgen.actors.orders.ahead import Structures
     from msgen.systems.errors import SpecError
@@ -158,9 +192,7 @@ def _structures(
 
     if system.topology is None:
         raise wrong("has learnt steps of a molecule, and this system has no atoms")
-    if start.box is not None:
-        what = "has learnt steps of a molecule without a box, and this one lies in one"
-        raise wrong(what, "Name a run whose model is trajectory_diffusion")
+    _without_box(system, FIELD, name)
     atoms = modelled_atoms(system.topology, model.atoms, model.types)
     known: Any = {} if learnt.model is None else learnt.model.config
     if not set(atoms.species) <= set(known["species"]) or len(atoms.index) != frames.shape[1]:
@@ -171,10 +203,38 @@ def _structures(
     # wide: a structure from a file has not its bonds at the lengths of the force field
     if (mine < (1 - _WIDE) * windows.low).any() or (mine > (1 + _WIDE) * windows.high).any():
         raise wrong("has seen other bond lengths than those of the start structure")
-    full = np.full((system.n_dof // 3, 3), np.nan)
-    full[atoms.index] = seen
-    for cv, value in zip(cvs.names, cvs(full.reshape(1, -1))[0].tolist(), strict=True):
-        if not np.isfinite(value):
-            what = f"has learnt steps without atoms that the CV {cv} is of"
-            raise wrong(what, "Name a run with model: {kind: step_diffusion, atoms: all}")
+    _tells(cvs, system, atoms, FIELD, name)
     return Structures(model.atoms, model.types, windows.low, windows.high)
+
+
+def _without_box(system: System, field: Where, value: str) -> None:
+    """See that a model of steps can be of the system.
+
+    Raises
+    ------
+    SpecError
+    """
+    from msgen.systems.errors import SpecError
+
+    if system.initial().box is not None:
+        what = "is of molecules without a box, and this one lies in one"
+        raise SpecError(field, value, what, "Take one whose model is trajectory_diffusion")
+
+
+def _tells(cvs: CVSet, system: System, atoms: ModelledAtoms, field: Where, value: str) -> None:
+    """See that the atoms of a model of steps tell every CV.
+
+    Raises
+    ------
+    SpecError
+    """
+    import numpy as np
+
+    from msgen.systems.errors import SpecError
+
+    full = np.full((system.n_dof // 3, 3), np.nan)
+    full[atoms.index] = system.initial().positions.reshape(-1, 3)[atoms.index]
+    for cv, told in zip(cvs.names, cvs(full.reshape(1, -1))[0].tolist(), strict=True):
+        if not np.isfinite(told):
+            what = f"leaves out atoms that the CV {cv} is of"
+            raise SpecError(field, value, what, "Take one with model.atoms: all")

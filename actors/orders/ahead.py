@@ -1,9 +1,10 @@
-"""Orders of roll-outs that go ahead of the walkers: paths of a learnt dynamics from known ones."""
+"""Orders of a learnt dynamics that goes ahead of the walkers: its fits, and its roll-outs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from msgen.systems.base import Array
 from msgen.systems.topology.modelled_atoms import Types, Which
 
 Bools = NDArray[np.bool_]
+
+VERSIONS = 10**6
+"""From here on model versions are of what goes ahead: no fit of a campaign's own comes so far."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,29 @@ class Structures:
     types: Types
     low: Array
     high: Array
+
+
+@dataclass(frozen=True)
+class FitAheadPayload:
+    """A new version of what goes ahead; it goes on from the order's version, −1 for none.
+
+    Attributes
+    ----------
+    model : Mapping
+        Its section.
+    frames : Array, shape (n, length, C)
+        CVs, stride after stride.
+    periodic : bool array, shape (C,)
+    structures : Array, shape (n, length, M, 3), or None
+        What a model of steps learns instead, nm.
+    """
+
+    kind: ClassVar[str] = "fit_ahead"
+
+    model: Mapping[str, Any]
+    frames: Array
+    periodic: Bools
+    structures: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,12 @@ def _ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     return roll_ahead(context, order, rng)
 
 
+def _fit_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.roll_ahead import fit_ahead
+
+    return fit_ahead(context, order, rng)
+
+
 def _sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.roles.sampler import sample
 
@@ -175,6 +181,7 @@ Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 ROLES: dict[str, Role] = {
     "explore": _explore,
     "ahead": _ahead,
+    "fit_ahead": _fit_ahead,
     "sample": _sample,
     "walk": _walk,
     "draw": _draw,

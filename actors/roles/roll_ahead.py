@@ -1,4 +1,4 @@
-"""Roll-outs of a learnt dynamics from walkers: where to look for states that nobody has seen."""
+"""A learnt dynamics that goes ahead of walkers: where to look for states that nobody has seen."""
 
 from __future__ import annotations
 
@@ -7,18 +7,64 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.orders.ahead import AheadPayload, AheadRecord, Structures
+from msgen.actors.orders.ahead import AheadPayload, AheadRecord, FitAheadPayload, Structures
+from msgen.actors.orders.fit import FitRecord
 from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.rolling import Sound, roll_out
 from msgen.actors.roles.steps import cvs_of, cycle_key
+from msgen.actors.roles.trainer import on_device
 from msgen.actors.roles.walkers import walkers_of
-from msgen.models import load_step_model, load_trajectory_model
-from msgen.models.base import TrajectoryModel
+from msgen.models import (
+    build_step_model,
+    build_trajectory_model,
+    load_step_model,
+    load_trajectory_model,
+)
+from msgen.models.base import Space, StepModel, TrajectoryModel
 from msgen.models.score.keyed_noise import DrawKey
+from msgen.models.steps.data import Pairs
+from msgen.models.trajectories.data import TrainingTrajectories
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import modelled_atoms
 from msgen.systems.topology.stereochemistry import StereoWatch
+
+
+def fit_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    """Fit a new version to all that was followed, each frame weighing as much.
+
+    Payload and record: `FitAheadPayload`, `FitRecord`.
+    """
+    p, seed = order.read(FitAheadPayload), int(rng.integers(2**31))
+    state = None if order.model_version < 0 else context.models.state(order.model_version)
+    fitted: TrajectoryModel | StepModel
+    if p.structures is None:
+        space = Space(tuple(p.periodic.tolist()))
+        snippets = (
+            build_trajectory_model(on_device(p.model), space)
+            if state is None
+            else load_trajectory_model(state)
+        )
+        fitted, report = snippets, snippets.fit(TrainingTrajectories(list(p.frames)), seed=seed)
+    else:
+        steps = (
+            build_step_model(on_device(p.model), Space(()))
+            if state is None
+            else load_step_model(state)
+        )
+        atoms = modelled_atoms(context.system.topology, p.model["atoms"], p.model["types"])
+        pairs = Pairs.of(atoms.species, list(p.structures), turning=p.model["turning"])
+        fitted, report = steps, steps.fit([pairs], seed=seed)
+    return Segment(
+        order.key,
+        carry=encode(FitRecord(True, fitted.state())),
+        counts={
+            "train_loss": report.train_loss,
+            "held_out_loss": report.held_out_loss,
+            "epochs": float(report.epochs),
+        },
+        model_version=order.model_version,
+    )
 
 
 def roll_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:

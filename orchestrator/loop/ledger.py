@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from msgen.actors.base import Segment, Tree, WorkOrder, bare, decode, encode
-from msgen.actors.orders.ahead import AheadPayload
+from msgen.actors.orders.ahead import VERSIONS
 from msgen.actors.orders.probe import ProbePayload
 from msgen.orchestrator.base import Cost, Phase, StepPlan
 from msgen.orchestrator.convergence.looks import Looks
@@ -44,8 +44,7 @@ class RoundRecord:
             orders=len(plan.orders),
             # what goes ahead in a search proposes nothing
             model_version=max(
-                (o.model_version for o in plan.orders if bare(o.kind) != AheadPayload.kind),
-                default=-1,
+                (o.model_version for o in plan.orders if o.model_version < VERSIONS), default=-1
             ),
             model_loss=loss,
         )

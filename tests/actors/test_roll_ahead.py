@@ -12,7 +12,7 @@ from places import CONFIGS
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
-from msgen.actors.orders.ahead import AheadPayload, AheadRecord, Structures
+from msgen.actors.orders.ahead import AheadPayload, AheadRecord, FitAheadPayload, Structures
 from msgen.actors.orders.fit import FitRecord
 from msgen.actors.orders.steps import FitStepsPayload
 from msgen.actors.orders.trajectories import FitTrajectoriesPayload, FollowPayload, FollowRecord
@@ -44,8 +44,12 @@ def context_of(name: str, *sets: str) -> WorkerContext:
     )
 
 
-def fitted(by: Worker, payload: FitTrajectoriesPayload | FitStepsPayload) -> ModelState:
-    done = by.execute(WorkOrder.of(0, payload))
+def fitted(
+    by: Worker,
+    payload: FitTrajectoriesPayload | FitStepsPayload | FitAheadPayload,
+    version: int = -1,
+) -> ModelState:
+    done = by.execute(WorkOrder.of(0, payload, model_version=version))
     assert isinstance(done, Segment)
     model = done.read(FitRecord).model
     assert model is not None
@@ -133,6 +137,25 @@ def test_a_path_counts_up_to_where_it_breaks(
     assert done.counts["broken"] == 2
 
 
+def test_a_search_fits_the_model_that_it_names_and_goes_on_from_it() -> None:
+    """Not the campaign's own model; and the next version from the last one."""
+    context = context_of("dynamics_diffusion_double_well")
+    by, paths = Worker(context.setup, context), simulate(16, 32, seed=3)
+    tiny = "{kind: trajectory_diffusion, width: 8, mults: [1], length: 6, epochs: 2, steps: 4}"
+    section = load_campaign(
+        CONFIGS / "papers" / "dynamics_diffusion_double_well.yaml", [f"model={tiny}"]
+    ).spec_model()
+    payload = FitAheadPayload(section, paths, np.zeros(2, dtype=bool))
+    first = fitted(by, payload)
+    assert first.config["lengths"] == [6, 6]
+    assert first.config["lengths"] != list(context.setup["model"]["length"])
+    by.publish(5, encode(first))
+    more, anew = fitted(by, payload, version=5), fitted(by, payload)
+    name = next(n for n in first.arrays if n.startswith("net."))
+    assert np.array_equal(anew.arrays[name], first.arrays[name])
+    assert not np.array_equal(more.arrays[name], first.arrays[name])
+
+
 def test_a_path_is_what_its_number_and_its_round_say(wells: tuple[Worker, AheadPayload]) -> None:
     by, payload = wells
     record, _ = ahead(by, payload)
@@ -158,7 +181,13 @@ def test_steps_go_on_from_the_atoms_of_a_walker() -> None:
     assert isinstance(followed, Segment)
     seen = followed.read(FollowRecord)
     assert seen.structures is not None
-    by.publish(5, encode(fitted(by, FitStepsPayload(seen.structures, np.ones(4)))))
+    frames, section = np.zeros((4, 5, 1)), context.setup["model"]
+    mine = FitAheadPayload(section, frames, np.ones(1, dtype=bool), seen.structures)
+    model = fitted(by, mine)
+    # as a campaign of learned dynamics fits it, every frame weighing as much
+    theirs = fitted(by, FitStepsPayload(seen.structures, np.ones(4)))
+    assert model.config == theirs.config
+    by.publish(5, encode(model))
     windows = BondWindows.of(atoms.bonds, seen.structures.reshape(20, -1))
     wide = Structures("heavy", "element", windows.low - 1, windows.high + 9)
     payload = AheadPayload(seen.walkers, 0, 3, 0, wide)

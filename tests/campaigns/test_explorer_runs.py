@@ -41,6 +41,15 @@ SMALL = (
     "budget.rounds=6",
 )
 
+MODEL = "{kind: trajectory_diffusion, width: 8, mults: [1], length: 8, epochs: 20, steps: 8}"
+LEARNS = "strategy.explore.explorers={learn: {model: %s, frames: 16}, walkers: 8, rounds: 1}"
+ALONE = (
+    *SMALL,
+    "strategy.local={kind: langevin, steps: 20}",
+    "output.stride=5",
+    LEARNS % MODEL,
+)
+
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -52,7 +61,9 @@ def learnt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return where / "dynamics-diffusion-double-well"
 
 
-def goes(learnt: Path, more: str = "paths: 80, frames: 16, walkers: 8, rounds: 2") -> tuple[str, ...]:
+def goes(
+    learnt: Path, more: str = "paths: 80, frames: 16, walkers: 8, rounds: 2"
+) -> tuple[str, ...]:
     return (*SMALL, f"strategy.explore.explorers={{from: {learnt}, {more}}}")
 
 
@@ -89,14 +100,45 @@ def test_stopped_in_the_search_it_goes_on_the_same(
     assert outcome(tmp_path / NAME) == outcome(whole)
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that learns by itself."""
+    where = tmp_path_factory.mktemp("alone")
+    assert run_here(FILE, where, *ALONE) == 3
+    return where / NAME
+
+
+def test_what_is_followed_counts_and_what_is_made_of_it_does_not(alone: Path) -> None:
+    points = read_history(alone)
+    assert [p.phase for p in points[:5]] == ["explore"] * 5
+    spent = np.diff([0, *(p.energy_evaluations for p in points[:5])])
+    # eight pushes; eight walkers for 16 frames of 5 steps and a first force; a fit; roll-outs
+    assert spent[1:4].tolist() == [8 * (16 * 5 + 1), 0, 0]
+    sent, rest = divmod(int(spent[4]), int(spent[0]) // 8)
+    assert (0 < sent <= 8, rest) == (True, 0)
+    store = Store(alone / "store.zarr")
+    assert np.asarray(store.read("trajectory/cvs")).shape == (8 * 16, 2)
+    assert np.asarray(store.read("ahead/frames")).shape == (64 * 7, 2)
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_stopped_while_it_learns_it_goes_on_the_same(alone: Path, tmp_path: Path, at: int) -> None:
+    """Before the fit, and before roll-outs of what was fitted."""
+    assert run_here(FILE, tmp_path, *ALONE, f"budget.rounds={at}") == 3
+    assert run_here(FILE, tmp_path, *ALONE) == 3
+    assert outcome(tmp_path / NAME) == outcome(alone)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_is_the_same_on_any_number_of_workers(
-    learnt: Path, whole: Path, tmp_path: Path, workers: int
+    learnt: Path, whole: Path, alone: Path, tmp_path: Path, workers: int
 ) -> None:
     ray = ("executor=ray", f"resources.workers={workers}")
-    assert run_here(FILE, tmp_path, *goes(learnt), *ray) == 3
-    assert outcome(tmp_path / NAME) == outcome(whole)
+    assert run_here(FILE, tmp_path / "led", *goes(learnt), *ray) == 3
+    assert outcome(tmp_path / "led" / NAME) == outcome(whole)
+    assert run_here(FILE, tmp_path / "alone", *ALONE, *ray) == 3
+    assert outcome(tmp_path / "alone" / NAME) == outcome(alone)
 
 
 def test_the_run_is_an_input(learnt: Path) -> None:
@@ -106,6 +148,7 @@ def test_the_run_is_an_input(learnt: Path) -> None:
 
 
 RUN = "strategy.explore.explorers.from"
+LEARN = "strategy.explore.explorers.learn"
 OTHER = "cvs={x: {kind: coordinate, index: 0, range: [-2, 2]}, %s, range: [-3, 3]}}"
 NAMED = OTHER % "z: {kind: coordinate, index: 1"
 TURNED = (
@@ -136,6 +179,25 @@ def test_what_cannot_go_ahead_is_said_once(
         return
     with pytest.raises(CampaignError) as caught:
         prepare(FILE, [*goes(learnt), *sets], output_dir=tmp_path)
+    (problem,) = caught.value.problems
+    assert ".".join(map(str, problem.path)) == where
+    assert what in problem.problem
+
+
+@pytest.mark.parametrize(
+    ("sets", "where", "what"),
+    [
+        (("strategy.local={kind: hmc}",), "strategy.local.kind", "no dynamics in time"),
+        ((f"{LEARN}.model={{kind: kde}}",), f"{LEARN}.model.kind", "learns a density"),
+        ((f"{LEARN}.model={{kind: step_diffusion}}",), f"{LEARN}.model.kind", "has no atoms"),
+        ((f"{LEARN}.frames=7",), f"{LEARN}.frames", "the 8 frames of a snippet"),
+        ((f"{RUN}=x",), RUN, "are both given"),
+        (("strategy.explore.explorers={paths: 8}",), RUN, "are both missing"),
+    ],
+)
+def test_what_cannot_be_learnt_is_said_once(sets: tuple[str, ...], where: str, what: str) -> None:
+    with pytest.raises(CampaignError) as caught:
+        load_campaign(FILE, [*ALONE, *sets])
     (problem,) = caught.value.problems
     assert ".".join(map(str, problem.path)) == where
     assert what in problem.problem

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driving import Drive, begun, same
-from one_way import ROLES, knows
+from driving import Drive, Step, begun, same
+from one_way import ROLES, knows, learns
 
 from msgen.actors.base import copy_tree, encode
-from msgen.actors.orders.ahead import AheadPayload, AheadRecord
+from msgen.actors.orders.ahead import VERSIONS, AheadPayload, AheadRecord, FitAheadPayload
 from msgen.actors.orders.explore import ExplorePayload
+from msgen.actors.orders.trajectories import FollowPayload
 from msgen.actors.worker import Worker
 from msgen.orchestrator import finished_models
 from msgen.orchestrator.schema import Campaign
 from msgen.orchestrator.strategies.common import ahead as module
 from msgen.orchestrator.strategies.common import exploration as explore
 from msgen.orchestrator.strategies.common.ahead import Ahead, drawn_far
-from msgen.orchestrator.strategies.common.explorer import VERSION, Explorer
+from msgen.orchestrator.strategies.common.explorer import Explorer
 
 SPACE = {
     name: {"kind": "coordinate", "index": i, "range": [-3.2, 3.2], "bins": 32}
@@ -34,6 +35,7 @@ NEIGHBOURS = ((2.0, 0.0), (0.0, 2.0))
 def nine_wells(kind: str = "steered", seed: int = 1, **more: Any) -> Campaign:
     """Wells at −2, 0, 2 of both axes; the start is in the first."""
     explore = {**SEARCH, **more.pop("explore", {})}
+    local = more.pop("local", {"kind": "hmc", "steps": 5})
     return Campaign.parse(
         {
             "name": "nine-wells",
@@ -41,7 +43,7 @@ def nine_wells(kind: str = "steered", seed: int = 1, **more: Any) -> Campaign:
             "executor": "inline",
             "system": {"kind": "python", "factory": "ninefold:potential"},
             "cvs": SPACE,
-            "strategy": {"kind": kind, "local": {"kind": "hmc", "steps": 5}, "explore": explore},
+            "strategy": {"kind": kind, "local": local, "explore": explore},
             "replicas": 16,
             **more,
         }
@@ -61,14 +63,18 @@ def searched(
     return drive
 
 
+def of_steps(step: Step) -> int:
+    return sum(s.evaluations for s in step.segments)
+
+
 def evaluations(drive: Drive) -> int:
-    return sum(s.evaluations for step in drive.steps for s in step.segments)
+    return sum(of_steps(step) for step in drive.steps)
 
 
 def kinds(drive: Drive) -> list[str]:
     """What each round of the search was."""
     told = {order.kind for step in drive.steps for order in step.plan.orders}
-    assert told <= {"explore", "ahead"}
+    assert told <= {"explore", "ahead", "trajectory", "fit_ahead"}
     return [step.plan.orders[0].kind for step in drive.steps]
 
 
@@ -102,12 +108,12 @@ def test_roll_outs_begin_in_every_state_that_is_known(monkeypatch: pytest.Monkey
     assert len(drive.state.states) == 9
     assert not drive.state.missing
     assert kinds(drive)[:4] == ["ahead", "explore", "ahead", "explore"]
-    counts = [len(explore.states_of(drive.problem, s.after.pool.ahead.runs))
+    counts = [len(module.states_of(drive.problem, s.after.pool.ahead.runs))
               for s in drive.steps if s.after.phase == "explore"]  # fmt: skip
     assert counts[0] == 1
     assert sorted(counts) == counts
     # from the start alone it would never come farther than these
-    monkeypatch.setattr(module, "_begins", lambda p, *_: np.zeros(64, dtype=np.int64))
+    monkeypatch.setattr(module, "_begins", lambda *_: np.zeros(64, dtype=np.int64))
     twin = searched(monkeypatch, campaign, knows(*NEIGHBOURS))
     assert len(twin.state.states) < 9
 
@@ -117,13 +123,11 @@ def test_only_the_real_system_costs_evaluations(monkeypatch: pytest.MonkeyPatch)
     drive = searched(monkeypatch, campaign, knows((2.0, 2.0)))
     assert kinds(drive) == ["explore", "ahead", "explore"]
     pushed, rolled, sent = drive.steps
-    assert sum(s.evaluations for s in rolled.segments) == 0
+    assert of_steps(rolled) == 0
     # as many walkers, each at the price of a push
-    assert [sum(s.evaluations for s in step.segments) for step in (sent,)] == [
-        sum(s.evaluations for s in pushed.segments)
-    ]
-    assert rolled.plan.models.keys() == {VERSION}
-    assert {order.model_version for order in rolled.plan.orders} == {VERSION}
+    assert of_steps(sent) == of_steps(pushed)
+    assert rolled.plan.models.keys() == {VERSIONS}
+    assert {order.model_version for order in rolled.plan.orders} == {VERSIONS}
     assert not sent.plan.models
 
 
@@ -142,7 +146,7 @@ def test_walkers_go_from_where_their_roll_out_began(monkeypatch: pytest.MonkeyPa
         (path,) = np.flatnonzero((paths == goal).all(axis=2).any(axis=1))
         assert np.array_equal(begin[path], x)
     # as many in every state that was known
-    known = explore.states_of(drive.problem, rolled.before.pool.ahead.runs)
+    known = module.states_of(drive.problem, rolled.before.pool.ahead.runs)
     number = np.bincount(known.assign(begin), minlength=len(known))
     assert number.max() - number[number > 0].min() <= 1
 
@@ -180,6 +184,37 @@ def test_without_it_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     tree = copy_tree(encode(step.before))
     del tree["pool"]["ahead"]
     assert same(drive.strategy.read(tree), step.before)
+
+
+def test_a_search_learns_from_walkers_of_every_known_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Followed, fitted, rolled out, sent, and again, each time from all states and on all data."""
+    goes = {"learn": {"model": {"kind": "trajectory_diffusion", "length": 8}, "frames": 12},
+            "walkers": 24, "rounds": 9}  # fmt: skip
+    search = {"pushes": 0, "relax_steps": 200, "explorers": goes}
+    campaign = nine_wells(explore=search, local={"kind": "langevin", "steps": 20})
+    drive = searched(monkeypatch, campaign, learns(8, 12))
+    assert kinds(drive)[:8] == ["trajectory", "fit_ahead", "ahead", "explore"] * 2
+    assert len(drive.state.states) == 9
+    follows, fits, rolls = (drive.steps[k::4] for k in range(3))
+    # only what is followed, from a first force on, and what relaxes are the system's own
+    assert {of_steps(step) for step in follows} == {16 * (12 * drive.problem.stride + 1)}
+    assert {of_steps(step) for step in (*fits, *rolls)} == {0}
+    for k, (follow, fit, roll) in enumerate(zip(follows, fits, rolls, strict=True)):
+        begun_in = [order.read(FollowPayload).walkers.positions for order in follow.plan.orders]
+        before = follow.before.pool.ahead
+        known = module.states_of(drive.problem, None if before is None else before.runs)
+        (begin,) = (x for x in begun_in if x is not None)
+        number = np.bincount(known.assign(begin), minlength=len(known))
+        assert number.max() - number[number > 0].min() <= 1
+        (order,) = fit.plan.orders
+        assert len(order.read(FitAheadPayload).frames) == 16 * (k + 1)
+        assert order.model_version == (VERSIONS + k - 1 if k else -1)
+        ((version, model),) = roll.plan.models.items()
+        assert version == VERSIONS + k
+        assert model.arrays["shown"] == 16 * (k + 1)
+        assert {order.model_version for order in roll.plan.orders} == {version}
 
 
 def test_walkers_go_where_nobody_was(monkeypatch: pytest.MonkeyPatch) -> None:

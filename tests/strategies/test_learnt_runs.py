@@ -12,6 +12,7 @@ from places import CONFIGS
 from msgen.models.base import ModelState
 from msgen.orchestrator import finished_models as module
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.strategies.common.learnt_ahead import Followed, structures_of
 from msgen.orchestrator.strategies.common.learnt_run import LearntRun
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
@@ -85,7 +86,7 @@ def test_steps_of_another_molecule_do_not(butane: tuple[System, CVSet]) -> None:
 def test_cvs_are_of_atoms_that_steps_have() -> None:
     hydrogens = "cvs={t: {kind: dihedral, atoms: [4, 0, 1, 2]}}"
     here = built(PAPERS / "score_dynamics_butane_exact.yaml", hydrogens, "states=null")
-    assert "atoms that the CV t is of: Name a run with model" in told(STEPS, learnt(), here)
+    assert "leaves out atoms that the CV t is of" in told(STEPS, learnt(), here)
     module._structures(EVERY, learnt(which="all"), *here, "runs/learnt")
 
 
@@ -97,3 +98,30 @@ def test_a_model_of_temperatures_is_asked_at_the_campaigns_own() -> None:
     assert np.array_equal(module._conditions(campaign, several, "x"), [[1.2]])
     with pytest.raises(SpecError, match=r"from 1\.3 to 1\.5, not 1\.2"):
         module._conditions(campaign, replace(one, temperatures=(1.3, 1.5)), "x")
+
+
+def test_a_search_learns_steps_of_its_own_molecule() -> None:
+    """And of no other system; of atoms that tell its CVs."""
+    learn = "{learn: {model: {kind: step_diffusion, atoms: heavy}, frames: 20}}"
+    sets = ("strategy={kind: steered, local: {kind: langevin}}",
+            f"strategy.explore.explorers={learn}")  # fmt: skip
+    file = PAPERS / "score_dynamics_butane_exact.yaml"
+    explorer = module.explorer_of(load_campaign(file, sets), PAPERS, *built(file))
+    assert explorer is not None
+    assert explorer.learning is not None
+    assert explorer.learning.atoms is not None
+    assert explorer.learning.atoms.species == ("CH3", "CH2", "CH2", "CH3")
+    assert (explorer.frames, explorer.model) == (20, None)
+    seen = learnt().structures
+    assert seen is not None
+    made = structures_of(explorer, Followed(np.zeros((5, 6, 1)), seen.reshape(5, 6, 4, 3)))
+    other = module._structures(STEPS, learnt(), *built(file), "x")
+    assert made is not None
+    assert np.array_equal(made.low, other.low)
+    assert structures_of(explorer, Followed(np.zeros((5, 6, 1)))) is None
+    hydrogens = "cvs={t: {kind: dihedral, atoms: [4, 0, 1, 2]}}"
+    more = (*sets, hydrogens, "states=null")
+    with pytest.raises(SpecError, match="leaves out atoms that the CV t is of"):
+        module.explorer_of(
+            load_campaign(file, more), PAPERS, *built(file, hydrogens, "states=null")
+        )

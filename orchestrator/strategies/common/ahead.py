@@ -8,19 +8,28 @@ model that is wrong costs evaluations, and no free energy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msgen.actors.base import WorkOrder, stream
+from msgen.actors.base import Segment, WorkOrder, stream
 from msgen.actors.cv_space.strata import Partition
-from msgen.actors.orders.ahead import AheadPayload, AheadRecord
-from msgen.orchestrator.strategies.common.explorer import VERSION
+from msgen.actors.orders.ahead import VERSIONS, AheadPayload, AheadRecord
+from msgen.actors.orders.fit import FitRecord
+from msgen.models.base import ModelState
+from msgen.orchestrator.strategies.common.explorer import Explorer
 from msgen.orchestrator.strategies.common.finding_states import states_at_rest
 from msgen.orchestrator.strategies.common.inputs import Problem
+from msgen.orchestrator.strategies.common.learnt_ahead import (
+    Followed,
+    fit_order,
+    follow_orders,
+    followed,
+    structures_of,
+)
 from msgen.systems.base import Array
 
 if TYPE_CHECKING:
@@ -34,15 +43,18 @@ _AT_ONCE = 256
 """Known places that distances are taken to at the same time."""
 
 
+Doing = Literal["push", "follow", "fit", "roll", "send", "over"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ahead:
     """How far a search with explorers is.
 
     Attributes
     ----------
-    doing : {'push', 'roll', 'send', 'over'}
-        Walkers are pushed over the CV range; or the model is rolled out; or walkers go where it
-        went; or nobody is sent any more.
+    doing : {'push', 'follow', 'fit', 'roll', 'send', 'over'}
+        Walkers are pushed over the CV range; or followed, so that a model can be fitted to them;
+        or it is rolled out; or walkers go where it went; or nobody is sent any more.
     rounds : int
         Roll-outs so far.
     known : int
@@ -53,19 +65,33 @@ class Ahead:
         Where walkers go next.
     start : Ints, shape (k,), or None
         Which of the seeds goes to each.
+    followed : Followed or None
+        What the search learns from, where it learns by itself.
+    version : int
+        Of the model that it has fitted, −1 for none.
+    model : ModelState or None
     """
 
-    doing: Literal["push", "roll", "send", "over"]
+    doing: Doing
     rounds: int = 0
     known: int = 0
     runs: Array | None = None
     targets: Array | None = None
     start: Ints | None = None
+    followed: Followed | None = None
+    version: int = -1
+    model: ModelState | None = None
 
     @classmethod
     def begun(cls, problem: Problem) -> Ahead:
         """Before anything was looked for."""
-        return cls(doing="push" if int(problem.strategy["explore"]["pushes"]) else "roll")
+        pushes = int(problem.strategy["explore"]["pushes"]) > 0
+        return cls(doing="push" if pushes else _first(problem))
+
+    @property
+    def leads(self) -> bool:
+        """Whether the next round is one of the model's."""
+        return self.doing not in ("push", "over")
 
 
 def settings(problem: Problem) -> dict[str, Any]:
@@ -84,11 +110,25 @@ def states_of(problem: Problem, runs: Array | None) -> Partition:
     return states_at_rest(problem, runs)
 
 
-def roll_orders(problem: Problem, rnd: int, seeds: Seeds, ahead: Ahead) -> tuple[WorkOrder, ...]:
-    """Roll-outs from the seeds, a batch an order."""
-    explorer = problem.explorer
-    assert explorer is not None
-    begin = _begins(problem, seeds, ahead)
+def orders(
+    problem: Problem, rnd: int, seeds: Seeds, ahead: Ahead
+) -> tuple[tuple[WorkOrder, ...], Mapping[int, ModelState]]:
+    """Walkers followed, a fit, or roll-outs from the seeds; and the models that they take."""
+    explorer = _explorer(problem)
+    models = {}
+    if (model := explorer.model or ahead.model) is not None:
+        models[VERSIONS + max(ahead.version, 0)] = model
+    if ahead.doing == "follow":
+        begin = _begins(problem, seeds, ahead, "follow", problem.replicas)
+        return follow_orders(problem, explorer, rnd, seeds.walkers.take(begin)), {}
+    (version,) = models or (-1,)
+    if ahead.doing == "fit":
+        assert ahead.followed is not None
+        return (fit_order(problem, explorer, rnd, ahead.followed, version),), models
+    begin = _begins(problem, seeds, ahead, "start", _paths(problem))
+    structures = explorer.structures
+    if structures is None and ahead.followed is not None:
+        structures = structures_of(explorer, ahead.followed)
 
     def payload(first: int) -> AheadPayload:
         return AheadPayload(
@@ -96,14 +136,28 @@ def roll_orders(problem: Problem, rnd: int, seeds: Seeds, ahead: Ahead) -> tuple
             first,
             explorer.frames,
             explorer.snippet,
-            explorer.structures,
+            structures,
             explorer.conditions,
         )
 
-    return tuple(
-        WorkOrder.of(rnd, payload(first), i, model_version=VERSION, cost_hint=1e3)
+    rolled = tuple(
+        WorkOrder.of(rnd, payload(first), i, model_version=version, cost_hint=1e3)
         for i, first in enumerate(range(0, len(begin), ROWS))
     )
+    return rolled, models
+
+
+def after_model(problem: Problem, seeds: Seeds, ahead: Ahead, segments: Sequence[Segment]) -> Ahead:
+    """What comes after a round of `orders`."""
+    if ahead.doing == "follow":
+        seen = followed(problem, ahead.followed, segments)
+        # nothing to learn from, where everything has met what is not finite
+        return replace(ahead, doing="fit" if len(seen) else "over", followed=seen)
+    if ahead.doing == "fit":
+        record = next(s for s in segments if s.is_fit).read(FitRecord)
+        return replace(ahead, doing="roll", version=ahead.version + 1, model=record.model)
+    records = [s.read(AheadRecord) for s in segments if s.key[1] == AheadPayload.kind]
+    return after_roll_outs(problem, seeds, ahead, records)
 
 
 def after_roll_outs(
@@ -111,7 +165,8 @@ def after_roll_outs(
 ) -> Ahead:
     """Walkers go next where roll-outs went; nobody goes where each breaks at once."""
     paths = np.concatenate([np.where(r.sound[..., None], r.paths, np.nan) for r in records])
-    begin, known = _begins(problem, seeds, ahead), _known(problem, seeds, ahead.runs)
+    begin = _begins(problem, seeds, ahead, "start", _paths(problem))
+    known = _known(problem, seeds, ahead.runs)
     rng, number = stream(problem.seed, (ahead.rounds, "ahead_target", 0)), _walkers(problem)
     path, frame = drawn_far(problem, _seen(problem, seeds, ahead.runs), paths, number, rng)
     found = replace(ahead, known=known)
@@ -127,7 +182,7 @@ def after_walkers(problem: Problem, seeds: Seeds, ahead: Ahead, runs: Array) -> 
     if ahead.doing == "send":
         return _after_round(problem, seeds, ahead)
     more = ahead.rounds < int(settings(problem)["rounds"])
-    return replace(ahead, doing="roll" if more else "over")
+    return replace(ahead, doing=_first(problem) if more else "over")
 
 
 def drawn_far(
@@ -171,20 +226,17 @@ def _after_round(problem: Problem, seeds: Seeds, ahead: Ahead) -> Ahead:
     rounds, known = ahead.rounds + 1, _known(problem, seeds, ahead.runs)
     more = rounds < int(settings(problem)["rounds"])
     more = more and (known > ahead.known or _missing(problem, seeds))
-    doing: Literal["roll", "over"] = "roll" if more else "over"
+    doing: Doing = _first(problem) if more else "over"
     return replace(ahead, doing=doing, rounds=rounds, targets=None, start=None)
 
 
-def _begins(problem: Problem, seeds: Seeds, ahead: Ahead) -> Ints:
-    """Which seed each path begins in, shape (paths,): as many in every state that is known."""
+def _begins(problem: Problem, seeds: Seeds, ahead: Ahead, what: str, number: int) -> Ints:
+    """Which seed each path begins in, shape (number,): as many in every state that is known."""
     label = states_of(problem, ahead.runs).assign(seeds.xi)
-    rng = stream(problem.seed, (ahead.rounds, "ahead_start", 0))
+    rng = stream(problem.seed, (ahead.rounds, f"ahead_{what}", 0))
     inside = [rng.permutation(np.flatnonzero(label == k)) for k in np.unique(label)]
-    paths = np.arange(int(settings(problem)["paths"]))
-    return np.array(
-        [inside[i % len(inside)][(i // len(inside)) % len(inside[i % len(inside)])] for i in paths],
-        dtype=np.int64,
-    )
+    mine = (inside[i % len(inside)] for i in range(number))
+    return np.array([at[(i // len(inside)) % len(at)] for i, at in enumerate(mine)], dtype=np.int64)
 
 
 def _known(problem: Problem, seeds: Seeds, runs: Array | None) -> int:
@@ -209,6 +261,20 @@ def _seen(problem: Problem, seeds: Seeds, runs: Array | None) -> Array:
     _, first = np.unique(problem.grid.index(xi), return_index=True)
     inside = xi[first]
     return np.asarray(inside[np.isfinite(inside).all(axis=1)])
+
+
+def _first(problem: Problem) -> Doing:
+    """What a round of the model begins with."""
+    return "roll" if _explorer(problem).learning is None else "follow"
+
+
+def _explorer(problem: Problem) -> Explorer:
+    assert problem.explorer is not None
+    return problem.explorer
+
+
+def _paths(problem: Problem) -> int:
+    return int(settings(problem)["paths"])
 
 
 def _walkers(problem: Problem) -> int:

@@ -17,18 +17,11 @@ from msgen.actors.codec import FLAT
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.strata import Partition
 from msgen.actors.cv_space.switching_schedule import Schedule
-from msgen.actors.orders.ahead import AheadPayload, AheadRecord
 from msgen.actors.orders.explore import ExplorePayload, ExploreRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.orchestrator.base import StepPlan
-from msgen.orchestrator.strategies.common.ahead import (
-    Ahead,
-    after_roll_outs,
-    after_walkers,
-    roll_orders,
-    states_of,
-)
-from msgen.orchestrator.strategies.common.explorer import VERSION
+from msgen.orchestrator.strategies.common import ahead as leading
+from msgen.orchestrator.strategies.common.ahead import Ahead
 from msgen.orchestrator.strategies.common.finding_states import states_at_rest
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.systems.base import Array
@@ -121,7 +114,7 @@ class Found:
     def basins(self, problem: Problem) -> Partition:
         """The states that it shows, where the campaign names none."""
         if self.seeds.ahead is not None:
-            return states_of(problem, self.runs)
+            return leading.states_of(problem, self.runs)
         return states_at_rest(problem, self.runs)
 
 
@@ -130,9 +123,9 @@ def plan(
 ) -> StepPlan:
     """What a round of the search does: pushes, roll-outs, or walkers sent where these went."""
     ahead = _ahead(problem, seeds)
-    if ahead is not None and problem.explorer is not None and ahead.doing == "roll":
-        models = {VERSION: problem.explorer.model}
-        return StepPlan("explore", roll_orders(problem, rnd, seeds, ahead), (), models)
+    if ahead is not None and ahead.leads and ahead.doing != "send":
+        asked, models = leading.orders(problem, rnd, seeds, ahead)
+        return StepPlan("explore", asked, (), models)
     return StepPlan("explore", orders(problem, rnd, attempt, seeds, path_dt, step))
 
 
@@ -174,7 +167,7 @@ def orders(
 
 def goes_on(problem: Problem, seeds: Seeds, attempt: int, missing: Sequence[str]) -> bool:
     """Whether the search has another round, after `attempt` of pushes."""
-    if seeds.ahead is not None and seeds.ahead.doing in ("roll", "send"):
+    if seeds.ahead is not None and seeds.ahead.leads:
         return True
     pushes = int(problem.strategy["explore"]["pushes"]) > 0
     return pushes and bool(missing) and attempt < EXPLORE_ROUNDS
@@ -183,16 +176,15 @@ def goes_on(problem: Problem, seeds: Seeds, attempt: int, missing: Sequence[str]
 def absorb(problem: Problem, seeds: Seeds, segments: Sequence[Segment]) -> Found:
     """Add the relaxed walkers to the seeds; isomers are left out and named."""
     ahead = _ahead(problem, seeds)
-    if ahead is not None and ahead.doing == "roll":
-        records = [s.read(AheadRecord) for s in segments if s.key[1] == AheadPayload.kind]
-        ahead = after_roll_outs(problem, seeds, ahead, records)
+    if ahead is not None and ahead.leads and ahead.doing != "send":
+        ahead = leading.after_model(problem, seeds, ahead, segments)
         so_far = np.zeros((0, 1, problem.dim)) if ahead.runs is None else ahead.runs
         return Found(replace(seeds, ahead=ahead), so_far, {}, attempts=0)
     keep_isomers = problem.strategy["explore"]["isomers"] == "include"
     parts, xi = [seeds.walkers.without_velocities()], [seeds.xi]
     runs: list[Array] = []
     isomers: dict[str, int] = {}
-    for segment in segments:
+    for segment in (s for s in segments if s.key[1] == ExplorePayload.kind):
         done = segment.read(ExploreRecord)
         good = np.array([keep_isomers or not f for f in done.flipped], dtype=bool)
         for name in (f for f in done.flipped if f):
@@ -204,7 +196,7 @@ def absorb(problem: Problem, seeds: Seeds, segments: Sequence[Segment]) -> Found
     found, seen = Seeds(WalkerRows.join(parts), np.concatenate(xi)), np.concatenate(runs)
     if ahead is None:
         return Found(found, seen, isomers)
-    after = after_walkers(problem, found, ahead, seen)
+    after = leading.after_walkers(problem, found, ahead, seen)
     assert after.runs is not None
     return Found(replace(found, ahead=after), after.runs, isomers, int(ahead.doing != "send"))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from msgen.orchestrator.schema.model_kinds import ModelSpec
 from msgen.orchestrator.schema.problems import Path, Problem
-from msgen.orchestrator.schema.quantities import AutoSteps, Section
+from msgen.orchestrator.schema.quantities import AutoSteps, Section, problem
+from msgen.orchestrator.schema.trajectory_models import SHORTEST, TrajectoryDiffusion
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -18,15 +20,29 @@ Broad = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 EXPLORERS: Path = ("strategy", "explore", "explorers")
+DYNAMICS = ("langevin", "overdamped")
+"""Kinds of local moves that are a dynamics in time."""
+
+
+class Learn(Section):
+    """A model of the dynamics that the search fits by itself."""
+
+    model: ModelSpec
+    """trajectory_diffusion, or of a molecule step_diffusion; the campaign's `model:` is another."""
+    frames: int = Field(default=64, ge=SHORTEST)
+    """For which each replica is followed before each fit, output.stride steps apart; fits see all
+    that was followed."""
 
 
 class Explorers(Section):
     """Walkers sent where a learnt model of the dynamics goes from every state that is known."""
 
-    run: str = Field(alias="from", min_length=1)
+    run: str | None = Field(default=None, alias="from", min_length=1)
     """Run directory of a finished campaign of strategy dynamics; relative to this file. Whole
     snippets: of the same CVs. Steps: of the same molecule. Its temperature and surroundings may be
     others."""
+    learn: Learn | None = None
+    """Instead: the search fits a model to walkers that it follows from every known state."""
     paths: int = Field(default=64, ge=1)
     """Roll-outs of a round, which ask for no energy."""
     frames: AutoSteps = "auto"
@@ -36,6 +52,13 @@ class Explorers(Section):
     as a push."""
     rounds: int = Field(default=5, ge=1)
     """At the most; the first that shows no state is the last, unless a named one is missing."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.run is None) == (self.learn is None):
+            what = "are both missing" if self.run is None else "are both given"
+            raise problem(f"from and learn: {what}", "Give one of the two", at=("from",))
+        return self
 
     @model_serializer(mode="wrap")
     def _as_written(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -59,7 +82,7 @@ class ExploreSpec(Section):
     """A learnt dynamics that goes ahead, after the pushes or in their place."""
 
     def evaluations(self, each: int) -> int:
-        """Energy evaluations of a search, where a free step takes `each`."""
+        """Energy evaluations of a search at the least, where a free step takes `each`."""
         # of roll-outs one round at the least
         walkers = self.pushes + (0 if self.explorers is None else self.explorers.walkers)
         return walkers * (self.push_steps + self.relax_steps * each)
@@ -76,10 +99,29 @@ def explore_problems(campaign: Campaign, explore: ExploreSpec, chain: bool) -> I
 
 def explorer_problems(campaign: Campaign, explore: ExploreSpec) -> Iterator[Problem]:
     """What goes ahead knows the CVs that it has learnt, and no more."""
-    if explore.explorers is not None and campaign.extend != "off":
+    section = explore.explorers
+    if section is None:
+        return
+    if campaign.extend != "off":
         what = "go ahead along the CVs given, and `extend: auto` may bring more"
-        remedy = "Leave out explorers, or write extend: off"
-        yield Problem(EXPLORERS, explore.explorers.run, what, remedy)
+        yield Problem(EXPLORERS, "explorers", what, "Leave out explorers, or write extend: off")
+    if section.learn is None:
+        return
+    model, at = section.learn.model, (*EXPLORERS, "learn")
+    if campaign.strategy.local.kind not in DYNAMICS:
+        what, remedy = "are moves, and no dynamics in time to learn", "Take langevin or overdamped"
+        where = ("strategy", "local", "kind")
+        yield Problem(where, campaign.strategy.local.kind, what, remedy)
+    if model.learns == "density":
+        what = "learns a density, and explorers need a model of dynamics"
+        yield Problem((*at, "model", "kind"), model.kind, what, "Take trajectory_diffusion")
+    if model.learns == "steps" and not campaign.has_atoms:
+        what = f"learns steps of a molecule, and {campaign.system.kind} has no atoms"
+        yield Problem((*at, "model", "kind"), model.kind, what, "Take trajectory_diffusion")
+    if isinstance(model, TrajectoryDiffusion) and model.length[1] > section.learn.frames:
+        what = f"is less than the {model.length[1]} frames of a snippet (model.length)"
+        remedy = "Follow them for longer, or take a shorter snippet"
+        yield Problem((*at, "frames"), section.learn.frames, what, remedy)
 
 
 def _finding_states(campaign: Campaign) -> str:

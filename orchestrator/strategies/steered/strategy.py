@@ -151,7 +151,7 @@ class Steered:
         spent = sum(s.evaluations for s in segments)
         state = replace(state, spent=state.spent.with_round(spent, state.phase == "adapt"))
         if isinstance(state, ExploreState):
-            return self._explored(replace(state, round=state.round + 1), rest)
+            return self._explored(replace(state, round=state.round + 1), segments)
         if isinstance(state, ProduceState):
             return self._produced(self._sampled(state, rest), rest)
         for fit in fits:

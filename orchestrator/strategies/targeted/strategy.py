@@ -103,7 +103,7 @@ class Targeted:
         fits = [s for s in segments if s.is_fit]
         rest = [s for s in segments if not s.is_fit]
         if isinstance(state, ExploringState):
-            return self._explored(replace(state, round=state.round + 1), rest)
+            return self._explored(replace(state, round=state.round + 1), segments)
         walkers = state.walkers.updated(
             len(state.stratum),
             self._groups(state),

@@ -4,8 +4,9 @@ Arguments: systems (nine, vacuum, obc2; by default all), seeds (by default 1 to 
 takes small models and two seeds, and the nine wells alone if no system is named: a minute. Nine
 wells of 12 kT are explored by what was learnt at 2.9 times the temperature; alanine dipeptide at
 300 K, in vacuum and in OBC2, by what was learnt in vacuum at 600 K, snippets of φ and ψ or steps of
-the heavy atoms. A search is the campaign's own, and counts walker by walker; a basin was seen where
-one came to rest. What the learning cost stands beside it. What is done is kept.
+the heavy atoms; and each by what the search itself learns (`own`), whose walkers count. A search is
+the campaign's own, and counts walker by walker; a basin was seen where one came to rest. What
+another run's learning cost stands beside it. What is done is kept.
 """
 
 from __future__ import annotations
@@ -105,6 +106,10 @@ def explored(name: str, case: Case, seeds: Sequence[int], toy: bool) -> list[Row
         ahead = {"from": folder, "walkers": WALKERS, "rounds": ROUNDS}
         ways[what] = {"pushes": 0, "explorers": ahead}
         ways[f"pushes and {what}"] = {"pushes": BOTH, "explorers": ahead}
+        model = case.models[what]["model"]
+        own = {"learn": {"model": model, "frames": 64}, "walkers": WALKERS, "rounds": ROUNDS}
+        ways[f"own {what}"] = {"pushes": 0, "explorers": own}
+        ways[f"pushes and own {what}"] = {"pushes": BOTH, "explorers": own}
     rows = []
     for way, search in ways.items():
         spent = [searched(f"{name}{size}", case, way, search, seed) for seed in seeds]
@@ -137,7 +142,7 @@ def searched(name: str, case: Case, way: str, search: Section, seed: int) -> flo
         while drive.state.phase == "explore":
             drive.step()
         states = drive.problem.states()
-        segments = [s for step in drive.steps for s in step.segments if s.key[1] == "explore"]
+        segments = [s for step in drive.steps for s in step.segments]
         told = until_all(len(case.states), [*_walkers(segments, states, drive.problem.dim)])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(None if told is None else told))
@@ -164,9 +169,15 @@ def until_all(basins: int, walkers: Sequence[tuple[int, float]]) -> float | None
 
 
 def _walkers(segments: Sequence[Segment], states: Any, dim: int) -> list[tuple[int, float]]:
-    """In the order in which they were sent, as `until_all` takes them."""
+    """In the order in which they were sent, as `until_all` takes them.
+
+    What a search follows in order to learn shows no basin, and costs.
+    """
     out = []
     for segment in segments:
+        if segment.key[1] != "explore":
+            out.append((-1, float(segment.evaluations)))
+            continue
         n = int(segment.counts["pushes"])
         read = segment.samples["cvs"].reshape(n, -1, dim)
         rest = states.assign(read[:, read.shape[1] // 2 :].reshape(-1, dim)).reshape(n, -1)
