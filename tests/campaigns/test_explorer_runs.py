@@ -38,6 +38,7 @@ SMALL = (
     "strategy.explore={pushes: 8, push_steps: 60, relax_steps: 40}",
     "model={kind: spline_flow, transforms: 1, hidden: [8], epochs: 2}",
     "replicas=8",
+    "states=null",
     "budget.rounds=6",
 )
 

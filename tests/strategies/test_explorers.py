@@ -167,6 +167,9 @@ def test_the_first_round_that_shows_no_state_is_the_last(monkeypatch: pytest.Mon
     drive = searched(monkeypatch, named, knows((0.0, 0.0)))
     assert kinds(drive) == ["ahead", "explore"] * 4
     assert drive.state.missing == ("corner",)
+    # and nobody goes ahead where all were found
+    pushed = nine_wells(states=CORNER, explore={"pushes": 16, "explorers": goes})
+    assert kinds(searched(monkeypatch, pushed, knows((0.0, 0.0)))) == ["explore"]
 
 
 def test_without_it_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:

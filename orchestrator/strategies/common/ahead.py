@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, stream
 from msgen.actors.cv_space.strata import Partition
-from msgen.actors.orders.ahead import VERSIONS, AheadPayload, AheadRecord
+from msgen.actors.orders.ahead import VERSIONS, AheadPayload, AheadRecord, FitAheadPayload
 from msgen.actors.orders.fit import FitRecord
 from msgen.models.base import ModelState
 from msgen.orchestrator.strategies.common.explorer import Explorer
@@ -154,7 +154,7 @@ def after_model(problem: Problem, seeds: Seeds, ahead: Ahead, segments: Sequence
         # nothing to learn from, where everything has met what is not finite
         return replace(ahead, doing="fit" if len(seen) else "over", followed=seen)
     if ahead.doing == "fit":
-        record = next(s for s in segments if s.is_fit).read(FitRecord)
+        (record,) = (s.read(FitRecord) for s in segments if s.key[1] == FitAheadPayload.kind)
         return replace(ahead, doing="roll", version=ahead.version + 1, model=record.model)
     records = [s.read(AheadRecord) for s in segments if s.key[1] == AheadPayload.kind]
     return after_roll_outs(problem, seeds, ahead, records)
@@ -181,7 +181,7 @@ def after_walkers(problem: Problem, seeds: Seeds, ahead: Ahead, runs: Array) -> 
     ahead = replace(ahead, runs=so_far)
     if ahead.doing == "send":
         return _after_round(problem, seeds, ahead)
-    more = ahead.rounds < int(settings(problem)["rounds"])
+    more = ahead.rounds < int(settings(problem)["rounds"]) and _wanted(problem, seeds)
     return replace(ahead, doing=_first(problem) if more else "over")
 
 
@@ -222,10 +222,10 @@ def drawn_far(
 
 
 def _after_round(problem: Problem, seeds: Seeds, ahead: Ahead) -> Ahead:
-    """The model goes ahead again where it has shown a state, or a named one is still missing."""
-    rounds, known = ahead.rounds + 1, _known(problem, seeds, ahead.runs)
-    more = rounds < int(settings(problem)["rounds"])
-    more = more and (known > ahead.known or _missing(problem, seeds))
+    """The model goes ahead again where it has shown a state, or one with a name is missing."""
+    rounds = ahead.rounds + 1
+    grown = problem.boxes is not None or _known(problem, seeds, ahead.runs) > ahead.known
+    more = rounds < int(settings(problem)["rounds"]) and grown and _wanted(problem, seeds)
     doing: Doing = _first(problem) if more else "over"
     return replace(ahead, doing=doing, rounds=rounds, targets=None, start=None)
 
@@ -240,18 +240,21 @@ def _begins(problem: Problem, seeds: Seeds, ahead: Ahead, what: str, number: int
 
 
 def _known(problem: Problem, seeds: Seeds, runs: Array | None) -> int:
-    """States that are known: where none is named those at rest, else those with a seed."""
+    """States that are known: where none has a name those at rest, else those with a seed."""
     states = states_of(problem, runs)
     if problem.boxes is None:
         return len(states)
     return len(np.unique(states.assign(seeds.xi)))
 
 
-def _missing(problem: Problem, seeds: Seeds) -> bool:
-    """Whether a state that has a name has no seed; what is left over, the last, need have none."""
+def _wanted(problem: Problem, seeds: Seeds) -> bool:
+    """Whether there may be states to find: of those with a name, one that has no seed.
+
+    What is left over, the last, need have none.
+    """
     named = problem.states()
     if named is None:
-        return False
+        return True
     return not np.isin(np.arange(len(named) - 1), named.assign(seeds.xi)).all()
 
 

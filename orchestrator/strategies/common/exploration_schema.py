@@ -51,7 +51,7 @@ class Explorers(Section):
     """Pushed to where these went, the rather the farther from all that was seen; each costs as much
     as a push."""
     rounds: int = Field(default=5, ge=1)
-    """At the most; the first that shows no state is the last, unless a named one is missing."""
+    """At the most: until all states with a name are found, or else until one shows no new state."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

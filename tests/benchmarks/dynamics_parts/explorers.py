@@ -1,7 +1,7 @@
 """Evaluations until all basins were seen: by pushes, by roll-outs of a learnt dynamics, by both.
 
 Arguments: systems (nine, vacuum, obc2; by default all), seeds (by default 1 to 5) and `toy`, which
-takes small models and two seeds, and the nine wells alone if no system is named: a minute. Nine
+takes small models and one seed, and the nine wells alone if no system is named: a minute. Nine
 wells of 12 kT are explored by what was learnt at 2.9 times the temperature; alanine dipeptide at
 300 K, in vacuum and in OBC2, by what was learnt in vacuum at 600 K, snippets of φ and ψ or steps of
 the heavy atoms; and each by what the search itself learns (`own`), whose walkers count. A search is
@@ -29,7 +29,7 @@ from msgen.orchestrator.schema import Campaign
 
 Section = dict[str, Any]
 
-SEEDS, TOY_SEEDS = (1, 2, 3, 4, 5), (1, 2)
+SEEDS, TOY_SEEDS = (1, 2, 3, 4, 5), (1,)
 WALKERS, ROUNDS, BOTH = 16, 12, 16
 """Sent ahead in a round, rounds at the most, and pushes where walkers are sent ahead as well."""
 LOCAL: Section = {"kind": "langevin", "steps": 50}
@@ -106,8 +106,10 @@ def explored(name: str, case: Case, seeds: Sequence[int], toy: bool) -> list[Row
         ahead = {"from": folder, "walkers": WALKERS, "rounds": ROUNDS}
         ways[what] = {"pushes": 0, "explorers": ahead}
         ways[f"pushes and {what}"] = {"pushes": BOTH, "explorers": ahead}
-        model = case.models[what]["model"]
-        own = {"learn": {"model": model, "frames": 64}, "walkers": WALKERS, "rounds": ROUNDS}
+        model = case.models[what]["model"] | ({"epochs": 20} if toy else {})
+        learn = {"model": model, "frames": 64}
+        own = {**ahead, "learn": learn, "rounds": 1 if toy else ROUNDS}
+        del own["from"]
         ways[f"own {what}"] = {"pushes": 0, "explorers": own}
         ways[f"pushes and own {what}"] = {"pushes": BOTH, "explorers": own}
     rows = []
