@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from msgen.orchestrator.run_directory.inputs import RESOLVED
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.schema.problems import Path as Where
 from msgen.orchestrator.schema.source import read_file
 
 if TYPE_CHECKING:
+    from msgen.orchestrator.reporting.results import Result
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
 
 
@@ -25,26 +27,12 @@ def begun_with(campaign: Campaign, base_dir: Path) -> FinishedRun | None:
     """
     if campaign.strategy.begins_with is None:
         return None
-    from msgen.orchestrator.reporting.results import read_result
     from msgen.orchestrator.reporting.stored_samples import stored_samples
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
-    from msgen.systems.errors import SpecError
 
     field, name = campaign.strategy.begins_with
     folder = (base_dir / name).expanduser()
-    if not (folder / RESOLVED).is_file():
-        what = "is no run directory" if folder.is_dir() else f"is no folder at {folder.resolve()}"
-        remedy = "Run an exact campaign first, like steered, and name its run directory"
-        raise SpecError(field, name, what, remedy)
-    try:
-        result = read_result(folder)
-    except (FileNotFoundError, ValueError) as error:
-        raise SpecError(field, name, f"has no result: {error}", "Let it run first") from None
-    try:
-        source = Campaign.parse(read_file(folder / RESOLVED).tree)
-    except ValidationError:
-        what = "was made by another version of msgen, whose campaigns this one does not read"
-        raise SpecError(field, name, what, "Run it again with this one") from None
+    source, result = opened(field, name, folder, "an exact campaign first, like steered,")
     return FinishedRun(
         name,
         source.strategy.kind,
@@ -55,3 +43,40 @@ def begun_with(campaign: Campaign, base_dir: Path) -> FinishedRun | None:
         stored_samples(folder, result, source),
         source.strategy.borrows_free_energies,
     )
+
+
+def opened(field: Where, name: str, folder: Path, needed: str) -> tuple[Campaign, Result]:
+    """The campaign of a run directory and what it has come to.
+
+    Parameters
+    ----------
+    field : tuple of str or int
+        Where the campaign names it.
+    name : str
+        What it names.
+    folder : Path
+        Where that is.
+    needed : str
+        What is to be run where there is nothing.
+
+    Raises
+    ------
+    SpecError
+        If there is no run, it has no result yet, or its campaign cannot be read here.
+    """
+    from msgen.orchestrator.reporting.results import read_result
+    from msgen.systems.errors import SpecError
+
+    if not (folder / RESOLVED).is_file():
+        what = "is no run directory" if folder.is_dir() else f"is no folder at {folder.resolve()}"
+        raise SpecError(field, name, what, f"Run {needed} and name its run directory")
+    try:
+        result = read_result(folder)
+    except (FileNotFoundError, ValueError) as error:
+        raise SpecError(field, name, f"has no result: {error}", "Let it run first") from None
+    try:
+        source = Campaign.parse(read_file(folder / RESOLVED).tree)
+    except ValidationError:
+        what = "was made by another version of msgen, whose campaigns this one does not read"
+        raise SpecError(field, name, what, "Run it again with this one") from None
+    return source, result

@@ -174,6 +174,7 @@ def check(
     CampaignError
         With every problem found: in files, atoms, energies, ranges and the run directory.
     """
+    from msgen.orchestrator.finished_models import explorer_of
     from msgen.orchestrator.finished_runs import begun_with
     from msgen.systems.errors import SpecError  # torch and openmm come with the builders
 
@@ -187,6 +188,7 @@ def check(
         problems += campaign.strategy.checks(campaign, base_dir, system, cvs)
         if (run := begun_with(campaign, base_dir)) is not None:
             campaign.strategy.admit(campaign, run, system)
+        explorer_of(campaign, base_dir, system, cvs)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error

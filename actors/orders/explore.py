@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.systems.base import Array
@@ -25,6 +28,8 @@ class ExplorePayload:
         Readings of the CVs while a pushed walker relaxes, and local steps between two.
     step_size : float or None
         Tuned; None where the campaign fixes it.
+    start : int array, shape (n,), or None
+        Row of `walkers` that each is pushed from; None: drawn.
     """
 
     kind: ClassVar[str] = "explore"
@@ -35,6 +40,7 @@ class ExplorePayload:
     chunks: int
     steps: int
     step_size: float | None = None
+    start: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

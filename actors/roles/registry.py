@@ -16,6 +16,18 @@ def _explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator)
     return explore(context, order, rng)
 
 
+def _ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.roll_ahead import roll_ahead
+
+    return roll_ahead(context, order, rng)
+
+
+def _fit_ahead(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.roll_ahead import fit_ahead
+
+    return fit_ahead(context, order, rng)
+
+
 def _sample(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.roles.sampler import sample
 
@@ -168,6 +180,8 @@ Role = Callable[[WorkerContext, WorkOrder, np.random.Generator], Segment]
 # imported when first asked for: a worker that only sums needs neither torch nor OpenMM
 ROLES: dict[str, Role] = {
     "explore": _explore,
+    "ahead": _ahead,
+    "fit_ahead": _fit_ahead,
     "sample": _sample,
     "walk": _walk,
     "draw": _draw,

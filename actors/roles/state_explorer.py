@@ -29,7 +29,10 @@ def explore(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) 
     engine = build_engine(context, p.step_size)
     engine.begin(rng)
     known = walkers_of(p.walkers, context)
-    start = known.take(rng.integers(len(known), size=len(p.targets)))
+    if p.start is None:
+        start = known.take(rng.integers(len(known), size=len(p.targets)))
+    else:
+        start = known.take(p.start)
     xi = context.cvs(start.positions)
     pushed = engine.switch(Walkers(start.positions, None, start.box), xi, p.targets, p.schedule)
     ends, trails = [], []

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from msgen.actors.base import Segment, Tree, WorkOrder, bare, decode, encode
+from msgen.actors.orders.ahead import VERSIONS
 from msgen.actors.orders.probe import ProbePayload
 from msgen.orchestrator.base import Cost, Phase, StepPlan
 from msgen.orchestrator.convergence.looks import Looks
@@ -41,7 +42,10 @@ class RoundRecord:
             evaluations=sum(segment.evaluations for segment in segments),
             replicas=replicas,
             orders=len(plan.orders),
-            model_version=max((order.model_version for order in plan.orders), default=-1),
+            # what goes ahead in a search proposes nothing
+            model_version=max(
+                (o.model_version for o in plan.orders if o.model_version < VERSIONS), default=-1
+            ),
             model_loss=loss,
         )
 

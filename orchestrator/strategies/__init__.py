@@ -117,12 +117,16 @@ def build(
     Raises
     ------
     SpecError
-        As in `problem_of`, and if there is no such run as the strategy begins with.
+        As in `problem_of`, and if there is no such run as the strategy begins with, or whose model
+        goes ahead.
     """
     from msgen.orchestrator.strategies.registry import KINDS
 
     campaign = campaign.strategy.settled(campaign, base_dir, system, cvs)
+    from msgen.orchestrator.finished_models import explorer_of
+
     problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
+    problem = replace(problem, explorer=explorer_of(campaign, base_dir, system, cvs))
     return KINDS[campaign.strategy.kind].build(problem, system, campaign)
 
 

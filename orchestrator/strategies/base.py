@@ -16,10 +16,12 @@ from msgen.orchestrator.schema.units import Dimension
 from msgen.orchestrator.strategies.common.local_schema import GHMC, Langevin, LocalSpec
 
 if TYPE_CHECKING:
-    from msgen.orchestrator.base import Array, Strategy
+    from msgen.orchestrator.base import Array, Strategy, Tree
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common import inputs
+    from msgen.orchestrator.strategies.common.exploration_schema import Explorers
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
+    from msgen.orchestrator.strategies.common.learnt_run import LearntRun
     from msgen.orchestrator.strategies.common.reweighting import StoredSamples
     from msgen.systems.base import CVSet, System
 
@@ -137,6 +139,15 @@ class StrategySection(Section):
     @property
     def begins_with(self) -> tuple[Where, str] | None:
         """Where the run directory of a finished campaign that it needs is named, and its name."""
+        return None
+
+    @property
+    def sends_ahead(self) -> Explorers | None:
+        """The learnt dynamics that goes ahead where states are looked for."""
+        return None
+
+    def learnt_run(self, campaign: Campaign, kept: Tree) -> LearntRun | None:
+        """What a run of it that has `kept` this has learnt of the dynamics; None: it does not."""
         return None
 
     def first(self, campaign: Campaign) -> Campaign | None:

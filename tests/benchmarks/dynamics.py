@@ -23,6 +23,7 @@ ORDER = (
     "butane",
     "propagator",
     "steered",
+    "explorers",
 )
 HERE = Path(__file__).parent / "dynamics_parts"
 

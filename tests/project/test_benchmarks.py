@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import rows
 import score
-from dynamics_parts import steps, trajectories
+from dynamics_parts import explorers, steps, trajectories
 from trials import Ended
+
+from msgen.orchestrator.schema import Campaign
 
 
 def test_rows_are_printed_and_kept(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -141,3 +143,21 @@ def test_calls_that_a_learnt_energy_saves_are_judged_at_one_error(
     assert [r.holds for r in ag6.compared("emt", {"emt-local": [], "emt-delayed": []})] == [
         None
     ] * 4
+
+
+def test_a_search_counts_up_to_the_walker_that_shows_the_last_basin() -> None:
+    walkers = [(0, 10.0), (-1, 10.0), (2, 20.0), (0, 20.0), (1, 20.0), (1, 20.0)]
+    assert explorers.until_all(3, walkers) == 80.0
+    assert explorers.until_all(3, walkers[:4]) is None
+    assert explorers.until_all(1, walkers) == 10.0
+
+
+@pytest.mark.parametrize("toy", [True, False])
+def test_what_leads_explorers_can_be_learnt(toy: bool) -> None:
+    """The sections of each campaign are those of one that can be."""
+    for case in (explorers.nine(toy), *(explorers.alanine(n, toy) for n in ("vacuum", "obc2"))):
+        base = {"system": case.hot, "cvs": case.cvs, "states": case.states}
+        Campaign.parse({**base, **case.exact})
+        for sections in case.models.values():
+            strategy = {**sections["strategy"], "free_energies": "exact"}
+            Campaign.parse({**base, **sections, "strategy": strategy})

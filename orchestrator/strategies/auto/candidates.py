@@ -68,10 +68,14 @@ def problems(campaign: Campaign, section: Auto) -> Iterator[Problem]:
         yield Problem(("replicas",), "a range", what, "Write one number, as 16")
         return
     kinds = _kinds(campaign)
-    for name in section.named or ():
+    for name, own in (section.named or {}).items():
         if name not in kinds:
             what = "is no strategy that can be tried"
             yield Problem((*FIELD, name), name, what, choose(name, kinds))
+        elif (own.get("explore") or {}).get("explorers"):
+            what = "go ahead of the one strategy that is named, and here several share a search"
+            where = (*FIELD, name, "explore", "explorers")
+            yield Problem(where, "explorers", what, f"Take strategy: {{kind: {name}}}")
 
 
 def placed(name: str, against: Iterable[Problem]) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from msgen.actors.walker_files import START, Shelf
 from msgen.orchestrator.convergence.base import Criteria
 from msgen.orchestrator.estimators.histogram import Grid
 from msgen.orchestrator.estimators.marginals import Marginal
+from msgen.orchestrator.strategies.common.explorer import Explorer
 from msgen.orchestrator.strategies.common.finished_run import FinishedRun
 from msgen.systems.base import Array, Walkers
 from msgen.systems.unbounded_coordinates import Unbounded
@@ -82,6 +83,8 @@ class Problem:
         Where walkers lie in files of their own; None where they travel with the orders.
     begun_with : FinishedRun or None
         The finished campaign that the strategy begins with, where it names one.
+    explorer : Explorer or None
+        The learnt dynamics that goes ahead in the search for states, where one is named.
     surfaces : tuple of tuples of int
         CVs of each surface that is asked for; empty for the one over all that are reported.
     """
@@ -112,6 +115,7 @@ class Problem:
     cis: tuple[str, ...] = ()
     shelf: Shelf | None = None
     begun_with: FinishedRun | None = None
+    explorer: Explorer | None = None
     surfaces: tuple[tuple[int, ...], ...] = ()
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgen.orchestrator.schema.problems import MISSING, Path, Problem, choose
 from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
+from msgen.orchestrator.strategies.common.exploration_schema import DYNAMICS
 from msgen.orchestrator.strategies.dynamics.generate_schema import CROSSING
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ LEAST = 2
 """Trajectories from every state: one alone tells no error."""
 THERMAL = ("temperature", "kT")
 """What a system's section calls its temperature."""
-_DYNAMICS = ("langevin", "overdamped")
 
 
 def dynamics_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
@@ -26,7 +26,7 @@ def dynamics_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Proble
     if campaign.states is None:
         remedy = "Name those of the run that free_energies names, as {left: {x: [-2, 0]}}"
         yield Problem(("states",), MISSING, "are missing: starts are spread over them", remedy)
-    if strategy.local.kind not in _DYNAMICS:
+    if strategy.local.kind not in DYNAMICS:
         what, remedy = "are moves, and no dynamics in time", "Take langevin or overdamped"
         yield Problem(("strategy", "local", "kind"), strategy.local.kind, what, remedy)
     if not isinstance(campaign.replicas, int):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from msgen.orchestrator.schema.problems import Problem
+from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
 from msgen.orchestrator.strategies.base import ModelUse, Timed
 from msgen.orchestrator.strategies.common.exact_first import ExactFirst
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
@@ -17,8 +18,10 @@ from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Tem
 from msgen.orchestrator.strategies.dynamics.step_rules import step_checks, step_problems
 
 if TYPE_CHECKING:
+    from msgen.orchestrator.base import Tree
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.common.finished_run import FinishedRun
+    from msgen.orchestrator.strategies.common.learnt_run import LearntRun
     from msgen.systems.base import CVSet, System
 
 
@@ -80,6 +83,15 @@ class Dynamics(ExactFirst):
 
         exact = exact_of(run, campaign, system.n_dof)
         warmed(exact, system, self.own_temperature(campaign), self.others)
+
+    def learnt_run(self, campaign: Campaign, kept: Tree) -> LearntRun | None:
+        from msgen.orchestrator.strategies.dynamics.state import learnt_run  # numpy comes with it
+
+        model = campaign.model
+        own = (self.own_temperature(campaign), *self.others) if self.others else ()
+        # a plug-in's model may have no longest snippet
+        snippet = model.length[1] if isinstance(model, TrajectoryDiffusion) else self.frames
+        return learnt_run(kept, model.learns == "steps", self.frames, snippet, own)
 
     @property
     def others(self) -> tuple[float, ...]:

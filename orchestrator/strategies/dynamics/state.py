@@ -8,8 +8,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from msgen.actors.base import Tree, decode
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.models.base import ModelState
+from msgen.orchestrator.strategies.common.learnt_run import LearntRun
 from msgen.systems.base import Array
 
 Ints = NDArray[np.int64]
@@ -150,3 +152,15 @@ class DynamicsState:
         """Whether the last round ended with a verdict."""
         fresh = self.doing == "gather" and not self.under_way.shape[1]
         return bool(self.verdicts) and (fresh or self.phase != "produce")
+
+
+def learnt_run(
+    kept: Tree, steps: bool, frames: int, snippet: int, temperatures: tuple[float, ...]
+) -> LearntRun:
+    """What a run has learnt whose state is `kept`; the rest as in `LearntRun`."""
+    state = decode(DynamicsState, kept)
+    if not steps:
+        return LearntRun(state.model, "trajectories", frames, snippet, temperatures)
+    seen = [one.structures for one in state.gathered if one.structures is not None]
+    structures = np.concatenate([x.reshape(-1, *x.shape[2:]) for x in seen]) if seen else None
+    return LearntRun(state.model, "steps", frames, snippet, temperatures, structures)

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoQuantity, Section
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection, or_own
-from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
+from msgen.orchestrator.strategies.common.exploration_schema import Broad, Explorers, ExploreSpec
 from msgen.orchestrator.strategies.flow_mcmc import rules
 
 if TYPE_CHECKING:
@@ -116,6 +116,10 @@ class FlowMCMC(StrategySection):
             for key, own in zip(("timestep", "friction"), campaign.own_step, strict=True):
                 path[key] = or_own(path[key], spec["local"].get(key, own))
         return spec
+
+    @property
+    def sends_ahead(self) -> Explorers | None:
+        return self.explore.explorers
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.explore.evaluations(self.local.evaluations // self.local.steps)

@@ -109,8 +109,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
         """See `Strategy`."""
         if state.phase == "explore":
             dt, step = path_step(self.problem, state.moves), state.moves.step_size
-            pushes = explore.orders(self.problem, state.round, state.attempt, state.pool, dt, step)
-            return StepPlan("explore", pushes)
+            return explore.plan(self.problem, state.round, state.attempt, state.pool, dt, step)
         data, adapting = self._data(state), state.phase == "adapt"
         fits: tuple[WorkOrder, ...] = ()
         if adapting and len(data) >= self._enough:
@@ -282,7 +281,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
         state = replace(
             state,
             pool=found.seeds,
-            attempt=state.attempt + 1,
+            attempt=state.attempt + found.attempts,
         )
         named = self.problem.states()
         states = named or found.basins(self.problem)
@@ -290,7 +289,7 @@ class FlowMcmc(FreeReplicas[FlowState]):
         # what the search has found gets its name when the adaptation is over
         lacking = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
         missing = tuple(lacking if named else ())
-        if missing and state.attempt < explore.EXPLORE_ROUNDS:
+        if explore.goes_on(self.problem, found.seeds, state.attempt, missing):
             return state
         # as many replicas from every state found: their right weights are for the moves to find
         found_in = [np.flatnonzero(seeds == k) for k in range(len(states)) if (seeds == k).any()]

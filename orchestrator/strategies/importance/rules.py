@@ -10,6 +10,7 @@ from msgen.orchestrator.strategies.common.configuration_rules import (
     angular_coordinate,
     coordinate_problems,
 )
+from msgen.orchestrator.strategies.common.exploration_schema import explorer_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -31,6 +32,7 @@ def importance_problems(campaign: Campaign, strategy: Importance) -> Iterator[Pr
         what = "cannot be trained on an energy"
         remedy = "Take realnvp or spline_flow, or training: {kind: adaptive}"
         yield Problem(("model", "kind"), campaign.model.kind, what, remedy)
+    yield from explorer_problems(campaign, strategy.explore)
     if not isinstance(campaign.replicas, int):
         what = "the draws of importance sampling need no more replicas"
         yield Problem(("replicas",), "a range", what, "Write one number, as 16")

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import AutoNumber, Section, problem
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
-from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
+from msgen.orchestrator.strategies.common.exploration_schema import Broad, Explorers, ExploreSpec
 from msgen.orchestrator.strategies.common.local_schema import HMC, LocalSpec
 from msgen.orchestrator.strategies.importance import rules
 
@@ -118,6 +118,10 @@ class Importance(StrategySection):
 
         check_alone(self.coordinates, system)
         return []
+
+    @property
+    def sends_ahead(self) -> Explorers | None:
+        return self.explore.explorers
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.explore.evaluations(self.local.evaluations // self.local.steps)

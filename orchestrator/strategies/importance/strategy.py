@@ -75,7 +75,7 @@ class Importance:
         n = problem.replicas
         return ImportanceState(
             round=0,
-            phase="explore" if self.spec["explore"]["pushes"] else "adapt",
+            phase="explore" if explore.searches(problem) else "adapt",
             pool=Seeds.first(problem),
             walkers=problem.first_walkers().take(np.zeros(n, dtype=np.int64)),
             trail=np.zeros((0, problem.dim)),
@@ -91,8 +91,7 @@ class Importance:
         problem, phase = self.problem, state.phase
         if phase == "explore" and state.pool is not None:
             dt, step = path_step(problem, state.moves), state.moves.step_size
-            pushes = explore.orders(problem, state.round, state.attempt, state.pool, dt, step)
-            return StepPlan("explore", pushes)
+            return explore.plan(problem, state.round, state.attempt, state.pool, dt, step)
         models = {} if state.model is None else {state.version: state.model}
         orders = list(watch_orders(problem, state, self._recent))
         if phase == "produce" or (self._training == "adaptive" and state.version >= 0):
@@ -188,7 +187,7 @@ class Importance:
         state = replace(
             state,
             pool=found.seeds,
-            attempt=state.attempt + 1,
+            attempt=state.attempt + found.attempts,
         )
         named = problem.states()
         states = named or found.basins(problem)
@@ -196,7 +195,7 @@ class Importance:
         # what the search has found gets its name when the adaptation is over
         lacking = [n for k, n in enumerate(states.names) if not (seeds == k).any()]
         missing = tuple(lacking if named else ())
-        if missing and state.attempt < explore.EXPLORE_ROUNDS:
+        if explore.goes_on(problem, found.seeds, state.attempt, missing):
             return state
         walkers = found.seeds.walkers
         return replace(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from msgen.actors.base import Segment
 from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.strategies.common.basins import find_basins
+from msgen.orchestrator.strategies.common.exploration import searches
 from msgen.orchestrator.strategies.common.finding_states import states_in
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.second_look import MOST_RELOOKS
@@ -37,7 +38,7 @@ MOST_COLD = 80
 
 def cold(problem: Problem) -> bool:
     """Whether the campaign looks for states by its chain alone."""
-    return int(problem.strategy["explore"]["pushes"]) == 0
+    return not searches(problem)
 
 
 def first_states(problem: Problem) -> Partition:

@@ -20,7 +20,7 @@ from msgen.orchestrator.schema.quantities import (
     problem,
 )
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection, Timed, or_own, per_cv
-from msgen.orchestrator.strategies.common.exploration_schema import Broad, ExploreSpec
+from msgen.orchestrator.strategies.common.exploration_schema import Broad, Explorers, ExploreSpec
 from msgen.orchestrator.strategies.common.rounds import MASS_ROUNDS
 from msgen.orchestrator.strategies.steered import rules
 
@@ -194,6 +194,10 @@ class Steered(StrategySection):
 
         named = campaign.state_names
         return MAX_BASINS if named is None else len(named)
+
+    @property
+    def sends_ahead(self) -> Explorers | None:
+        return self.explore.explorers
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.explore.evaluations(self.local.evaluations // self.local.steps)

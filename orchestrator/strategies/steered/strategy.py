@@ -116,8 +116,7 @@ class Steered:
         problem = self.problem
         if isinstance(state, ExploreState):
             dt, step = path_step(problem, state.moves), state.moves.step_size
-            pushes = explore.orders(problem, state.round, state.attempt, state.pool, dt, step)
-            return StepPlan("explore", pushes)
+            return explore.plan(problem, state.round, state.attempt, state.pool, dt, step)
         models = {} if state.model is None else {state.version: state.model}
         fits: tuple[WorkOrder, ...] = ()
         if isinstance(state, AdaptState) and self._teaches(state):
@@ -152,7 +151,7 @@ class Steered:
         spent = sum(s.evaluations for s in segments)
         state = replace(state, spent=state.spent.with_round(spent, state.phase == "adapt"))
         if isinstance(state, ExploreState):
-            return self._explored(replace(state, round=state.round + 1), rest)
+            return self._explored(replace(state, round=state.round + 1), segments)
         if isinstance(state, ProduceState):
             return self._produced(self._sampled(state, rest), rest)
         for fit in fits:
@@ -230,13 +229,14 @@ class Steered:
         isomers = dict(state.isomers)
         for name, count in found.isomers.items():
             isomers[name] = isomers.get(name, 0) + count
-        state = replace(state, pool=found.seeds, isomers=isomers, attempt=state.attempt + 1)
+        attempt = state.attempt + found.attempts
+        state = replace(state, pool=found.seeds, isomers=isomers, attempt=attempt)
         states = problem.states() if state.found is None else state.found
         if states is None:
             states = found.basins(problem)
         seeds = states.assign(state.pool.xi)
         missing = tuple(n for k, n in enumerate(states.names) if not (seeds == k).any())
-        if missing and state.attempt < explore.EXPLORE_ROUNDS:
+        if explore.goes_on(problem, found.seeds, attempt, missing):
             return state
         return begin_adapt(problem, state, states, missing)
 

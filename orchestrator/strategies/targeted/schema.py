@@ -10,7 +10,7 @@ from pydantic import Field
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.quantities import Section
 from msgen.orchestrator.strategies.base import ModelUse, StrategySection
-from msgen.orchestrator.strategies.common.exploration_schema import ExploreSpec
+from msgen.orchestrator.strategies.common.exploration_schema import Explorers, ExploreSpec
 from msgen.orchestrator.strategies.common.rounds import BLOCKS, MASS_ROUNDS
 from msgen.orchestrator.strategies.targeted import rules
 
@@ -87,6 +87,10 @@ class Targeted(StrategySection):
         # by another name: the pushes of `explore` are no such paths
         path = spec.pop("path")
         return {**spec, "annealing_steps": path["steps"] if path else 1}
+
+    @property
+    def sends_ahead(self) -> Explorers | None:
+        return self.explore.explorers
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.explore.evaluations(self.local.evaluations // self.local.steps)

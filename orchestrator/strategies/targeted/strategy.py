@@ -90,8 +90,7 @@ class Targeted:
         problem = self.problem
         if isinstance(state, ExploringState):
             dt, step = path_step(problem, state.moves), state.moves.step_size
-            pushes = explore.orders(problem, state.round, state.attempt, state.pool, dt, step)
-            return StepPlan("explore", pushes)
+            return explore.plan(problem, state.round, state.attempt, state.pool, dt, step)
         return StepPlan(
             state.phase,
             sampling_orders(problem, state, self.maps),
@@ -104,7 +103,7 @@ class Targeted:
         fits = [s for s in segments if s.is_fit]
         rest = [s for s in segments if not s.is_fit]
         if isinstance(state, ExploringState):
-            return self._explored(replace(state, round=state.round + 1), rest)
+            return self._explored(replace(state, round=state.round + 1), segments)
         walkers = state.walkers.updated(
             len(state.stratum),
             self._groups(state),
@@ -187,13 +186,13 @@ class Targeted:
         isomers = dict(state.isomers)
         for name, count in found.isomers.items():
             isomers[name] = isomers.get(name, 0) + count
-        attempt, pool = state.attempt + 1, found.seeds
+        attempt, pool = state.attempt + found.attempts, found.seeds
         states = self._named()
         if states is None:
             states = found.basins(problem)
         where = states.assign(pool.xi)
         missing = tuple(n for k, n in enumerate(states.names) if not (where == k).any())
-        if missing and attempt < explore.EXPLORE_ROUNDS:
+        if explore.goes_on(problem, pool, attempt, missing):
             return replace(state, pool=pool, isomers=isomers, attempt=attempt)
         # what lies in no state that is sampled starts no replica
         where = np.where(where < len(states), where, -1)
