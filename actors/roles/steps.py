@@ -19,6 +19,9 @@ from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
 from msgen.systems.topology.stereochemistry import StereoWatch
 
+AT_ONCE = 2**24
+"""Coordinates that CVs are taken of at once."""
+
 
 def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Fit a new version of the model to all pairs of neighbouring frames.
@@ -104,12 +107,19 @@ def cvs_of(context: WorkerContext, atoms: ModelledAtoms, x: Array) -> Array:
     What a CV wants of other atoms is NaN.
     """
     n, length = x.shape[:2]
-    full = np.full((n * length, context.system.n_dof // 3, 3), np.nan)
-    full[:, atoms.index] = x.reshape(n * length, -1, 3)
-    xi = context.cvs(full.reshape(n * length, -1))
-    return np.asarray(xi.reshape(n, length, -1))
+    rows, n_dof = x.reshape(n * length, -1, 3), context.system.n_dof
+    # a few atoms of a thousand: the others are NaN, and only some rows of them at a time
+    some = max(1, AT_ONCE // n_dof)
+    xi = []
+    for first in range(0, len(rows), some):
+        part = rows[first : first + some]
+        full = np.full((len(part), n_dof // 3, 3), np.nan)
+        full[:, atoms.index] = part
+        xi.append(context.cvs(full.reshape(len(part), -1)))
+    return np.concatenate(xi).reshape(n, length, -1)
 
 
 def _seen(context: WorkerContext) -> ModelledAtoms:
     spec = context.setup["model"]
-    return modelled_atoms(context.system.topology, spec["atoms"], spec["types"])
+    asked = (spec["atoms"], spec["types"], spec["solute"])
+    return modelled_atoms(context.system.topology, *asked)

@@ -11,7 +11,7 @@ from msgen.models.nets.step_net import StepNet
 from msgen.models.steps.data import Turning
 from msgen.models.steps.noise import Even, Predicts, StepNoise
 from msgen.models.training.settings import Training
-from msgen.systems.topology.modelled_atoms import Types, Which
+from msgen.systems.topology.modelled_atoms import AUTO, Types, Which
 
 Symmetry = Literal["turned", "equivariant"]
 
@@ -22,7 +22,7 @@ class StepConfig(ModelConfig):
 
     Attributes
     ----------
-    atoms, types : str
+    atoms, types, solute : str
         Which atoms of a molecule it is for, and what their types are: see
         `msgen.systems.topology.modelled_atoms`.
     species : tuple of str
@@ -49,6 +49,7 @@ class StepConfig(ModelConfig):
 
     atoms: Which
     types: Types
+    solute: str | tuple[int | str, ...] = AUTO
     species: tuple[str, ...] = ()
     conditions: int
     width: int

@@ -26,7 +26,7 @@ from msgen.models.training.kept_fit import KeptFit
 from msgen.models.training.settings import Fit, Training
 from msgen.models.trajectories.data import conditions_of
 from msgen.systems.errors import SpecError
-from msgen.systems.topology.modelled_atoms import Types, Which
+from msgen.systems.topology.modelled_atoms import Solute, Types, Which
 
 UPDATES = 20_000
 MEASURED = 256
@@ -211,6 +211,7 @@ def build(
     *,
     atoms: Which,
     types: Types,
+    solute: Solute,
     width: int,
     layers: int,
     cutoff: float,
@@ -232,6 +233,7 @@ def build(
             conditions=len(space.context_periodic),
             atoms=atoms,
             types=types,
+            solute=solute if isinstance(solute, str) else tuple(solute),
             width=width,
             layers=layers,
             cutoff=cutoff,

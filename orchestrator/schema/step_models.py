@@ -17,6 +17,9 @@ class StepDiffusion(Fitted):
     kind: Literal["step_diffusion"]
     atoms: Literal["all", "heavy"] = "all"
     """heavy leaves hydrogens out; an atom's type then says how many it has."""
+    solute: list[int | str] | str = "auto"
+    """The atoms that are learnt and rolled out, a list or an mdtraj selection; the simulator runs
+    with all. auto: all but water and ions."""
     types: Literal["element", "name"] = "element"
     """What the network knows an atom by; name is residue and atom, as of this molecule alone."""
     width: int = Field(default=64, ge=8, multiple_of=2)

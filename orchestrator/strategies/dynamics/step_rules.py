@@ -11,9 +11,11 @@ from msgen.orchestrator.schema.step_models import StepDiffusion
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
     from msgen.orchestrator.strategies.dynamics.schema import Dynamics
-    from msgen.systems.base import CVSet, System
+    from msgen.systems.base import Array, CVSet, System
+    from msgen.systems.topology.modelled_atoms import Ints
 
-_KIND = ("model", "kind")
+_MODEL = ("model",)
+_KIND = (*_MODEL, "kind")
 
 
 def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
@@ -37,7 +39,7 @@ def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
 
 
 def step_checks(campaign: Campaign, system: System, cvs: CVSet) -> Iterator[Problem]:
-    """A molecule without a box, whose CVs are of atoms that the model sees."""
+    """One molecule, if it lies in a box, and CVs of atoms that the model sees."""
     model = campaign.model
     if not isinstance(model, StepDiffusion):
         return
@@ -45,15 +47,25 @@ def step_checks(campaign: Campaign, system: System, cvs: CVSet) -> Iterator[Prob
 
     from msgen.systems.topology.modelled_atoms import modelled_atoms
 
-    start = system.initial()
-    if start.box is not None:
-        what = "learns steps of a molecule without a box, and this one lies in one"
-        yield Problem(_KIND, model.kind, what, "Take trajectory_diffusion")
+    topology, start = system.topology, system.initial()
+    atoms = modelled_atoms(topology, model.atoms, model.types, model.solute)
+    if start.box is not None and atoms.molecules > 1:
+        what = f"is {atoms.molecules} molecules in a periodic box, whose images the model ignores"
+        yield Problem((*_MODEL, "solute"), model.solute, what, "Name the atoms of one of them")
         return
-    atoms = modelled_atoms(system.topology, model.atoms, model.types)
-    seen = np.full((system.n_dof // 3, 3), np.nan)
-    seen[atoms.index] = start.positions.reshape(-1, 3)[atoms.index]
-    for name, value in zip(cvs.names, cvs(seen.reshape(1, -1))[0].tolist(), strict=True):
-        if not np.isfinite(value):
+
+    def read(index: Ints) -> Array:
+        seen = np.full((system.n_dof // 3, 3), np.nan)
+        seen[index] = start.positions.reshape(-1, 3)[index]
+        return cvs(seen.reshape(1, -1))[0]
+
+    whole = modelled_atoms(topology, "all", model.types, model.solute)
+    of_seen, of_whole = (np.isfinite(read(some.index)) for some in (atoms, whole))
+    for name, fits, would in zip(cvs.names, of_seen.tolist(), of_whole.tolist(), strict=True):
+        if not fits and would:
             what = f"leaves out hydrogens that the CV {name} is of"
-            yield Problem(("model", "atoms"), model.atoms, what, "Write atoms: all")
+            yield Problem((*_MODEL, "atoms"), model.atoms, what, "Write atoms: all")
+        elif not fits:
+            what = f"leaves out atoms that the CV {name} is of"
+            remedy = "Name them as well, or take CVs of the solute alone"
+            yield Problem((*_MODEL, "solute"), model.solute, what, remedy)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from msgen.actors.base import OrderKey, Segment, WorkOrder, stream
 from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
 from msgen.models.trajectories.generation import ROWS
+from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.asking import Task
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Made
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
-from msgen.systems.topology.modelled_atoms import ModelledAtoms
+from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
 
 Ints = NDArray[np.int64]
 
@@ -122,6 +124,18 @@ def _made(records: Sequence[RollOutRecord]) -> Made:
     whole = np.concatenate([r.whole for r in records])
     paths = np.concatenate([r.paths for r in records])[whole]
     return Made(paths, int((~whole).sum()), redrawn=sum(r.redrawn for r in records))
+
+
+def in_words(model: StepDiffusion, atoms: ModelledAtoms, topology: Any) -> tuple[str, ...]:
+    """What roll-outs are not of."""
+    every = modelled_atoms(topology, model.atoms, model.types, "all")
+    if len(atoms.index) == len(every.index):
+        return ()
+    told = (
+        f"roll-outs are of the solute alone, {len(atoms.index)} of {topology.n_atoms} atoms: the "
+        "simulator runs with all of them, the model knows the others by what they do to a step"
+    )
+    return (told,)
 
 
 def with_structures(before: Array | None, new: Sequence[Array | None]) -> Array | None:

@@ -38,7 +38,7 @@ from msgen.orchestrator.strategies.dynamics.judging import Bench
 from msgen.orchestrator.strategies.dynamics.schema import Dynamics as DynamicsSection
 from msgen.orchestrator.strategies.dynamics.schema import frames_of_an_order
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Made, Verdict
-from msgen.orchestrator.strategies.dynamics.stepping import Stepping, with_structures
+from msgen.orchestrator.strategies.dynamics.stepping import Stepping, in_words, with_structures
 from msgen.orchestrator.strategies.dynamics.warmed import warmed
 from msgen.systems.topology.modelled_atoms import modelled_atoms
 
@@ -68,7 +68,8 @@ def loop_of(problem: Problem, system: System, campaign: Campaign, exact: Exact) 
     bench = Bench.of(problem, campaign, warm, (own, *section.others))
     if not isinstance(model, StepDiffusion):
         return Dynamics(problem, warm, bench, asking)
-    atoms = modelled_atoms(system.topology, model.atoms, model.types)
+    atoms = modelled_atoms(system.topology, model.atoms, model.types, model.solute)
+    bench = replace(bench, notes=(*bench.notes, *in_words(model, atoms, system.topology)))
     stepping = Stepping(atoms, warm, bench.temperatures, asking.tasks, section.frames, problem.seed)
     return Dynamics(problem, warm, bench, asking, stepping)
 
