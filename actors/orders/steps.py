@@ -25,6 +25,10 @@ class FitStepsPayload:
         Of every pair of a trajectory, see `msgen.models.steps.data`.
     conditions : Array, shape (n, k), or None
         What each is conditional on.
+    hot : Array, shape (m, length, M, 3), or None
+        Runs that begin elsewhere than at equilibrium, each of the mean weight.
+    hot_conditions : Array, shape (1, k), or None
+        Of all of them.
     """
 
     kind: ClassVar[str] = "fit_steps"
@@ -32,6 +36,8 @@ class FitStepsPayload:
     frames: Array
     weights: Array
     conditions: Array | None = None
+    hot: Array | None = None
+    hot_conditions: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -35,14 +35,16 @@ def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     else:
         conditions = 0 if p.conditions is None else p.conditions.shape[1]
         model = build_step_model(on_device(spec), Space((), (False,) * conditions))
-    pairs = Pairs.of(
-        _seen(context).species,
-        list(p.frames),
-        turning=spec["turning"],
-        weights=p.weights,
-        conditions=p.conditions,
-    )
-    report = model.fit([pairs], seed=int(rng.integers(2**31)))
+    species, turning = _seen(context).species, spec["turning"]
+    pairs = [
+        Pairs.of(
+            species, list(p.frames), turning=turning, weights=p.weights, conditions=p.conditions
+        )
+    ]
+    if p.hot is not None and len(p.hot):
+        about = None if p.hot_conditions is None else np.repeat(p.hot_conditions, len(p.hot), 0)
+        pairs.append(Pairs.of(species, list(p.hot), turning=turning, conditions=about))
+    report = model.fit(pairs, seed=int(rng.integers(2**31)))
     return Segment(
         order.key,
         carry=encode(FitRecord(True, model.state())),

@@ -31,8 +31,10 @@ from msgen.systems.topology.modelled_atoms import modelled_atoms
 from msgen.systems.topology.solvent import solute, symbol
 
 SETS = (
-    ("model={kind: step_diffusion, atoms: heavy, types: name, width: 8, layers: 1, epochs: 3, "
-    "steps: 2}"),
+    (
+        "model={kind: step_diffusion, atoms: heavy, types: name, width: 8, layers: 1, epochs: 3, "
+        "steps: 2}"
+    ),
     "system.forcefield=[amber14-all.xml, amber14/tip4pew.xml]",
     "system.solvent={water: tip4pew, padding: 0.4 nm, ions: 3 M}",
     "system.cutoff=0.55 nm",

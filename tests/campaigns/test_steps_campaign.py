@@ -10,7 +10,9 @@ import pytest
 from places import CONFIGS
 from small_campaigns import outcome, run_here
 
+from msgen.orchestrator.commands.dynamics.runs import read_run
 from msgen.orchestrator.reporting.dynamics_result import read_dynamics
+from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.schema import CampaignError
 from msgen.orchestrator.strategies.dynamics.step_rules import step_checks
 from msgen.orchestrator.validate import load_campaign
@@ -129,3 +131,20 @@ def test_cvs_are_of_atoms_that_the_model_sees() -> None:
         cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
         problems = list(step_checks(campaign, system, cvs))
         assert [p.path for p in problems] == ([("model", "atoms")] if refused else [])
+
+
+@pytest.mark.slow
+def test_hot_runs_are_stored_apart_and_resumed(exact: Path, tmp_path: Path) -> None:
+    hot = "strategy.hot={runs: 6, heat: 200, relax: 100, frames: 4}"
+    sets = from_run(exact, hot, "strategy.cycles=1")
+    assert run_here(FILE, tmp_path / "whole", *sets) == 3
+    assert run_here(FILE, tmp_path / "cut", *sets, "budget.rounds=1") == 3
+    assert run_here(FILE, tmp_path / "cut", *sets) == 3
+    whole, cut = (tmp_path / where / NAME for where in ("whole", "cut"))
+    assert outcome(cut) == outcome(whole)
+    store = Store(whole / "store.zarr")
+    assert len(store.read("hot/frames")) == 6 * 4
+    # what reads the run's own trajectories finds those of the replicas and no others
+    assert [len(path) for path in read_run(whole).data.paths] == [10] * 16
+    told = json.loads((whole / "results" / "free_energy.json").read_text())
+    assert told["diagnostics"]["dynamics"]["hot_frames"] == 6 * 4

@@ -14,7 +14,8 @@ from msgen.orchestrator.strategies.common.exact_first import ExactFirst
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
 from msgen.orchestrator.strategies.dynamics import rules
 from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Temperatures
-from msgen.orchestrator.strategies.dynamics.step_rules import step_checks, step_problems
+from msgen.orchestrator.strategies.dynamics.hot_schema import Hot
+from msgen.orchestrator.strategies.dynamics.step_rules import hot_checks, step_checks, step_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.schema.campaign import Campaign
@@ -36,6 +37,9 @@ class Dynamics(ExactFirst):
     temperatures: Temperatures = ()
     """Temperatures to gather at beside the system's own, with an equal part of the replicas each;
     the model is then conditional on the temperature."""
+    hot: Hot | None = None
+    """Short runs from heated or scrambled structures beside the trajectories, relaxed first: a
+    model of steps learns them, and nothing counts or is judged by them."""
     generate: Generate = Field(default_factory=Generate)
     begin: list[str] | None = None
     """States that the first trajectories begin in; by default all. A state without any is looked at
@@ -60,6 +64,8 @@ class Dynamics(ExactFirst):
             (("strategy", "temperatures"), self.temperatures),
             (("strategy", "generate", "temperature"), self.generate.temperature),
         )
+        if self.hot is not None:
+            yield ("strategy", "hot", "temperature"), self.hot.temperature, "temperature"
         for where, values in asked:
             for i, value in enumerate(values):
                 yield (*where, i), value, "temperature"
@@ -72,6 +78,7 @@ class Dynamics(ExactFirst):
             *rules.shelf_problems(campaign, system.n_dof),
             *rules.path_problems(self, base_dir, len(cvs)),
             *step_checks(campaign, system, cvs),
+            *hot_checks(campaign, self, system),
         ]
 
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
@@ -100,11 +107,17 @@ class Dynamics(ExactFirst):
         each = frames_of_an_order(campaign.stride, self.local.steps) * campaign.stride
         steps = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
         parts = f"{self.parts(campaign)} of them, a fit and a judgement make a cycle"
-        return f"{steps}; {parts}"
+        beside = self._hot_evaluations(campaign)
+        also = f"; {beside:,} of hot runs at its beginning" if beside else ""
+        return f"{steps}; {parts}{also}"
 
     def stretch(self, campaign: Campaign) -> int:
         """The trajectories of a cycle, which end in a judgement: a fit costs no energy."""
-        return self.walkers(campaign) * self.frames * campaign.stride
+        gathered = self.walkers(campaign) * self.frames * campaign.stride
+        return gathered + self._hot_evaluations(campaign)
+
+    def _hot_evaluations(self, campaign: Campaign) -> int:
+        return 0 if self.hot is None else self.hot.evaluations(campaign.stride)
 
     def least_adaptation(self, campaign: Campaign) -> int:
         return 0

@@ -16,12 +16,21 @@ if TYPE_CHECKING:
 
 _MODEL = ("model",)
 _KIND = (*_MODEL, "kind")
+_HOT = ("strategy", "hot")
 
 
 def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
     """Atoms, and nothing to be made but roll-outs."""
+    hot = strategy.hot
     if not isinstance(campaign.model, StepDiffusion):
+        if hot is not None:
+            what = f"trains models of steps alone, and the model is {campaign.model.kind}"
+            remedy = "Leave it out, or take model: {kind: step_diffusion}"
+            yield Problem(_HOT, "given", what, remedy)
         return
+    if hot is not None and hot.tau(own := strategy.own_temperature(campaign)) <= 1:
+        what = f"is no more than the system's own ({own:g})"
+        yield Problem((*_HOT, "temperature"), hot.temperature, what, "Take auto, or more than it")
     if not campaign.has_atoms:
         what = f"learns steps of a molecule, and {campaign.system.kind} has no atoms"
         yield Problem(_KIND, "step_diffusion", what, "Take trajectory_diffusion")
@@ -36,6 +45,13 @@ def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
             what = "is for models of whole trajectories; step_diffusion is rolled out freely"
             remedy = "Leave it out, or take model: {kind: trajectory_diffusion}"
             yield Problem(("strategy", "generate", key), key, what, remedy)
+
+
+def hot_checks(campaign: Campaign, strategy: Dynamics, system: System) -> Iterator[Problem]:
+    """Structures are thrown about by what OpenMM brings."""
+    if strategy.hot is not None and system.engine != "openmm":
+        what = f"is for what OpenMM steps, and {campaign.system.kind} is stepped otherwise"
+        yield Problem(_HOT, "given", what, "Leave it out")
 
 
 def step_checks(campaign: Campaign, system: System, cvs: CVSet) -> Iterator[Problem]:
@@ -57,7 +73,7 @@ def step_checks(campaign: Campaign, system: System, cvs: CVSet) -> Iterator[Prob
     def read(index: Ints) -> Array:
         seen = np.full((system.n_dof // 3, 3), np.nan)
         seen[index] = start.positions.reshape(-1, 3)[index]
-        return cvs(seen.reshape(1, -1))[0]
+        return np.asarray(cvs(seen.reshape(1, -1))[0])
 
     whole = modelled_atoms(topology, "all", model.types, model.solute)
     of_seen, of_whole = (np.isfinite(read(some.index)) for some in (atoms, whole))

@@ -18,6 +18,7 @@ from msgen.models.trajectories.generation import ROWS
 from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.dynamics.asking import Task
+from msgen.orchestrator.strategies.dynamics.hot_runs import HotRuns
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Made
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
@@ -43,6 +44,8 @@ class Stepping:
     frames : int
         Steps of each.
     seed : int
+    hot : HotRuns or None
+        What is learnt beside.
     """
 
     atoms: ModelledAtoms
@@ -51,13 +54,19 @@ class Stepping:
     tasks: tuple[Task, ...]
     frames: int
     seed: int
+    hot: HotRuns | None = None
 
     def fit(self, state: DynamicsState, weights: Array) -> FitStepsPayload:
         """The next fit, on all that was gathered."""
-        about = None
-        if len(self.warm) > 1:
-            about = self.temperatures[state.temperatures][:, None]
-        return FitStepsPayload(self._gathered(state), weights, about)
+        about = self.temperatures[state.temperatures][:, None] if len(self.warm) > 1 else None
+        hot = [one.hot for one in state.gathered if one.hot is not None]
+        return FitStepsPayload(
+            self._gathered(state),
+            weights,
+            about,
+            np.concatenate(hot) if hot else None,
+            None if about is None or not hot else self.temperatures[:1][:, None],
+        )
 
     def orders(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
         """Roll-outs from exact samples at equilibrium, a batch an order."""
