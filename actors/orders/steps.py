@@ -14,8 +14,8 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class FitStepsPayload:
-    """A new version of a model of steps; it goes on from the order's version, −1 for none.
+class Learnt:
+    """What is learnt of one molecule.
 
     Attributes
     ----------
@@ -29,15 +29,34 @@ class FitStepsPayload:
         Runs that begin elsewhere than at equilibrium, each of the mean weight.
     hot_conditions : Array, shape (1, k), or None
         Of all of them.
+    species : tuple of str, length M
+        Of a molecule beside the campaign's own; empty of that.
     """
-
-    kind: ClassVar[str] = "fit_steps"
 
     frames: Array
     weights: Array
     conditions: Array | None = None
     hot: Array | None = None
     hot_conditions: Array | None = None
+    species: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FitStepsPayload:
+    """A new version of a model of steps; it goes on from the order's version, −1 for none.
+
+    Attributes
+    ----------
+    own : Learnt or None
+        Of the campaign's own molecule; None where it is not to be learnt.
+    beside : tuple of Learnt
+        Of others.
+    """
+
+    kind: ClassVar[str] = "fit_steps"
+
+    own: Learnt | None = None
+    beside: tuple[Learnt, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.orders.steps import FitStepsPayload, Learnt, RollOutPayload, RollOutRecord
 from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.rolling import Sound, roll_out
 from msgen.actors.roles.trainer import on_device
 from msgen.models import build_step_model, load_step_model
 from msgen.models.base import Space
-from msgen.models.steps.data import Pairs
+from msgen.models.steps.data import Pairs, Turning
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
@@ -24,26 +26,25 @@ AT_ONCE = 2**24
 
 
 def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
-    """Fit a new version of the model to all pairs of neighbouring frames.
+    """Fit a new version of the model to all pairs of neighbouring frames of all molecules.
 
     Payload and record: `FitStepsPayload`, `FitRecord`.
     """
     p, spec = order.read(FitStepsPayload), context.setup["model"]
+    molecules = [*([] if p.own is None else [p.own]), *p.beside]
     if order.model_version >= 0:
         # a model of its own: the one that is rolled out is frozen
         model = load_step_model(context.models.state(order.model_version))
     else:
-        conditions = 0 if p.conditions is None else p.conditions.shape[1]
-        model = build_step_model(on_device(spec), Space((), (False,) * conditions))
-    species, turning = _seen(context).species, spec["turning"]
+        # of all molecules: a step is conditional on the same
+        about = molecules[0].conditions
+        space = Space((), (False,) * (0 if about is None else about.shape[1]))
+        model = build_step_model(on_device(spec), space)
     pairs = [
-        Pairs.of(
-            species, list(p.frames), turning=turning, weights=p.weights, conditions=p.conditions
-        )
+        pair
+        for one in molecules
+        for pair in _pairs(one, one.species or _seen(context).species, spec["turning"])
     ]
-    if p.hot is not None and len(p.hot):
-        about = None if p.hot_conditions is None else np.repeat(p.hot_conditions, len(p.hot), 0)
-        pairs.append(Pairs.of(species, list(p.hot), turning=turning, conditions=about))
     report = model.fit(pairs, seed=int(rng.integers(2**31)))
     return Segment(
         order.key,
@@ -55,6 +56,17 @@ def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
         },
         model_version=order.model_version,
     )
+
+
+def _pairs(one: Learnt, species: tuple[str, ...], turning: Turning) -> Iterator[Pairs]:
+    """Those of trajectories, and those of hot runs."""
+    yield Pairs.of(
+        species, list(one.frames), turning=turning, weights=one.weights, conditions=one.conditions
+    )
+    if one.hot is not None and len(one.hot):
+        about = one.hot_conditions
+        about = None if about is None else np.repeat(about, len(one.hot), axis=0)
+        yield Pairs.of(species, list(one.hot), turning=turning, conditions=about)
 
 
 def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:

@@ -13,7 +13,7 @@ from places import CONFIGS
 from msgen.actors.base import WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.orders.steps import FitStepsPayload, Learnt, RollOutPayload, RollOutRecord
 from msgen.actors.orders.trajectories import FollowPayload, FollowRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles.rolling import ATTEMPTS, RolledOut, Sound, roll_out
@@ -185,7 +185,7 @@ def test_structures_are_gathered_learnt_and_rolled_out(context: WorkerContext) -
     last = followed.read(FollowRecord).walkers.positions
     assert last is not None
     np.testing.assert_array_equal(seen[:, -1], last.reshape(4, -1, 3)[:, atoms.index])
-    fitted = by.execute(WorkOrder.of(1, FitStepsPayload(seen, np.ones(4))))
+    fitted = by.execute(WorkOrder.of(1, FitStepsPayload(Learnt(seen, np.ones(4)))))
     model = fitted.read(FitRecord).model
     assert model is not None
     by.publish(0, encode(model))
@@ -204,7 +204,7 @@ def test_structures_are_gathered_learnt_and_rolled_out(context: WorkerContext) -
     assert np.abs(moved.paths - record.paths).max() > 1e-6
     # a model that is conditional on something hears it
     about = np.array([[300.0], [300], [400], [400]])
-    fitted = by.execute(WorkOrder.of(3, FitStepsPayload(seen, np.ones(4), about)))
+    fitted = by.execute(WorkOrder.of(3, FitStepsPayload(Learnt(seen, np.ones(4), about))))
     by.publish(1, encode(fitted.read(FitRecord).model))
     paths = [
         by.execute(

@@ -12,7 +12,7 @@ from places import CONFIGS
 from msgen.actors.base import WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.orders.steps import FitStepsPayload, Learnt, RollOutPayload, RollOutRecord
 from msgen.actors.orders.trajectories import FollowPayload, FollowRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles import steps
@@ -110,7 +110,7 @@ def test_the_solute_alone_is_gathered_learnt_and_rolled_out(context: WorkerConte
     assert seen.shape == (2, 6, 10, 3)
     assert last.shape == (2, system.n_dof)
     np.testing.assert_array_equal(seen[:, -1], last.reshape(2, -1, 3)[:, list(HEAVY)])
-    fitted = by.execute(WorkOrder.of(1, FitStepsPayload(seen, np.ones(2))))
+    fitted = by.execute(WorkOrder.of(1, FitStepsPayload(Learnt(seen, np.ones(2)))))
     model = fitted.read(FitRecord).model
     assert model is not None
     assert {str(s).split(":")[0] for s in model.config["species"]} == {"ACE", "ALA", "NME"}

@@ -51,7 +51,8 @@ def test_they_go_along_with_the_first_orders_of_a_cycle_and_are_learnt(made: Arr
         kinds.append({order.kind for order in by.step()})
     assert kinds == [{"trajectory"}]
     (fit,) = by.strategy.decide(by.state).orders
-    p = fit.read(FitStepsPayload)
+    p = fit.read(FitStepsPayload).own
+    assert p is not None
     assert p.hot is not None
     assert (p.frames.shape, p.hot.shape) == ((16, 8, 4, 3), (10, 5, 4, 3))
     assert (len(p.weights), p.hot_conditions) == (16, None)
@@ -61,7 +62,9 @@ def test_they_go_along_with_the_first_orders_of_a_cycle_and_are_learnt(made: Arr
     by.step()
     by.step()
     (fit,) = by.strategy.decide(by.state).orders
-    both = fit.read(FitStepsPayload).hot
+    own = fit.read(FitStepsPayload).own
+    assert own is not None
+    both = own.hot
     assert both is not None
     assert both.shape[0] == 20
     assert not np.array_equal(both[:10], both[10:])
@@ -105,7 +108,8 @@ def test_at_several_temperatures_they_are_at_the_system_s_own(made: Array) -> No
     while by.state.doing == "gather":
         by.step()
     (fit,) = by.strategy.decide(by.state).orders
-    p = fit.read(FitStepsPayload)
+    p = fit.read(FitStepsPayload).own
+    assert p is not None
     assert p.hot_conditions is not None
     assert p.hot_conditions.tolist() == [[300.0]]
     assert p.conditions is not None

@@ -107,7 +107,7 @@ def test_roll_outs_begin_at_equilibrium_in_any_order(
 
 
 def test_all_that_was_gathered_is_learnt(stepping: Stepping, state: DynamicsState) -> None:
-    payload = stepping.fit(state, np.arange(12.0))
+    payload = stepping.learnt(state, np.arange(12.0))
     assert payload.frames.shape == (12, 5, 4, 3)
     np.testing.assert_array_equal(payload.frames[:6], payload.frames[6:])
     np.testing.assert_array_equal(payload.weights, np.arange(12.0))
@@ -135,12 +135,12 @@ def test_temperatures_are_conditions(stepping: Stepping, state: DynamicsState) -
     mixed = replace(state, gathered=tuple(
         replace(g, temperature=np.array([0, 0, 0, 1, 1, 1])) for g in state.gathered
     ))  # fmt: skip
-    payload = several.fit(mixed, np.ones(12))
+    payload = several.learnt(mixed, np.ones(12))
     assert payload.conditions is not None
     assert (
         payload.conditions[:, 0].tolist() == [300.0] * 3 + [400.0] * 3 + [300.0] * 3 + [400.0] * 3
     )
-    assert stepping.fit(state, np.ones(12)).conditions is None
+    assert stepping.learnt(state, np.ones(12)).conditions is None
     records = [
         RollOutRecord(np.full((1, 3, 1), t), np.ones(1, dtype=bool), t, t) for t in (0, 1, 2)
     ]

@@ -177,6 +177,30 @@ class Bench:
         pairs = zip(asking.tasks[1:], state.made[1:], strict=True)
         return tuple(self._brief(task, one, state, asking) for task, one in pairs)
 
+    def of_molecule(self, molecule: str) -> Bench:
+        """With CVs that no other molecule has."""
+        return replace(self, names=tuple(f"{molecule} {name}" for name in self.names))
+
+    def in_brief(self, what: str, state: DynamicsState) -> MadeReading:
+        """What is told of free paths of a molecule beside the campaign's own."""
+        made, reference = state.made[0], self.gathered(self.simulated(state))
+        paths = made.paths if len(made.paths) else None
+        asked = self._asked(2 if paths is None else paths.shape[1])
+        memory = memory_in_words(reference.data, reference.core, asked.cores)
+        return brief(
+            what,
+            None if paths is None else self.made(paths),
+            reference,
+            asked,
+            at_equilibrium=True,
+            broken=made.broken,
+            notes=(
+                *([] if paths is not None else ["all are broken"]),
+                *self.notes,
+                *([] if memory is None else [memory]),
+            ),
+        )
+
     def _asked(self, length: int) -> Asked:
         return Asked(
             self.states.names[: self.named],

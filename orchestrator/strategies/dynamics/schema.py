@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.strategies.base import ModelUse, Timed
@@ -15,6 +15,13 @@ from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpe
 from msgen.orchestrator.strategies.dynamics import rules
 from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Temperatures
 from msgen.orchestrator.strategies.dynamics.hot_schema import Hot
+from msgen.orchestrator.strategies.dynamics.molecules import (
+    Molecule,
+    campaigns,
+    molecule_problems,
+    placed,
+    unknown_atoms,
+)
 from msgen.orchestrator.strategies.dynamics.step_rules import hot_checks, step_checks, step_problems
 
 if TYPE_CHECKING:
@@ -40,6 +47,11 @@ class Dynamics(ExactFirst):
     hot: Hot | None = None
     """Short runs from heated or scrambled structures beside the trajectories, relaxed first: a
     model of steps learns them, and nothing counts or is judged by them."""
+    molecules: dict[str, Molecule] = Field(default_factory=dict)
+    """Other molecules for one model of steps, by name: each is gathered, learnt, rolled out and
+    judged by itself, with as many replicas as the campaign's own."""
+    learn: bool = True
+    """Whether the model learns the campaign's own molecule; false: it learns `molecules` alone."""
     generate: Generate = Field(default_factory=Generate)
     begin: list[str] | None = None
     """States that the first trajectories begin in; by default all. A state without any is looked at
@@ -57,6 +69,16 @@ class Dynamics(ExactFirst):
     def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
         yield from rules.length_problems(campaign, self)
         yield from step_problems(campaign, self)
+        yield from molecule_problems(campaign, self)
+
+    def beside(self, campaign: Campaign) -> Mapping[str, Campaign]:
+        return campaigns(campaign, self)[0]
+
+    def unreadable(self, campaign: Campaign) -> Mapping[str, ValidationError]:
+        return campaigns(campaign, self)[1]
+
+    def placed_inside(self, name: str, problems: Iterable[Problem]) -> list[Problem]:
+        return list(placed(name, problems))
 
     def timed(self) -> Iterator[Timed]:
         yield from super().timed()
@@ -80,6 +102,9 @@ class Dynamics(ExactFirst):
             *step_checks(campaign, system, cvs),
             *hot_checks(campaign, self, system),
         ]
+
+    def checks_together(self, campaign: Campaign, systems: Mapping[str, System]) -> list[Problem]:
+        return list(unknown_atoms(campaign, self, systems))
 
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
         from msgen.orchestrator.strategies.common.exact_run import exact_of
@@ -109,12 +134,13 @@ class Dynamics(ExactFirst):
         parts = f"{self.parts(campaign)} of them, a fit and a judgement make a cycle"
         beside = self._hot_evaluations(campaign)
         also = f"; {beside:,} of hot runs at its beginning" if beside else ""
-        return f"{steps}; {parts}{also}"
+        told = f"{steps}; {parts}{also}"
+        return f"{told}; the same of {', '.join(self.molecules)}" if self.molecules else told
 
     def stretch(self, campaign: Campaign) -> int:
         """The trajectories of a cycle, which end in a judgement: a fit costs no energy."""
         gathered = self.walkers(campaign) * self.frames * campaign.stride
-        return gathered + self._hot_evaluations(campaign)
+        return (1 + len(self.molecules)) * (gathered + self._hot_evaluations(campaign))
 
     def _hot_evaluations(self, campaign: Campaign) -> int:
         return 0 if self.hot is None else self.hot.evaluations(campaign.stride)

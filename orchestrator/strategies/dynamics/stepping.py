@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msgen.actors.base import OrderKey, Segment, WorkOrder, stream
-from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.orders.steps import Learnt, RollOutPayload, RollOutRecord
 from msgen.models.trajectories.generation import ROWS
 from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.strategies.common.exact_run import Exact
@@ -56,11 +56,11 @@ class Stepping:
     seed: int
     hot: HotRuns | None = None
 
-    def fit(self, state: DynamicsState, weights: Array) -> FitStepsPayload:
-        """The next fit, on all that was gathered."""
+    def learnt(self, state: DynamicsState, weights: Array) -> Learnt:
+        """What a fit has of this molecule: all that was gathered."""
         about = self.temperatures[state.temperatures][:, None] if len(self.warm) > 1 else None
         hot = [one.hot for one in state.gathered if one.hot is not None]
-        return FitStepsPayload(
+        return Learnt(
             self._gathered(state),
             weights,
             about,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree, WorkOrder, decode, stream
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload
+from msgen.actors.orders.steps import FitStepsPayload, Learnt
 from msgen.actors.orders.trajectories import (
     FitTrajectoriesPayload,
     FollowPayload,
@@ -137,7 +137,37 @@ class Dynamics:
         if state.doing == "fit":
             (record,) = (s.read(FitRecord) for s in segments)
             return replace(state, doing="generate", version=state.version + 1, model=record.model)
-        return self._judged(state, segments)
+        state = self.judged(state, segments)
+        return self.after(state, on=goes_on(state.verdicts))
+
+    def judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
+        """With what the model has made, and the verdict on it."""
+        if self.stepping is not None:
+            made = self.stepping.made(segments)
+        else:
+            records = [s.read(GenerateRecord) for s in segments]
+            made = tuple(
+                self._made(state, [r for r in records if r.task == task], free=task == 0)
+                for task in range(len(self.asking.tasks))
+            )
+        verdicts = (*state.verdicts, self.bench.verdict(state, made[0]))
+        return replace(state, made=made, verdicts=verdicts)
+
+    def after(self, state: DynamicsState, *, on: bool) -> DynamicsState:
+        """What follows a verdict: the next cycle, where it is to go on and there is one."""
+        if not on:
+            return replace(state, phase="done")
+        if len(state.verdicts) >= int(self.spec["cycles"]):
+            return replace(state, phase="exhausted")
+        begun = self._begun(state.round, state.verdicts[-1])
+        return replace(
+            state,
+            doing="gather",
+            walkers=begun.walkers,
+            start=begun.start,
+            temperature=begun.temperature,
+            under_way=begun.under_way,
+        )
 
     def estimate(self, state: DynamicsState) -> Estimate:
         """See `Strategy`: that of the exact run, and what is open here."""
@@ -146,13 +176,22 @@ class Dynamics:
             self.exact.estimate,
             diagnostics={
                 "exact_run": dict(self.exact.estimate.diagnostics),
-                "dynamics": readings(state, self.exact.states.names, self._steps),
+                "dynamics": self.readings(state),
             },
             converged=False,
             unmet=(open_in_words(state), *lacking, *self.exact.estimate.unmet),
             standing=False,
             dynamics=self._judgement(state) if state.just_judged else None,
         )
+
+    def readings(self, state: DynamicsState) -> dict[str, float]:
+        """Numbers of the last verdict, by what they are."""
+        return readings(state, self.exact.states.names, self._steps)
+
+    def learnt(self, state: DynamicsState) -> Learnt:
+        """What a fit to steps has of this molecule."""
+        assert self.stepping is not None
+        return self.stepping.learnt(state, self.bench.weights(state.starts, state.temperatures))
 
     def replicas(self, state: DynamicsState) -> int:
         """See `Strategy`."""
@@ -191,11 +230,11 @@ class Dynamics:
 
     def _fit(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
         at = state.temperatures
-        weights = self.bench.weights(state.starts, at)
         payload: FitTrajectoriesPayload | FitStepsPayload
         if self.stepping is not None:
-            payload = self.stepping.fit(state, weights)
+            payload = FitStepsPayload(self.learnt(state))
         else:
+            weights = self.bench.weights(state.starts, at)
             about = self.bench.temperatures[at][:, None] if self.asking.conditional else None
             payload = FitTrajectoriesPayload(state.frames, weights, self.problem.periodic, about)
         version = state.version
@@ -237,31 +276,6 @@ class Dynamics:
             structures=None,
             hot=None,
             lost=state.lost + int((~sound).sum()),
-        )
-
-    def _judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
-        if self.stepping is not None:
-            made = self.stepping.made(segments)
-        else:
-            records = [s.read(GenerateRecord) for s in segments]
-            made = tuple(
-                self._made(state, [r for r in records if r.task == task], free=task == 0)
-                for task in range(len(self.asking.tasks))
-            )
-        verdicts = (*state.verdicts, self.bench.verdict(state, made[0]))
-        state = replace(state, made=made, verdicts=verdicts)
-        if not goes_on(verdicts):
-            return replace(state, phase="done")
-        if len(verdicts) >= int(self.spec["cycles"]):
-            return replace(state, phase="exhausted")
-        begun = self._begun(state.round, verdicts[-1])
-        return replace(
-            state,
-            doing="gather",
-            walkers=begun.walkers,
-            start=begun.start,
-            temperature=begun.temperature,
-            under_way=begun.under_way,
         )
 
     def _made(self, state: DynamicsState, records: Sequence[GenerateRecord], *, free: bool) -> Made:
