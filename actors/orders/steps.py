@@ -76,6 +76,8 @@ class RollOutPayload:
     task : int
         Which of the things asked for they are of.
     conditions : Array, shape (1, k), or None
+    earlier : Array, shape (n, p, M, 3), or None
+        Where they were before, the nearest frame first.
     """
 
     kind: ClassVar[str] = "roll_out"
@@ -88,6 +90,7 @@ class RollOutPayload:
     high: Array
     task: int = 0
     conditions: Array | None = None
+    earlier: Array | None = None
 
 
 @dataclass(frozen=True)

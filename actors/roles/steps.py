@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from msgen.actors.roles.rolling import Sound, roll_out
 from msgen.actors.roles.trainer import on_device
 from msgen.models import build_step_model, load_step_model
 from msgen.models.base import Space
-from msgen.models.steps.data import Pairs, Turning
+from msgen.models.steps.data import Pairs
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
@@ -43,7 +44,7 @@ def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     pairs = [
         pair
         for one in molecules
-        for pair in _pairs(one, one.species or _seen(context).species, spec["turning"])
+        for pair in _pairs(one, one.species or _seen(context).species, spec)
     ]
     report = model.fit(pairs, seed=int(rng.integers(2**31)))
     return Segment(
@@ -58,15 +59,21 @@ def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     )
 
 
-def _pairs(one: Learnt, species: tuple[str, ...], turning: Turning) -> Iterator[Pairs]:
+def _pairs(one: Learnt, species: tuple[str, ...], spec: Mapping[str, Any]) -> Iterator[Pairs]:
     """Those of trajectories, and those of hot runs."""
+    turning, past = spec["turning"], spec["past"]
     yield Pairs.of(
-        species, list(one.frames), turning=turning, weights=one.weights, conditions=one.conditions
+        species,
+        list(one.frames),
+        turning=turning,
+        weights=one.weights,
+        conditions=one.conditions,
+        past=past,
     )
     if one.hot is not None and len(one.hot):
         about = one.hot_conditions
         about = None if about is None else np.repeat(about, len(one.hot), axis=0)
-        yield Pairs.of(species, list(one.hot), turning=turning, conditions=about)
+        yield Pairs.of(species, list(one.hot), turning=turning, conditions=about, past=past)
 
 
 def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
@@ -89,6 +96,7 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         cycle_key(int(context.setup["seed"]), p.cycle),
         range(p.first, p.first + len(p.begin)),
         p.conditions,
+        p.earlier,
         (lambda: None) if context.slices is None else context.slices.check,
     )
     paths = cvs_of(context, atoms, made.paths)

@@ -45,6 +45,8 @@ class StepConfig(ModelConfig):
         Of the noise process, see `StepNoise`.
     steps : int
         Of the solver, each of which asks the net three times.
+    past : int
+        Frames that a step is drawn by, that where it begins among them.
     """
 
     atoms: Which
@@ -62,6 +64,7 @@ class StepConfig(ModelConfig):
     even: Even
     steps: int
     training: Training
+    past: int = 1
 
     @property
     def process(self) -> StepNoise:
@@ -77,6 +80,7 @@ class StepConfig(ModelConfig):
             self.layers,
             10 * self.cutoff,
             equivariant=self.symmetry == "equivariant",
+            earlier=self.past - 1,
         )
 
     def to_json(self) -> dict[str, Json]:

@@ -99,7 +99,7 @@ def test_windows_of_bonds_are_those_of_the_trajectories(by: StepsByHand) -> None
     assert stepping is not None
     state = replace(by.state, round=9)
     far = tuple(replace(g, hot=np.full((2, 5, 4, 3), 7.0)) for g in state.gathered)
-    ours, theirs = (stepping.orders(s) for s in (state, replace(state, gathered=far)))
+    ours, theirs = (stepping.orders(s, np.ones(16)) for s in (state, replace(state, gathered=far)))
     assert same([o.payload for o in ours], [o.payload for o in theirs])
 
 
@@ -122,6 +122,12 @@ def test_at_several_temperatures_they_are_at_the_system_s_own(made: Array) -> No
         ("butane", ("strategy.hot={temperature: 250 K}",), "strategy.hot.temperature", "no more"),
         ("butane", ("strategy.hot={temperature: 2 nm}",), "strategy.hot.temperature", "nm"),
         ("butane", ("strategy.hot={frames: 1}",), "strategy.hot.frames", "greater than or equal"),
+        (
+            "butane",
+            ("strategy.hot={frames: 2}", "model.past=2"),
+            "strategy.hot.frames",
+            "no step that is drawn by 2",
+        ),
         ("well", ("strategy.hot={}",), "strategy.hot", "trains models of steps alone"),
     ],
 )

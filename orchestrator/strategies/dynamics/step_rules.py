@@ -34,6 +34,10 @@ def step_problems(campaign: Campaign, strategy: Dynamics) -> Iterator[Problem]:
     if not campaign.has_atoms:
         what = f"learns steps of a molecule, and {campaign.system.kind} has no atoms"
         yield Problem(_KIND, "step_diffusion", what, "Take trajectory_diffusion")
+    if hot is not None and hot.frames <= campaign.model.past:
+        what = f"hold no step that is drawn by {campaign.model.past} frames (model.past)"
+        remedy = f"Take at least {campaign.model.past + 1}"
+        yield Problem((*_HOT, "frames"), hot.frames, what, remedy)
     asked = strategy.generate
     whole = {
         "length": asked.length,

@@ -46,6 +46,8 @@ class Stepping:
     seed : int
     hot : HotRuns or None
         What is learnt beside.
+    past : int
+        Frames that a step is drawn by.
     """
 
     atoms: ModelledAtoms
@@ -55,6 +57,7 @@ class Stepping:
     frames: int
     seed: int
     hot: HotRuns | None = None
+    past: int = 1
 
     def learnt(self, state: DynamicsState, weights: Array) -> Learnt:
         """What a fit has of this molecule: all that was gathered."""
@@ -68,14 +71,18 @@ class Stepping:
             None if about is None or not hot else self.temperatures[:1][:, None],
         )
 
-    def orders(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
-        """Roll-outs from exact samples at equilibrium, a batch an order."""
+    def orders(self, state: DynamicsState, weights: Array) -> tuple[WorkOrder, ...]:
+        """Roll-outs from equilibrium, a batch an order.
+
+        Exact samples have no past: a model of several frames begins in rows of them that were
+        gathered, by the weights of their trajectories.
+        """
         seen = self._gathered(state)
         windows = BondWindows.of(self.atoms.bonds, seen.reshape(-1, 3 * len(self.atoms.index)))
         payloads = [
             p
             for index, task in enumerate(self.tasks)
-            for p in self._batches(index, task, state, windows)
+            for p in self._batches(index, task, state, weights, windows)
         ]
         return tuple(
             WorkOrder.of(state.round, p, i, model_version=state.version, cost_hint=1e3)
@@ -90,13 +97,25 @@ class Stepping:
         )
 
     def _batches(
-        self, index: int, task: Task, state: DynamicsState, windows: BondWindows
+        self,
+        index: int,
+        task: Task,
+        state: DynamicsState,
+        weights: Array,
+        windows: BondWindows,
     ) -> Iterator[RollOutPayload]:
         wanted = self.temperatures[0] if task.temperature is None else task.temperature
         about = np.array([[float(wanted)]]) if len(self.warm) > 1 else None
         # of temperatures that were not gathered, the nearest that was
         at = int(np.argmin(np.abs(self.temperatures - wanted)))
-        begin = self._starts(self.warm[at], task.paths, (state.round, "roll_out_start", index))
+        key: OrderKey = (state.round, "roll_out_start", index)
+        earlier = None
+        if self.past == 1:
+            begin = self._starts(self.warm[at], task.paths, key)
+        else:
+            mine = weights * (state.temperatures == at)
+            rows = self._rows(self._gathered(state), mine, task.paths, key)
+            begin, earlier = rows[:, 0], rows[:, 1:]
         for first in range(0, task.paths, ROWS):
             yield RollOutPayload(
                 first=task.first + first,
@@ -107,11 +126,23 @@ class Stepping:
                 high=windows.high,
                 task=index,
                 conditions=about,
+                earlier=None if earlier is None else earlier[first : first + ROWS],
             )
 
     def _gathered(self, state: DynamicsState) -> Array:
         """Positions of the atoms, shape (n, length, M, 3)."""
         return np.concatenate([g.structures for g in state.gathered if g.structures is not None])
+
+    def _rows(self, frames: Array, weights: Array, paths: int, key: OrderKey) -> Array:
+        """Rows of gathered frames, shape (paths, past, M, 3), the last first: at equilibrium."""
+        rng, each = stream(self.seed, key), frames.shape[1] - self.past + 1
+        total = np.cumsum(np.repeat(weights, each))
+        at = (rng.random() + np.arange(paths)) / paths * total[-1]
+        found = np.minimum(np.searchsorted(total, at, side="right"), len(total) - 1)
+        # in any order, as exact samples are
+        which, last = np.divmod(rng.permutation(found), each)
+        back = np.arange(self.past - 1, -1, -1)
+        return np.asarray(frames[which[:, None], last[:, None] + back])
 
     def _starts(self, exact: Exact, paths: int, key: OrderKey) -> Array:
         """Positions of the atoms, shape (paths, M, 3): each state as often as it is visited."""

@@ -76,7 +76,14 @@ def loop_of(problem: Problem, system: System, campaign: Campaign, exact: Exact) 
     if section.hot is not None:
         hot = HotRuns(section.hot, problem, exact, section.hot.tau(own), atoms.index)
     stepping = Stepping(
-        atoms, warm, bench.temperatures, asking.tasks, section.frames, problem.seed, hot
+        atoms,
+        warm,
+        bench.temperatures,
+        asking.tasks,
+        section.frames,
+        problem.seed,
+        hot,
+        model.past,
     )
     return Dynamics(problem, warm, bench, asking, stepping)
 
@@ -242,7 +249,8 @@ class Dynamics:
 
     def _generate(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
         if self.stepping is not None:
-            return self.stepping.orders(state)
+            weights = self.bench.weights(state.starts, state.temperatures)
+            return self.stepping.orders(state, weights)
         return self.asking.orders(state, self.bench.simulated(state))
 
     # what becomes of their segments
