@@ -129,10 +129,10 @@ class SeveralMolecules:
         for (name, loop), its in zip(self.beside.items(), state.beside, strict=True):
             readings |= {f"{name}.{key}": value for key, value in loop.readings(its).items()}
             open_.append(f"{name}: {open_in_words(its)}")
-            if told.dynamics is not None and its.made:
+            if told.dynamics is not None and its.made and loop.stepping is not None:
                 unseen = "" if name in self.learnt else ", which the model has not seen"
                 bench = loop.bench.of_molecule(name)
-                made.append(bench.in_brief(f"of {name}{unseen}", its))
+                made.append(bench.in_brief(f"of {name}{unseen}", its, loop.stepping.past))
                 units |= dict(zip(bench.names, bench.units, strict=True))
         judged = told.dynamics
         if judged is not None:

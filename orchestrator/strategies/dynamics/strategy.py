@@ -337,6 +337,6 @@ class Dynamics:
             return None
         made = state.made[0]
         if self._told is None or not np.array_equal(self._told[0].paths, made.paths):
-            markov = self.stepping is not None
-            self._told = (made, self.bench.judgement(state, self.asking, markov=markov))
+            past = None if self.stepping is None else self.stepping.past
+            self._told = (made, self.bench.judgement(state, self.asking, past=past))
         return self._told[1]
