@@ -4,11 +4,11 @@ On features f of covariance C₀₀ the best linear prediction a lag ahead is M(
 
 .. math:: R(kτ) = 1 + \| C_{00}^{1/2} M(kτ) C_{ττ}^{-1/2} \|_F^2
 
-is the VAMP-2 score (Wu and Noé, J. Nonlinear Sci. 30, 23, 2020). With M(τ)^k for M(kτ) it is what a
-Markov chain would show whose features close among themselves.
-
 is the VAMP-2 score (Wu and Noé, J. Nonlinear Sci. 30, 23, 2020). With M(τ)^k for M(kτ) it is what
 a Markov chain would show whose features close among themselves.
+
+The two sides tell different things. Let positions be a reversible Markov chain of a positive T and
+P project on the features. On the i directions that span the largest eigenvalues of PTP, λ_i at the
 least, Jensen's inequality is ⟨v, Tᵏv⟩ ≥ ⟨v, Tv⟩ᵏ ≥ λ_iᵏ: no eigenvalue of PTᵏP is below that of
 (PTP)ᵏ, and features that do not close make the score fall slower. A score that falls faster is no
 fault of the CVs: velocities are remembered.
