@@ -50,6 +50,8 @@ def history_figure(history: Sequence[HistoryPoint], target_kT: float | None = No
             )
     if target_kT is not None and lower.get_lines():
         lower.axhline(target_kT, color="black", lw=1, ls="--")
+        low, high = lower.get_ylim()
+        lower.set_ylim(low, high * 1.25)  # room for the word
         lower.annotate(
             "asked for", (0.01, target_kT), xycoords=("axes fraction", "data"), va="bottom",
             fontsize="small",
@@ -73,7 +75,9 @@ def number_ticks(ax: Axes) -> None:
     ax.yaxis.set_major_formatter("{x:g}")
     if ax.get_yscale() == "log":  # something was drawn
         for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            low, high = axis.get_view_interval()
+            subs = (1, 2, 5) if high > 5 * low else range(1, 10)
+            axis.set_major_locator(LogLocator(subs=subs))
         ax.yaxis.set_minor_formatter(NullFormatter())
 
 

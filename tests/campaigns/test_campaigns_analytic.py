@@ -133,9 +133,12 @@ def test_a_campaign_finds_the_exact_integral(config: str, tmp_path: Path) -> Non
     assert sigma < 0.02
     assert abs(share - 0.70) < SIGMAS * sigma
     about = result["diagnostics"]
-    assert about["acceptance"]["steered"] >= 0.55
+    # the search for shorter ways ends where it would cost more than they save here: looked for on
+    # and on they are of 90 steps a crossing, and the campaign takes more evaluations
+    assert about["acceptance"]["steered"] >= 0.4
     assert about["steps_per_path"] <= 100
-    assert about["path_steps_per_crossing"] < 120
+    assert about["path_steps_per_crossing"] < 600
+    assert result["cost"]["energy_evaluations"] < 6e6
 
 
 @pytest.mark.slow

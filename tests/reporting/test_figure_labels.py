@@ -15,6 +15,8 @@ from matplotlib.transforms import Bbox
 from reporting import DISTANCE, PHI, PSI, result
 
 from msgen.orchestrator.base import StateEstimate
+from msgen.orchestrator.reporting.history import HistoryPoint
+from msgen.orchestrator.reporting.plot_history import history_figure
 from msgen.orchestrator.reporting.plots import surface_figure
 from msgen.orchestrator.reporting.results import CVInfo, Result
 
@@ -88,3 +90,22 @@ def test_a_region_across_the_seam_is_shaded_on_both_sides() -> None:
     )
     end = round(float(np.degrees(2.0)), 1)
     assert spans == [(-180.0, -end), (0.0, end), (end, 180.0)]
+
+
+@pytest.mark.parametrize("target", [0.1, 0.02, 0.5])
+def test_the_error_asked_for_is_named_inside_the_axes_and_errors_can_be_read(target: float) -> None:
+    errors = (None, 0.08, 0.064, 0.055)
+    history = [
+        HistoryPoint(k, "produce", 10**6 * (k + 1), 1.0,
+                     {"a": StateEstimate(0.0, 0.0), "b": StateEstimate(1.0, error)})
+        for k, error in enumerate(errors)
+    ]  # fmt: skip
+    figure = history_figure(history, target)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    below = figure.axes[1]
+    (word,) = [one for one in below.texts if isinstance(one, Annotation)]
+    assert not outside(below, [word.get_tightbbox(canvas.get_renderer())])
+    low, high = below.get_ylim()
+    numbers = [t for t in below.yaxis.get_ticklocs() if low <= t <= high]
+    assert len(numbers) >= 3

@@ -11,6 +11,7 @@ from driven_double_well import SMALL
 from driving import Drive, same, setup_of
 
 from msgen.actors.base import encode
+from msgen.actors.cv_space.strata import Partition
 from msgen.orchestrator.base import Estimate, StateEstimate
 from msgen.orchestrator.strategies.common.basins import find_basins
 from msgen.orchestrator.strategies.common.second_look import look_again, merged_states
@@ -76,15 +77,32 @@ def test_what_is_not_sure_is_no_barrier() -> None:
 
 def test_basins_that_are_counted_with_a_neighbour_are_told() -> None:
     seen = surface({-1.0: 0.0, 0.1: 3.0, 1.0: 2.0}, {})
-    names = two().names
-    said = replace(seen, states=dict.fromkeys(names, StateEstimate(0.0, 0.1)))
-    (told,) = merged_states(problem(), said)
-    assert "shows 3 basins, of which 2 have a free energy of their own" in told
-    three = replace(seen, states=dict.fromkeys("abc", StateEstimate(0.0, 0.1)))
-    assert not merged_states(problem(), three)
+    said = replace(seen, states=dict.fromkeys(two().names, StateEstimate(0.0, 0.1)))
+    (told,) = merged_states(problem(), said, two())
+    assert told.startswith(
+        "the surface shows 3 basins, x=-1.03; x=1.03; x=0.1, and of the states x="
+    )
+    three = look_again(problem(), seen, two())
+    assert three is not None
+    assert not merged_states(problem(), said, three)
     # named states are those asked for
     strategy, *_ = setup_of("double_well")
-    assert not merged_states(vars(strategy)["problem"], said)
+    assert not merged_states(vars(strategy)["problem"], said, two())
+
+
+def test_as_many_states_as_basins_hide_none() -> None:
+    """Stuck walkers have made states at both rims, and both wells go by the name of one of them."""
+    edges = (np.array([-np.inf, -1.6, 1.6, np.inf]),)
+    rims = Partition(edges, np.array([1, 0, 2]), ("x=0.1", "x=-1.7", "x=1.7"))
+    wells = surface({-1.0: 0.0, 1.0: 2.0}, {})
+    found = look_again(problem(), wells, rims)
+    assert found is not None
+    assert found.names == two().names
+    said = replace(wells, states=dict.fromkeys(rims.names, StateEstimate(0.0, 0.1)))
+    assert merged_states(problem(), said, rims)
+    # a rim that nothing shows takes no well away
+    three = Partition((np.array([-np.inf, 0.0, 1.6, np.inf]),), np.array([0, 1, 2]), rims.names)
+    assert look_again(problem(), wells, three) is None
 
 
 def test_going_back_explores_with_the_walkers_there_are_and_forgets_what_was_counted() -> None:

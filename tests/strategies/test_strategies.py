@@ -215,7 +215,10 @@ def test_missing_states_are_never_converged() -> None:
     )
     easy = replace(problem, criteria=generous)
     made = stratified(easy, 5, 0.5)
-    assert made.estimate(easy, HALVES, True, {}, {}).converged
+    joined = made.estimate(easy, HALVES, True, {}, {})
+    assert joined.converged
+    # each replica stays in its state: 0 would read as something that lacks
+    assert "round_trips" not in joined.diagnostics
     lacking = made.estimate(easy, HALVES, True, {}, {}, ["gauche"])
     assert not lacking.converged
     assert any("gauche" in line for line in lacking.unmet)
@@ -246,6 +249,7 @@ def test_a_state_never_left_is_never_converged_whatever_the_budget_of_errors() -
             )
         out = made.estimate(easy, HALVES, False, {}, {})
         assert out.states["rest"].f_kT is not None
+        assert (out.diagnostics["round_trips"] > 0) == moves
         return out.converged, out.unmet
 
     stuck, unmet = judged(moves=False)

@@ -279,12 +279,14 @@ class Production:
             "ess": float(ess),
             "r_hat": max((r.value for r in r_hat.values()), default=float("nan")),
             "acceptance": dict(acceptance),
-            "round_trips": int(sum(trips[a, b] for a in range(len(names)) for b in range(a))),
             "overlap": {f"{names[a]}–{names[b]}": v.value for (a, b), v in overlaps.items()},
             "paths": len(self.works),
             "hidden": hidden.diagnostics(problem.criteria),
             **extra,
         }
+        if not stratified:  # else each stays in its state, and works join them
+            pairs_of = ((a, b) for a in range(len(names)) for b in range(a))
+            diagnostics["round_trips"] = int(sum(trips[pair] for pair in pairs_of))
         told = found.judged(
             problem,
             diagnostics,

@@ -9,7 +9,7 @@ where q gives them far too little, its modes have collapsed, and that is said.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -159,7 +159,7 @@ class Importance:
             produced=None,
         )
 
-    def _looked_again(self, state: ImportanceState, states: Sized) -> ImportanceState:
+    def _looked_again(self, state: ImportanceState, states: Partition | None) -> ImportanceState:
         """One round from counting anew, where the surface shows more states than are counted.
 
         The model stays as it is.

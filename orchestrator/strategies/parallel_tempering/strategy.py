@@ -6,7 +6,7 @@ Swendsen and Wang, Phys. Rev. Lett. 57, 2607 (1986); Hukushima and Nemoto, J. Ph
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -92,7 +92,7 @@ class ParallelTempering:
             return self._adapted(state, segments)
         produced = state.produced.with_round(self.problem, state.states, segments)
         state = replace(state, produced=produced, totals=with_counts(state.totals, segments))
-        return self._looked_again(state, state.states or (), produced.rounds)
+        return self._looked_again(state, state.states, produced.rounds)
 
     def estimate(self, state: TemperingState) -> Estimate:
         """See `Strategy`."""
@@ -138,7 +138,9 @@ class ParallelTempering:
             look=None,
         )
 
-    def _looked_again(self, state: TemperingState, states: Sized, rounds: int) -> TemperingState:
+    def _looked_again(
+        self, state: TemperingState, states: Partition | None, rounds: int
+    ) -> TemperingState:
         """One round from counting anew, where the surface shows more states than are counted."""
         found = due_look(self.problem, lambda: self.estimate(state), states, rounds, state.relooks)
         if found is None:

@@ -118,6 +118,20 @@ class Proposes(Protocol[T]):
 
 
 @runtime_checkable
+class OfStates(Protocol):
+    """A state of a strategy that knows which states of the system there are.
+
+    Attributes
+    ----------
+    states : Partition or None
+        None while nothing is known of them.
+    """
+
+    @property
+    def states(self) -> Partition | None: ...
+
+
+@runtime_checkable
 class Learner(Protocol[S]):
     """A strategy that probes may start from, and that can go back and learn what they find."""
 

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from msgen.actors.base import Segment, Tree, decode
+from msgen.actors.cv_space.strata import Partition
 from msgen.actors.orders.probe import ProbePayload
 from msgen.orchestrator.base import Estimate, StepPlan, Strategy
 from msgen.orchestrator.convergence.completeness import Completeness, Missed
@@ -25,7 +26,7 @@ from msgen.orchestrator.estimators.completeness.region import Region
 from msgen.orchestrator.estimators.completeness.unseen import Unseen
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.second_look import merged_states
-from msgen.orchestrator.strategies.probing.base import Learner, Proposes
+from msgen.orchestrator.strategies.probing.base import Learner, OfStates, Proposes
 from msgen.orchestrator.strategies.probing.judgement import (
     came_back,
     features_of,
@@ -120,7 +121,9 @@ class Probing(Generic[S]):
 
     def estimate(self, state: ProbedState[S]) -> Estimate:
         """See `Strategy`; with what the probes say."""
-        out = with_warnings(self.problem, self.strategy.estimate(state.strategy))
+        inner = state.strategy
+        states = inner.states if isinstance(inner, OfStates) else None
+        out = with_warnings(self.problem, self.strategy.estimate(inner), states)
         told = self._completeness(state.probes)
         asked = self.problem.criteria
         if asked.unseen is None:
@@ -188,12 +191,12 @@ class Probing(Generic[S]):
         )
 
 
-def with_warnings(problem: Problem, out: Estimate) -> Estimate:
+def with_warnings(problem: Problem, out: Estimate, states: Partition | None) -> Estimate:
     """And, where it has converged, what its surface shows that its states do not.
 
     Always, what has no equilibrium that could be looked at, and of which isomer the answer is.
     """
-    said = merged_states(problem, out) if out.converged else []
+    said = merged_states(problem, out, states) if out.converged else []
     if problem.unwatched:
         what = "the energy confines it nowhere: it has no equilibrium, and is not watched"
         said = [*said, *(f"{name}: {what}" for name in problem.unwatched)]
