@@ -13,6 +13,7 @@ from msgen.actors.orders.fit import FitRecord
 from msgen.actors.orders.steps import FitStepsPayload, Learnt, RollOutPayload, RollOutRecord
 from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.rolling import Sound, roll_out
+from msgen.actors.roles.state_explorer import stereo_watch
 from msgen.actors.roles.trainer import on_device
 from msgen.models import build_step_model, load_step_model
 from msgen.models.base import Space
@@ -20,7 +21,6 @@ from msgen.models.steps.data import Pairs
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
-from msgen.systems.topology.stereochemistry import StereoWatch
 
 AT_ONCE = 2**24
 """Coordinates that CVs are taken of at once."""
@@ -83,7 +83,6 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     path, 'path' and 'task', the numbers of each frame's.
     """
     p, atoms = order.read(RollOutPayload), _seen(context)
-    topology, start = context.system.topology, context.system.initial().positions
     made = roll_out(
         frozen(context, order.model_version, load_step_model),
         atoms.species,
@@ -91,7 +90,7 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         p.frames,
         Sound(
             BondWindows(atoms.bonds, p.low, p.high),
-            StereoWatch(topology, start).among(atoms.index),
+            stereo_watch(context).among(atoms.index),
         ),
         cycle_key(int(context.setup["seed"]), p.cycle),
         range(p.first, p.first + len(p.begin)),
