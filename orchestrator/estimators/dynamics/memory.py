@@ -22,10 +22,11 @@ def memory_notes(
     return tuple(note for note in told if note is not None)
 
 
-def _knows(past: int) -> str:
+def _advice(past: int) -> str:
     if past == 1:
-        return "A model of steps knows one frame"
-    return f"The model knows {past} frames (model.past)"
+        told = "A model of steps knows one frame: take a longer output.stride, more friction or "
+        return f"{told}model.past: 2"
+    return f"The model knows {past} frames (model.past): whether they are enough is not tested"
 
 
 def vamp2_in_words(data: Trajectories, past: int = 1) -> str | None:
@@ -43,8 +44,7 @@ def vamp2_in_words(data: Trajectories, past: int = 1) -> str | None:
         return f"VAMP-2 of the simulator's trajectories falls slower with the lag, {both}: {why}"
     return (
         f"VAMP-2 of the simulator's trajectories falls faster with the lag, {both}: velocities are "
-        f"remembered, whatever the CVs. {_knows(past)}: take a longer output.stride, more friction "
-        "or a larger model.past"
+        f"remembered, whatever the CVs. {_advice(past)}"
     )
 
 
@@ -73,6 +73,5 @@ def memory_in_words(
     return (
         f"the simulator's trajectories remember more than one frame in these CVs: after a few of "
         f"{told.lag:g} {data.unit} probabilities differ by {told.gap:.2g} from those of a Markov "
-        f"chain. {_knows(past)}: take a longer output.stride or more friction, "
-        "unless the CVs are to blame"
+        f"chain, unless the CVs are to blame. {_advice(past)}"
     )
