@@ -104,6 +104,13 @@ class WorkerContext:
         rest = {key: value for key, value in self.setup.items() if key != "nested"}
         return WorkerContext({**rest, **self.setup["nested"][name]}, outer=self)
 
+    def beside(self, name: str) -> WorkerContext:
+        """That of another system whose orders go along with the campaign's; models are shared."""
+        rest = {key: value for key, value in self.setup.items() if key not in ("nested", "beside")}
+        found = WorkerContext({**rest, **self.setup["beside"][name]})
+        found.models = self.models
+        return found
+
     @property
     def base_dir(self) -> Path:
         """Folder that file names in the campaign are relative to."""

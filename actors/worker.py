@@ -29,6 +29,7 @@ class Worker:
         See `WorkerContext`. An optional 'roles' maps kinds to import paths ``module:function``,
         looked for in the installed packages, then in 'base_dir'. An optional 'nested' has what is
         otherwise in the setup of strategies inside the campaign's own, by their names; see `Nest`.
+        An optional 'beside' has the same of other systems, whose models are the campaign's.
     context : WorkerContext, optional
         Of the same setup, where this process has one already.
     """
@@ -38,6 +39,7 @@ class Worker:
         self._seed = int(setup["seed"])
         self._roles: dict[str, Role] = {**ROLES, **_extra_roles(setup)}
         self._nest = Nest(tuple(setup.get("nested") or {}))
+        self._beside = frozenset(setup.get("beside") or {})
         self._inside: dict[str, Worker] = {}
         self._halted, self._so_far = False, 0
         _pin_threads(int(setup.get("threads", 1)))
@@ -87,7 +89,8 @@ class Worker:
         if kind not in inside._roles:
             known = ", ".join(sorted(inside._roles)) or "none"
             raise KeyError(f"no role does orders of kind {order.kind!r} (known: {known})")
-        version = self._nest.inner(order.model_version)[1] if inside is not self else None
+        of_nest = self._nest.name_of(order.kind) in self._nest.names
+        version = self._nest.inner(order.model_version)[1] if of_nest else None
         mine = replace(
             order,
             kind=kind,
@@ -127,10 +130,11 @@ class Worker:
     def _for(self, kind: str) -> Worker:
         """Who has the settings and the models of the strategy that an order is of."""
         name = self._nest.name_of(kind)
-        if name not in self._nest.names:
+        nested = name in self._nest.names
+        if not nested and name not in self._beside:
             return self
         if name not in self._inside:
-            context = self._context.inside(name)
+            context = self._context.inside(name) if nested else self._context.beside(name)
             self._inside[name] = Worker(context.setup, context)
         return self._inside[name]
 

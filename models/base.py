@@ -226,9 +226,13 @@ class StepModel(Protocol):
         before: Array,
         *,
         conditions: Array | None = None,
+        earlier: Array | None = None,
         batch: int = ...,
     ) -> Array:
-        """Where structures (n, N, 3), nm, are a lag later; their centres stay."""
+        """Where structures (n, N, 3), nm, are a lag later; their centres stay.
+
+        `earlier`, shape (n, p, N, 3), are frames before them, for models that know more than one.
+        """
         ...
 
     def state(self) -> ModelState:

@@ -98,6 +98,7 @@ def _own(section: Explorers, campaign: Campaign, system: System, cvs: CVSet) -> 
     if isinstance(model, StepDiffusion):
         where = (*EXPLORERS, "learn", "model")
         _without_box(system, (*where, "kind"), model.kind)
+        _of_one_frame(model, where)
         atoms = modelled_atoms(system.topology, model.atoms, model.types)
         _tells(cvs, system, atoms, (*where, "atoms"), model.atoms)
     snippet = model.length[1] if isinstance(model, TrajectoryDiffusion) else learn.frames
@@ -108,6 +109,27 @@ def _own(section: Explorers, campaign: Campaign, system: System, cvs: CVSet) -> 
         snippet,
         learning=Learning(model.spec(), learn.frames, atoms),
     )
+
+
+def _of_one_frame(model: StepDiffusion, where: Where, run: str | None = None) -> None:
+    """See that a walker, which is one structure of all atoms, is all that the model asks for.
+
+    Raises
+    ------
+    SpecError
+    """
+    from msgen.systems.errors import SpecError
+
+    for key, value, plain, what in (
+        ("past", model.past, 1, "asks for frames before the present one, which a walker has not"),
+        ("solute", model.solute, "auto", "sees a part of the system, and a walker is all of it"),
+    ):
+        if value == plain:
+            continue
+        if run is None:
+            raise SpecError((*where, key), value, what, f"Write {key}: {plain}")
+        remedy = f"Name a run whose model has {key}: {plain}"
+        raise SpecError(where, run, f"has a model of {key}: {value}, which {what}", remedy)
 
 
 def _kept(folder: Path) -> Tree:
@@ -193,6 +215,7 @@ def _structures(
     if system.topology is None:
         raise wrong("has learnt steps of a molecule, and this system has no atoms")
     _without_box(system, FIELD, name)
+    _of_one_frame(model, FIELD, name)
     atoms = modelled_atoms(system.topology, model.atoms, model.types)
     known: Any = {} if learnt.model is None else learnt.model.config
     if not set(atoms.species) <= set(known["species"]) or len(atoms.index) != frames.shape[1]:

@@ -189,6 +189,7 @@ def check(
         if (run := begun_with(campaign, base_dir)) is not None:
             campaign.strategy.admit(campaign, run, system)
         explorer_of(campaign, base_dir, system, cvs)
+        problems += _beside_problems(campaign, base_dir, system)
     except SpecError as error:
         problems.append(Problem(error.field, error.value, error.problem, error.remedy))
         raise CampaignError(source.name, problems, source.lines) from error
@@ -223,6 +224,25 @@ def _build(campaign: Campaign, base_dir: Path) -> tuple[System, CVSet]:
     platform = "any" if spec.get("platform") == "auto" else None
     system = build_system(spec, base_dir, platform=platform)
     return system, build_cvs(campaign.spec_cvs(), system, base_dir)
+
+
+def _beside_problems(campaign: Campaign, base_dir: Path, system: System) -> list[Problem]:
+    """What is wrong with systems whose orders go along, and with all of them together."""
+    from msgen.orchestrator.finished_runs import begun_with
+    from msgen.systems.errors import SpecError
+
+    found, systems = list[Problem](), {"": system}
+    for name, one in campaign.strategy.beside(campaign).items():
+        try:
+            systems[name], cvs = _build(one, base_dir)
+            wrong = start_problems(one, systems[name], cvs)
+            wrong += one.strategy.checks(one, base_dir, systems[name], cvs)
+            if (run := begun_with(one, base_dir)) is not None:
+                one.strategy.admit(one, run, systems[name])
+        except SpecError as error:
+            wrong = [Problem(error.field, error.value, error.problem, error.remedy)]
+        found += campaign.strategy.placed_inside(name, wrong)
+    return found or campaign.strategy.checks_together(campaign, systems)
 
 
 def start_problems(campaign: Campaign, system: System, cvs: CVSet) -> list[Problem]:

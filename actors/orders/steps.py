@@ -14,8 +14,8 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class FitStepsPayload:
-    """A new version of a model of steps; it goes on from the order's version, −1 for none.
+class Learnt:
+    """What is learnt of one molecule.
 
     Attributes
     ----------
@@ -25,13 +25,38 @@ class FitStepsPayload:
         Of every pair of a trajectory, see `msgen.models.steps.data`.
     conditions : Array, shape (n, k), or None
         What each is conditional on.
+    hot : Array, shape (m, length, M, 3), or None
+        Runs that begin elsewhere than at equilibrium, each of the mean weight.
+    hot_conditions : Array, shape (1, k), or None
+        Of all of them.
+    species : tuple of str, length M
+        Of a molecule beside the campaign's own; empty of that.
     """
-
-    kind: ClassVar[str] = "fit_steps"
 
     frames: Array
     weights: Array
     conditions: Array | None = None
+    hot: Array | None = None
+    hot_conditions: Array | None = None
+    species: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FitStepsPayload:
+    """A new version of a model of steps; it goes on from the order's version, −1 for none.
+
+    Attributes
+    ----------
+    own : Learnt or None
+        Of the campaign's own molecule; None where it is not to be learnt.
+    beside : tuple of Learnt
+        Of others.
+    """
+
+    kind: ClassVar[str] = "fit_steps"
+
+    own: Learnt | None = None
+    beside: tuple[Learnt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +76,8 @@ class RollOutPayload:
     task : int
         Which of the things asked for they are of.
     conditions : Array, shape (1, k), or None
+    earlier : Array, shape (n, p, M, 3), or None
+        Where they were before, the nearest frame first.
     """
 
     kind: ClassVar[str] = "roll_out"
@@ -63,6 +90,7 @@ class RollOutPayload:
     high: Array
     task: int = 0
     conditions: Array | None = None
+    earlier: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def _heated(
 
 def _turned(context: WorkerContext, one: Walkers, rng: np.random.Generator) -> tuple[Walkers, int]:
     """Some of its free bonds turned by any angle, and the clashes relaxed."""
-    bonds = _bonds(context)
+    bonds = free_bonds(context)
     if not bonds:
         return _heated(context, one, HEAT[0], rng)
     number = min(len(bonds), int(np.exp(rng.uniform(0.0, np.log(len(bonds) + 1.0)))))
@@ -73,7 +73,7 @@ def _bare(walkers: Walkers) -> Walkers:
     return Walkers(walkers.positions, None, walkers.box)
 
 
-def _bonds(context: WorkerContext) -> tuple[Turn, ...]:
+def free_bonds(context: WorkerContext) -> tuple[Turn, ...]:
     """Those that are free to turn, made once; the peptides' are not: it would be an isomer."""
     if "turns" not in context.cache:
         topology = context.system.topology

@@ -150,6 +150,12 @@ def _roll_out(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     return roll_out_steps(context, order, rng)
 
 
+def _hot(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
+    from msgen.actors.roles.hot import run_hot
+
+    return run_hot(context, order, rng)
+
+
 def _delayed(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     from msgen.actors.roles.delayed import delayed
 
@@ -195,6 +201,7 @@ ROLES: dict[str, Role] = {
     "delayed": _delayed,
     "probe": _probe,
     "trajectory": _follow,
+    "hot": _hot,
     "generate": _generate,
     "roll_out": _roll_out,
     "shoot": _shoot,

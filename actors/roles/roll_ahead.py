@@ -142,7 +142,7 @@ def _steps(
         _key(context, order),
         range(p.first, p.first + len(positions)),
         p.conditions,
-        (lambda: None) if context.slices is None else context.slices.check,
+        look=(lambda: None) if context.slices is None else context.slices.check,
     )
     # a path that was given up stands still
     x = np.concatenate([begin[:, None], made.paths], axis=1)

@@ -71,11 +71,13 @@ def roll_out(
     key: int,
     replicas: Sequence[int],
     conditions: Array | None = None,
+    earlier: Array | None = None,
     look: Callable[[], None] = lambda: None,
 ) -> RolledOut:
     """Step after step; one that cannot be is drawn again, by the number of its attempt.
 
-    So what is sampled is the model's step given that it can be, a Markov chain.
+    So what is sampled is the model's step given that it can be, a Markov chain (of as many frames
+    as the model knows).
 
     Parameters
     ----------
@@ -89,24 +91,34 @@ def roll_out(
         With the replica, the step and the attempt it keys every draw.
     replicas : sequence of int, length n
     conditions : Array, shape (1, k), or None
+    earlier : Array, shape (n, p, M, 3), or None
+        Frames before `begin`, the nearest first, for a model that knows more than one.
     look : callable
         Called after each step; may raise.
     """
     x = np.array(begin, dtype=np.float64)
+    old = None if earlier is None else np.array(earlier, dtype=np.float64)
     whole, redrawn = np.ones(len(x), dtype=bool), 0
     paths = np.empty((len(x), frames, *x.shape[1:]))
     for step in range(frames):
-        left = np.flatnonzero(whole)
+        left, now = np.flatnonzero(whole), None if old is None else x.copy()
         for attempt in range(ATTEMPTS):
             if not len(left):
                 break
             keys = [DrawKey(key, replicas[i], step, attempt) for i in left.tolist()]
-            made = model.draw(keys, species, x[left], conditions=conditions)
+            # a model of one frame need not know of more
+            made = (
+                model.draw(keys, species, x[left], conditions=conditions)
+                if old is None
+                else model.draw(keys, species, x[left], conditions=conditions, earlier=old[left])
+            )
             good = sound(made)
             x[left[good]] = made[good]
             left = left[~good]
             redrawn += len(left)
         whole[left] = False
+        if old is not None and now is not None:
+            old = np.concatenate([now[:, None], old[:, :-1]], axis=1)
         paths[:, step] = x
         look()
     return RolledOut(paths, whole, redrawn)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.orders.steps import FitStepsPayload, Learnt, RollOutPayload, RollOutRecord
 from msgen.actors.roles.frozen_models import frozen
 from msgen.actors.roles.rolling import Sound, roll_out
+from msgen.actors.roles.state_explorer import stereo_watch
 from msgen.actors.roles.trainer import on_device
 from msgen.models import build_step_model, load_step_model
 from msgen.models.base import Space
@@ -17,29 +21,32 @@ from msgen.models.steps.data import Pairs
 from msgen.systems.base import Array
 from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import ModelledAtoms, modelled_atoms
-from msgen.systems.topology.stereochemistry import StereoWatch
+
+AT_ONCE = 2**24
+"""Coordinates that CVs are taken of at once."""
 
 
 def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
-    """Fit a new version of the model to all pairs of neighbouring frames.
+    """Fit a new version of the model to all pairs of neighbouring frames of all molecules.
 
     Payload and record: `FitStepsPayload`, `FitRecord`.
     """
     p, spec = order.read(FitStepsPayload), context.setup["model"]
+    molecules = [*([] if p.own is None else [p.own]), *p.beside]
     if order.model_version >= 0:
         # a model of its own: the one that is rolled out is frozen
         model = load_step_model(context.models.state(order.model_version))
     else:
-        conditions = 0 if p.conditions is None else p.conditions.shape[1]
-        model = build_step_model(on_device(spec), Space((), (False,) * conditions))
-    pairs = Pairs.of(
-        _seen(context).species,
-        list(p.frames),
-        turning=spec["turning"],
-        weights=p.weights,
-        conditions=p.conditions,
-    )
-    report = model.fit([pairs], seed=int(rng.integers(2**31)))
+        # of all molecules: a step is conditional on the same
+        about = molecules[0].conditions
+        space = Space((), (False,) * (0 if about is None else about.shape[1]))
+        model = build_step_model(on_device(spec), space)
+    pairs = [
+        pair
+        for one in molecules
+        for pair in _pairs(one, one.species or _seen(context).species, spec)
+    ]
+    report = model.fit(pairs, seed=int(rng.integers(2**31)))
     return Segment(
         order.key,
         carry=encode(FitRecord(True, model.state())),
@@ -52,6 +59,23 @@ def fit_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator
     )
 
 
+def _pairs(one: Learnt, species: tuple[str, ...], spec: Mapping[str, Any]) -> Iterator[Pairs]:
+    """Those of trajectories, and those of hot runs."""
+    turning, past = spec["turning"], spec["past"]
+    yield Pairs.of(
+        species,
+        list(one.frames),
+        turning=turning,
+        weights=one.weights,
+        conditions=one.conditions,
+        past=past,
+    )
+    if one.hot is not None and len(one.hot):
+        about = one.hot_conditions
+        about = None if about is None else np.repeat(about, len(one.hot), axis=0)
+        yield Pairs.of(species, list(one.hot), turning=turning, conditions=about, past=past)
+
+
 def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Roll the model out, each path by its own number.
 
@@ -59,7 +83,6 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     path, 'path' and 'task', the numbers of each frame's.
     """
     p, atoms = order.read(RollOutPayload), _seen(context)
-    topology, start = context.system.topology, context.system.initial().positions
     made = roll_out(
         frozen(context, order.model_version, load_step_model),
         atoms.species,
@@ -67,11 +90,12 @@ def roll_out_steps(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
         p.frames,
         Sound(
             BondWindows(atoms.bonds, p.low, p.high),
-            StereoWatch(topology, start).among(atoms.index),
+            stereo_watch(context).among(atoms.index),
         ),
         cycle_key(int(context.setup["seed"]), p.cycle),
         range(p.first, p.first + len(p.begin)),
         p.conditions,
+        p.earlier,
         (lambda: None) if context.slices is None else context.slices.check,
     )
     paths = cvs_of(context, atoms, made.paths)
@@ -104,12 +128,19 @@ def cvs_of(context: WorkerContext, atoms: ModelledAtoms, x: Array) -> Array:
     What a CV wants of other atoms is NaN.
     """
     n, length = x.shape[:2]
-    full = np.full((n * length, context.system.n_dof // 3, 3), np.nan)
-    full[:, atoms.index] = x.reshape(n * length, -1, 3)
-    xi = context.cvs(full.reshape(n * length, -1))
-    return np.asarray(xi.reshape(n, length, -1))
+    rows, n_dof = x.reshape(n * length, -1, 3), context.system.n_dof
+    # a few atoms of a thousand: the others are NaN, and only some rows of them at a time
+    some = max(1, AT_ONCE // n_dof)
+    xi = []
+    for first in range(0, len(rows), some):
+        part = rows[first : first + some]
+        full = np.full((len(part), n_dof // 3, 3), np.nan)
+        full[:, atoms.index] = part
+        xi.append(context.cvs(full.reshape(len(part), -1)))
+    return np.concatenate(xi).reshape(n, length, -1)
 
 
 def _seen(context: WorkerContext) -> ModelledAtoms:
     spec = context.setup["model"]
-    return modelled_atoms(context.system.topology, spec["atoms"], spec["types"])
+    asked = (spec["atoms"], spec["types"], spec["solute"])
+    return modelled_atoms(context.system.topology, *asked)

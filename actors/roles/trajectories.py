@@ -31,7 +31,8 @@ def follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
 
     Payload and record: `FollowPayload`, `FollowRecord`. Samples, replica after replica: 'cvs',
     'replica', 'start', the region that the trajectory began in, and 'apart', whether it is at
-    another temperature than the system's own.
+    another temperature than the system's own; of a molecule beside the campaign's own 'frames'
+    for 'cvs'.
     """
     p = order.read(FollowPayload)
     context = _at(context, p.temperature)
@@ -50,7 +51,8 @@ def follow(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -
     return Segment(
         order.key,
         samples={
-            "cvs": read.reshape(-1, read.shape[2]),
+            # those of another system are no samples of the campaign's CVs
+            "frames" if "molecule" in context.setup else "cvs": read.reshape(-1, read.shape[2]),
             "replica": np.repeat(p.replicas.astype(np.float64), p.frames),
             "start": np.repeat(p.start.astype(np.float64), p.frames),
             # of those at another temperature: they are no samples of the campaign's density

@@ -29,12 +29,21 @@ class Atoms(NamedTuple):
         False for what fills up.
     about : Tensor, shape (n, k), or None
         Conditions, standardised.
+    earlier : Tensor, shape (n, p, N, 3), or None
+        Structures before `base`, the nearest first, Å.
     """
 
     base: Tensor
     species: Tensor
     real: Tensor
     about: Tensor | None
+    earlier: Tensor | None = None
+
+
+def turned(atoms: Atoms, turn: Tensor) -> Atoms:
+    """The structures of each row turned, by (n, 3, 3)."""
+    past = None if atoms.earlier is None else atoms.earlier @ turn[:, None]
+    return atoms._replace(base=atoms.base @ turn, earlier=past)
 
 
 class StepNet(nn.Module):
@@ -51,6 +60,8 @@ class StepNet(nn.Module):
         Edges know lengths and the angle between their two vectors instead of the vectors, and ε is
         a sum over edges of those vectors, each times a number: it turns with the structure. By
         default the net has to learn that.
+    earlier : int
+        Structures before that at the beginning which an edge has a vector in as well.
     """
 
     frequencies: Tensor
@@ -64,6 +75,7 @@ class StepNet(nn.Module):
         cutoff: float,
         *,
         equivariant: bool = False,
+        earlier: int = 0,
     ) -> None:
         super().__init__()
         self.species, self.cutoff, self.equivariant = species, cutoff, equivariant
@@ -71,9 +83,11 @@ class StepNet(nn.Module):
         self.atom = _normed(species, width, width)
         self.time = _normed(width, width, width)
         self.about = _normed(conditions, width, width) if conditions else None
-        self.edge = _normed(3 if equivariant else 8, width, width)
+        # an earlier vector: with its length and products with the two, or with its length
+        self.edge = _normed(3 + 3 * earlier if equivariant else 8 + 4 * earlier, width, width)
         self.layers = nn.ModuleList(_Layer(width) for _ in range(layers))
-        self.decode = _mlp(3 * width, width, 2) if equivariant else _mlp(width, width, 3)
+        pushes = 2 + earlier
+        self.decode = _mlp(3 * width, width, pushes) if equivariant else _mlp(width, width, 3)
 
     def forward(self, x: Tensor, atoms: Atoms, time: Tensor) -> Tensor:
         """ε, shape (n, N, 3), without a mean over the atoms of each structure.
@@ -91,17 +105,23 @@ class StepNet(nn.Module):
         before, moved = (v.reshape(-1, 3) for v in (atoms.base, x))
         bond = before[of] - before[at]
         after = bond + moved[of] - moved[at]
+        old = []
+        if atoms.earlier is not None:
+            flat = (x.reshape(-1, 3) for x in atoms.earlier.unbind(dim=1))
+            old = [x[of] - x[at] for x in flat]
         kinds = nn.functional.one_hot(atoms.species, self.species).to(x)
         per_row = self.time(self.waves(time))
         if self.about is not None:
             per_row = per_row + self.about(atoms.about)
         node = (self.atom(kinds) + per_row[:, None]).reshape(n * most, -1)
-        edge = self.edge(self._seen(bond, after))
+        edge = self.edge(self._seen(bond, after, old))
         for layer in self.layers:
             node, edge = layer(node, edge, at, of)
         if self.equivariant:
             push = self.decode(torch.cat((node[at], node[of], edge), dim=1))
-            force = push[:, :1] * bond + push[:, 1:] * after
+            force = push[:, :1] * bond + push[:, 1:2] * after
+            for k, vector in enumerate(old, 2):
+                force = force + push[:, k : k + 1] * vector
             made = torch.zeros_like(moved).index_add(0, at, force)
         else:
             made = self.decode(node)
@@ -112,11 +132,14 @@ class StepNet(nn.Module):
         phase = 2 * math.pi * time[:, None] * self.frequencies
         return torch.cat((torch.cos(phase), torch.sin(phase)), dim=1)
 
-    def _seen(self, bond: Tensor, after: Tensor) -> Tensor:
-        lengths = [torch.linalg.norm(v, dim=1, keepdim=True) for v in (bond, after)]
+    def _seen(self, bond: Tensor, after: Tensor, old: Sequence[Tensor]) -> Tensor:
+        lengths = [torch.linalg.norm(v, dim=1, keepdim=True) for v in (bond, after, *old)]
         if self.equivariant:
-            return torch.cat((*lengths, (bond * after).sum(dim=1, keepdim=True)), dim=1)
-        return torch.cat((bond, lengths[0], after, lengths[1]), dim=1)
+            pairs = [(bond, after), *((v, w) for v in old for w in (bond, after))]
+            return torch.cat((*lengths, *(_product(v, w) for v, w in pairs)), dim=1)
+        parts = [p for v, length in zip((bond, after, *old), lengths, strict=True)
+                 for p in (v, length)]  # fmt: skip
+        return torch.cat(parts, dim=1)
 
 
 class _Layer(nn.Module):
@@ -131,6 +154,10 @@ class _Layer(nn.Module):
         edge = edge + self.edge(torch.cat((node[at], node[of], edge), dim=1))
         heard = torch.zeros_like(node).index_add(0, at, edge)
         return node + self.node(torch.cat((node, heard), dim=1)), edge
+
+
+def _product(v: Tensor, w: Tensor) -> Tensor:
+    return (v * w).sum(dim=1, keepdim=True)
 
 
 def near(base: Tensor, real: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from msgen.models.nets.step_net import StepNet
 from msgen.models.steps.data import Turning
 from msgen.models.steps.noise import Even, Predicts, StepNoise
 from msgen.models.training.settings import Training
-from msgen.systems.topology.modelled_atoms import Types, Which
+from msgen.systems.topology.modelled_atoms import AUTO, Types, Which
 
 Symmetry = Literal["turned", "equivariant"]
 
@@ -22,7 +22,7 @@ class StepConfig(ModelConfig):
 
     Attributes
     ----------
-    atoms, types : str
+    atoms, types, solute : str
         Which atoms of a molecule it is for, and what their types are: see
         `msgen.systems.topology.modelled_atoms`.
     species : tuple of str
@@ -45,10 +45,13 @@ class StepConfig(ModelConfig):
         Of the noise process, see `StepNoise`.
     steps : int
         Of the solver, each of which asks the net three times.
+    past : int
+        Frames that a step is drawn by, that where it begins among them.
     """
 
     atoms: Which
     types: Types
+    solute: str | tuple[int | str, ...] = AUTO
     species: tuple[str, ...] = ()
     conditions: int
     width: int
@@ -61,6 +64,7 @@ class StepConfig(ModelConfig):
     even: Even
     steps: int
     training: Training
+    past: int = 1
 
     @property
     def process(self) -> StepNoise:
@@ -76,6 +80,7 @@ class StepConfig(ModelConfig):
             self.layers,
             10 * self.cutoff,
             equivariant=self.symmetry == "equivariant",
+            earlier=self.past - 1,
         )
 
     def to_json(self) -> dict[str, Json]:

@@ -29,6 +29,8 @@ class Pairs:
     weights : Array, shape (n,), or None
     conditions : Array, shape (n, k), or None
         Temperature, lag or any number.
+    earlier : Array, shape (n, p, N, 3), or None
+        One lag and more before `before`, the nearest first, laid on it as `after` is.
     """
 
     species: tuple[str, ...]
@@ -36,6 +38,7 @@ class Pairs:
     after: Array
     weights: Array | None = None
     conditions: Array | None = None
+    earlier: Array | None = None
 
     @classmethod
     def of(
@@ -47,6 +50,7 @@ class Pairs:
         turning: Turning = "aligned",
         weights: Array | None = None,
         conditions: Array | None = None,
+        past: int = 1,
     ) -> Pairs:
         """All pairs of some trajectories.
 
@@ -63,6 +67,8 @@ class Pairs:
         weights : Array, shape (n_trajectories,), or None
             Of every pair of a trajectory, such that the weighted starts are those of equilibrium.
         conditions : Array, shape (n_trajectories, k), or None
+        past : int
+            Frames that a step is drawn by, `before` among them.
 
         Raises
         ------
@@ -73,33 +79,38 @@ class Pairs:
         shape = (len(species), 3)
         if any(x.ndim != 3 or x.shape[1:] != shape or not np.isfinite(x).all() for x in frames):
             raise ValueError(f"trajectories must be finite and of shape (frames, {shape[0]}, 3)")
-        number = [max(0, len(x) - lag) for x in frames]
+        number = [max(0, len(x) - lag * past) for x in frames]
         if lag < 1 or not sum(number):
-            raise ValueError(f"no two frames are {lag} apart")
-        before = np.concatenate([x[: max(0, len(x) - lag)] for x in frames])
-        after = np.concatenate([x[lag:] for x in frames])
-        if turning == "aligned":
-            after = superposed(after, before)
-        centre = before.mean(axis=1, keepdims=True) - after.mean(axis=1, keepdims=True)
+            several = "two frames are" if past == 1 else f"{past + 1} frames are each"
+            raise ValueError(f"no {several} {lag} apart")
+
+        def part(k: int) -> Array:
+            """Of every row of past + 1 frames the k-th."""
+            rows = zip(frames, number, strict=True)
+            return np.concatenate([x[k * lag : k * lag + n] for x, n in rows])
+
+        before = part(past - 1)
+        others = [part(k) for k in range(past - 2, -1, -1)]
         return cls(
             tuple(species),
             before,
-            after + centre,
+            laid_on(part(past), before, turning),
             None if weights is None else np.repeat(weights, number),
             None if conditions is None else np.repeat(conditions, number, axis=0),
+            np.stack([laid_on(x, before, turning) for x in others], axis=1) if others else None,
         )
 
     def __len__(self) -> int:
         return len(self.before)
 
-    def checked(self, conditions: int) -> Pairs:
+    def checked(self, conditions: int, past: int = 1) -> Pairs:
         """The same as float64, weights with a mean of 1.
 
         Raises
         ------
         ValueError
             For wrong shapes, values that are not finite, centres that are not the same, weights
-            that cannot be, or another number of conditions.
+            that cannot be, or another number of conditions or of past frames.
         """
         before, after = (np.asarray(x, dtype=np.float64) for x in (self.before, self.after))
         n, shape = len(before), (len(self.species), 3)
@@ -109,6 +120,18 @@ class Pairs:
             raise ValueError("pairs hold values that are not finite")
         if np.abs((after - before).mean(axis=1)).max() > 1e-6:
             raise ValueError("the centre of a molecule moves: make pairs by Pairs.of")
+        earlier = None if past == 1 else np.asarray(self.earlier, dtype=np.float64)
+        if earlier is not None and not (
+            earlier.shape == (n, past - 1, *shape) and np.isfinite(earlier).all()
+        ):
+            raise ValueError(f"needs {past} past frames of each: make pairs by Pairs.of")
         weights = check_weights(self.weights, n)
         about = conditions_of(self.conditions, n, Space((), (False,) * conditions))
-        return Pairs(self.species, before, after, weights, about)
+        return Pairs(self.species, before, after, weights, about, earlier)
+
+
+def laid_on(x: Array, before: Array, turning: Turning) -> Array:
+    """Structures (n, N, 3) with the centres of others, and turned onto them where that is asked."""
+    if turning == "aligned":
+        x = superposed(x, before)
+    return np.asarray(x + (before.mean(axis=1, keepdims=True) - x.mean(axis=1, keepdims=True)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from msgen.models.base import Array
-from msgen.models.nets.step_net import Atoms, centred, padded
+from msgen.models.nets.step_net import Atoms, centred, padded, turned
 from msgen.models.score.loss import drawn_levels, noised
 from msgen.models.steps.config import StepConfig
 from msgen.models.steps.data import Pairs
@@ -37,6 +37,8 @@ class Steps:
     species, real : Tensor, shape (molecules, N)
     about : Tensor, shape (n, k), or None
     weights : Tensor, shape (n,), or None
+    earlier : Tensor, shape (n, p, N, 3), or None
+        Past frames about the same centre.
     """
 
     base: Tensor
@@ -46,17 +48,21 @@ class Steps:
     real: Tensor
     about: Tensor | None
     weights: Tensor | None
+    earlier: Tensor | None = None
 
     @classmethod
     def of(cls, data: Sequence[Pairs], known: Sequence[str], about: Array | None) -> Steps:
         """Checked pairs of molecules whose atoms are all known; `about` is standardised."""
         most = max(len(pairs.species) for pairs in data)
-        base, move = [], []
+        base, move, past = [], [], []
         for pairs in data:
             room = ((0, 0), (0, most - len(pairs.species)), (0, 0))
             own = pairs.before - pairs.before.mean(axis=1, keepdims=True)
             base.append(np.pad(ANGSTROM * own, room))
             move.append(np.pad(ANGSTROM * (pairs.after - pairs.before), room))
+            if pairs.earlier is not None:
+                old = pairs.earlier - pairs.before.mean(axis=1, keepdims=True)[:, None]
+                past.append(np.pad(ANGSTROM * old, (room[0], *room)))
         number = torch.tensor([len(pairs) for pairs in data])
         kinds = [species_of(pairs.species, known) for pairs in data]
         weights = None
@@ -71,6 +77,7 @@ class Steps:
             padded([torch.ones(len(k), dtype=torch.bool) for k in kinds], most),
             None if about is None else torch.as_tensor(about).float(),
             weights,
+            torch.as_tensor(np.concatenate(past)).float() if past else None,
         )
 
     def __len__(self) -> int:
@@ -83,13 +90,15 @@ class Steps:
             for name in ("base", "move", "molecule", "species", "real")
         }
         about = None if self.about is None else self.about.to(device)
-        return replace(self, **moved, about=about)
+        earlier = None if self.earlier is None else self.earlier.to(device)
+        return replace(self, **moved, about=about, earlier=earlier)
 
     def atoms(self, index: Tensor) -> Atoms:
         """Where the steps `index` begin."""
         of = self.molecule[index]
         about = None if self.about is None else self.about[index]
-        return Atoms(self.base[index], self.species[of], self.real[of], about)
+        earlier = None if self.earlier is None else self.earlier[index]
+        return Atoms(self.base[index], self.species[of], self.real[of], about, earlier)
 
 
 def species_of(names: Sequence[str], known: Sequence[str]) -> Tensor:
@@ -141,7 +150,7 @@ class StepLoss:
         atoms, move = self.steps.atoms(index.to(device)), self.steps.move[index.to(device)]
         if config.symmetry == "turned":
             turn = turns(torch.randn(len(index), 4, generator=generator)).to(device)
-            atoms, move = atoms._replace(base=atoms.base @ turn), move @ turn
+            atoms, move = turned(atoms, turn), move @ turn
         sigma = drawn_levels(noise, len(index), generator).to(device)
         eps = torch.randn(move.shape, generator=generator).to(device)
         x, target = noised(

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from msgen.models.base import Array, FitReport, ModelState, Space
-from msgen.models.nets.step_net import Atoms, StepNet, centred
+from msgen.models.nets.step_net import Atoms, StepNet, centred, turned
 from msgen.models.score.keyed_noise import DrawKey, RowStreams
 from msgen.models.score.samplers import descend, dpm_solver_3_step, normal
 from msgen.models.steps.config import StepConfig, Symmetry
-from msgen.models.steps.data import Pairs, Turning
+from msgen.models.steps.data import Pairs, Turning, laid_on
 from msgen.models.steps.field import StepField
 from msgen.models.steps.loss import ANGSTROM, StepLoss, Steps, species_of
 from msgen.models.steps.noise import Even, Predicts
@@ -26,7 +26,7 @@ from msgen.models.training.kept_fit import KeptFit
 from msgen.models.training.settings import Fit, Training
 from msgen.models.trajectories.data import conditions_of
 from msgen.systems.errors import SpecError
-from msgen.systems.topology.modelled_atoms import Types, Which
+from msgen.systems.topology.modelled_atoms import Solute, Types, Which
 
 UPDATES = 20_000
 MEASURED = 256
@@ -81,7 +81,7 @@ class StepDiffusion:
         """
         if not data:
             raise ValueError("there are no molecules to learn from")
-        known = [pairs.checked(self.config.conditions) for pairs in data]
+        known = [pairs.checked(self.config.conditions, self.config.past) for pairs in data]
         species = sorted({name for pairs in known for name in pairs.species})
         if fresh or not self.fitted or not set(species) <= set(self.config.species):
             self._begin(known, tuple(species), seed)
@@ -108,6 +108,7 @@ class StepDiffusion:
         before: Array,
         *,
         conditions: Array | None = None,
+        earlier: Array | None = None,
         batch: int = ROWS,
     ) -> Array:
         """Where the molecules are a lag later, shape (n, N, 3), nm; their centres stay.
@@ -121,6 +122,8 @@ class StepDiffusion:
         before : Array, shape (n, N, 3)
             nm.
         conditions : Array, shape (1, k) or (n, k), or None
+        earlier : Array, shape (n, past − 1, N, 3), or None
+            Where they were a lag ago and more, the nearest first, nm; turned in any way.
         batch : int
             Rows that go through the net at once; floats depend on it in their last bits.
 
@@ -132,11 +135,20 @@ class StepDiffusion:
         there = np.asarray(before, dtype=np.float64)
         if there.shape != (len(keys), len(species), 3):
             raise ValueError(f"needs {len(keys)} structures of {len(species)} atoms")
+        old, past = self._laid(earlier, there), self.config.past
+        if (0 if old is None else old.shape[1]) != past - 1:
+            raise ValueError(f"a step is drawn by {past} frames: give {past - 1} earlier ones")
         kinds = species_of(species, self.config.species)
         rows = conditions_of(conditions, len(keys), Space((), (False,) * self.config.conditions))
         about = None if rows is None else torch.as_tensor(self._standard(rows)).float()
         made = [
-            self._drawn(keys[part], kinds, there[part], None if about is None else about[part])
+            self._drawn(
+                keys[part],
+                kinds,
+                there[part],
+                None if about is None else about[part],
+                None if old is None else old[part],
+            )
             for part in (slice(i, i + batch) for i in range(0, len(keys), batch))
         ]
         return np.concatenate([there[:0], *made])
@@ -161,7 +173,12 @@ class StepDiffusion:
         return model
 
     def _drawn(
-        self, keys: Sequence[DrawKey], kinds: Tensor, before: Array, about: Tensor | None
+        self,
+        keys: Sequence[DrawKey],
+        kinds: Tensor,
+        before: Array,
+        about: Tensor | None,
+        old: Array | None,
     ) -> Array:
         """One batch."""
         config, noise, n = self.config, self.config.process, len(keys)
@@ -172,7 +189,12 @@ class StepDiffusion:
         if config.symmetry == "turned":
             turn = turns(torch.as_tensor(streams.standard_normal((n, 4))))
         real = torch.ones(n, len(kinds), dtype=torch.bool)
-        atoms = Atoms((base @ turn).float(), kinds.expand(n, -1), real, about)
+        past = None if old is None else torch.as_tensor(ANGSTROM * (old - centre[:, None]))
+        atoms = turned(Atoms(base, kinds.expand(n, -1), real, about, past), turn)
+        atoms = atoms._replace(
+            base=atoms.base.float(),
+            earlier=None if atoms.earlier is None else atoms.earlier.float(),
+        )
         field = StepField(self.net, noise, config.scale, atoms)
         x = math.hypot(1, noise.start) * centred(normal(base, streams), real)
         x = descend(dpm_solver_3_step, field, x, None, noise.levels(config.steps), streams)
@@ -180,6 +202,13 @@ class StepDiffusion:
         move = centred(x / config.scale, real) @ turn.transpose(1, 2)
         out: Array = centre + (base + move).numpy() / ANGSTROM
         return out
+
+    def _laid(self, earlier: Array | None, before: Array) -> Array | None:
+        """Past frames as the fit has them."""
+        if earlier is None or not earlier.shape[1]:
+            return None
+        old = [laid_on(x, before, self.config.turning) for x in np.moveaxis(earlier, 1, 0)]
+        return np.stack(old, axis=1)
 
     def _begin(self, data: Sequence[Pairs], species: tuple[str, ...], seed: int) -> None:
         """Take the types of atoms, the units of conditions and first weights of this seed."""
@@ -211,6 +240,7 @@ def build(
     *,
     atoms: Which,
     types: Types,
+    solute: Solute,
     width: int,
     layers: int,
     cutoff: float,
@@ -220,6 +250,7 @@ def build(
     predicts: Predicts,
     even: Even,
     steps: int,
+    past: int,
     **fit: Unpack[Fit],
 ) -> StepDiffusion:
     """One that is not yet fitted; of the space the context alone counts, its conditions."""
@@ -232,6 +263,7 @@ def build(
             conditions=len(space.context_periodic),
             atoms=atoms,
             types=types,
+            solute=solute if isinstance(solute, str) else tuple(solute),
             width=width,
             layers=layers,
             cutoff=cutoff,
@@ -241,6 +273,7 @@ def build(
             predicts=predicts,
             even=even,
             steps=steps,
+            past=past,
             training=replace(
                 Training.of(**fit),
                 updates=UPDATES,

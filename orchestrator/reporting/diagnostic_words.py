@@ -176,8 +176,10 @@ WORDS = (
     Word("dynamics.lost", "trajectories lost", "that became not finite"),
     Word("dynamics.broken", "generated trajectories broken", "share"),
     Word("dynamics.redrawn", "steps drawn again", "share of the model's steps that failed"),
+    Word("dynamics.hot_frames", "frames of hot runs", "learnt, and counted nowhere else"),
     Word("dynamics.divergence_after_*", "divergence of trajectories from {}",
          "of generated from simulated ones"),
+    Word("dynamics.*.*", "{}: {}", "of another molecule that the model is rolled out of"),
 )  # fmt: skip
 """The first that fits counts; those of all strategies."""
 

@@ -17,6 +17,9 @@ class StepDiffusion(Fitted):
     kind: Literal["step_diffusion"]
     atoms: Literal["all", "heavy"] = "all"
     """heavy leaves hydrogens out; an atom's type then says how many it has."""
+    solute: list[int | str] | str = "auto"
+    """The atoms that are learnt and rolled out, a list or an mdtraj selection; the simulator runs
+    with all. auto: all but water and ions."""
     types: Literal["element", "name"] = "element"
     """What the network knows an atom by; name is residue and atom, as of this molecule alone."""
     width: int = Field(default=64, ge=8, multiple_of=2)
@@ -38,6 +41,9 @@ class StepDiffusion(Fitted):
     """What the noise levels of the fit are even in: ln(SNR), or the time of diffusion."""
     steps: int = Field(default=8, ge=1, le=999)
     """Of DPM-Solver-3 from noise to a step; each asks the network three times."""
+    past: int = Field(default=1, ge=1, le=4)
+    """Frames that a step is drawn by, that where it begins among them: more than one where
+    positions remember, as at low friction."""
     learning_rate: float = Field(default=1e-3, gt=0, lt=1)
     """Peak rate of RAdam, warmed up and then lowered."""
     batch: int = Field(default=64, ge=1)

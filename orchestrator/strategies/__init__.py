@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from msgen.orchestrator.base import Strategy
     from msgen.orchestrator.schema import Campaign
-    from msgen.orchestrator.strategies.common.inputs import Problem
+    from msgen.orchestrator.strategies.common.inputs import Beside, Problem
     from msgen.systems.base import CVSet, System
 
 __all__ = ["build", "build_probed", "problem_of", "workers_settings"]
@@ -126,7 +126,8 @@ def build(
     from msgen.orchestrator.finished_models import explorer_of
 
     problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
-    problem = replace(problem, explorer=explorer_of(campaign, base_dir, system, cvs))
+    explorer = explorer_of(campaign, base_dir, system, cvs)
+    problem = replace(problem, explorer=explorer, beside=_beside(campaign, base_dir))
     return KINDS[campaign.strategy.kind].build(problem, system, campaign)
 
 
@@ -158,7 +159,33 @@ def workers_settings(campaign: Campaign) -> dict[str, Any]:
         "roles": dict(KINDS[campaign.strategy.kind].roles),
     }
     nested = campaign.strategy.nested(campaign)
-    return {**told, "nested": {n: workers_settings(c) for n, c in nested.items()}}
+    beside = {
+        name: {
+            **workers_settings(one),
+            "system": one.spec_system(),
+            "cvs": one.spec_cvs(),
+            "molecule": name,
+        }
+        for name, one in campaign.strategy.beside(campaign).items()
+    }
+    inside = {n: workers_settings(c) for n, c in nested.items()}
+    return {**told, "nested": inside, **({"beside": beside} if beside else {})}
+
+
+def _beside(campaign: Campaign, base_dir: Path) -> dict[str, Beside]:
+    """Campaigns of other systems, each with its system and the run that it begins with."""
+    from msgen.orchestrator.strategies.common.inputs import Beside
+    from msgen.systems import build_cvs, build_system
+
+    found = {}
+    for name, one in campaign.strategy.beside(campaign).items():
+        spec = one.spec_system()
+        # asked for its atoms and box: what steps it is on the workers
+        platform = "any" if spec.get("platform") == "auto" else None
+        system = build_system(spec, base_dir, platform=platform)
+        cvs = build_cvs(one.spec_cvs(), system, base_dir)
+        found[name] = Beside(_begun(problem_of(one, system, cvs), one, base_dir), system, one)
+    return found
 
 
 def _begun(problem: Problem, campaign: Campaign, base_dir: Path) -> Problem:

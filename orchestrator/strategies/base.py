@@ -99,6 +99,10 @@ class StrategySection(Section):
         """Campaigns of other strategies that it runs inside itself, by their names."""
         return {}
 
+    def beside(self, campaign: Campaign) -> Mapping[str, Campaign]:
+        """Campaigns of other systems whose orders go along with its own, by their names."""
+        return {}
+
     def unreadable(self, campaign: Campaign) -> Mapping[str, ValidationError]:
         """Those of them that cannot be, by their names."""
         return {}
@@ -134,6 +138,10 @@ class StrategySection(Section):
         ------
         SpecError
         """
+        return []
+
+    def checks_together(self, campaign: Campaign, systems: Mapping[str, System]) -> list[Problem]:
+        """What only its system, '', and those that go along can tell, once each is in order."""
         return []
 
     @property

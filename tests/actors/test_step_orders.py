@@ -13,7 +13,7 @@ from places import CONFIGS
 from msgen.actors.base import WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload, RollOutPayload, RollOutRecord
+from msgen.actors.orders.steps import FitStepsPayload, Learnt, RollOutPayload, RollOutRecord
 from msgen.actors.orders.trajectories import FollowPayload, FollowRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles.rolling import ATTEMPTS, RolledOut, Sound, roll_out
@@ -59,6 +59,7 @@ class Springs:
         before: Array,
         *,
         conditions: Array | None = None,
+        earlier: Array | None = None,
         batch: int = 64,
     ) -> Array:
         self.asked += keys
@@ -117,6 +118,46 @@ def test_paths_do_not_depend_on_those_beside_them() -> None:
     np.testing.assert_array_equal(some, many[[2, 5, 7]])
     other = roll_out(Springs(), ("C", "C"), begin, 6, bounded(0.10, 0.20), 6, [2, 5, 7]).paths
     assert np.abs(other - some).max() > 1e-3
+
+
+@dataclass
+class Swings(Springs):
+    """Goes back to where it was a frame ago, and a key's noise beyond."""
+
+    def draw(
+        self,
+        keys: Sequence[DrawKey],
+        species: Sequence[str],
+        before: Array,
+        *,
+        conditions: Array | None = None,
+        earlier: Array | None = None,
+        batch: int = 64,
+    ) -> Array:
+        assert earlier is not None
+        noise = Springs.draw(self, keys, species, before)[:, 1, 0] - 0.15
+        out = np.array(earlier[:, 0])
+        out[:, 1, 0] += noise
+        return out
+
+
+def test_a_step_knows_the_frames_before_it_however_often_it_is_drawn() -> None:
+    """Two chains that do not meet: even frames follow the begin, odd ones the frame before it."""
+    begin, earlier = np.zeros((200, 2, 3)), np.zeros((200, 1, 2, 3))
+    begin[:, 1, 0], earlier[:, 0, 1, 0] = 0.17, 0.13
+    model = Swings(spread=0.02)
+    made = roll_out(
+        model, ("C", "C"), begin, 5, bounded(0.10, 0.20), 5, range(200), earlier=earlier
+    )
+    d = made.paths[:, :, 1, 0]
+    assert made.redrawn > 0
+    assert made.whole.all()
+    odd, even = np.diff(d[:, 0::2]), np.diff(d[:, 1::2])
+    assert (np.abs(odd).max(), np.abs(even).max()) < (0.1, 0.1)
+    assert d[:, 0].mean() == pytest.approx(0.13, abs=0.006)
+    assert d[:, 1].mean() == pytest.approx(0.17, abs=0.006)
+    assert np.corrcoef(d[:, 0], d[:, 2])[0, 1] > 0.4
+    assert abs(np.corrcoef(d[:, 0], d[:, 1])[0, 1]) < 0.3
 
 
 def test_other_isomers_cannot_be() -> None:
@@ -185,7 +226,7 @@ def test_structures_are_gathered_learnt_and_rolled_out(context: WorkerContext) -
     last = followed.read(FollowRecord).walkers.positions
     assert last is not None
     np.testing.assert_array_equal(seen[:, -1], last.reshape(4, -1, 3)[:, atoms.index])
-    fitted = by.execute(WorkOrder.of(1, FitStepsPayload(seen, np.ones(4))))
+    fitted = by.execute(WorkOrder.of(1, FitStepsPayload(Learnt(seen, np.ones(4)))))
     model = fitted.read(FitRecord).model
     assert model is not None
     by.publish(0, encode(model))
@@ -202,9 +243,22 @@ def test_structures_are_gathered_learnt_and_rolled_out(context: WorkerContext) -
     other = RollOutPayload(first=10, cycle=3, begin=seen[:, -1], frames=3, **wide)
     moved = by.execute(WorkOrder.of(2, other, model_version=0)).read(RollOutRecord)
     assert np.abs(moved.paths - record.paths).max() > 1e-6
+    # one that knows two frames is given the one before, and another past is another path
+    two = by._context.setup["model"] = {**by._context.setup["model"], "past": 2}
+    assert two["past"] == 2
+    fitted = by.execute(WorkOrder.of(5, FitStepsPayload(Learnt(seen, np.ones(4)))))
+    by.publish(2, encode(fitted.read(FitRecord).model))
+    ends = [
+        by.execute(WorkOrder.of(6, replace(payload, earlier=past), model_version=2))
+        for past in (seen[:, -2:-1], seen[:, -2:-1], 1.2 * seen[:, -2:-1])
+    ]
+    mine, again, elsewhere = (e.read(RollOutRecord).paths for e in ends)
+    np.testing.assert_array_equal(mine, again)
+    assert np.abs(mine - elsewhere).max() > 1e-7
+    by._context.setup["model"] = {**two, "past": 1}
     # a model that is conditional on something hears it
     about = np.array([[300.0], [300], [400], [400]])
-    fitted = by.execute(WorkOrder.of(3, FitStepsPayload(seen, np.ones(4), about)))
+    fitted = by.execute(WorkOrder.of(3, FitStepsPayload(Learnt(seen, np.ones(4), about))))
     by.publish(1, encode(fitted.read(FitRecord).model))
     paths = [
         by.execute(

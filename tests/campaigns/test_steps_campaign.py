@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from places import CONFIGS
 from small_campaigns import outcome, run_here
 
+from msgen.orchestrator.commands.dynamics.runs import read_run
 from msgen.orchestrator.reporting.dynamics_result import read_dynamics
+from msgen.orchestrator.run_directory.store import Store
 from msgen.orchestrator.schema import CampaignError
 from msgen.orchestrator.strategies.dynamics.step_rules import step_checks
 from msgen.orchestrator.validate import load_campaign
@@ -129,3 +132,64 @@ def test_cvs_are_of_atoms_that_the_model_sees() -> None:
         cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
         problems = list(step_checks(campaign, system, cvs))
         assert [p.path for p in problems] == ([("model", "atoms")] if refused else [])
+
+
+@pytest.mark.slow
+def test_hot_runs_are_stored_apart_and_resumed(exact: Path, tmp_path: Path) -> None:
+    """With a model that knows two frames, whose roll-outs begin in rows of them."""
+    hot = "strategy.hot={runs: 6, heat: 200, relax: 100, frames: 4}"
+    sets = from_run(exact, hot, "strategy.cycles=1", "model.past=2")
+    assert run_here(FILE, tmp_path / "whole", *sets) == 3
+    for at in (1, 3):
+        assert run_here(FILE, tmp_path / f"cut{at}", *sets, f"budget.rounds={at}") == 3
+        assert run_here(FILE, tmp_path / f"cut{at}", *sets) == 3
+        assert outcome(tmp_path / f"cut{at}" / NAME) == outcome(tmp_path / "whole" / NAME)
+    whole = tmp_path / "whole" / NAME
+    store = Store(whole / "store.zarr")
+    assert len(store.read("hot/frames")) == 6 * 4
+    # what reads the run's own trajectories finds those of the replicas and no others
+    assert [len(path) for path in read_run(whole).data.paths] == [10] * 16
+    told = json.loads((whole / "results" / "free_energy.json").read_text())
+    assert told["diagnostics"]["dynamics"]["hot_frames"] == 6 * 4
+
+
+PROPANE = """
+name: propane
+seed: 1
+executor: inline
+system: {kind: alkane, carbons: 3, temperature: 900 K, platform: Reference}
+cvs:
+  bend: {kind: angle, atoms: [ALK:C1, ALK:C2, ALK:C3], range: [80 deg, 150 deg]}
+states:
+  wide: {bend: [113 deg, 150 deg]}
+strategy: {kind: local, local: {kind: langevin, steps: 500}}
+replicas: 8
+converge: {unseen: null}
+budget: {rounds: 6}
+output: {trajectory: dcd, tensorboard: false}
+"""
+
+
+@pytest.mark.slow
+def test_two_molecules_are_one_campaign_stopped_and_resumed(exact: Path, tmp_path: Path) -> None:
+    file = tmp_path / "propane.yaml"
+    file.write_text(PROPANE)
+    assert run_here(file, tmp_path) == 3
+    tree = yaml.safe_load(PROPANE)
+    molecule = {key: tree[key] for key in ("system", "cvs", "states")}
+    molecule["free_energies"] = str(tmp_path / "propane")
+    sets = from_run(exact, f"strategy.molecules={json.dumps({'propane': molecule})}")
+    assert run_here(FILE, tmp_path / "whole", *sets) == 3
+    for at in (1, 4):  # in the middle of gathering, and between fit and roll-outs
+        assert run_here(FILE, tmp_path / f"cut{at}", *sets, f"budget.rounds={at}") == 3
+        assert run_here(FILE, tmp_path / f"cut{at}", *sets) == 3
+        cut = tmp_path / f"cut{at}" / NAME
+        assert outcome(cut) == outcome(tmp_path / "whole" / NAME)
+    whole = tmp_path / "whole" / NAME
+    readings = json.loads((whole / "results" / "free_energy.json").read_text())["diagnostics"]
+    assert readings["dynamics"]["propane.gathered_frames"] == 2 * 16 * 10
+    assert readings["dynamics"]["gathered_frames"] == 2 * 16 * 10
+    assert [one.what for one in read_dynamics(whole / "results").made] == ["of propane"]
+    assert len(read_run(whole).data.paths) == 2 * 16
+    store = Store(whole / "store.zarr")
+    assert store.read("propane.trajectory/frames").shape == (2 * 16 * 10, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from msgen.orchestrator.estimators.dynamics.memory import memory_in_words
+from msgen.orchestrator.estimators.dynamics.memory import memory_in_words, memory_notes
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
 
 
@@ -26,3 +26,8 @@ def test_memory_of_more_than_a_frame_is_told() -> None:
         said = memory_in_words(data, core, ("0", "1"))
         assert (said is not None) == remembers
         assert not remembers or "remember more than one frame" in str(said)
+        # of both tests it is this one that has a word, and it says what the model knows
+        found = [n for n in memory_notes(data, core, ("0", "1"), 2) if "Markov" in n]
+        assert len(found) == remembers
+        assert all("The model knows 2 frames" in note for note in found)
+        assert not remembers or "knows one frame" in str(said)

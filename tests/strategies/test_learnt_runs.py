@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from places import CONFIGS
 from msgen.models.base import ModelState
 from msgen.orchestrator import finished_models as module
 from msgen.orchestrator.schema import Campaign
+from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.strategies.common.learnt_ahead import Followed, structures_of
 from msgen.orchestrator.strategies.common.learnt_run import LearntRun
 from msgen.orchestrator.validate import load_campaign
@@ -125,3 +127,20 @@ def test_a_search_learns_steps_of_its_own_molecule() -> None:
         module.explorer_of(
             load_campaign(file, more), PAPERS, *built(file, hydrogens, "states=null")
         )
+
+
+@pytest.mark.parametrize("asked", [{"past": 2}, {"solute": [0, 1]}])
+def test_a_walker_is_one_structure_of_all_atoms(
+    asked: dict[str, Any], butane: tuple[System, CVSet]
+) -> None:
+    model = STEPS.model
+    assert isinstance(model, StepDiffusion)
+    of_more = STEPS.model_copy(update={"model": model.model_copy(update=asked)})
+    assert f"a model of {next(iter(asked))}" in told(of_more, learnt(), butane)
+    learn = f"{{learn: {{model: {{kind: step_diffusion, atoms: heavy, {str(asked)[1:-1]}}}}}}}"
+    sets = ("strategy={kind: steered, local: {kind: langevin}}",
+            f"strategy.explore.explorers={learn}".replace("'", ""))  # fmt: skip
+    file = PAPERS / "score_dynamics_butane_exact.yaml"
+    with pytest.raises(SpecError) as caught:
+        module.explorer_of(load_campaign(file, sets), PAPERS, *built(file))
+    assert caught.value.field[-1] == next(iter(asked))

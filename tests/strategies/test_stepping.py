@@ -25,6 +25,8 @@ BUTANE = Alkane(4)
 ATOMS = modelled_atoms(BUTANE.molecule().topology, "heavy", "element")
 SHARE = np.array([0.55, 0.25, 0.2, 0.0])
 PATHS = 150
+WEIGHTS = np.ones(12)
+"""Of the trajectories of a state, all alike."""
 
 
 def exact() -> Exact:
@@ -74,7 +76,7 @@ def payloads(orders: tuple[WorkOrder, ...]) -> list[RollOutPayload]:
 
 
 def test_every_path_is_in_one_order(stepping: Stepping, state: DynamicsState) -> None:
-    orders = stepping.orders(state)
+    orders = stepping.orders(state, WEIGHTS)
     asked = payloads(orders)
     assert [len(p.begin) for p in asked] == [ROWS, ROWS, PATHS - 2 * ROWS]
     assert [p.first for p in asked] == [0, ROWS, 2 * ROWS]
@@ -93,21 +95,23 @@ def test_every_path_is_in_one_order(stepping: Stepping, state: DynamicsState) ->
 def test_roll_outs_begin_at_equilibrium_in_any_order(
     stepping: Stepping, state: DynamicsState
 ) -> None:
-    begin = np.concatenate([p.begin for p in payloads(stepping.orders(state))])
+    begin = np.concatenate([p.begin for p in payloads(stepping.orders(state, WEIGHTS))])
     region = np.floor(begin[:, 0, 0]).astype(int)
     assert np.abs(np.bincount(region, minlength=4) - PATHS * SHARE).max() < 1
     # in any order: of neighbours as many are of one state as chance makes, 5 sigma
     same = (region[1:] == region[:-1]).mean()
     chance = float((SHARE**2).sum())
     assert abs(same - chance) < 5 * np.sqrt(chance * (1 - chance) / PATHS)
-    again = np.concatenate([p.begin for p in payloads(stepping.orders(state))])
+    again = np.concatenate([p.begin for p in payloads(stepping.orders(state, WEIGHTS))])
     np.testing.assert_array_equal(again, begin)
-    later = np.concatenate([p.begin for p in payloads(stepping.orders(replace(state, round=12)))])
+    later = np.concatenate(
+        [p.begin for p in payloads(stepping.orders(replace(state, round=12), WEIGHTS))]
+    )
     assert not np.array_equal(later, begin)
 
 
 def test_all_that_was_gathered_is_learnt(stepping: Stepping, state: DynamicsState) -> None:
-    payload = stepping.fit(state, np.arange(12.0))
+    payload = stepping.learnt(state, np.arange(12.0))
     assert payload.frames.shape == (12, 5, 4, 3)
     np.testing.assert_array_equal(payload.frames[:6], payload.frames[6:])
     np.testing.assert_array_equal(payload.weights, np.arange(12.0))
@@ -122,7 +126,7 @@ def test_temperatures_are_conditions(stepping: Stepping, state: DynamicsState) -
         Task("temperature", 100, 30, temperature=320.0),
     )
     several = Stepping(ATOMS, (stepping.warm[0], hot), np.array([300.0, 400.0]), tasks, 30, 5)
-    asked = payloads(several.orders(state))
+    asked = payloads(several.orders(state, WEIGHTS))
     assert [(p.task, p.first, len(p.begin)) for p in asked] == [
         (0, 0, 64), (0, 64, 6), (1, 70, 30), (2, 100, 30)
     ]  # fmt: skip
@@ -135,12 +139,12 @@ def test_temperatures_are_conditions(stepping: Stepping, state: DynamicsState) -
     mixed = replace(state, gathered=tuple(
         replace(g, temperature=np.array([0, 0, 0, 1, 1, 1])) for g in state.gathered
     ))  # fmt: skip
-    payload = several.fit(mixed, np.ones(12))
+    payload = several.learnt(mixed, np.ones(12))
     assert payload.conditions is not None
     assert (
         payload.conditions[:, 0].tolist() == [300.0] * 3 + [400.0] * 3 + [300.0] * 3 + [400.0] * 3
     )
-    assert stepping.fit(state, np.ones(12)).conditions is None
+    assert stepping.learnt(state, np.ones(12)).conditions is None
     records = [
         RollOutRecord(np.full((1, 3, 1), t), np.ones(1, dtype=bool), t, t) for t in (0, 1, 2)
     ]
@@ -172,3 +176,24 @@ def test_structures_go_on_from_order_to_order() -> None:
     assert second.shape == (4, 6, 4, 3)
     assert second[0, :, 0, 0].tolist() == [1, 1, 1, 3, 3, 3]
     assert with_structures(None, [None, None]) is None
+
+
+def test_a_model_of_several_frames_begins_in_rows_that_were_gathered(stepping: Stepping) -> None:
+    """Frame after frame of one trajectory, each as often as its trajectory weighs."""
+    numbered = np.zeros((6, 5, 4, 3))
+    numbered[..., 0, 0] = np.arange(6)[:, None] + np.arange(5) / 10
+    numbered[..., 1:, 1] = 0.15 * np.arange(1, 4)
+    state = state_of(numbered)
+    weights = np.array([0.0, 1, 1, 1, 1, 2] * 2)
+    several = replace(stepping, past=3)
+    asked = payloads(several.orders(state, weights))
+    assert all(p.earlier is not None and p.earlier.shape[1:] == (2, 4, 3) for p in asked)
+    begin = np.concatenate([p.begin[:, 0, 0] for p in asked])
+    earlier = np.concatenate([p.earlier[:, :, 0, 0] for p in asked if p.earlier is not None])
+    np.testing.assert_allclose(begin[:, None] - earlier, [[0.1, 0.2]] * PATHS)
+    share = np.bincount(np.floor(begin + 1e-9).astype(int), minlength=6) / PATHS
+    np.testing.assert_allclose(share, np.array([0, 1, 1, 1, 1, 2]) / 6, atol=1.01 * 2 / PATHS)
+    again = np.concatenate([p.begin[:, 0, 0] for p in payloads(several.orders(state, weights))])
+    np.testing.assert_array_equal(begin, again)
+    one = payloads(stepping.orders(state, weights))
+    assert all(p.earlier is None for p in one)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from msgen.orchestrator.strategies.common.explorer import Explorer
 from msgen.orchestrator.strategies.common.finished_run import FinishedRun
 from msgen.systems.base import Array, Walkers
 from msgen.systems.unbounded_coordinates import Unbounded
+
+if TYPE_CHECKING:
+    from msgen.orchestrator.schema.campaign import Campaign
+    from msgen.systems.base import System
 
 BATCH = 64
 """Replicas that one order advances together where they are stepped in batches; part of the random
@@ -87,6 +91,8 @@ class Problem:
         The learnt dynamics that goes ahead in the search for states, where one is named.
     surfaces : tuple of tuples of int
         CVs of each surface that is asked for; empty for the one over all that are reported.
+    beside : Mapping of str to Beside
+        Campaigns of other systems whose orders go along, see `StrategySection.beside`.
     """
 
     names: tuple[str, ...]
@@ -117,6 +123,7 @@ class Problem:
     begun_with: FinishedRun | None = None
     explorer: Explorer | None = None
     surfaces: tuple[tuple[int, ...], ...] = ()
+    beside: Mapping[str, Beside] = field(default_factory=dict)
 
     @property
     def any_isomer(self) -> bool:
@@ -224,3 +231,12 @@ class Problem:
         middle, length = np.median(x, axis=0), 2.0 * np.sqrt(self.kT / self.masses)
         low = np.where(ends.free, middle - length, x.min(axis=0))
         return low, np.where(ends.free, middle + length, x.max(axis=0))
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A campaign of another system, as strategies see it."""
+
+    problem: Problem
+    system: System
+    campaign: Campaign

@@ -22,7 +22,20 @@ def _build(problem: Problem, system: System, campaign: Campaign) -> Strategy[Any
     if problem.begun_with is None:
         raise ValueError("there is no exact run to begin with")
     exact = exact_of(problem.begun_with, campaign, system.n_dof)
-    return loop_of(problem, system, campaign, exact)
+    own = loop_of(problem, system, campaign, exact)
+    if not problem.beside:
+        return own
+    from msgen.orchestrator.strategies.dynamics.several import SeveralMolecules
+
+    section, loops = campaign.strategy, {}
+    assert isinstance(section, Dynamics)
+    learnt = {name for name, one in section.molecules.items() if one.learn}
+    for name, one in problem.beside.items():
+        if one.problem.begun_with is None:
+            raise ValueError(f"there is no exact run of {name} to begin with")
+        its = exact_of(one.problem.begun_with, one.campaign, one.system.n_dof)
+        loops[name] = loop_of(one.problem, one.system, one.campaign, its)
+    return SeveralMolecules(own, loops, frozenset(learnt | ({""} if section.learn else set())))
 
 
 def _reweight(samples: StoredSamples) -> Array:

@@ -14,7 +14,7 @@ from msgen.orchestrator.estimators.dynamics.brief import brief
 from msgen.orchestrator.estimators.dynamics.following import following
 from msgen.orchestrator.estimators.dynamics.judge import PER_AXIS, Asked, Labelled, judge
 from msgen.orchestrator.estimators.dynamics.judgement import Judgement, MadeReading
-from msgen.orchestrator.estimators.dynamics.memory import memory_in_words
+from msgen.orchestrator.estimators.dynamics.memory import memory_notes
 from msgen.orchestrator.estimators.dynamics.readings import Reading
 from msgen.orchestrator.estimators.dynamics.surfaces import counts, difference
 from msgen.orchestrator.estimators.dynamics.trajectories import Trajectories
@@ -144,13 +144,15 @@ class Bench:
         found = self.states.assign(data.xi)
         return Labelled(data, np.where(found < self.named, found, -1))
 
-    def judgement(self, state: DynamicsState, asking: Asking, *, markov: bool = False) -> Judgement:
+    def judgement(
+        self, state: DynamicsState, asking: Asking, *, past: int | None = None
+    ) -> Judgement:
         """All that can be told of the model's trajectories.
 
         Parameters
         ----------
-        markov : bool
-            Whether the model takes for granted that a frame is all there is to know.
+        past : int or None
+            Frames that are all there is to know, as a model of steps takes for granted.
 
         Raises
         ------
@@ -165,10 +167,8 @@ class Bench:
         notes = (*self.notes, told) if made.broken else self.notes
         asked = self._asked(made.paths.shape[1])
         reference = self.gathered(self.simulated(state))
-        memory = None
-        if markov:
-            memory = memory_in_words(reference.data, reference.core, asked.cores)
-        notes = notes if memory is None else (*notes, memory)
+        if past is not None:
+            notes = (*notes, *memory_notes(reference.data, reference.core, asked.cores, past))
         whole = judge(self.made(made.paths), asked, reference, notes)
         return replace(whole, made=self.asked_for(state, asking))
 
@@ -176,6 +176,29 @@ class Bench:
         """What is told of all that was made beside free paths."""
         pairs = zip(asking.tasks[1:], state.made[1:], strict=True)
         return tuple(self._brief(task, one, state, asking) for task, one in pairs)
+
+    def of_molecule(self, molecule: str) -> Bench:
+        """With CVs that no other molecule has."""
+        return replace(self, names=tuple(f"{molecule} {name}" for name in self.names))
+
+    def in_brief(self, what: str, state: DynamicsState, past: int) -> MadeReading:
+        """What is told of free paths of a molecule beside the campaign's own."""
+        made, reference = state.made[0], self.gathered(self.simulated(state))
+        paths = made.paths if len(made.paths) else None
+        asked = self._asked(2 if paths is None else paths.shape[1])
+        return brief(
+            what,
+            None if paths is None else self.made(paths),
+            reference,
+            asked,
+            at_equilibrium=True,
+            broken=made.broken,
+            notes=(
+                *([] if paths is not None else ["all are broken"]),
+                *self.notes,
+                *memory_notes(reference.data, reference.core, asked.cores, past),
+            ),
+        )
 
     def _asked(self, length: int) -> Asked:
         return Asked(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from msgen.orchestrator.schema.problems import Problem
 from msgen.orchestrator.schema.trajectory_models import TrajectoryDiffusion
@@ -15,7 +15,15 @@ from msgen.orchestrator.strategies.common.exact_first import ExactFirst
 from msgen.orchestrator.strategies.common.local_schema import Langevin, LocalSpec
 from msgen.orchestrator.strategies.dynamics import rules
 from msgen.orchestrator.strategies.dynamics.generate_schema import Generate, Temperatures
-from msgen.orchestrator.strategies.dynamics.step_rules import step_checks, step_problems
+from msgen.orchestrator.strategies.dynamics.hot_schema import Hot
+from msgen.orchestrator.strategies.dynamics.molecules import (
+    Molecule,
+    campaigns,
+    molecule_problems,
+    placed,
+    unknown_atoms,
+)
+from msgen.orchestrator.strategies.dynamics.step_rules import hot_checks, step_checks, step_problems
 
 if TYPE_CHECKING:
     from msgen.orchestrator.base import Tree
@@ -39,6 +47,14 @@ class Dynamics(ExactFirst):
     temperatures: Temperatures = ()
     """Temperatures to gather at beside the system's own, with an equal part of the replicas each;
     the model is then conditional on the temperature."""
+    hot: Hot | None = None
+    """Short runs from heated or scrambled structures beside the trajectories, relaxed first: a
+    model of steps learns them, and nothing counts or is judged by them."""
+    molecules: dict[str, Molecule] = Field(default_factory=dict)
+    """Other molecules for one model of steps, by name: each is gathered, learnt, rolled out and
+    judged by itself, with as many replicas as the campaign's own."""
+    learn: bool = True
+    """Whether the model learns the campaign's own molecule; false: it learns `molecules` alone."""
     generate: Generate = Field(default_factory=Generate)
     begin: list[str] | None = None
     """States that the first trajectories begin in; by default all. A state without any is looked at
@@ -56,6 +72,16 @@ class Dynamics(ExactFirst):
     def model_problems(self, campaign: Campaign) -> Iterator[Problem]:
         yield from rules.length_problems(campaign, self)
         yield from step_problems(campaign, self)
+        yield from molecule_problems(campaign, self)
+
+    def beside(self, campaign: Campaign) -> Mapping[str, Campaign]:
+        return campaigns(campaign, self)[0]
+
+    def unreadable(self, campaign: Campaign) -> Mapping[str, ValidationError]:
+        return campaigns(campaign, self)[1]
+
+    def placed_inside(self, name: str, problems: Iterable[Problem]) -> list[Problem]:
+        return list(placed(name, problems))
 
     def timed(self) -> Iterator[Timed]:
         yield from super().timed()
@@ -63,6 +89,8 @@ class Dynamics(ExactFirst):
             (("strategy", "temperatures"), self.temperatures),
             (("strategy", "generate", "temperature"), self.generate.temperature),
         )
+        if self.hot is not None:
+            yield ("strategy", "hot", "temperature"), self.hot.temperature, "temperature"
         for where, values in asked:
             for i, value in enumerate(values):
                 yield (*where, i), value, "temperature"
@@ -75,7 +103,11 @@ class Dynamics(ExactFirst):
             *rules.shelf_problems(campaign, system.n_dof),
             *rules.path_problems(self, base_dir, len(cvs)),
             *step_checks(campaign, system, cvs),
+            *hot_checks(campaign, self, system),
         ]
+
+    def checks_together(self, campaign: Campaign, systems: Mapping[str, System]) -> list[Problem]:
+        return list(unknown_atoms(campaign, self, systems))
 
     def admit(self, campaign: Campaign, run: FinishedRun, system: System) -> None:
         from msgen.orchestrator.strategies.common.exact_run import exact_of
@@ -112,11 +144,18 @@ class Dynamics(ExactFirst):
         each = frames_of_an_order(campaign.stride, self.local.steps) * campaign.stride
         steps = f"{campaign.first_replicas * each:,} energy evaluations of local sampling"
         parts = f"{self.parts(campaign)} of them, a fit and a judgement make a cycle"
-        return f"{steps}; {parts}"
+        beside = self._hot_evaluations(campaign)
+        also = f"; {beside:,} of hot runs at its beginning" if beside else ""
+        told = f"{steps}; {parts}{also}"
+        return f"{told}; the same of {', '.join(self.molecules)}" if self.molecules else told
 
     def stretch(self, campaign: Campaign) -> int:
         """The trajectories of a cycle, which end in a judgement: a fit costs no energy."""
-        return self.walkers(campaign) * self.frames * campaign.stride
+        gathered = self.walkers(campaign) * self.frames * campaign.stride
+        return (1 + len(self.molecules)) * (gathered + self._hot_evaluations(campaign))
+
+    def _hot_evaluations(self, campaign: Campaign) -> int:
+        return 0 if self.hot is None else self.hot.evaluations(campaign.stride)
 
     def least_adaptation(self, campaign: Campaign) -> int:
         return 0

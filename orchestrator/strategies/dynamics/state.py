@@ -30,12 +30,15 @@ class Gathered:
         Which of those that are gathered it is at; 0 is the system's own.
     structures : Array, shape (n, length, M, 3), or None
         Positions of the atoms that a model of steps learns, nm.
+    hot : Array, shape (m, length, M, 3), or None
+        The same of hot runs, which are learnt and count nowhere else.
     """
 
     frames: Array
     start: Ints
     temperature: Ints
     structures: Array | None = None
+    hot: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ class DynamicsState:
         Frames of the trajectories so far.
     structures : Array, shape (R, f, M, 3), or None
         Positions that belong to them, as in `Gathered`.
+    hot : Array, shape (m, length, M, 3), or None
+        Of the cycle's hot runs.
     gathered : tuple of Gathered
         By cycle.
     version : int
@@ -125,6 +130,7 @@ class DynamicsState:
     temperature: Ints
     under_way: Array
     structures: Array | None = None
+    hot: Array | None = None
     gathered: tuple[Gathered, ...] = ()
     version: int = -1
     model: ModelState | None = None

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, Tree, WorkOrder, decode, stream
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload
+from msgen.actors.orders.steps import FitStepsPayload, Learnt
 from msgen.actors.orders.trajectories import (
     FitTrajectoriesPayload,
     FollowPayload,
@@ -34,11 +34,13 @@ from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.dynamics.allotment import allotted, goes_on
 from msgen.orchestrator.strategies.dynamics.asking import Asking, tasks_of
+from msgen.orchestrator.strategies.dynamics.hot_runs import HotRuns, parted, structures_of
 from msgen.orchestrator.strategies.dynamics.judging import Bench
 from msgen.orchestrator.strategies.dynamics.schema import Dynamics as DynamicsSection
 from msgen.orchestrator.strategies.dynamics.schema import frames_of_an_order
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState, Gathered, Made, Verdict
-from msgen.orchestrator.strategies.dynamics.stepping import Stepping, with_structures
+from msgen.orchestrator.strategies.dynamics.stepping import Stepping, in_words, with_structures
+from msgen.orchestrator.strategies.dynamics.telling import open_in_words, readings
 from msgen.orchestrator.strategies.dynamics.warmed import warmed
 from msgen.systems.topology.modelled_atoms import modelled_atoms
 
@@ -68,8 +70,21 @@ def loop_of(problem: Problem, system: System, campaign: Campaign, exact: Exact) 
     bench = Bench.of(problem, campaign, warm, (own, *section.others))
     if not isinstance(model, StepDiffusion):
         return Dynamics(problem, warm, bench, asking)
-    atoms = modelled_atoms(system.topology, model.atoms, model.types)
-    stepping = Stepping(atoms, warm, bench.temperatures, asking.tasks, section.frames, problem.seed)
+    atoms = modelled_atoms(system.topology, model.atoms, model.types, model.solute)
+    bench = replace(bench, notes=(*bench.notes, *in_words(model, atoms, system.topology)))
+    hot = None
+    if section.hot is not None:
+        hot = HotRuns(section.hot, problem, exact, section.hot.tau(own), atoms.index)
+    stepping = Stepping(
+        atoms,
+        warm,
+        bench.temperatures,
+        asking.tasks,
+        section.frames,
+        problem.seed,
+        hot,
+        model.past,
+    )
     return Dynamics(problem, warm, bench, asking, stepping)
 
 
@@ -102,6 +117,7 @@ class Dynamics:
         self.exact = warm[0]
         self.spec = problem.strategy
         self._frames = int(self.spec["frames"])
+        self._steps = None if stepping is None else stepping.frames
         self._told: tuple[Made, Judgement] | None = None
 
     def start(self) -> DynamicsState:
@@ -128,7 +144,37 @@ class Dynamics:
         if state.doing == "fit":
             (record,) = (s.read(FitRecord) for s in segments)
             return replace(state, doing="generate", version=state.version + 1, model=record.model)
-        return self._judged(state, segments)
+        state = self.judged(state, segments)
+        return self.after(state, on=goes_on(state.verdicts))
+
+    def judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
+        """With what the model has made, and the verdict on it."""
+        if self.stepping is not None:
+            made = self.stepping.made(segments)
+        else:
+            records = [s.read(GenerateRecord) for s in segments]
+            made = tuple(
+                self._made(state, [r for r in records if r.task == task], free=task == 0)
+                for task in range(len(self.asking.tasks))
+            )
+        verdicts = (*state.verdicts, self.bench.verdict(state, made[0]))
+        return replace(state, made=made, verdicts=verdicts)
+
+    def after(self, state: DynamicsState, *, on: bool) -> DynamicsState:
+        """What follows a verdict: the next cycle, where it is to go on and there is one."""
+        if not on:
+            return replace(state, phase="done")
+        if len(state.verdicts) >= int(self.spec["cycles"]):
+            return replace(state, phase="exhausted")
+        begun = self._begun(state.round, state.verdicts[-1])
+        return replace(
+            state,
+            doing="gather",
+            walkers=begun.walkers,
+            start=begun.start,
+            temperature=begun.temperature,
+            under_way=begun.under_way,
+        )
 
     def estimate(self, state: DynamicsState) -> Estimate:
         """See `Strategy`: that of the exact run, and what is open here."""
@@ -137,13 +183,22 @@ class Dynamics:
             self.exact.estimate,
             diagnostics={
                 "exact_run": dict(self.exact.estimate.diagnostics),
-                "dynamics": self._readings(state),
+                "dynamics": self.readings(state),
             },
             converged=False,
-            unmet=(self._open(state), *lacking, *self.exact.estimate.unmet),
+            unmet=(open_in_words(state), *lacking, *self.exact.estimate.unmet),
             standing=False,
             dynamics=self._judgement(state) if state.just_judged else None,
         )
+
+    def readings(self, state: DynamicsState) -> dict[str, float]:
+        """Numbers of the last verdict, by what they are."""
+        return readings(state, self.exact.states.names, self._steps)
+
+    def learnt(self, state: DynamicsState) -> Learnt:
+        """What a fit to steps has of this molecule."""
+        assert self.stepping is not None
+        return self.stepping.learnt(state, self.bench.weights(state.starts, state.temperatures))
 
     def replicas(self, state: DynamicsState) -> int:
         """See `Strategy`."""
@@ -167,7 +222,7 @@ class Dynamics:
             mine = (state.walkers.take(group), group, state.start[group])
             return FollowPayload(*mine, frames, stride, temperature, atoms)
 
-        return tuple(
+        orders = tuple(
             WorkOrder.of(
                 state.round,
                 payload(group),
@@ -176,14 +231,17 @@ class Dynamics:
             )
             for number, group in enumerate(groups(self.problem, state.temperature))
         )
+        begins = not state.under_way.shape[1]
+        hot = None if self.stepping is None or not begins else self.stepping.hot
+        return orders if hot is None else (*orders, *hot.orders(state.round))
 
     def _fit(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
         at = state.temperatures
-        weights = self.bench.weights(state.starts, at)
         payload: FitTrajectoriesPayload | FitStepsPayload
         if self.stepping is not None:
-            payload = self.stepping.fit(state, weights)
+            payload = FitStepsPayload(self.learnt(state))
         else:
+            weights = self.bench.weights(state.starts, at)
             about = self.bench.temperatures[at][:, None] if self.asking.conditional else None
             payload = FitTrajectoriesPayload(state.frames, weights, self.problem.periodic, about)
         version = state.version
@@ -191,13 +249,15 @@ class Dynamics:
 
     def _generate(self, state: DynamicsState) -> tuple[WorkOrder, ...]:
         if self.stepping is not None:
-            return self.stepping.orders(state)
+            weights = self.bench.weights(state.starts, state.temperatures)
+            return self.stepping.orders(state, weights)
         return self.asking.orders(state, self.bench.simulated(state))
 
     # what becomes of their segments
 
     def _gathered(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
         ids, dim = groups(self.problem, state.temperature), self.problem.dim
+        segments, of_hot = parted(segments)
         records = [s.read(FollowRecord) for s in segments]
         read = [
             s.samples["cvs"].reshape(len(group), -1, dim)
@@ -207,43 +267,23 @@ class Dynamics:
         structures = with_structures(state.structures, [r.structures for r in records])
         walkers = state.walkers.updated(len(state.walkers), ids, [r.walkers for r in records])
         state = replace(state, walkers=walkers, under_way=frames, structures=structures)
+        if of_hot:
+            state = replace(state, hot=structures_of(of_hot))
         if frames.shape[1] < self._frames:
             return state
         sound = np.asarray(np.isfinite(frames).all(axis=(1, 2)))
         kept = None if structures is None else structures[sound]
-        more = Gathered(frames[sound], state.start[sound], state.temperature[sound], kept)
+        more = Gathered(
+            frames[sound], state.start[sound], state.temperature[sound], kept, state.hot
+        )
         return replace(
             state,
             doing="fit",
             gathered=(*state.gathered, more),
             under_way=frames[:, :0],
             structures=None,
+            hot=None,
             lost=state.lost + int((~sound).sum()),
-        )
-
-    def _judged(self, state: DynamicsState, segments: Sequence[Segment]) -> DynamicsState:
-        if self.stepping is not None:
-            made = self.stepping.made(segments)
-        else:
-            records = [s.read(GenerateRecord) for s in segments]
-            made = tuple(
-                self._made(state, [r for r in records if r.task == task], free=task == 0)
-                for task in range(len(self.asking.tasks))
-            )
-        verdicts = (*state.verdicts, self.bench.verdict(state, made[0]))
-        state = replace(state, made=made, verdicts=verdicts)
-        if not goes_on(verdicts):
-            return replace(state, phase="done")
-        if len(verdicts) >= int(self.spec["cycles"]):
-            return replace(state, phase="exhausted")
-        begun = self._begun(state.round, verdicts[-1])
-        return replace(
-            state,
-            doing="gather",
-            walkers=begun.walkers,
-            start=begun.start,
-            temperature=begun.temperature,
-            under_way=begun.under_way,
         )
 
     def _made(self, state: DynamicsState, records: Sequence[GenerateRecord], *, free: bool) -> Made:
@@ -291,54 +331,12 @@ class Dynamics:
 
     # what is told
 
-    def _open(self, state: DynamicsState) -> str:
-        """What is to be said of the model, which is never exact."""
-        if not state.verdicts:
-            return "no model was judged yet"
-        last = state.verdicts[-1]
-        if not np.isfinite(last.difference):
-            return "no generated trajectory is whole, so that nothing can be told of the model"
-        error = f" ± {last.stderr:.2g}" if np.isfinite(last.stderr) else ""
-        off = f"the model's F is off by {last.difference:.3g}{error} kT"
-        cycles = f"{len(state.verdicts)} cycles"
-        return {
-            "produce": f"{off} and improves",
-            "exhausted": f"{off} and improved still in the last of {cycles}",
-            "done": f"{off}, and no longer improves within its error after {cycles}",
-        }[state.phase]
-
-    def _readings(self, state: DynamicsState) -> dict[str, float]:
-        """Numbers of the last verdict, by what they are."""
-        if not state.verdicts:
-            return {"cycles": 0.0, "lost": float(state.lost)}
-        last, names = state.verdicts[-1], self.exact.states.names
-        divergences = zip(names, last.regions.tolist(), strict=True)
-        return {
-            "cycles": float(len(state.verdicts)),
-            "gathered_frames": float(last.frames),
-            "lost": float(state.lost),
-            "broken": last.broken,
-            "difference_kT": last.difference,
-            "difference_stderr_kT": last.stderr,
-            **self._redrawn(state),
-            **{f"divergence_after_{name}": value for name, value in divergences},
-        }
-
-    def _redrawn(self, state: DynamicsState) -> dict[str, float]:
-        """Share of steps that failed, of all that were drawn."""
-        if self.stepping is None or not state.made:
-            return {}
-        failed = state.made[0].redrawn
-        # a path that was given up has failed more often than it has stepped
-        taken = len(state.made[0].paths) * self.stepping.frames
-        return {"redrawn": failed / max(failed + taken, 1)}
-
     def _judgement(self, state: DynamicsState) -> Judgement | None:
         """All that there is to tell, computed once: it is asked for by round and by resume."""
         if not state.made or not len(state.made[0].paths):
             return None
         made = state.made[0]
         if self._told is None or not np.array_equal(self._told[0].paths, made.paths):
-            markov = self.stepping is not None
-            self._told = (made, self.bench.judgement(state, self.asking, markov=markov))
+            past = None if self.stepping is None else self.stepping.past
+            self._told = (made, self.bench.judgement(state, self.asking, past=past))
         return self._told[1]

@@ -103,6 +103,10 @@ def run(arguments: list[str]) -> list[Row]:
     return rows
 
 
+LATER: dict[str, Any] = {"solute": "auto", "past": 1}
+"""What models had before there were such settings: fits that were kept then are still known."""
+
+
 def told(what: str, found: Told, frames: int) -> list[Row]:
     """Rows of one fit."""
     ratios = (("trans to gauche", found.leaving), ("gauche to trans", found.returning))
@@ -127,7 +131,8 @@ def told(what: str, found: Told, frames: int) -> list[Row]:
 def learnt(name: str, seed: int, updates: int, ps: int, rolled: int) -> Told:
     """One fit and what it makes; from the disk where it is done."""
     folder = KEPT / f"steps-{name}-{ps}-{seed}"
-    spec = model_spec({**MODEL, **SETTINGS[name][1]})
+    whole = model_spec({**MODEL, **SETTINGS[name][1]})
+    spec = {key: value for key, value in whole.items() if (key, value) not in LATER.items()}
     path = folder / f"{updates}-{rolled}.json"
     if path.exists():
         kept = json.loads(path.read_text())
@@ -156,7 +161,7 @@ def fitted(
         if tree["asked"] == spec:
             state = ModelState(tree["config"], tree["arrays"])
             return StepDiffusion.from_state(state), float(tree["seconds"])
-    settings = {key: value for key, value in spec.items() if key != "kind"}
+    settings = {**LATER, **{key: value for key, value in spec.items() if key != "kind"}}
     begun: StepDiffusion = build(Space(()), **settings)
     training = replace(begun.config.training, updates=updates, most_epochs=updates)
     model = StepDiffusion(replace(begun.config, training=training))
