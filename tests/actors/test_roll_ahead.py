@@ -14,7 +14,7 @@ from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
 from msgen.actors.orders.ahead import AheadPayload, AheadRecord, FitAheadPayload, Structures
 from msgen.actors.orders.fit import FitRecord
-from msgen.actors.orders.steps import FitStepsPayload
+from msgen.actors.orders.steps import FitStepsPayload, Learnt
 from msgen.actors.orders.trajectories import FitTrajectoriesPayload, FollowPayload, FollowRecord
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles import roll_ahead as module
@@ -185,7 +185,7 @@ def test_steps_go_on_from_the_atoms_of_a_walker() -> None:
     mine = FitAheadPayload(section, frames, np.ones(1, dtype=bool), seen.structures)
     model = fitted(by, mine)
     # as a campaign of learned dynamics fits it, every frame weighing as much
-    theirs = fitted(by, FitStepsPayload(seen.structures, np.ones(4)))
+    theirs = fitted(by, FitStepsPayload(Learnt(seen.structures, np.ones(4))))
     assert model.config == theirs.config
     by.publish(5, encode(model))
     windows = BondWindows.of(atoms.bonds, seen.structures.reshape(20, -1))
