@@ -1,7 +1,7 @@
 """Short runs from structures that were thrown about: steps that equilibrium seldom takes.
 
-Heat or turned torsions lead where exact samples are few. What is recorded comes after the structure
 Heat or turned torsions lead where exact samples are few. What is recorded comes after a structure
+has relaxed at the campaign's temperature: each step is one of its dynamics, but
 the share of frames is not that of equilibrium.
 """
 

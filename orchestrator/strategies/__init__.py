@@ -120,11 +120,10 @@ def build(
         As in `problem_of`, and if there is no such run as the strategy begins with, or whose model
         goes ahead.
     """
+    from msgen.orchestrator.finished_models import explorer_of
     from msgen.orchestrator.strategies.registry import KINDS
 
     campaign = campaign.strategy.settled(campaign, base_dir, system, cvs)
-    from msgen.orchestrator.finished_models import explorer_of
-
     problem = _begun(problem_of(campaign, system, cvs, walkers), campaign, base_dir)
     explorer = explorer_of(campaign, base_dir, system, cvs)
     problem = replace(problem, explorer=explorer, beside=_beside(campaign, base_dir))

@@ -132,13 +132,27 @@ def test_a_campaign_finds_the_exact_integral(config: str, tmp_path: Path) -> Non
     sigma = share * (1.0 - share) * rest["stderr_kT"]
     assert sigma < 0.02
     assert abs(share - 0.70) < SIGMAS * sigma
-    about = result["diagnostics"]
-    # the search for shorter ways ends where it would cost more than they save here: looked for on
-    # and on they are of 90 steps a crossing, and the campaign takes more evaluations
-    assert about["acceptance"]["steered"] >= 0.4
-    assert about["steps_per_path"] <= 100
-    assert about["path_steps_per_crossing"] < 600
-    assert result["cost"]["energy_evaluations"] < 6e6
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Of the tunnel's paths, where an error is asked for that repays their tuning."""
+    sets = ("converge.state_error=0.01 kT", "budget.energy_evaluations=5.0e+6")
+    about: dict[str, Any] = run("gaussian_tunnel", tmp_path_factory.mktemp("tuned"), *sets).result
+    assert about["status"] == "exhausted"
+    return dict(about["diagnostics"])
+
+
+@pytest.mark.slow
+def test_paths_through_the_tunnel_are_tuned_where_that_pays(tuned: dict[str, Any]) -> None:
+    assert tuned["acceptance"]["steered"] >= 0.55
+    assert tuned["steps_per_path"] <= 100
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(strict=True, reason="190: the search rests at paths twice as long as the best")
+def test_a_crossing_of_the_tunnel_takes_few_path_steps(tuned: dict[str, Any]) -> None:
+    assert tuned["path_steps_per_crossing"] < 120
 
 
 @pytest.mark.slow
