@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from double_well_paths import simulate
 from places import CONFIGS
+from worker_setup import setup_of_dynamics
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
@@ -20,7 +21,6 @@ from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles import roll_ahead as module
 from msgen.actors.worker import Worker
 from msgen.models.base import Array, ModelState
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.topology.bond_windows import BondWindows
 from msgen.systems.topology.modelled_atoms import modelled_atoms
@@ -31,17 +31,7 @@ SNIPPET, FRAMES = 8, 18
 
 def context_of(name: str, *sets: str) -> WorkerContext:
     campaign = load_campaign(CONFIGS / "papers" / f"{name}.yaml", sets)
-    return WorkerContext(
-        {
-            "system": campaign.spec_system(),
-            "cvs": campaign.spec_cvs(),
-            "strategy": campaign.spec_strategy(),
-            "model": campaign.spec_model(),
-            "roles": dict(KINDS["dynamics"].roles),
-            "seed": 7,
-            "threads": 1,
-        }
-    )
+    return WorkerContext(setup_of_dynamics(campaign))
 
 
 def fitted(

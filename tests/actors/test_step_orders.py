@@ -9,6 +9,7 @@ import mdtraj
 import numpy as np
 import pytest
 from places import CONFIGS
+from worker_setup import setup_of_dynamics
 
 from msgen.actors.base import WorkOrder, encode
 from msgen.actors.context import WorkerContext
@@ -21,7 +22,6 @@ from msgen.actors.worker import Worker
 from msgen.models.base import Array, FitReport, ModelState
 from msgen.models.score.keyed_noise import DrawKey
 from msgen.models.steps.data import Pairs
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.openmm.alkanes import Alkane
 from msgen.systems.topology.bond_windows import BondWindows
@@ -197,17 +197,7 @@ def context() -> WorkerContext:
     file = CONFIGS / "papers" / "score_dynamics_butane.yaml"
     tiny = "{kind: step_diffusion, atoms: heavy, width: 8, layers: 1, epochs: 3, steps: 2}"
     campaign = load_campaign(file, [f"model={tiny}", "system.platform=Reference"])
-    return WorkerContext(
-        {
-            "system": campaign.spec_system(),
-            "cvs": campaign.spec_cvs(),
-            "strategy": campaign.spec_strategy(),
-            "model": campaign.spec_model(),
-            "roles": dict(KINDS["dynamics"].roles),
-            "seed": 7,
-            "threads": 1,
-        }
-    )
+    return WorkerContext(setup_of_dynamics(campaign))
 
 
 def test_structures_are_gathered_learnt_and_rolled_out(context: WorkerContext) -> None:

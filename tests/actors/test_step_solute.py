@@ -8,6 +8,7 @@ import mdtraj
 import numpy as np
 import pytest
 from places import CONFIGS
+from worker_setup import setup_of_dynamics
 
 from msgen.actors.base import WorkOrder, encode
 from msgen.actors.context import WorkerContext
@@ -23,7 +24,6 @@ from msgen.orchestrator.schema.problems import dotted
 from msgen.orchestrator.schema.step_models import StepDiffusion
 from msgen.orchestrator.strategies.dynamics.step_rules import step_checks
 from msgen.orchestrator.strategies.dynamics.stepping import in_words
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs
 from msgen.systems.topology.bond_windows import BondWindows
@@ -49,19 +49,7 @@ def campaign(*sets: str) -> Campaign:
 
 @pytest.fixture(scope="module")
 def context() -> WorkerContext:
-    what = campaign()
-    return WorkerContext(
-        {
-            "system": what.spec_system(),
-            "cvs": what.spec_cvs(),
-            "strategy": what.spec_strategy(),
-            "model": what.spec_model(),
-            "roles": dict(KINDS["dynamics"].roles),
-            "base_dir": str(CONFIGS / "papers"),
-            "seed": 7,
-            "threads": 1,
-        }
-    )
+    return WorkerContext(setup_of_dynamics(campaign(), base_dir=str(CONFIGS / "papers")))
 
 
 def residue(top: Any, chain: Any, name: str, *symbols: str) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from places import CONFIGS
+from worker_setup import setup_of_dynamics
 
 from msgen.actors.base import Segment, WorkOrder, encode
 from msgen.actors.context import WorkerContext
@@ -21,7 +22,6 @@ from msgen.actors.orders.trajectories import (
 )
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.worker import Worker
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems.base import System
 
@@ -32,18 +32,7 @@ def worker(local: str, **more: str) -> Worker:
     file = CONFIGS / "papers" / "dynamics_diffusion_double_well.yaml"
     model = "{kind: trajectory_diffusion, width: 8, mults: [1], length: 8, epochs: 4, steps: 6}"
     campaign = load_campaign(file, [f"strategy.local={local}", f"model={model}"])
-    return Worker(
-        {
-            "system": campaign.spec_system(),
-            "cvs": campaign.spec_cvs(),
-            "strategy": campaign.spec_strategy(),
-            "model": campaign.spec_model(),
-            "roles": dict(KINDS["dynamics"].roles),
-            "seed": 7,
-            "threads": 1,
-            **more,
-        }
-    )
+    return Worker(setup_of_dynamics(campaign, **more))
 
 
 def followed(by: Worker, walkers: WalkerRows, rnd: int, frames: int, steps: int = 1) -> Segment:

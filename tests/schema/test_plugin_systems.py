@@ -212,9 +212,10 @@ def test_strategies_ask_for_atoms_where_they_mean_atoms_and_for_batches_where_th
     assert spec_of("steered")["path"]["timestep"] == "auto"  # of kernels of ours
     training = {"training": {"kind": "reverse_kl"}}
     assert spec_of("importance", **training)["training"]["kind"] == "reverse_kl"
-    with pytest.raises(ValidationError) as caught:
-        spec_of("flow_mcmc", coordinates="cartesian")
-    assert problems_of(caught.value)[0].problem == "of a molecule depend on how it lies"
+    for kind in ("flow_mcmc", "umbrella"):
+        with pytest.raises(ValidationError) as caught:
+            spec_of(kind, coordinates="cartesian")
+        assert problems_of(caught.value)[0].problem == "of a molecule depend on how it lies"
     with pytest.raises(ValidationError) as caught:
         spec_of("metadynamics")
     assert problems_of(caught.value)[0].problem.startswith("runs through OpenMM")

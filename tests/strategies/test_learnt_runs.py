@@ -21,7 +21,7 @@ from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet, System
 from msgen.systems.errors import SpecError
 from msgen.systems.openmm.alkanes import Alkane
-from msgen.systems.topology.modelled_atoms import modelled_atoms
+from msgen.systems.topology.modelled_atoms import Which, modelled_atoms
 
 PAPERS = CONFIGS / "papers"
 STEPS = load_campaign(PAPERS / "score_dynamics_butane.yaml", ["model.atoms=heavy"])
@@ -29,15 +29,15 @@ EVERY = load_campaign(PAPERS / "score_dynamics_butane.yaml", ["model.atoms=all"]
 SPECIES = {"C", "H", "CH2", "CH3", "CH", "O", "N", "NH"}
 
 
-def frames(carbons: int, which: str = "heavy") -> np.ndarray:
+def frames(carbons: int, which: Which = "heavy") -> np.ndarray:
     """Structures whose bonds are a little longer and shorter than at rest."""
     alkane = Alkane(carbons)
-    atoms = modelled_atoms(alkane.molecule().topology, which, "element")  # type: ignore[arg-type]
+    atoms = modelled_atoms(alkane.molecule().topology, which, "element")
     x = alkane.stretched()[atoms.index]
     return x + 0.004 * np.random.default_rng(carbons).standard_normal((30, *x.shape))
 
 
-def learnt(carbons: int = 4, which: str = "heavy") -> LearntRun:
+def learnt(carbons: int = 4, which: Which = "heavy") -> LearntRun:
     model = ModelState({"kind": "step_diffusion", "species": sorted(SPECIES)}, {})
     return LearntRun(model, "steps", 30, 0, structures=frames(carbons, which))
 

@@ -10,6 +10,7 @@ from double_well_paths import potential
 from driving import same
 from numpy.typing import NDArray
 from places import CONFIGS
+from worker_setup import setup_of_dynamics
 
 from msgen.actors.base import Segment, WorkOrder, copy_tree, encode
 from msgen.actors.cv_space.strata import Partition
@@ -26,7 +27,6 @@ from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState
 from msgen.orchestrator.strategies.dynamics.strategy import Dynamics, loop_of
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
 
@@ -82,14 +82,7 @@ class ByHand:
         cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
         problem = strategies.problem_of(campaign, system, cvs)
         exact = exact_of(problem)
-        setup = {
-            "system": campaign.spec_system(),
-            "cvs": campaign.spec_cvs(),
-            "strategy": campaign.spec_strategy(),
-            "roles": dict(KINDS["dynamics"].roles),
-            "seed": campaign.seed,
-            "threads": 1,
-        }
+        setup = setup_of_dynamics(campaign, seed=campaign.seed)
         strategy = loop_of(problem, system, campaign, exact)
         return cls(strategy, Worker(setup), made)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from driving import same
 from places import CONFIGS
+from worker_setup import setup_of_dynamics
 
 from msgen.actors.base import Segment, WorkOrder, copy_tree, encode
 from msgen.actors.cv_space.strata import Partition
@@ -21,7 +22,6 @@ from msgen.orchestrator.strategies.common.exact_run import Exact
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.dynamics.state import DynamicsState
 from msgen.orchestrator.strategies.dynamics.strategy import Dynamics, loop_of
-from msgen.orchestrator.strategies.registry import KINDS
 from msgen.orchestrator.validate import load_campaign
 from msgen.systems import build_cvs, build_system
 from msgen.systems.base import CVSet, System
@@ -87,16 +87,7 @@ class StepsByHand:
         system = build_system(campaign.spec_system(), CONFIGS)
         cvs = build_cvs(campaign.spec_cvs(), system, CONFIGS)
         problem = strategies.problem_of(campaign, system, cvs)
-        setup = {
-            "system": campaign.spec_system(),
-            "cvs": campaign.spec_cvs(),
-            "strategy": campaign.spec_strategy(),
-            "model": campaign.spec_model(),
-            "roles": dict(KINDS["dynamics"].roles),
-            "base_dir": str(CONFIGS / "papers"),
-            "seed": campaign.seed,
-            "threads": 1,
-        }
+        setup = setup_of_dynamics(campaign, base_dir=str(CONFIGS / "papers"), seed=campaign.seed)
         exact = exact_of(problem, system, cvs)
         return cls(loop_of(problem, system, campaign, exact), Worker(setup), cvs, made)
 
