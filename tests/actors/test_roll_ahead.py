@@ -188,6 +188,9 @@ def test_steps_go_on_from_the_atoms_of_a_walker() -> None:
     assert done.evaluations == 0
     # the torsion of a step's beginning is the walker's own, within what so short a model does
     assert len(set(record.paths[:, 0, 0].tolist())) == 4
+    # a round draws as it would again, and another round anew
+    np.testing.assert_array_equal(ahead(by, payload)[0].paths, record.paths)
+    assert not np.array_equal(ahead(by, payload, rnd=4)[0].paths, record.paths)
     # twin: where no bond may be as it is every path is given up, and stands still
     none = Structures("heavy", "element", windows.high + 1, windows.high + 2)
     given_up, done = ahead(by, replace(payload, structures=none))

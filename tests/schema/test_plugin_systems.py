@@ -222,6 +222,14 @@ def test_strategies_ask_for_atoms_where_they_mean_atoms_and_for_batches_where_th
 
 
 @pytest.mark.usefixtures("beads")
+def test_two_atoms_apart_have_no_density_in_internal_coordinates(tmp_path: Path) -> None:
+    """Which `auto` says, and does not offer what it would refuse."""
+    strategy = {"kind": "importance", "local": {"kind": "hmc"}}
+    with pytest.raises(CampaignError, match="2 atoms have no angle"):
+        check(Campaign.parse({**tree(), "strategy": strategy}), tmp_path)
+
+
+@pytest.mark.usefixtures("beads")
 def test_twin_that_takes_atoms_for_openmm_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Campaign, "batched", property(lambda c: not c.has_atoms))
     with pytest.raises(ValidationError):

@@ -105,6 +105,22 @@ def test_as_many_states_as_basins_hide_none() -> None:
     assert look_again(problem(), wells, three) is None
 
 
+def test_a_cv_beside_the_surface_says_nothing_wherever_it_stands() -> None:
+    first = {
+        "y": {"kind": "coordinate", "index": 1, "range": [-2, 2], "bins": 12, "reported": False},
+        "x": {"kind": "coordinate", "index": 0, "range": [-2, 2]},
+    }
+    strategy, *_ = setup_of("double_well", "states=null", f"cvs={first}")
+    beside = vars(strategy)["problem"]
+    axis = beside.grid.surface.centres[0]
+    f = np.minimum((axis + 1.0) ** 2, (axis - 1.0) ** 2 + 2.0 / 60.0) * 60.0
+    seen = Estimate({"x": axis}, f - f.min(), np.full(len(axis), 0.05), {}, {}, False, ())
+    found = look_again(beside, seen, Partition.whole(np.zeros(2, dtype=bool)))
+    assert found is not None
+    assert len(found) == 2
+    assert look_again(beside, seen, found) is None
+
+
 def test_going_back_explores_with_the_walkers_there_are_and_forgets_what_was_counted() -> None:
     drive = Drive.of("double_well", *SMALL, "states=null").produce(3)
     assert drive.state.produced.bins.sum() > 0
