@@ -157,6 +157,17 @@ def test_the_summary_can_come_out_either_way() -> None:
     assert not {r.what: r.holds for r in summary([never])}["nothing hidden: converged"]
 
 
+def test_z_is_told_of_those_that_share_no_random_numbers() -> None:
+    shared = [replace(ended(s, 1.2, 0.1), drawn=s) for s in range(4)] + [ended(9, 1.2, 0.1)]
+    own = [replace(ended(s, 1.0 + 0.1 * z, 0.1), drawn=1000 + s) for s, z in ((5, 1.0), (6, -1.0))]
+    told = {r.what: r.value for r in summary([Tally(TRAP, TRIAL, [*shared, *own])])}
+    assert told["all: z of the converged, number"] == 2
+    assert told["all: z of the converged, mean"] == pytest.approx(0.0)
+    # all of them where none has its own
+    told = {r.what: r.value for r in summary([Tally(TRAP, TRIAL, shared)])}
+    assert told["all: z of the converged, mean"] == pytest.approx(2.0)
+
+
 def test_merged_wells_are_wrong_and_nine_are_compared() -> None:
     exact, place = {"aa": 0.0, **wells.nine()}, dict(zip("abc", (-2, 0, 2), strict=True))
     states = {
