@@ -219,6 +219,9 @@ class Activity:
     share: float = 0.0
 
 
+NOTHING_LEFT = "the strategy has nothing left to try"
+"""Why a campaign is exhausted whose budget is not: a larger one would end at once."""
+
 Ended = Literal["converged", "exhausted", "interrupted", "failed"]
 """How a call ended."""
 Status = Ended | Literal["renewed"]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from msgen.actors.base import Segment, WorkOrder, copy_tree, encode
 from msgen.orchestrator.base import (
+    NOTHING_LEFT,
     Activity,
     Cost,
     Executor,
@@ -240,7 +241,7 @@ class Controller:
         if plan.phase == "done":
             return "converged", "the strategy is done"
         if plan.phase == "exhausted":
-            return "exhausted", "the strategy has nothing left to try"
+            return "exhausted", NOTHING_LEFT
         if self._stop.requested:
             held = self._interrupted()
             return held.status, held.reason

@@ -12,7 +12,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from msgen.orchestrator.base import Cost, Estimate, RoundInfo, StateEstimate, Status
+from msgen.orchestrator.base import (
+    NOTHING_LEFT,
+    Cost,
+    Estimate,
+    RoundInfo,
+    StateEstimate,
+    Status,
+)
 from msgen.orchestrator.reporting.history import HistoryPoint, time_to_convergence
 from msgen.orchestrator.reporting.remedies import with_remedy
 from msgen.orchestrator.reporting.screens import Place, screen_of
@@ -195,7 +202,9 @@ def final_lines(
         lines.append(f"  results: {results}")
         if status != "converged":
             lines += [f"  unmet: {with_remedy(what)}" for what in info.unmet]
-    if status == "exhausted":
+    if status == "exhausted" and reason == NOTHING_LEFT:
+        lines.append("  to go on: other settings of `strategy`, in another directory")
+    elif status == "exhausted":
         spent = {} if info is None else info.budget
         larger = (raised or {}).get(max(spent, key=lambda limit: spent[limit], default=""))
         how = f"raise the budget and repeat: {resume_command}"

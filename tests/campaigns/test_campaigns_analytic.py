@@ -150,7 +150,7 @@ def test_paths_through_the_tunnel_are_tuned_where_that_pays(tuned: dict[str, Any
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="190: the search rests at paths twice as long as the best")
+@pytest.mark.xfail(reason="190: the search rests at paths twice as long as the best")
 def test_a_crossing_of_the_tunnel_takes_few_path_steps(tuned: dict[str, Any]) -> None:
     assert tuned["path_steps_per_crossing"] < 120
 

@@ -15,7 +15,7 @@ APART = {SUPPORT, BENCHMARKS, REFERENCES}
 """Folders of `tests` that hold no test."""
 ROOMS = sorted(p for p in TESTS.iterdir() if any(p.rglob("*.py")) and p not in APART)
 FILES = sorted(p for room in ROOMS for p in room.rglob("*.py"))
-PYTESTS_OWN = {"parametrize", "skipif", "filterwarnings", "usefixtures", "xdist_group"}
+PYTESTS_OWN = {"parametrize", "skipif", "filterwarnings", "usefixtures", "xdist_group", "xfail"}
 SHARED = sorted(SUPPORT.glob("*.py"))
 
 

@@ -11,7 +11,7 @@ import pytest
 from reporting import info
 from rich.console import Console
 
-from msgen.orchestrator.base import LogZ, RoundInfo, StateEstimate, Status
+from msgen.orchestrator.base import NOTHING_LEFT, LogZ, RoundInfo, StateEstimate, Status
 from msgen.orchestrator.convergence.base import Criteria, Criterion
 from msgen.orchestrator.convergence.errors import StateErrors
 from msgen.orchestrator.convergence.sampling import EffectiveSamples, RHat
@@ -71,6 +71,14 @@ def test_the_last_words_have_a_budget_to_go_on_with() -> None:
     one = replace(info(0), budget={"wall": 0.2, "rounds": 1.0})
     lines = final_lines("d", "exhausted", "a reason", one, "runs/d", "msgen-run d.yaml", raised)
     assert lines[-1] == f"  to go on, with twice the budget: {raised['rounds']}"
+
+
+def test_where_a_strategy_has_nothing_left_no_budget_is_asked_for() -> None:
+    """It said «with twice the budget»; the same command would end at once."""
+    raised = {"rounds": "msgen-run d.yaml --set budget.rounds=6"}
+    one = replace(info(0), budget={"rounds": 0.5})
+    lines = final_lines("d", "exhausted", NOTHING_LEFT, one, "runs/d", "msgen-run d.yaml", raised)
+    assert lines[-1] == "  to go on: other settings of `strategy`, in another directory"
 
 
 @pytest.mark.parametrize(
