@@ -8,7 +8,8 @@
 
 ``flat``: well-tempered metadynamics on (φ, ψ) builds a bias, which is then frozen; what is sampled
 under it is reweighted with exp(+βV), errors from blocks. ``windows``: 36 harmonic windows along φ,
-joined by pymbar's MBAR, each with its own statistical inefficiency. `amber14` is
+whose walkers neighbours exchange (ψ is slow: windows each of its own were 0.47 kT off), joined by
+pymbar's MBAR, errors from stretches of time. `amber14` is
 configs/alanine_dipeptide.pdb with amber14-all.xml and implicit/obc2.xml; `ff96` the prmtop of
 openmmtools' test data (MIT) in ff96/. A state is 0 ≤ φ < 130°, the other all else.
 """
@@ -41,6 +42,8 @@ STRIDE, BLOCKS = 50, 20
 BUILDING, SAMPLING = 2_000_000, 10_000_000
 WINDOWS, STIFFNESS, EACH, SETTLE = 36, 200.0, 300_000, 20_000
 """Windows, their k of ½k(φ − φ₀)² in kJ/mol, steps in each, and before they count."""
+EXCHANGE, PARTS = 500, 10
+"""Steps between exchanges; stretches of time."""
 
 
 def build(field: str) -> tuple[Any, mm.System, NDArray[Any], list[tuple[int, ...]]]:
@@ -110,7 +113,7 @@ def flat(field: str, seed: int) -> None:
 
 
 def windows(field: str, seed: int) -> None:
-    """φ in every window, each begun where its neighbour ended."""
+    """φ in every window, shape (WINDOWS, readings), of walkers that are exchanged between them."""
     topology, system, x, atoms = build(field)
     turn = "d=min(dt, 6.283185307179586-dt); dt=abs(theta-centre)"
     held = mm.CustomTorsionForce(f"0.5*{STIFFNESS}*d^2; {turn}")
@@ -118,16 +121,40 @@ def windows(field: str, seed: int) -> None:
     held.addTorsion(*atoms[0], [])
     system.addForce(held)
     simulation = simulation_of(field, topology, system, x, seed)
+    context, rng = simulation.context, np.random.default_rng(seed)
     centres = -np.pi + 2 * np.pi * (np.arange(WINDOWS) + 0.5) / WINDOWS
     begin = int(np.argmin(np.abs(np.angle(np.exp(1j * (centres - dihedral(x, atoms[0])))))))
-    phi = np.empty((WINDOWS, EACH // STRIDE))
-    for w in np.roll(np.arange(WINDOWS), -begin).tolist():
-        simulation.context.setParameter("centre", centres[w])
+    walkers: list[Any] = [None] * WINDOWS
+    for w in np.roll(np.arange(WINDOWS), -begin).tolist():  # each begins where its neighbour is
+        context.setParameter("centre", centres[w])
         simulation.step(SETTLE)
-        for k in range(phi.shape[1]):
-            simulation.step(STRIDE)
-            phi[w, k] = dihedral(positions(simulation.context), atoms[0])
+        walkers[w] = context.getState(positions=True, velocities=True)
+    phi = np.empty((WINDOWS, EACH // STRIDE))
+    swapped = np.zeros(2)
+    for sweep in range(EACH // EXCHANGE):
+        for w in range(WINDOWS):
+            context.setPositions(walkers[w].getPositions())
+            context.setVelocities(walkers[w].getVelocities())
+            context.setParameter("centre", centres[w])
+            for k in range(EXCHANGE // STRIDE):
+                simulation.step(STRIDE)
+                phi[w, sweep * (EXCHANGE // STRIDE) + k] = dihedral(positions(context), atoms[0])
+            walkers[w] = context.getState(positions=True, velocities=True)
+        now = phi[:, (sweep + 1) * (EXCHANGE // STRIDE) - 1]
+        for i in range(sweep % 2, WINDOWS, 2):
+            j = (i + 1) % WINDOWS
+            there = restraint(now[[i, j]], centres[[j, i]]).sum()
+            gain = there - restraint(now[[i, j]], centres[[i, j]]).sum()
+            swapped += (taken := rng.random() < np.exp(-gain)), 1
+            if taken:
+                walkers[i], walkers[j] = walkers[j], walkers[i]
+    print(f"exchanges taken: {swapped[0] / swapped[1]:.2f}")
     keep(f"windows-{field}-{seed}", phi=phi, centres=centres)
+
+
+def restraint(phi: NDArray[Any], centre: NDArray[Any]) -> NDArray[Any]:
+    """½k(φ − φ₀)² by the nearer way round, in kT."""
+    return np.asarray(0.5 * STIFFNESS * np.angle(np.exp(1j * (phi - centre))) ** 2 / KT)
 
 
 def keep(name: str, **arrays: NDArray[Any]) -> None:
@@ -141,23 +168,37 @@ def of_flat(weight: NDArray[Any]) -> tuple[float, float]:
     left, rest = weight.T
     total = np.log(rest.sum() / left.sum())
     without = np.log((rest.sum() - rest) / (left.sum() - left))
-    n = len(weight)
-    return float(total), float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
+    return leave_out([float(total), *without.tolist()])
 
 
 def of_windows(phi: NDArray[Any], centres: NDArray[Any]) -> tuple[float, float]:
-    """The same by MBAR."""
-    kept = []
-    for one in phi:
-        g = max(statistical_inefficiency(f(one)) for f in (np.cos, np.sin))
-        kept.append(one[:: max(1, int(np.ceil(g)))])
-    x, n = np.concatenate(kept), np.array([len(k) for k in kept])
-    gap = np.angle(np.exp(1j * (x[None] - centres[:, None])))
-    mbar = MBAR(0.5 * STIFFNESS * gap**2 / KT, n)
+    """The same by MBAR; error by leaving stretches of time out, of all windows at once."""
+    series = (np.cos(one) for one in phi)
+    thin = max(1, round(float(np.median([statistical_inefficiency(one) for one in series]))))
+    stretches = np.array_split(phi[:, ::thin], PARTS, axis=1)
+    return leave_out(
+        [of_stretches(stretches, centres, without) for without in [None, *range(PARTS)]]
+    )
+
+
+def of_stretches(
+    stretches: list[NDArray[Any]], centres: NDArray[Any], without: int | None
+) -> float:
+    """F(left) − F(rest) in kT of all stretches but one."""
+    kept = np.concatenate([s for k, s in enumerate(stretches) if k != without], axis=1)
+    x = kept.ravel()
+    mbar = MBAR(restraint(x[None], centres[:, None]), np.full(len(centres), kept.shape[1]))
     inside = ((x >= LEFT[0]) & (x < LEFT[1])).astype(float)
     told = mbar.compute_expectations(inside, u_kn=np.zeros((1, len(x))))  # without restraint
-    p, error = float(told["mu"][0]), float(told["sigma"][0])
-    return float(np.log((1 - p) / p)), error / (p * (1 - p))
+    p = float(told["mu"][0])
+    return float(np.log((1 - p) / p))
+
+
+def leave_out(told: list[float]) -> tuple[float, float]:
+    """A value, and its error by the jackknife from those without a part each."""
+    value, without = told[0], np.array(told[1:])
+    n = len(without)
+    return value, float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
 
 
 def summarise() -> None:
