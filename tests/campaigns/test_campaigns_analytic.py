@@ -132,6 +132,12 @@ def test_a_campaign_finds_the_exact_integral(config: str, tmp_path: Path) -> Non
     sigma = share * (1.0 - share) * rest["stderr_kT"]
     assert sigma < 0.02
     assert abs(share - 0.70) < SIGMAS * sigma
+    about = result["diagnostics"]
+    # the search for shorter ways ends where it would cost more than they save here
+    assert about["acceptance"]["steered"] >= 0.4
+    assert about["steps_per_path"] <= 100
+    assert about["path_steps_per_crossing"] < 600
+    assert result["cost"]["energy_evaluations"] < 6e6
 
 
 @pytest.fixture(scope="module")
