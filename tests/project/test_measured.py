@@ -98,6 +98,16 @@ def test_campaigns_of_the_traps_say_what_the_table_says() -> None:
         assert said[f"{trial}: converged"] == expected, trial
 
 
+def test_the_traps_say_how_many_converge_where_nothing_is_hidden() -> None:
+    """Those that are kept one by one, and those before them."""
+    rows, make = TABLES["traps"]
+    share = "nothing hidden: converged"
+    other = [{**r, "reference": "0 of 1000"} if r["what"] == share else r for r in kept(rows)]
+    before = next(r["reference"] for r in kept("traps_before") if r["what"] == share)
+    got, asked = map(int, before.split(" of "))
+    assert f"{got} of {asked + 1000} converged within" in make(other)
+
+
 def test_a_run_of_the_demo_is_read(tmp_path: Path) -> None:
     """Against the reference itself, one bin off by the width of all: its RMS follows."""
     reference = json.loads(REFERENCE.read_text(encoding="utf-8"))

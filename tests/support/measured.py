@@ -218,7 +218,22 @@ def _traps(rows: Rows) -> str:
     )
     head = ("hidden, or not", "campaigns", "converged", "wrong")
     cells = [(w, *map(str, s)) for w, s in sums.items() if s[0]]
-    return f"{said}{both.join(map(_spread, parts))}.\n\n" + _lines(head, cells)
+    return f"{said}{both.join(map(_spread, parts))}.{_open(parts)}\n\n" + _lines(head, cells)
+
+
+def _open(parts: Sequence[Rows]) -> str:
+    """How many converge of those that have nothing to find out."""
+    told = (
+        r["reference"] for rows in parts for r in rows if r["what"].startswith("nothing hidden")
+    )
+    pairs = [tuple(map(int, one.split(" of "))) for one in told]
+    if not pairs:
+        return ""
+    got, asked = np.sum(pairs, axis=0)
+    return (
+        f"\nWhere nothing is hidden {got} of {asked} converged within their budget, "
+        f"{100 * got / asked:.0f} %; 80 % is asked."
+    )
 
 
 def _configs(rows: Rows) -> str:
