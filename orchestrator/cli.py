@@ -1,7 +1,7 @@
 """The command line: ``msgen-run CAMPAIGN.yaml`` and its neighbours.
 
-Exit status: 0 converged, 3 the budget was spent first, 2 the campaign file or the command is wrong,
-1 it failed or was interrupted.
+Exit status: 0 converged, 3 ended before that, 2 the campaign file or the command is wrong, 1 it
+failed or was interrupted.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def run(
     Returns
     -------
     Result
-        Its status is 'converged', 'exhausted' (the budget was spent first) or 'interrupted'.
+        Its status is 'converged', 'exhausted' (ended before that) or 'interrupted'.
 
     Raises
     ------

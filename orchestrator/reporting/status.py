@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from msgen.orchestrator.base import NOTHING_LEFT
 from msgen.orchestrator.reporting.history import read_history
 from msgen.orchestrator.reporting.progress import overhead, result_lines
 from msgen.orchestrator.reporting.remedies import with_remedy
@@ -100,8 +99,7 @@ def warnings_of(result: Result, events: Sequence[Mapping[str, Any]]) -> list[str
         cause = str(lost[-1].get("cause") or "unknown").splitlines()[0]
         found.append(f"{len(lost)} work orders failed; the last: {cause}")
     if result.status == "exhausted":
-        ended = NOTHING_LEFT if result.reason == NOTHING_LEFT else "the budget was spent"
-        found.append(f"{ended} before every criterion held: the errors may not cover yet")
+        found.append("it ended before every criterion held: the errors may not cover yet")
     return found
 
 

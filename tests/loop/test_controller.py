@@ -11,7 +11,7 @@ import pytest
 from toy_campaign import Recorder, ToyStrategy, setup
 
 from msgen.actors.base import Begun, Segment, WorkOrder
-from msgen.orchestrator.base import Cost, Failure, StepPlan
+from msgen.orchestrator.base import NOTHING_LEFT, Cost, Failure, StepPlan
 from msgen.orchestrator.executors.inline import InlineExecutor
 from msgen.orchestrator.loop.budget import Limits
 from msgen.orchestrator.loop.controller import Controller, Outcome
@@ -156,6 +156,18 @@ def test_a_plan_that_cannot_be_is_refused(tmp_path: Path, orders: Any, word: str
     outcome, _ = run(tmp_path, strategy=Odd())
     assert outcome.status == "failed"
     assert word in outcome.reason
+
+
+def test_a_strategy_with_nothing_left_ends_whatever_the_budget(tmp_path: Path) -> None:
+    class Spent(ToyStrategy):
+        def decide(self, state: Any) -> StepPlan:
+            return StepPlan("exhausted", ()) if state["round"] == 2 else super().decide(state)
+
+    for rounds in (10, 20):  # and ends at once where it is gone on with
+        outcome, recorder = run(tmp_path, strategy=Spent(), limits=Limits(rounds=rounds))
+        assert (outcome.status, outcome.reason) == ("exhausted", NOTHING_LEFT)
+        assert recorder.closed == [("exhausted", NOTHING_LEFT)]
+        assert outcome.cost.rounds == 2
 
 
 def test_an_error_in_the_strategy_is_raised_after_the_reporter_was_told(tmp_path: Path) -> None:

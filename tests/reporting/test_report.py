@@ -62,6 +62,7 @@ def test_status_of_a_live_a_dead_and_an_ended_run(tmp_path: Path) -> None:
     assert ended.startswith("dipeptide: exhausted — energy evaluations spent")
     assert "F(rest) = -3.60" in ended.replace("F(rest)  ", "F(rest)")
     assert "overhead 2.0 % of wall" in ended
+    assert "warning: it ended before every criterion held" in ended
 
 
 def test_status_leaves_the_run_directory_as_it_was(tmp_path: Path) -> None:
