@@ -14,7 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = re.compile(r"all: .*|.*: (converged|wrong by more than 3 sigma)")
 """Rows of `traps` that its table needs; there are hundreds of others."""
-BENCHMARKS = {name: re.compile(".*") for name in ("converged", "configs")} | {"traps": WANTED}
+BENCHMARKS = {name: re.compile(".*") for name in ("converged", "configs", "implicit")} | {
+    "traps": WANTED
+}
 """Those of many campaigns, and which of their rows."""
 
 

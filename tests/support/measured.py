@@ -257,6 +257,23 @@ def _configs(rows: Rows) -> str:
     return _lines(head, cells)
 
 
+def _implicit(rows: Rows) -> str:
+    """Seeds of each force field, and the reference that the rows name."""
+    head = ("force field", "seeds", "converged", "F(rest) − F(left) / kT", "reference",
+            "evaluations, median")  # fmt: skip
+    cost, cells = _values(rows, "median evaluations"), []
+    for field, ended in _values(rows, "converged").items():
+        seeds = [r for r in rows if r["what"].startswith(f"{field}: F(rest) − F(left), seed ")]
+        told = [str(r["reference"]).split("; reference ") for r in seeds]
+        found = ", ".join(
+            f"{_signed(r['value'])} {error}" for r, (error, _) in zip(seeds, told, strict=True)
+        )
+        spent = f"{cost[field]['value'] / 1e6:.2f} M"
+        known = told[0][1].replace("-", "−")
+        cells.append((field, str(_of(ended)), str(ended["value"]), found, known, spent))
+    return _lines(head, cells)
+
+
 def _spread(rows: Rows) -> str:
     """How z is spread."""
     of = {r["what"].removeprefix("all: "): r["value"] for r in rows if r["what"].startswith("all")}
@@ -273,5 +290,6 @@ TABLES: dict[str, tuple[str, Callable[[Rows], str]]] = {
     "converged": ("converged", _converged),
     "traps": ("traps", _traps),
     "configs": ("configs", _configs),
+    "implicit": ("implicit", _implicit),
 }
 """By the name in the marker: whose rows, and what makes the table of them."""
