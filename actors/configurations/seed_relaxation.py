@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,10 @@ class Judge:
     g: Conditional
     ceiling: float = np.inf
 
+    def of_rows(self, index: NDArray[np.int64]) -> Judge:
+        """That of some windows, in this order."""
+        return replace(self, g=self.g.of_rows(index))
+
     @classmethod
     def of(cls, context: WorkerContext, g: Conditional) -> Judge:
         """The judge of a campaign; the minimum under its start is found once per worker."""
@@ -98,6 +102,7 @@ def settle(
     minimise: int,
     relax: int,
     steps: int,
+    pace: Array | None = None,
 ) -> Seeds:
     """Minimise and relax proposed configurations in their windows, and judge what comes of them.
 
@@ -105,23 +110,26 @@ def settle(
     ----------
     context : WorkerContext
     engine : Engine
-        Begun, with `g` as its local restraint.
+        Begun.
     proposed : Array, shape (n, D)
     lam : Array, shape (n, C)
         Centres of the windows.
     g : Conditional
-        The restraint, σ of each CV.
+        The restraints of all windows, or each one's own.
     judge : Judge
     minimise : int
         Most iterations of L-BFGS on U and the restraint at λ; molecules only.
     relax, steps : int
         Chunks of local dynamics under the restraint, and steps of each.
+    pace : Array, shape (n,), or None
+        See `Engine.set_local_restraint`.
     """
     engines = engine_kind(context)
     start = context.system.initial().box
     box = None if start is None else np.repeat(start, len(proposed), axis=0)
     walkers = Walkers(np.array(proposed, dtype=np.float64), None, box)
     if engines.minimises and minimise:
+        engine.set_local_restraint(g)
         walkers = _minimised(context, walkers, lam, minimise)
         engine.tally.evaluations += round(LINE_SEARCH * minimise) * len(walkers)
     verdict = np.array(judge.reasons(context, walkers, lam), dtype=object)
@@ -129,9 +137,10 @@ def settle(
     fit = np.flatnonzero((verdict != "nonfinite") & (verdict != "isomer"))
     for row in [fit] if engines.batched or not len(fit) else np.split(fit, len(fit)):
         if len(row):
+            engine.set_local_restraint(g.of_rows(row), None if pace is None else pace[row])
             part, broke = _relaxed(engine, walkers.take(row), lam[row], relax, steps)
             walkers.positions[row] = part.positions
-            verdict[row] = judge.reasons(context, part, lam[row])
+            verdict[row] = judge.of_rows(row).reasons(context, part, lam[row])
             verdict[row[broke]] = "nonfinite"
     return Seeds(walkers, tuple(verdict.tolist()))
 
@@ -154,8 +163,8 @@ def _minimised(
 ) -> Walkers:
     """After at most `iterations` of L-BFGS (0: to the minimum) of U, and of the restraint at λ.
 
-    NaN where that breaks. The engine's own Contexts are used: to make another would disturb the
-    random stream.
+    NaN where that breaks. The engine's own Contexts are used, with its restraint: to make another
+    would disturb the random stream.
     """
     # here: an analytic system needs no OpenMM
     import openmm as mm
@@ -169,7 +178,7 @@ def _minimised(
     for i in range(len(x)):
         stepper.load(walkers, i)
         if lam is not None:
-            stepper.set_lambda(lam[i])
+            engine.restrain(i, lam[i])
         try:
             mm.LocalEnergyMinimizer.minimize(stepper.context, maxIterations=iterations)
         except mm.OpenMMException:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,13 +58,23 @@ class Conditional:
 
     Attributes
     ----------
-    kappa : Array, shape (C,)
-        1/σ² of each CV.
+    kappa : Array, shape (C,) or (n, C)
+        1/σ² of each CV; of each row, where every walker has a width of its own.
     periodic : bool array, shape (C,)
     """
 
     kappa: Array
     periodic: NDArray[np.bool_]
+
+    def of_rows(self, index: NDArray[np.int64]) -> Conditional:
+        """That of some rows, in this order."""
+        return self if self.kappa.ndim == 1 else replace(self, kappa=self.kappa[index])
+
+    def tiled(self, times: int) -> Conditional:
+        """That of all rows, so many times one after another."""
+        return (
+            self if self.kappa.ndim == 1 else replace(self, kappa=np.tile(self.kappa, (times, 1)))
+        )
 
     def spelled(self, xi: Array) -> Array:
         """ξ of any turn as the CVs spell it: angles in [−π, π); shape (…, C)."""
@@ -88,7 +98,7 @@ class Conditional:
 
     @property
     def log_normaliser(self) -> float:
-        """ln ∫ exp(−energy) dλ."""
+        """ln ∫ exp(−energy) dλ, of one width for all rows."""
         each = np.where(
             self.periodic,
             np.log(2.0 * np.pi * special.ive(0, self.kappa)),

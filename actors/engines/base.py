@@ -100,6 +100,10 @@ class Engine(Protocol):
         """Drive λ from `start` to `stop`, shape (n, C); see `Schedule`."""
         ...
 
-    def set_local_restraint(self, g: Conditional) -> None:
-        """g of the flattened local sampling."""
+    def set_local_restraint(self, g: Conditional, pace: Array | None = None) -> None:
+        """g of what holds walkers in `chunk`, of one width or one a walker, in their order there.
+
+        `pace`: how far the moves of each walker go against those of a window of one, shape (n,),
+        where a kernel's step is no time step that the campaign fixes.
+        """
         ...

@@ -11,6 +11,7 @@ from msgen.actors.base import Tree
 from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.cv_space.switching_schedule import Schedule
 from msgen.actors.engines.base import Switched, Tally
+from msgen.actors.engines.local_kernel import paced
 from msgen.actors.engines.sliced import Part
 from msgen.actors.kernels.base import BoltzmannTarget, Mask, SumTarget, Target
 from msgen.actors.kernels.chain import Chain, ChainKernel
@@ -44,7 +45,7 @@ class RestraintTarget:
         times = len(x) // len(self.lam)
         lam, on = np.tile(self.lam, (times, 1)), np.tile(self.on, times)
         xi = self.cvs(x)
-        return np.where(on, -self.g.energy(_held(lam, xi), xi), 0.0)
+        return np.where(on, -self.g.tiled(times).energy(_held(lam, xi), xi), 0.0)
 
     def log_density_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """−restraint energy and its gradient."""
@@ -101,11 +102,12 @@ class ArrayEngine:
         self._chain: Chain | None = None  # while a chunk is under way
         self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
         self._steps = self._left = 0
+        self._pace: Array | None = None
         self.tally = Tally()
 
-    def set_local_restraint(self, g: Conditional) -> None:
+    def set_local_restraint(self, g: Conditional, pace: Array | None = None) -> None:
         """See `Engine`."""
-        self._local = g
+        self._local, self._pace = g, pace
 
     def begin(self, rng: np.random.Generator) -> None:
         """See `Engine`."""
@@ -144,7 +146,8 @@ class ArrayEngine:
         if on.any():
             target = SumTarget((self._target, RestraintTarget(self.cvs, self._local, lam, on)))
         self._lam, self._on = lam, on
-        return self.kernel.chain(target, self._x.copy(), self._rng)
+        kernel = self.kernel if self._pace is None else paced(self.kernel, self._pace)
+        return kernel.chain(target, self._x.copy(), self._rng)
 
     def _advance(self, n_steps: int) -> None:
         assert self._chain is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from msgen.actors.kernels.chain import ChainKernel
@@ -38,6 +39,18 @@ def first_step(kind: str, timestep: float | None) -> float:
     if timestep is None:
         return _WITHOUT_UNITS.get(kind, 1.0)
     return 0.5 * timestep**2 if kind == "mala" else timestep
+
+
+def paced(kernel: ChainKernel, pace: Array) -> ChainKernel:
+    """`kernel` whose moves go `pace`, shape (n,), as far for each walker.
+
+    That of dynamics goes by the clock, and stays.
+    """
+    if isinstance(kernel, Hmc):
+        return replace(kernel, dt=kernel.dt * pace[:, None])
+    if isinstance(kernel, Mala):  # a move goes as far as the root of its step
+        return replace(kernel, dt=kernel.dt * pace[:, None] ** 2)
+    return kernel
 
 
 def local_kernel(

@@ -67,15 +67,14 @@ class MoleculeEngine:
         self._before: list[Point] = []
         self._active: OpenMMContext | None = None
         self._lam, self._on = np.zeros((0, len(cvs))), np.zeros(0, dtype=bool)
-        self._kappa, self._some_free = np.zeros(len(cvs)), False
+        self._kappa = np.zeros(len(cvs))
+        self._stiffness = np.full(len(cvs), np.nan)  # as the Context has it
         self._barostat = None if system.pressure is None else Barostat(system)
         self.tally = Tally()
 
-    def set_local_restraint(self, g: Conditional) -> None:
-        """See `Engine`."""
+    def set_local_restraint(self, g: Conditional, pace: Array | None = None) -> None:
+        """See `Engine`; the time step is the campaign's for all."""
         self._kappa = np.asarray(g.kappa, dtype=np.float64)
-        self._held.set_kappa(self._kappa)
-        self._some_free = False
 
     def begin(self, rng: np.random.Generator) -> None:
         """See `Engine`."""
@@ -96,13 +95,14 @@ class MoleculeEngine:
 
     # the local kernel
 
-    def _restrain(self, lam: Array) -> None:
-        """Hold the CVs at λ; one whose λ is NaN is free."""
+    def restrain(self, i: int, lam: Array) -> None:
+        """Hold the CVs of `stepper(True)` at λ of walker i; one whose λ is NaN is free."""
         free = np.isnan(lam)
-        some = bool(free.any())
-        if some or self._some_free:
-            self._held.set_kappa(np.where(free, 0.0, self._kappa))
-            self._some_free = some
+        kappa = self._kappa if self._kappa.ndim == 1 else self._kappa[i]
+        wanted = np.where(free, 0.0, kappa)
+        if not np.array_equal(wanted, self._stiffness):
+            self._held.set_kappa(wanted)
+            self._stiffness = wanted
         self._held.set_lambda(np.where(free, 0.0, lam))
 
     def load(self, walkers: Walkers) -> Array:
@@ -137,7 +137,7 @@ class MoleculeEngine:
                 self._put(stepper, point)
                 self._active = stepper
             if held[i]:
-                self._restrain(lam[i])
+                self.restrain(i, lam[i])
             box = point.box
             if self._barostat is None or box is None:
                 stepper.step(n_steps)
@@ -163,14 +163,14 @@ class MoleculeEngine:
         LFMiddle keeps its velocities half a kick behind its positions, so that what is reversed is
         v + Δt F/2m, the velocity that belongs to the positions.
         """
-        for i in np.flatnonzero(which):
+        for i in np.flatnonzero(which).tolist():
             point = self._before[i]
             v = -point.v
             if self.kind == "langevin":
                 stepper = self._held if self._on[i] else self._free
                 self._put(stepper, point)
                 if self._on[i]:
-                    self._restrain(self._lam[i])
+                    self.restrain(i, self._lam[i])
                 v = v - self._timestep * stepper.forces() * self._inverse
                 v = stepper.projected(v)
                 self.tally.evaluations += 1

@@ -78,9 +78,9 @@ class SlicedEngine:
         """See `Engine`; the first thing of an order, which is done again."""
         self._engine.begin(rng)
 
-    def set_local_restraint(self, g: Conditional) -> None:
+    def set_local_restraint(self, g: Conditional, pace: Array | None = None) -> None:
         """See `Engine`; done again."""
-        self._engine.set_local_restraint(g)
+        self._engine.set_local_restraint(g, pace)
 
     def load(self, walkers: Walkers) -> Array:
         """See `Engine`."""

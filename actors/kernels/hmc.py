@@ -35,8 +35,8 @@ class Hmc(SteppedKernel[HmcState]):
 
     Parameters
     ----------
-    dt : float
-        Time step of the integrator (ps for molecules).
+    dt : float or Array, shape (n, 1)
+        Time step of the integrator (ps for molecules), or that of each walker.
     n_leapfrog : int
         Integration steps per proposal.
     masses : float or Array, shape (D,)
@@ -48,7 +48,7 @@ class Hmc(SteppedKernel[HmcState]):
         independently of where the walker stands, so that no orbit closes on itself.
     """
 
-    dt: float
+    dt: float | Array
     n_leapfrog: int = 10
     masses: float | Array = 1.0
     kT: float = 1.0

@@ -34,13 +34,13 @@ class Mala(SteppedKernel[MalaState]):
 
     Parameters
     ----------
-    dt : float
-        Time step ∆t; an acceptance near 0.574 is best in many dimensions.
+    dt : float or Array, shape (n, 1)
+        Time step ∆t, or that of each walker; an acceptance near 0.574 is best in many dimensions.
     diffusion : float or Array, shape (D,)
         Diffusion coefficient D of every coordinate, in (unit of x)² per unit of ∆t.
     """
 
-    dt: float
+    dt: float | Array
     diffusion: float | Array = 1.0
 
     def __post_init__(self) -> None:

@@ -64,9 +64,9 @@ class Overdamped(SteppedKernel[OverdampedState]):
         return moved, untested(good)
 
 
-def check_step(dt: float, scale: float | Array) -> None:
+def check_step(dt: float | Array, scale: float | Array) -> None:
     """Refuse a time step or a scale that is not finite and positive with a ValueError."""
-    if not (np.isfinite(dt) and dt > 0.0):
+    if not (np.all(np.isfinite(dt)) and np.all(np.asarray(dt) > 0.0)):
         raise ValueError(f"time step {dt} must be finite and positive")
     if not (np.all(np.isfinite(scale)) and np.all(np.asarray(scale) > 0.0)):
         raise ValueError(f"{scale} must be finite and positive")

@@ -29,8 +29,8 @@ class SeedPayload:
         Whose it is.
     lam : Array, shape (n, C)
         Their centres λ.
-    kappa : Array, shape (C,)
-        1/σ² of the restraint.
+    kappa : Array, shape (n, C)
+        1/σ² of their restraints.
     parent : Ints, shape (n,)
         Row of the window or stop before it, or −1.
     start : Ints, shape (n,)
@@ -45,6 +45,8 @@ class SeedPayload:
         Most iterations of L-BFGS; molecules only.
     step_size : float or None
         Tuned; None where the campaign fixes it.
+    pace : Array, shape (n,), or None
+        See `UmbrellaPayload`.
     """
 
     kind: ClassVar[str] = "seed"
@@ -62,6 +64,7 @@ class SeedPayload:
     steps: int
     minimise: int
     step_size: float | None = None
+    pace: Array | None = None
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,15 @@ class UmbrellaPayload:
         Which walker stands there.
     lam : Array, shape (n, C)
         Centres λ of the windows.
-    kappa : Array, shape (C,)
-        1/σ² of the restraint.
+    kappa : Array, shape (n, C)
+        1/σ² of their restraints.
     restrained : bool
         Whether the restraint acts.
     chunks : Ints, shape (n,)
         Readings of the CVs of each walker in a block.
     steps, blocks : int
-        Local steps before each reading; blocks, with exchanges after each.
+        Local steps before each reading; blocks, in each of which walkers exchange as often as the
+        shortest stretch has readings.
     pairs : Ints, shape (m, 3)
         Two rows that exchange, and a colour; pairs of one colour have no row in common.
     moves : WindowMoves or None
@@ -66,6 +67,8 @@ class UmbrellaPayload:
         Configurations of each walker that are handed to the next fit.
     step_size : float or None
         Tuned; None where the campaign fixes it.
+    pace : Array, shape (n,), or None
+        How far local moves go against those in the widest window; None: as far in all.
     """
 
     kind: ClassVar[str] = "umbrella"
@@ -84,6 +87,7 @@ class UmbrellaPayload:
     moves: WindowMoves | None = None
     recent: int = 0
     step_size: float | None = None
+    pace: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -103,8 +107,8 @@ class UmbrellaRecord:
         None where no fit asks for them.
     visited : float32 array, shape (m, C + H), or None
         See `msgen.actors.orders.visits`; None in a record of before.
-    stood : Ints, shape (blocks, n), or None
-        Which walker stood in each slot after each block; None in a record of before.
+    stood : Ints, shape (exchanges, n), or None
+        Which walker stood in each slot after each exchange; None in a record of before.
     """
 
     walkers: WalkerRows

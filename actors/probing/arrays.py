@@ -33,8 +33,12 @@ WIDEST = 2.0
 """Half the widest range that coordinates are set down in, over half the widest that is known."""
 TRIES = 4
 """Places drawn for a probe, until one has a finite energy."""
-LONGEST = 0.5
-"""Longest move downhill, in units of the spread of each coordinate."""
+BEGUN, LONGEST = 0.1, 0.5
+"""First and longest move downhill, in units of the spread of each coordinate."""
+GROW, SHRINK = 1.6, 0.4
+"""What a step is multiplied by while its slope keeps its sign, and where that turns."""
+FALL = 10.0
+"""Gain in ln ρ* of a move from which the next may be longer: it is far above any barrier."""
 ENOUGH = 1e-3
 """Gain in ln ρ* below which a short move downhill was the last."""
 SAME, ALIKE = 0.05, 0.1
@@ -201,40 +205,47 @@ class Fallen:
 
 
 def downhill(target: Target, x: Array, spread: Array, most: int) -> Fallen:
-    """Where ρ* is larger, by at most so many gradient steps of Barzilai and Borwein's length.
+    """Where ρ* is larger, by at most so many steps along the signs of its gradient.
 
-    A step that would lose is not taken and the next is shorter; none is longer than `LONGEST`, so
-    that none leaps over a barrier that is wider (Barzilai and Borwein, IMA J. Numer. Anal. 8, 141,
-    1988). Coordinates are measured in units of `spread`.
+    Every coordinate of every walker has a step of its own, which grows while its slope keeps its
+    sign and shrinks where that turns, so that stiff coordinates hold up no soft ones (Riedmiller
+    and Braun, Proc. IEEE Int. Conf. Neural Networks, 586, 1993). A step that would lose is not
+    taken and the next is shorter. None is longer than `LONGEST`, so that none leaps over a barrier
+    that is wider, but on the way down from `FALL` above. Coordinates are measured in units of
+    `spread`.
     """
     n = len(x)
     if not n:
         return Fallen(x, np.zeros(0), np.zeros(0, dtype=bool), 0)
-    value, slope = target.log_density_and_gradient(x)
-    slope = np.where(np.isfinite(slope), slope, 0.0) * spread
-    length = LONGEST / np.maximum(np.linalg.norm(slope, axis=1), 1e-12)
+    value, slope = _sloping(target, x, spread)
     x, spent, settled = np.array(x), n, np.zeros(n, dtype=bool)
+    step = np.full(x.shape, BEGUN)
     for _ in range(most):
         live = np.flatnonzero(~settled)
         if not len(live):
             break
-        move = length[live, None] * slope[live]
-        norm = np.linalg.norm(move, axis=1)
-        move *= np.minimum(1.0, LONGEST / np.maximum(norm, 1e-300))[:, None]
-        new, grad = target.log_density_and_gradient(x[live] + move * spread)
+        move = np.sign(slope[live]) * step[live]
+        new, there = _sloping(target, x[live] + move * spread, spread)
         spent += len(live)
-        grad = np.where(np.isfinite(grad), grad, 0.0) * spread
-        bend = np.sum(move * (slope[live] - grad), axis=1)
-        with np.errstate(all="ignore"):
-            longer = np.where(bend > 0, np.sum(move**2, axis=1) / bend, 2.0 * length[live])
-        better = new >= value[live]
-        gain = new - value[live]
+        with np.errstate(invalid="ignore"):
+            gain = new - value[live]
+            better = gain >= 0.0
+            factor = np.where(there * slope[live] > 0.0, GROW, SHRINK)
+            factor = np.where(better[:, None], factor, np.where(factor > 1.0, 1.0 / GROW, SHRINK))
+            longest = np.where(better & (gain > FALL), np.inf, LONGEST)
         at = live[better]
         x[at] += move[better] * spread
-        value[at], slope[at] = new[better], grad[better]
-        length[live] = np.where(better, longer, 0.25 * length[live])
-        settled[live] = (better & (gain < ENOUGH) & (norm < SAME)) | (norm < 1e-6)
+        value[at], slope[at] = new[better], there[better]
+        step[live] = np.minimum(step[live] * factor, longest[:, None])
+        short = np.abs(move).max(axis=1) < SAME
+        settled[live] = (better & (gain < ENOUGH) & short) | (step[live].max(axis=1) < 1e-6)
     return Fallen(x, value, settled, spent)
+
+
+def _sloping(target: Target, x: Array, spread: Array) -> tuple[Array, Array]:
+    """ln ρ*, shape (n,), and its gradient in units of `spread`, (n, D), 0 where there is none."""
+    value, slope = target.log_density_and_gradient(x)
+    return value, np.where(np.isfinite(slope), slope, 0.0) * spread
 
 
 def at_rest(fallen: Fallen, spread: Array) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from msgen.actors.roles.walkers import concatenate, rows_of, walkers_of
 from msgen.models import Broad, Defended
 from msgen.systems.base import Array, Walkers
 
+SWEEPS = 3
+"""Over all pairs, wherever walkers exchange."""
 TOGETHER = 5
 """Stretches whose moves of the model are made at once: a batch costs little more than one."""
 
@@ -33,13 +36,16 @@ Ints = NDArray[np.int64]
 def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Generator) -> Segment:
     """Walkers of umbrella windows: local steps under the restraint, global moves, exchange.
 
-    Walker i samples ρ*(x) g(λ_i|ξ(x)). After each block: independence moves proposed by the
-    frozen model's p(x|λ_i) (those of `TOGETHER` blocks at once), and one sweep of Metropolis
-    exchanges of configurations between all neighbours, pairs of one colour after another,
+    Walker i samples ρ*(x) g_i(λ_i|ξ(x)), g_i of its window's width. A block is as many pieces as
+    its shortest stretch has readings, so that walkers meet as often as they can; after each piece
+    follow `SWEEPS` sweeps of Metropolis exchanges of configurations between all neighbours, pairs
+    of one colour after another,
 
-    .. math:: a = \\min(1, e^{E(λ_a,ξ_a)+E(λ_b,ξ_b)-E(λ_a,ξ_b)-E(λ_b,ξ_a)})
+    .. math:: a = \\min(1, e^{E_a(ξ_a)+E_b(ξ_b)-E_a(ξ_b)-E_b(ξ_a)})
 
-    (Sugita, Kitao and Okamoto, J. Chem. Phys. 113, 6042, 2000).
+    (Sugita, Kitao and Okamoto, J. Chem. Phys. 113, 6042, 2000; often, and several in a row: Chodera
+    and Shirts, J. Chem. Phys. 135, 194110, 2011), and in the last before them independence moves
+    proposed by the frozen model's p(x|λ_i), those of `TOGETHER` blocks at once.
 
     Payload and record: `UmbrellaPayload`, `UmbrellaRecord`. Samples: 'cvs' with 'replica' (the
     slot) and 'window', slot after slot in the order of time; 'watched', one row a block, with
@@ -47,14 +53,24 @@ def sample_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Gene
     """
     p = order.read(UmbrellaPayload)
     run = _Run.begin(context, p, rng)
+    pieces = _pieces(p.chunks)
     for block in range(p.blocks):
-        run.local()
         open_ = block % TOGETHER + 1
-        if p.moves and (open_ == TOGETHER or block == p.blocks - 1):
-            run.move_inside(p.moves, order.model_version, open_)
-        run.exchange()
+        for k, chunks in enumerate(pieces):
+            run.local(chunks)
+            last = k == len(pieces) - 1 and (open_ == TOGETHER or block == p.blocks - 1)
+            if p.moves and last:
+                run.move_inside(p.moves, order.model_version, open_)
+            run.exchange()
         run.note()
     return run.segment(order)
+
+
+def _pieces(chunks: Ints) -> list[Ints]:
+    """`chunks`, shape (n,), in as many parts as the least of them, none of them empty."""
+    number = int(chunks.min())
+    ends = [chunks * k // number for k in range(number + 1)]
+    return [b - a for a, b in pairwise(ends)]
 
 
 @dataclass
@@ -83,8 +99,6 @@ class _Run:
     def begin(cls, context: WorkerContext, p: UmbrellaPayload, rng: np.random.Generator) -> _Run:
         engine = build_engine(context, p.step_size)
         engine.begin(rng)
-        g = Conditional(p.kappa, context.cvs.periodic)
-        engine.set_local_restraint(g)
         walkers = walkers_of(p.walkers, context)
         n = len(walkers)
         return cls(
@@ -92,7 +106,7 @@ class _Run:
             p=p,
             engine=engine,
             rng=rng,
-            g=g,
+            g=Conditional(p.kappa, context.cvs.periodic),
             walkers=walkers,
             xi=context.cvs(walkers.positions),
             restrained=np.full(n, p.restrained),
@@ -101,16 +115,17 @@ class _Run:
             records=[[] for _ in range(n)],
         )
 
-    def local(self) -> None:
+    def local(self, chunks: Ints) -> None:
         """The local kernel, all walkers together; who has made all its chunks leaves."""
         parts, index = [], []
-        chunks = self.p.chunks
         # another array: blocks before this one keep the old as the labels of their frames
         now = np.empty_like(self.xi)
         left, made = self.walkers, 0
         for m in np.unique(chunks).tolist():
             at = np.flatnonzero(chunks >= m)
             xi = self.engine.load(left)
+            pace = None if self.p.pace is None else self.p.pace[at]
+            self.engine.set_local_restraint(self.g.of_rows(at), pace)
             for _ in range(m - made):
                 new = self.engine.chunk(self.p.lam[at], self.restrained[at], self.p.steps)
                 broken = np.asarray(~np.isfinite(new).all(axis=1))
@@ -154,21 +169,24 @@ class _Run:
         self._count("global_accepted", float(done.accepted.sum()) * steps)
 
     def exchange(self) -> None:
-        """One sweep over all pairs, those of one colour after another; it costs no energy."""
+        """Sweeps over all pairs, those of one colour after another; they cost no energy."""
         pairs = self.p.pairs
         if not len(pairs):
             return
         order = np.arange(len(self.walkers))
-        for colour in range(int(pairs[:, 2].max()) + 1):
-            self._sweep(np.flatnonzero(pairs[:, 2] == colour), order)
+        colours = [np.flatnonzero(pairs[:, 2] == c) for c in range(int(pairs[:, 2].max()) + 1)]
+        for _ in range(SWEEPS):
+            for mine in colours:
+                self._sweep(mine, order)
         self.walkers, self.xi, self.who = self.walkers.take(order), self.xi[order], self.who[order]
+        self.stood.append(self.who)
 
     def _sweep(self, mine: Ints, order: Ints) -> None:
         """Disjoint pairs, in place: `order` is the row that each row's configuration comes from."""
-        lam, e = self.p.lam, self.g.energy
-        a, b = self.p.pairs[mine, 0], self.p.pairs[mine, 1]
+        lam, a, b = self.p.lam, self.p.pairs[mine, 0], self.p.pairs[mine, 1]
+        in_a, in_b = self.g.of_rows(a).energy, self.g.of_rows(b).energy
         at_a, at_b = self.xi[order[a]], self.xi[order[b]]
-        gain = e(lam[a], at_a) + e(lam[b], at_b) - e(lam[a], at_b) - e(lam[b], at_a)
+        gain = in_a(lam[a], at_a) + in_b(lam[b], at_b) - in_a(lam[a], at_b) - in_b(lam[b], at_a)
         yes = log_uniform(self.rng, gain.shape) < gain
         order[a[yes]], order[b[yes]] = order[b[yes]], order[a[yes]]
         self.exchanges[mine, 0] += 1
@@ -180,7 +198,6 @@ class _Run:
         """What is watched, and configurations for the next fit."""
         seen = self.context.watched.geometry(self.walkers.positions)
         self.watched.append(seen)
-        self.stood.append(self.who)
         self.visited.append(np.hstack([self.xi, seen]))
         if self.p.recent:
             self.frames.append(self.walkers.positions)
@@ -200,7 +217,7 @@ class _Run:
             self.exchanges,
             self._recent(),
             np.concatenate(self.visited).astype(np.float32),
-            np.stack(self.stood),
+            np.stack(self.stood) if self.stood else self.who[None],
         )
         self._count("local_proposed", tally.proposals)
         self._count("local_accepted", tally.accepted)

@@ -37,7 +37,6 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
     engine = build_engine(context, p.step_size)
     engine.begin(rng)
     g = Conditional(p.kappa, context.cvs.periodic)
-    engine.set_local_restraint(g)
     rows = np.flatnonzero(p.window >= 0)
     counts: dict[str, float] = {"windows": float(len(rows))}
     placed: dict[int, Walkers] = {}
@@ -46,7 +45,7 @@ def seed_windows(context: WorkerContext, order: WorkOrder, rng: np.random.Genera
         counts.update(told)
     by_model = np.array([k in placed for k in rows.tolist()], dtype=bool)
     if not by_model.all():
-        placed = _from_neighbours(context, p, engine, placed)
+        placed = _from_neighbours(context, p, engine, g, placed)
     counts["from_neighbour"] = float((~by_model).sum())
     walkers = concatenate([placed[k] for k in rows.tolist()])
     xi = context.cvs(walkers.positions)
@@ -65,13 +64,14 @@ def _by_model(
 ) -> tuple[dict[int, Walkers], dict[str, float]]:
     """Walkers by row of their window, where the model has one that holds; and what was counted."""
     model, turn = context.models[order.model_version], coordinates(context)
-    judge, windows = Judge.of(context, g), np.flatnonzero(p.window >= 0).tolist()
+    windows = np.flatnonzero(p.window >= 0).tolist()
     placed: dict[int, Walkers] = {}
     counts: dict[str, float] = {}
     for attempt in range(TRIES):
         open_ = np.array([k for k in windows if k not in placed], dtype=np.int64)
         if not len(open_):
             break
+        here = g.of_rows(open_)
         y, keyed = [], (order.round, f"pool{attempt}", 0)
         for ladder in np.unique(p.ladder[open_]).tolist():
             # the same draws for every ladder of the window, each takes a stratum of its own
@@ -83,11 +83,12 @@ def _by_model(
             engine,
             turn.decode(np.concatenate(y), draws),
             p.lam[open_],
-            g,
-            judge,
+            here,
+            Judge.of(context, here),
             minimise=p.minimise,
             relax=p.relax,
             steps=p.steps,
+            pace=None if p.pace is None else p.pace[open_],
         )
         counts["seeds_drawn"] = counts.get("seeds_drawn", 0.0) + len(open_)
         for reason in seeds.reasons:
@@ -125,7 +126,11 @@ def stratified(
 
 
 def _from_neighbours(
-    context: WorkerContext, p: SeedPayload, engine: Engine, placed: dict[int, Walkers]
+    context: WorkerContext,
+    p: SeedPayload,
+    engine: Engine,
+    g: Conditional,
+    placed: dict[int, Walkers],
 ) -> dict[int, Walkers]:
     """With walkers dragged to the windows that have none, a generation at a time."""
     out, given = dict(placed), walkers_of(p.walkers, context)
@@ -136,6 +141,8 @@ def _from_neighbours(
         sources = [
             out[b] if b >= 0 else given.take([p.start[k]]) for k, b in zip(now, before, strict=True)
         ]
+        rows = np.array(now, dtype=np.int64)
+        engine.set_local_restraint(g.of_rows(rows), None if p.pace is None else p.pace[rows])
         moved = _dragged(engine, concatenate(sources), p.lam[now], p.relax, p.steps)
         out |= {k: moved.take([row]) for row, k in enumerate(now)}
         waiting = [k for k in waiting if k not in out]

@@ -56,10 +56,13 @@ class WalkerTravel:
         they may agree in what is wrong; then they must travel.
     round_trips : int or None
         Of walkers between the ends; None where windows do not exchange.
+    along : str or None
+        The CV whose ends these are, where windows have more than one.
     """
 
     independent: bool
     round_trips: int | None
+    along: str | None = None
 
     def unmet(self, asked: Criteria) -> list[str]:
         """Too few round trips of walkers that descend from one start."""
@@ -74,7 +77,8 @@ class WalkerTravel:
             ]
         if self.round_trips >= asked.round_trips:
             return []
-        what = f"{self.round_trips} round trips of walkers between the ends of the windows"
+        where = "" if self.along is None else f" along {self.along}"
+        what = f"{self.round_trips} round trips of walkers between the ends of the windows{where}"
         return [f"{what}, asked {asked.round_trips} where they descend from one start"]
 
     def ungrounded(self, asked: Criteria) -> list[str]:

@@ -16,6 +16,7 @@ from msgen.actors.engines.molecule import molecule
 from msgen.actors.orders.probe import ProbePayload, ProbeRecord, Way
 from msgen.actors.orders.proposals import BroadGaussian, DefendedSpec
 from msgen.actors.orders.walkers import WalkerRows
+from msgen.actors.probing import arrays
 from msgen.actors.probing.arrays import at_rest, downhill
 from msgen.actors.worker import Worker
 from msgen.systems.base import Walkers
@@ -109,6 +110,35 @@ def test_downhill_comes_to_rest_in_the_well_it_began_in() -> None:
     assert len(np.unique(first[fallen.settled])) == 2
     # who has not come to rest stands for itself
     assert (first[~fallen.settled] == np.flatnonzero(~fallen.settled)).all()
+
+
+class Beside:
+    """ln ρ* of a double well in a, soft b, and c of a stiffness that depends on a."""
+
+    def log_density(self, x: Any) -> Any:
+        return self.log_density_and_gradient(x)[0]
+
+    def log_density_and_gradient(self, x: Any) -> Any:
+        a, b, c = x.T
+        stiff = 1e4 * np.exp(0.5 * a)
+        value = -5 * (a**2 - 1) ** 2 - 0.5 * (b - a) ** 2 - 0.5 * stiff * c**2
+        slope = [-20 * a * (a**2 - 1) + b - a - 0.25 * stiff * c**2, a - b, -stiff * c]
+        return value, np.stack(slope, axis=1)
+
+
+def test_what_is_set_down_far_off_along_a_stiff_coordinate_comes_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Scattered probes stand hundreds of spreads up a wall that production never sees."""
+    rng = np.random.default_rng(4)
+    x = rng.uniform(-4, 4, (200, 3))
+    spread = np.array([0.8, 2.0, 0.014])
+    fallen = downhill(Beside(), x, spread, arrays.RELAXED)
+    assert fallen.settled.mean() > 0.98
+    assert fallen.value.min() > -1.0
+    assert fallen.evaluations < 40 * len(x)
+    monkeypatch.setattr(arrays, "FALL", np.inf)  # the twin goes down in small steps
+    assert downhill(Beside(), x, spread, arrays.RELAXED).settled.mean() < 0.5
 
 
 MOLECULE = ("system.platform=Reference", "strategy={kind: local, local: {kind: langevin}}")

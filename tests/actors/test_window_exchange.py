@@ -22,13 +22,15 @@ SETUP: Tree = {
     "strategy": {"local": {"kind": "mala", "step_size": 0.05}},
     "seed": 3,
 }
-KAPPA = np.array([4.0])
+WIDE = np.full((3, 1), 4.0)
+OWN = np.array([[4.0], [36.0], [9.0]])
+"""κ of each window."""
 CENTRES, XI = np.array([3.5, 4.25, 5.0]), np.array([4.0, 4.3, 4.6])
 LADDERS, SWEEPS = 3000, 12
 SIGMAS = 4.0
 
 
-def payload() -> UmbrellaPayload:
+def payload(kappa: Array) -> UmbrellaPayload:
     """Ladders of three windows; the same three configurations in each."""
     n, k = 3 * LADDERS, 3
     slots = np.arange(n)
@@ -40,7 +42,7 @@ def payload() -> UmbrellaPayload:
         window=slots % k,
         who=slots,
         lam=np.tile(CENTRES, LADDERS)[:, None],
-        kappa=KAPPA,
+        kappa=np.tile(kappa, (LADDERS, 1)),
         restrained=True,
         chunks=np.full(n, 1),
         steps=1,
@@ -49,17 +51,17 @@ def payload() -> UmbrellaPayload:
     )
 
 
-def exchanged() -> umbrella._Run:
-    run = umbrella._Run.begin(WorkerContext(SETUP), payload(), np.random.default_rng(11))
+def exchanged(kappa: Array = WIDE) -> umbrella._Run:
+    run = umbrella._Run.begin(WorkerContext(SETUP), payload(kappa), np.random.default_rng(11))
     for _ in range(SWEEPS):
         run.exchange()
     return run
 
 
-def deviations(run: umbrella._Run) -> Array:
+def deviations(run: umbrella._Run, kappa: Array = WIDE) -> Array:
     """(share of each permutation − exact)/binomial error."""
     there = run.who.reshape(LADDERS, 3) % 3
-    e = Conditional(KAPPA, np.array([False])).energy
+    e = Conditional(kappa, np.array([False])).energy
     ways = list(permutations(range(3)))
     energy = [float(e(CENTRES[:, None], XI[list(way)][:, None]).sum()) for way in ways]
     exact = np.exp(-np.array(energy))
@@ -68,14 +70,19 @@ def deviations(run: umbrella._Run) -> Array:
     return np.asarray((seen - exact) / np.sqrt(exact * (1 - exact) / LADDERS))
 
 
-def test_permutations_have_the_weights_of_their_restraints() -> None:
-    run = exchanged()
-    assert np.abs(deviations(run)).max() < SIGMAS
+@pytest.mark.parametrize("kappa", [WIDE, OWN], ids=["one width", "a width each"])
+def test_permutations_have_the_weights_of_their_restraints(kappa: Array) -> None:
+    run = exchanged(kappa)
+    assert np.abs(deviations(run, kappa)).max() < SIGMAS
     # where a walker stands is where its configuration is
     assert np.array_equal(run.walkers.positions[:, 0], XI[run.who % 3])
     assert np.array_equal(run.xi[:, 0], XI[run.who % 3])
-    # every pair has tried once a sweep, those of either colour
-    assert (run.exchanges[:, 0] == SWEEPS).all()
+    # every pair has tried in every sweep, those of either colour
+    assert (run.exchanges[:, 0] == SWEEPS * umbrella.SWEEPS).all()
+
+
+def test_twin_that_takes_one_width_for_all() -> None:
+    assert np.abs(deviations(exchanged(WIDE), OWN)).max() > 2 * SIGMAS
 
 
 @dataclass

@@ -9,7 +9,6 @@ import pytest
 from driving import Drive
 
 from msgen.actors.base import WorkOrder
-from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.actors.engines.batched import ArrayEngine
 from msgen.actors.kernels.base import Mask
 from msgen.actors.orders.seed import SeedPayload, SeedRecord
@@ -44,7 +43,7 @@ def test_every_ladder_gets_each_window_once_and_is_held_there() -> None:
     assert sorted(slots.tolist()) == list(range(5 * len(windows)))
     xi = np.concatenate([r.xi for r in records])
     at = windows.centres[np.concatenate([r.window for r in records])]
-    energy = Conditional(windows.kappa, windows.periodic).energy(at, xi)
+    energy = windows.widest.energy(at, xi)
     # two minima of 8 kT under a restraint: of 60 walkers none is 12 kT up its spring
     assert energy.max() < 12
     # the state has them where they belong

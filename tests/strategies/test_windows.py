@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def test_auto_covers_the_range_evenly() -> None:
     assert len(windows) == 12
     step = 2 * PI / 12
     np.testing.assert_allclose(windows.centres[:, 0], -PI + step * (np.arange(12) + 0.5))
-    np.testing.assert_allclose(1 / np.sqrt(windows.kappa), [0.5 * step])
+    np.testing.assert_allclose(1 / np.sqrt(windows.kappa), np.full((12, 1), 0.5 * step))
     # a ring: the last and the first are neighbours
     assert edges(windows) == {(i, i + 1) for i in range(11)} | {(0, 11)}
 
@@ -40,13 +42,13 @@ def test_a_grid_has_its_axes_as_neighbours_and_no_diagonals() -> None:
 def test_a_window_put_between_two_takes_their_place() -> None:
     windows = place({"z": [0.2, 0.6, 1.4]}, "auto", ("z",), Grid.regular(((0, 2),), (9,), (False,)))
     assert edges(windows) == {(0, 1), (1, 2)}
-    grown = windows.plus(np.array([[1.0]]))
+    grown = windows.between([(1, 2)])
     assert edges(grown) == {(0, 1), (1, 3), (2, 3)}
 
 
 def test_a_cv_without_windows_is_not_biased() -> None:
     windows = place({"z": 3}, "auto", ("phi", "z"), TWO)
-    assert windows.kappa[0] == 0.0
+    assert (windows.kappa[:, 0] == 0.0).all()
     assert windows.biased.tolist() == [1]
     xi = np.array([[-2.0, 0.3], [2.5, 0.3]])
     energy = windows.energies(xi)
@@ -58,7 +60,9 @@ def test_a_cv_without_windows_is_not_biased() -> None:
 def test_energy_is_the_restraint_the_engines_apply() -> None:
     windows = place("auto", "auto", ("phi", "z"), TWO)
     xi = np.array([[3.0, 0.5]])
-    np.testing.assert_allclose(windows.energies(xi)[:, 0], windows.g.energy(windows.centres, xi))
+    np.testing.assert_allclose(
+        windows.energies(xi)[:, 0], windows.widest.energy(windows.centres, xi)
+    )
 
 
 @pytest.mark.parametrize("n", [2, 5, 12])
@@ -105,3 +109,31 @@ def test_survives_a_checkpoint() -> None:
     again = decode(Windows, encode(windows))
     np.testing.assert_array_equal(again.centres, windows.centres)
     assert again.names == windows.names
+
+
+def test_windows_of_a_run_of_before_have_one_width() -> None:
+    old = Windows(np.array([[0.0], [1.0]]), np.array([9.0]), np.array([False]), ("z",))
+    assert old.kappa.tolist() == [[9.0], [9.0]]
+    assert old.pace.tolist() == [1.0, 1.0]
+
+
+def test_a_narrowed_window_keeps_its_place_and_its_moves_are_shorter() -> None:
+    windows = place({"z": 3}, {"z": 0.2}, ("phi", "z"), TWO)
+    narrow = replace(windows, kappa=windows.kappa * np.array([[1.0], [4.0], [1.0]]))
+    np.testing.assert_allclose(narrow.kappa[:, 1], [25.0, 100.0, 25.0])
+    assert narrow.kappa[:, 0].tolist() == [0.0, 0.0, 0.0]
+    np.testing.assert_allclose(narrow.pace, [1.0, 0.5, 1.0])
+    np.testing.assert_array_equal(narrow.centres, windows.centres)
+    # energies are each window's own; distances go by the widest
+    xi = windows.centres + np.array([0.0, 0.1])
+    np.testing.assert_allclose(np.diag(narrow.energies(xi)), [0.125, 0.5, 0.125])
+    np.testing.assert_array_equal(
+        narrow.distances(xi, windows.centres), windows.distances(xi, windows.centres)
+    )
+    # what stands between is as narrow as the narrower of the two
+    np.testing.assert_allclose(narrow.between([(0, 1)]).kappa[:, 1], [25.0, 100.0, 25.0, 100.0])
+
+
+def test_a_window_over_the_seam_of_an_angle_lies_between_its_neighbours() -> None:
+    windows = place({"phi": 4}, "auto", ("phi", "z"), TWO).between([(3, 0)])
+    assert abs(abs(windows.centres[4, 0]) - PI) < 1e-12

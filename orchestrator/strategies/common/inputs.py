@@ -191,6 +191,25 @@ class Problem:
         stiffest = float(np.max(kappa * (self.slopes @ inverse)))
         return 0.5 / float(np.sqrt(self.kT * stiffest))
 
+    def stiffest(self) -> Array:
+        """κ of each CV that the local moves bear as they are, shape (C,).
+
+        Those of dynamics have a time step Δt, of which `stable_step` is to be no less: κ is at most
+        1/(4 kT Δt² |∇ξ|²/m); that of overdamped steps, whose κ D Δt |∇ξ|² is to stay below 1/2,
+        1/(2 kT Δt |∇ξ|²/m). Moves that are tested, and have no clock, are made shorter instead.
+        """
+        local, inverse = self.strategy["local"], np.zeros_like(self.masses)
+        np.divide(1.0, self.masses, out=inverse, where=self.masses > 0)
+        if local["kind"] in ("hmc", "mala"):
+            return np.full(self.dim, np.inf)
+        if local["kind"] == "overdamped":
+            limit = 0.5 / float(local["step_size"])
+        else:
+            given = local.get("timestep")
+            dt = self.timestep if given is None else float(given)
+            limit = np.inf if dt is None else 0.25 / dt**2
+        return np.asarray(limit / (self.kT * (self.slopes @ inverse)))
+
     def states(self) -> Partition | None:
         """The named states and the rest; None where they are still to be found."""
         if self.boxes is None:

@@ -56,7 +56,7 @@ def free_orders(problem: Problem, state: UmbrellaState) -> tuple[WorkOrder, ...]
                 window=np.zeros_like(group),
                 who=state.who[group] if len(state.who) else group,
                 lam=windows.centres[np.zeros_like(group)],
-                kappa=windows.kappa,
+                kappa=windows.kappa[np.zeros_like(group)],
                 restrained=False,
                 chunks=np.full(len(group), max(1, int(spec["local"]["steps"]) // problem.stride)),
                 steps=problem.stride,
@@ -100,7 +100,7 @@ def window_orders(problem: Problem, state: UmbrellaState, shares: Array) -> tupl
                 window=window,
                 who=state.who[slots],
                 lam=windows.centres[window],
-                kappa=windows.kappa,
+                kappa=windows.kappa[window],
                 restrained=True,
                 chunks=chunks[window],
                 steps=problem.stride,
@@ -109,6 +109,7 @@ def window_orders(problem: Problem, state: UmbrellaState, shares: Array) -> tupl
                 moves=moves,
                 recent=RECENT if taught else 0,
                 step_size=state.moves.step_size,
+                pace=windows.pace[window],
             )
             version = -1 if moves is None else state.version
             out.append(_order(state.round, len(out), payload, version))

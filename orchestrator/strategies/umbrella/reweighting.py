@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-from msgen.actors.cv_space.extended_variable import Conditional
 from msgen.orchestrator.base import Array
 from msgen.orchestrator.strategies.common.reweighting import StoredSamples, of_one_density
+from msgen.orchestrator.strategies.umbrella.windows import Windows
 
 
 def of_all_windows(samples: StoredSamples) -> Array:
@@ -18,16 +18,14 @@ def of_all_windows(samples: StoredSamples) -> Array:
         return of_one_density(samples, unknown, samples.counted())
     bias = _log_bias(
         samples.xi,
-        Conditional(np.array(told["kappa"]), samples.periodic),
-        np.array(told["centres"]),
+        Windows(np.array(told["centres"]), np.array(told["kappa"]), samples.periodic, ()),
         np.array(told["samples"]),
         np.array(told["f_kT"]),
     )
     return of_one_density(samples, bias, samples.counted(int(told.get("rounds_left_out", 0))))
 
 
-def _log_bias(xi: Array, g: Conditional, centres: Array, drawn: Array, f_kT: Array) -> Array:
+def _log_bias(xi: Array, windows: Windows, drawn: Array, f_kT: Array) -> Array:
     """ln Σ_k N_k e^{f_k − E_k(ξ)}, E_k the restraint of window k in kT."""
     shares = np.log(drawn) + f_kT
-    terms = [share - g.energy(centre, xi) for share, centre in zip(shares, centres, strict=True)]
-    return np.asarray(logsumexp(terms, axis=0))
+    return np.asarray(logsumexp(shares[:, None] - windows.energies(xi), axis=0))

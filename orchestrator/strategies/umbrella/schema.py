@@ -86,9 +86,11 @@ class Umbrella(StrategySection):
     extends: ClassVar[str | None] = None
     kind: Literal["umbrella"]
     windows: WindowsSpec = "auto"
-    """auto: evenly over the range of every CV, more where neighbours do not overlap."""
+    """auto: evenly over the range of every CV, more where neighbours do not overlap. A number is
+    kept where `width` is given; at our own width it is how many there are at first."""
     width: Width = "auto"
-    """σ of a window, its restraint being kT (ξ−λ)²/2σ²; auto: half the spacing."""
+    """σ of a window, its restraint being kT (ξ−λ)²/2σ²; auto: half the spacing, and half of that,
+    again and again, where a window holds more than one well or does not stay at its centre."""
     seeds: Literal["model", "neighbour"] = "model"
     """Where a window's walkers start: the model's samples at the window, or its neighbour's end."""
     exchange: bool = True
@@ -157,7 +159,9 @@ class Umbrella(StrategySection):
         if self.windows == "auto":
             return "placed over the range of the CVs, more where they do not overlap"
         counts = {n: w if isinstance(w, int) else len(w) for n, w in self.windows.items()}
-        return " × ".join(f"{number} along {name}" for name, number in counts.items())
+        said = " × ".join(f"{number} along {name}" for name, number in counts.items())
+        number = all(isinstance(w, int) for w in self.windows.values()) and self.width == "auto"
+        return f"{said}, more where they do not overlap" if number else said
 
     def search_evaluations(self, campaign: Campaign) -> int:
         return self.walkers(campaign) * self.relax * (self.local.evaluations // self.local.steps)

@@ -76,7 +76,7 @@ def fit_windows_order(
     """A fit of p(x|λ) on pairs of configurations and labels λ ~ g(·|ξ), every λ counting the same.
 
     A configuration weighs w/p(λ): w is that of MBAR, so that p(x|λ) ∝ ρ*(x) g(λ|ξ(x)) whichever
-    windows it came from, and p(λ) = Σ w g(λ|ξ) makes the labels flat.
+    windows it came from, and p(λ) = Σ w g(λ|ξ) makes the labels flat; g is that of the widest.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def fit_windows_order(
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(rnd, 80)))
     log_w = log_weights(pool, windows)
-    biased, g = windows.biased, windows.g
+    biased, g = windows.biased, windows.widest
     label = np.concatenate([_labels(windows, pool.xi, rng) for _ in range(LABELS)])
     log_w = np.tile(log_w, LABELS)
     some = rng.choice(len(pool), min(_DENSITY, len(pool)), replace=False)
@@ -111,6 +111,6 @@ def _labels(windows: Windows, xi: Array, rng: np.random.Generator) -> Array:
     """λ ~ g(·|ξ) along the biased CVs; the others as they are."""
     out = np.array(xi)
     biased = windows.biased
-    part = Conditional(windows.kappa[biased], windows.periodic[biased])
+    part = Conditional(windows.widest.kappa[biased], windows.periodic[biased])
     out[:, biased] = part.sample(xi[:, biased], rng)
     return out

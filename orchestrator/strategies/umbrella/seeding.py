@@ -47,7 +47,7 @@ def seed_orders(problem: Problem, state: UmbrellaState) -> tuple[WorkOrder, ...]
             window=np.where(np.concatenate([r.stop for r in some]), -1, window),
             ladder=np.repeat(np.arange(first, first + len(some)), each),
             lam=windows.centres[window],
-            kappa=windows.kappa,
+            kappa=windows.kappa[window],
             parent=_joined([r.parent for r in some], each),
             start=_joined([r.start for r in some], [len(r.have) for r in some]),
             ladders=len(routes),
@@ -56,6 +56,7 @@ def seed_orders(problem: Problem, state: UmbrellaState) -> tuple[WorkOrder, ...]
             steps=stride,
             minimise=int(spec["minimise"]),
             step_size=state.moves.step_size,
+            pace=windows.pace[window],
         )
         cost = float(len(window) * relax * stride)
         out.append(

@@ -34,7 +34,7 @@ from msgen.orchestrator.strategies.umbrella.schema import SETTLE
 from msgen.orchestrator.strategies.umbrella.seed_pool import fit_windows_order, with_recent
 from msgen.orchestrator.strategies.umbrella.seeding import seed_orders, with_seeds
 from msgen.orchestrator.strategies.umbrella.state import UmbrellaState
-from msgen.orchestrator.strategies.umbrella.windows import place
+from msgen.orchestrator.strategies.umbrella.windows import Windows, place
 from msgen.systems.base import Array
 
 MOST_ADAPT = 24
@@ -42,7 +42,7 @@ MOST_ADAPT = 24
 NEAR = 2.0
 """kT of a window's restraint up to which a find is near it."""
 MOST_WINDOWS = 4
-"""Times as many windows as there were at first that `auto` may come to."""
+"""Times as many windows as there were at first that there may come to be."""
 
 
 class Umbrella:
@@ -136,8 +136,7 @@ class Umbrella:
             "seeds": dict(state.seeding),
             "nonfinite": totals.get("nonfinite", 0.0),
         }
-        own = state.own_seed.reshape(self.ladders, -1)
-        independent = bool((own.sum(axis=0) >= 2).all())
+        independent = self._independent(state)
         return state.produced.estimate(self.problem, state.states, acceptance, about, independent)
 
     def replicas(self, state: UmbrellaState) -> int:
@@ -221,17 +220,32 @@ class Umbrella:
         if state.settled < SETTLE:
             return state
         look = self._nothing(state).with_round(self.problem, segments)
-        more, gaps = look.missing(self.problem, state.first_windows * MOST_WINDOWS)
-        state = replace(state, gaps=gaps)
-        if len(more) and self.spec["windows"] == "auto" and not late:
-            grown = windows.plus(more)
-            new = np.arange(len(windows), len(grown))
-            return replace(state, windows=grown, unseeded=new, stage="seed")
+        state = replace(state, gaps=look.gaps(self.problem))
+        better = windows if late else self._refined(state, look)
+        if len(better) > len(windows):
+            new = np.arange(len(windows), len(better))
+            return replace(state, windows=better, unseeded=new, stage="seed")
+        if better is not windows:
+            return replace(state, windows=better, settled=0)
         # a better model may still come: each turn of the loop has a few rounds for it
         hopeful = state.adapt < (SETTLE + 2) * (state.turns + 1)
         if self._by_model and self._turns_left(state) and hopeful and not late:
             return state
         return self._frozen(state, look)
+
+    def _refined(self, state: UmbrellaState, look: WindowProduction) -> Windows:
+        """More and narrower windows where the file leaves that open, else those there are.
+
+        A number of windows whose width is open is how many there are at first: that they do not
+        overlap at our width is not what was asked for.
+        """
+        asked, widths = self.spec["windows"], isinstance(self.spec["width"], str)
+        numbers = asked != "auto" and all(isinstance(n, int) for n in asked.values())
+        more = asked == "auto" or (numbers and widths)
+        most = state.first_windows * MOST_WINDOWS if more else 0
+        better = look.refined(self.problem, most, widths=widths)
+        same = np.array_equal(better.kappa, state.windows.kappa)
+        return state.windows if same else better
 
     def _with_recent(
         self, state: UmbrellaState, segments: Sequence[Segment], *, free: bool = False
@@ -267,9 +281,17 @@ class Umbrella:
 
     def _shares(self, state: UmbrellaState) -> Array:
         """Relative length of each window's stretches, ≥ 1, shape (K,)."""
-        if state.produced is None:
+        produced, asked = state.produced, self.problem.criteria.round_trips
+        # longer ones would keep walkers from travelling, which nothing makes up for
+        travel = self.spec["exchange"] and not self._independent(state)
+        if produced is None or (travel and produced.trips.number < asked):
             return np.ones(len(state.windows))
-        return state.produced.shares(self.problem)
+        return produced.shares(self.problem)
+
+    def _independent(self, state: UmbrellaState) -> bool:
+        """Whether every window has walkers that descend from no other's start."""
+        own = state.own_seed.reshape(self.ladders, -1)
+        return bool((own.sum(axis=0) >= 2).all())
 
     def _fit(self, state: UmbrellaState) -> WorkOrder:
         seed = self.problem.seed

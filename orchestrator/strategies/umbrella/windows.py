@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,15 @@ WIDTH = 0.5
 
 @dataclass(frozen=True)
 class Windows:
-    """K windows with one restraint, at λ_k; window k samples ρ*(x) g(λ_k|ξ(x)).
+    """K windows at λ_k, each of its width; window k samples ρ*(x) g_k(λ_k|ξ(x)).
 
     Attributes
     ----------
     centres : Array, shape (K, C)
         λ_k; columns of CVs that are not biased hold any number.
-    kappa : Array, shape (C,)
-        1/σ² of the restraint; 0 for a CV that is not biased.
+    kappa : Array, shape (K, C)
+        1/σ² of the restraints; 0 for a CV that is not biased. (C,), as runs of before have it, is
+        that of all.
     periodic : bool array, shape (C,)
     names : tuple of str, length C
     """
@@ -40,27 +41,33 @@ class Windows:
     periodic: NDArray[np.bool_]
     names: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if self.kappa.ndim == 1:
+            object.__setattr__(self, "kappa", np.tile(self.kappa, (len(self.centres), 1)))
+
     def __len__(self) -> int:
         return len(self.centres)
 
     @property
-    def g(self) -> Conditional:
-        """g(λ|ξ), whose `energy` is the windows' restraint in kT."""
-        return Conditional(self.kappa, self.periodic)
+    def widest(self) -> Conditional:
+        """g(λ|ξ) of the widest σ of any window: what the model's labels are drawn from."""
+        return Conditional(self.kappa.min(axis=0), self.periodic)
 
     @property
     def biased(self) -> Ints:
         """Columns of the CVs that are biased."""
-        return np.flatnonzero(self.kappa > 0)
+        return np.flatnonzero((self.kappa > 0).any(axis=0))
 
     def energies(self, xi: Array) -> Array:
         """Restraint energy of every window in kT, shape (N, C) → (K, N)."""
-        return np.array([self.g.energy(lam, xi) for lam in self.centres])
+        each = zip(self.kappa, self.centres, strict=True)
+        return np.array([Conditional(k, self.periodic).energy(lam, xi) for k, lam in each])
 
     def distances(self, a: Array, b: Array) -> Array:
-        """|λ_a − λ_b| in units of σ over the biased CVs, shape (n, C), (m, C) → (n, m)."""
-        d = self.g.displacement(a[:, None, :], b[None, :, :])
-        return np.asarray(np.sqrt((self.kappa * d * d).sum(axis=-1)))
+        """|λ_a − λ_b| in units of the widest σ over biased CVs, shape (n, C), (m, C) → (n, m)."""
+        g = self.widest
+        d = g.displacement(a[:, None, :], b[None, :, :])
+        return np.asarray(np.sqrt((g.kappa * d * d).sum(axis=-1)))
 
     def neighbours(self) -> Ints:
         """Pairs (E, 2), a < b, with no third window in the ball they span (Gabriel graph).
@@ -77,11 +84,62 @@ class Windows:
                     pairs.append((a, b))
         return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
-    def plus(self, centres: Array) -> Windows:
-        """With more windows, after those there are."""
-        return Windows(
-            np.concatenate([self.centres, centres]), self.kappa, self.periodic, self.names
+    def between(self, pairs: Sequence[tuple[int, int]]) -> Windows:
+        """With a window halfway between each of `pairs`, after those there are.
+
+        It is as narrow as the narrower of the two: what one of them could not hold is near.
+        """
+        if not pairs:
+            return self
+        a, b = np.array(pairs).T
+        half = self.centres[a] + 0.5 * self.widest.displacement(self.centres[b], self.centres[a])
+        return self._plus(half, np.maximum(self.kappa[a], self.kappa[b]))
+
+    def _plus(self, centres: Array, kappa: Array) -> Windows:
+        return replace(
+            self,
+            centres=np.concatenate([self.centres, self.widest.spelled(centres)]),
+            kappa=np.concatenate([self.kappa, kappa]),
         )
+
+    def stiffened(self, kappa: Array) -> Windows:
+        """With at least these κ, shape (K, C)."""
+        return replace(self, kappa=np.maximum(kappa, self.kappa))
+
+    def filled(self, here: Array, there: Array, kappa: Array, most: int) -> Windows:
+        """With windows of at least κ all the way from `here` to `there`, shape (C,) each.
+
+        Those that stand within half of the widest σ of the way get it; more are put where the way
+        is open, until there are `most`.
+        """
+        g = self.widest
+        way = g.displacement(there, here)
+        length = float((g.kappa * way * way).sum())
+        if not length:
+            return self
+        from_here = g.displacement(self.centres, here)
+        part = np.clip((g.kappa * from_here * way).sum(axis=1) / length, 0.0, 1.0)
+        aside = g.displacement(from_here, part[:, None] * way)
+        on_way = (g.kappa * aside * aside).sum(axis=1) < 0.25
+        out = self.stiffened(np.where(on_way[:, None], kappa, 0.0))
+        # a window every two σ, but where one stands
+        number = int(np.ceil(0.5 * np.sqrt((kappa * way * way).sum())))
+        open_ = [
+            at
+            for at in here + np.arange(1, number)[:, None] / max(number, 1) * way
+            if all((kappa * g.displacement(c, at) ** 2).sum() >= 1.0 for c in self.centres)
+        ]
+        open_ = open_[: max(0, most - len(self))]
+        if not open_:
+            return out
+        return out._plus(np.array(open_), np.tile(kappa, (len(open_), 1)))
+
+    @property
+    def pace(self) -> Array:
+        """How far local moves go in each against those in the widest, shape (K,)."""
+        biased = self.biased
+        width = np.sqrt(self.widest.kappa[biased] / self.kappa[:, biased])
+        return np.asarray(width.min(axis=1, initial=1.0))
 
     def label(self, k: int) -> str:
         """«phi = -60°, psi = 0.50», for messages."""
@@ -138,7 +196,8 @@ def place(
         sigma[c] = WIDTH * widest if isinstance(width, str) else float(width[name])
         axes.append(centres)
     centres = np.stack([a.ravel() for a in np.meshgrid(*axes, indexing="ij")], axis=1)
-    return Windows(centres, 1.0 / sigma**2, np.array(grid.periodic, dtype=bool), tuple(names))
+    kappa = np.tile(1.0 / sigma**2, (len(centres), 1))
+    return Windows(centres, kappa, np.array(grid.periodic, dtype=bool), tuple(names))
 
 
 def colours(pairs: Ints) -> Ints:

@@ -40,7 +40,7 @@ class Sampler:
     def __init__(
         self, rng: np.random.Generator, windows: Windows, ladders: int, tau: float
     ) -> None:
-        kappa = float(windows.kappa[0])
+        kappa = float(windows.kappa[0, 0])
         self.mean = (MEAN + kappa * windows.centres[:, 0]) / (1.0 + kappa)
         self.sd = 1.0 / np.sqrt(1.0 + kappa)
         self.chains = Chains(rng, (ladders, len(windows)), tau)
