@@ -248,9 +248,9 @@ def test_twin_exchange_always_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
 class InPlace(umbrella._Run):
     """Wrong twin: every block writes its CVs into those of the block before."""
 
-    def local(self) -> None:
+    def local(self, chunks: umbrella.Ints) -> None:
         before = self.xi
-        super().local()
+        super().local(chunks)
         before[:] = self.xi
         self.xi = before
 

@@ -29,7 +29,8 @@ SMALL = (
     "converge.round_trips=2",
 )
 MODEL = (
-    "strategy={kind: umbrella, windows: {x: 8}, relax: 80, training: {steps: 800}, turns: 1}",
+    "strategy={kind: umbrella, windows: {x: 8}, width: {x: 0.25}, relax: 80, turns: 1}",
+    "strategy.training={steps: 800}",
     "model={kind: score, layers: 3, width: 32, epochs: 60}",
     *SMALL[1:],
 )

@@ -196,7 +196,8 @@ class WindowProduction:
                 if loose[[a, b]].any():
                     continue
                 kappa, room = self._between(a, b, half)
-                if overlaps[a, b] < TORN and room <= ROOM:
+                stiffer = (kappa > self.windows.kappa[[a, b]]).any()
+                if overlaps[a, b] < TORN and room <= ROOM and stiffer:
                     found = found.filled(mean[a], mean[b], kappa, most)
                 else:
                     halfway.append((a, b))

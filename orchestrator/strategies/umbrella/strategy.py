@@ -217,7 +217,7 @@ class Umbrella:
             return replace(
                 state, turns=state.turns + 1, fresh=False, stage="seed", unseeded=everywhere
             )
-        if state.settled < SETTLE:
+        if state.settled < 1:  # on their way to where a narrower window holds them
             return state
         look = self._nothing(state).with_round(self.problem, segments)
         state = replace(state, gaps=look.gaps(self.problem))
@@ -226,7 +226,9 @@ class Umbrella:
             new = np.arange(len(windows), len(better))
             return replace(state, windows=better, unseeded=new, stage="seed")
         if better is not windows:
-            return replace(state, windows=better, settled=0)
+            return replace(state, windows=better, settled=-1)
+        if state.settled < SETTLE:
+            return state
         # a better model may still come: each turn of the loop has a few rounds for it
         hopeful = state.adapt < (SETTLE + 2) * (state.turns + 1)
         if self._by_model and self._turns_left(state) and hopeful and not late:
