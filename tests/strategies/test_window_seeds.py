@@ -111,7 +111,7 @@ def test_walkers_with_unequal_shares_are_stepped_together(monkeypatch: pytest.Mo
         np.random.default_rng(5),
     )
     sizes.clear()
-    run.local()
+    run.local(chunks)
     assert sizes == [(chunks >= m).sum() for m in (1, 2, 3)]
     assert [len(r) for r in run.records] == chunks.tolist()
     # the last reading of each is where its walker stands
