@@ -20,7 +20,7 @@ from msgen.orchestrator.convergence.windows import StuckWindows, WalkerTravel, W
 from msgen.orchestrator.estimators.windows.exchange_overlap import exchange_overlap, gaps
 from msgen.orchestrator.estimators.windows.mixing import Mixing
 from msgen.orchestrator.estimators.windows.pooling import Pooled, pool
-from msgen.orchestrator.estimators.windows.window_cells import WindowCells, cell_width
+from msgen.orchestrator.estimators.windows.window_cells import WindowCells
 from msgen.orchestrator.strategies.common.free_energies import FreeEnergies
 from msgen.orchestrator.strategies.common.inputs import Problem
 from msgen.orchestrator.strategies.common.stretches import Stretches, halved
@@ -32,13 +32,6 @@ MOST_STRETCHES = 8
 """Stretches of time that a ladder is cut into."""
 SHARES = (1.0, 4.0)
 """Shortest and longest stretch of a window between two exchanges, in units of the campaign's."""
-LOOSE = 3.0
-"""Variance of a CV in a window, times κ, from which the window is narrowed."""
-TORN, ROOM = 0.005, 2.5
-"""Overlap, and distance in σ of the narrower, of neighbours between which no restraint as soft as
-theirs stands: two σ apart they have 0.157 on a flat surface, and 0.005 where U'' is −3κ/4."""
-FINEST = 2.0
-"""Cells of the record in the σ of the narrowest window."""
 TARGETS = 200
 """Bins of the surface whose errors decide where the effort goes."""
 
@@ -159,61 +152,7 @@ class WindowProduction:
         """Neighbours that overlap less than asked, in words."""
         return gaps(self.overlaps(problem), self.windows.labels, problem.criteria.overlap)
 
-    def refined(self, problem: Problem, most: int, *, widths: bool) -> Windows:
-        """Windows that would close the gaps, and, with `widths`, hold what these do not hold.
-
-        Under a restraint of κ, ξ has the variance 1/(κ + U'') and follows λ as dξ/dλ = κ/(κ + U'').
-        Both are large only about a maximum that the restraint does not flatten: there a window has
-        wells of its own, and no window stands between them. With a variance above `LOOSE`/κ it
-        gets half its σ. Neighbours that hardly meet (`TORN`) though they have `ROOM` σ between them
-        at most make room for windows of half their σ all the way from where one stands to where
-        the other does; if one is narrower, for windows like that. Any other gap is closed by a
-        window halfway.
-
-        Parameters
-        ----------
-        problem : Problem
-        most : int
-            Windows, those there are included.
-        widths : bool
-            Whether they may be narrowed.
-        """
-        found, overlaps = self.windows, self.overlaps(problem)
-        # twice what is asked: production shall not find a gap that adaptation just missed
-        wanted = 2.0 * problem.criteria.overlap
-        gaps = [pair for v, pair in sorted((v, pair) for pair, v in overlaps.items()) if v < wanted]
-        halfway = gaps
-        if widths:
-            # a cell of the record must not be wide against a window, nor a step of the moves
-            finest = (FINEST * cell_width(problem.grid)) ** -2.0
-            stiffest = np.minimum(finest, problem.stiffest())
-            half = np.where(4.0 * found.kappa <= stiffest, 4.0, 1.0) * found.kappa
-            mean, variance = self._spread(problem)
-            loose = variance * found.kappa > LOOSE
-            found = found.stiffened(np.where(loose, half, 0.0))
-            halfway = []
-            for a, b in gaps:
-                if loose[[a, b]].any():
-                    continue
-                kappa, room = self._between(a, b, half)
-                stiffer = (kappa > self.windows.kappa[[a, b]]).any()
-                if overlaps[a, b] < TORN and room <= ROOM and stiffer:
-                    found = found.filled(mean[a], mean[b], kappa, most)
-                else:
-                    halfway.append((a, b))
-        return found.between(halfway[: max(0, most - len(found))])
-
-    def _between(self, a: int, b: int, half: Array) -> tuple[Array, float]:
-        """κ of windows on the way from a to b, (C,), and the distance in σ of the narrower.
-
-        `half`: κ of windows of half the σ, shape (K, C).
-        """
-        one, other = self.windows.kappa[a], self.windows.kappa[b]
-        kappa = np.where(one == other, np.maximum(half[a], half[b]), np.maximum(one, other))
-        d = self.windows.widest.displacement(self.windows.centres[a], self.windows.centres[b])
-        return kappa, float(np.sqrt((np.maximum(one, other) * d * d).sum()))
-
-    def _spread(self, problem: Problem) -> tuple[Array, Array]:
+    def spread(self, problem: Problem) -> tuple[Array, Array]:
         """Mean and variance of ξ in each window, both (K, C); the mean of an angle in any turn."""
         rows, counts, k = self.record.rows, self.record.counts, len(self.windows)
         points, centres = self.record.points(problem.grid)[rows[2]], self.windows.centres[rows[1]]

@@ -30,6 +30,7 @@ from msgen.orchestrator.strategies.common.totals import with_counts
 from msgen.orchestrator.strategies.probing.base import Finds
 from msgen.orchestrator.strategies.umbrella.orders import FREE_ROUNDS, free_orders, window_orders
 from msgen.orchestrator.strategies.umbrella.production import WindowProduction
+from msgen.orchestrator.strategies.umbrella.refinement import refined
 from msgen.orchestrator.strategies.umbrella.schema import SETTLE
 from msgen.orchestrator.strategies.umbrella.seed_pool import fit_windows_order, with_recent
 from msgen.orchestrator.strategies.umbrella.seeding import seed_orders, with_seeds
@@ -245,7 +246,7 @@ class Umbrella:
         numbers = asked != "auto" and all(isinstance(n, int) for n in asked.values())
         more = asked == "auto" or (numbers and widths)
         most = state.first_windows * MOST_WINDOWS if more else 0
-        better = look.refined(self.problem, most, widths=widths)
+        better = refined(self.problem, look, most, widths=widths)
         same = np.array_equal(better.kappa, state.windows.kappa)
         return state.windows if same else better
 
