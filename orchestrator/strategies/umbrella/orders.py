@@ -20,6 +20,8 @@ LONGEST = 8
 """`BLOCKS` of the longest round."""
 GROWTH = 3
 """Rounds of production after which a round is longer by one `BLOCKS`."""
+LEAST_ROUNDS = 12
+"""Rounds that a production is made of at least, by its readings, once it has grown."""
 PIECE = 8
 """Windows of a molecule in one order."""
 RECENT = 10
@@ -80,14 +82,12 @@ def window_orders(problem: Problem, state: UmbrellaState, shares: Array) -> tupl
     parts = pieces(windows, n if problem.batched else PIECE, state.round)
     together = max(1, problem.batch // n)
     pairs = windows.neighbours() if spec["exchange"] else np.zeros((0, 2), np.int64)
-    blocks = BLOCKS
-    if state.phase == "produce" and state.produced is not None:
-        blocks *= min(LONGEST, 1 + state.produced.rounds // GROWTH)
     # particles in a box have no coordinates for a model, and without one need none
     taught = state.phase == "adapt" and spec["seeds"] == "model"
     moves = _moves(problem, state)
     chunks = max(1, int(spec["local"]["steps"]) // problem.stride) * shares
     chunks = np.maximum(1, np.round(chunks)).astype(np.int64)
+    blocks = _blocks(state, float(ladders * chunks.sum()))
     out: list[WorkOrder] = []
     for begin in range(0, ladders, together):
         some = np.arange(begin, min(begin + together, ladders))
@@ -114,6 +114,19 @@ def window_orders(problem: Problem, state: UmbrellaState, shares: Array) -> tupl
             version = -1 if moves is None else state.version
             out.append(_order(state.round, len(out), payload, version))
     return tuple(out)
+
+
+def _blocks(state: UmbrellaState, readings: float) -> int:
+    """Of a round, given the readings of a block: more and more, but no large part of what counts.
+
+    What a budget cannot pay for in full is not begun, and lost.
+    """
+    produced = state.produced
+    if state.phase != "produce" or produced is None:
+        return BLOCKS
+    share = produced.samples.sum() / (LEAST_ROUNDS * readings)
+    longest = BLOCKS * min(LONGEST, 1 + produced.rounds // GROWTH)
+    return int(np.clip(share, BLOCKS, longest))
 
 
 def _order(rnd: int, number: int, payload: UmbrellaPayload, version: int = -1) -> WorkOrder:
