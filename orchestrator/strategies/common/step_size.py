@@ -22,6 +22,8 @@ MALA_GAIN = 5.0
 """The acceptance of MALA falls by a fifth per e-fold of its step, that of HMC much faster."""
 SOFTEST = 0.01
 """Least eigenvalue of a mass matrix, against the median of all."""
+NEAR = 0.15
+"""Acceptance off the wanted one up to which a step is tuned: moves are nearly as good."""
 PRIOR = 10.0
 """Configurations that the system's own scale counts for against what was seen."""
 
@@ -63,11 +65,15 @@ class LocalMoves:
 
     def with_step(self, segments: Sequence[Segment]) -> LocalMoves:
         """With a step size nearer to the wanted acceptance, after a round of the adaptation."""
-        proposed = sum(s.counts.get("local_proposed", 0.0) for s in segments)
-        if self.step is None or not proposed:
+        seen = _accepted(segments)
+        if self.step is None or seen is None:
             return self
-        seen = sum(s.counts["local_accepted"] for s in segments) / proposed
         return replace(self, step=self.step.update(seen))
+
+    def tuned(self, segments: Sequence[Segment]) -> bool:
+        """Whether a round accepted about as much as is wanted, or nothing is tuned."""
+        seen = _accepted(segments)
+        return self.step is None or seen is None or abs(seen - self.step.acceptance) <= NEAR
 
     def with_masses(
         self,
@@ -124,6 +130,12 @@ class LocalMoves:
             cloud=() if fixed else (cloud,),
             cloud_states=() if fixed else (label,),
         )
+
+
+def _accepted(segments: Sequence[Segment]) -> float | None:
+    """Share of local moves that were accepted; None where none were made."""
+    proposed = sum(s.counts.get("local_proposed", 0.0) for s in segments)
+    return sum(s.counts["local_accepted"] for s in segments) / proposed if proposed else None
 
 
 def dense(problem: Problem) -> bool:

@@ -38,7 +38,7 @@ from msgen.orchestrator.strategies.umbrella.state import UmbrellaState
 from msgen.orchestrator.strategies.umbrella.windows import Windows, place
 from msgen.systems.base import Array
 
-MOST_ADAPT = 24
+MOST_ADAPT = 32
 """Rounds after which adaptation ends even if windows still lack overlap; the result says so."""
 NEAR = 2.0
 """kT of a window's restraint up to which a find is near it."""
@@ -218,7 +218,8 @@ class Umbrella:
             return replace(
                 state, turns=state.turns + 1, fresh=False, stage="seed", unseeded=everywhere
             )
-        if state.settled < 1:  # on their way to where a narrower window holds them
+        # on their way to where a narrower window holds them, or by moves that hardly lead anywhere
+        if state.settled < 1 or not (state.moves.tuned(segments) or late):
             return state
         look = self._nothing(state).with_round(self.problem, segments)
         state = replace(state, gaps=look.gaps(self.problem))
