@@ -17,6 +17,7 @@ from msgen.actors.base import encode
 from msgen.actors.configurations.seed_relaxation import Seeds
 from msgen.actors.roles import window_seeder as seeder
 from msgen.orchestrator.cli import main
+from msgen.orchestrator.strategies.common import step_size
 from msgen.orchestrator.strategies.umbrella.production import WindowProduction
 from msgen.orchestrator.strategies.umbrella.schema import SETTLE
 
@@ -59,6 +60,27 @@ def test_a_double_well_by_neighbours() -> None:
     assert (np.abs(off) / found.stderr_kT[low]).max() < 5
     assert found.diagnostics["round_trips"] >= 2
     assert set(found.diagnostics["acceptance"]) == {"local", "exchange"}
+
+
+def last_acceptance(drive: Drive) -> float:
+    """Of local moves in the round after which production began."""
+    segments = drive.until("produce").steps[-1].segments
+    accepted, proposed = (
+        sum(s.counts[f"local_{what}"] for s in segments) for what in ("accepted", "proposed")
+    )
+    return float(accepted / proposed)
+
+
+def test_production_waits_for_moves_that_lead_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that begins far too short; the twin freezes it after two rounds."""
+    monkeypatch.setattr(step_size, "first_step", lambda kind, timestep: 1e-6)
+    drive = Drive.of("double_well", *SMALL)
+    assert abs(last_acceptance(drive) - step_size.MALA_ACCEPTANCE) <= step_size.NEAR
+    assert drive.state.adapt < 16
+    monkeypatch.setattr(step_size.LocalMoves, "tuned", lambda moves, segments: True)
+    twin = Drive.of("double_well", *SMALL)
+    assert last_acceptance(twin) > step_size.MALA_ACCEPTANCE + step_size.NEAR
+    assert twin.state.adapt < drive.state.adapt
 
 
 def test_a_gap_is_named_and_nothing_is_called_converged() -> None:
@@ -170,7 +192,8 @@ def test_as_a_campaign_with_weights_to_export(tmp_path: Path) -> None:
     assert main(["run", str(path), "--output-dir", str(tmp_path / "runs")]) == 3
     run_dir = tmp_path / "runs" / "windows"
     result = json.loads((run_dir / "results" / "free_energy.json").read_text())
-    assert len(result["diagnostics"]["umbrella"]["f_kT"]) == 12
+    windows = result["diagnostics"]["umbrella"]
+    assert len(windows["f_kT"]) == len(windows["centres"]) == len(windows["kappa"]) >= 12
     assert main(["export", str(run_dir)]) == 0
     with np.load(run_dir / "results" / "samples.npz") as samples:
         x, weight = samples["cvs"][:, 0], samples["weight"]
