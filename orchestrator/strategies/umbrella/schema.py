@@ -89,8 +89,8 @@ class Umbrella(StrategySection):
     """auto: evenly over the range of every CV, more where neighbours do not overlap. A number is
     kept where `width` is given; at our own width it is how many there are at first."""
     width: Width = "auto"
-    """σ of a window, its restraint being kT (ξ−λ)²/2σ²; auto: half the spacing, and half of that,
-    again and again, where a window holds more than one well or does not stay at its centre."""
+    """σ of a window, its restraint being kT (ξ−λ)²/2σ²; auto: half the spacing, and along one CV
+    half of that, again and again, where one holds two wells or neighbours hardly meet."""
     seeds: Literal["model", "neighbour"] = "model"
     """Where a window's walkers start: the model's samples at the window, or its neighbour's end."""
     exchange: bool = True

@@ -247,7 +247,9 @@ class Umbrella:
         numbers = asked != "auto" and all(isinstance(n, int) for n in asked.values())
         more = asked == "auto" or (numbers and widths)
         most = state.first_windows * MOST_WINDOWS if more else 0
-        better = refined(self.problem, look, most, widths=widths)
+        # over several CVs windows on the way between two would stand off their grid
+        along_one = len(state.windows.biased) == 1
+        better = refined(self.problem, look, most, widths=widths and along_one)
         same = np.array_equal(better.kappa, state.windows.kappa)
         return state.windows if same else better
 
