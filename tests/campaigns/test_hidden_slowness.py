@@ -61,8 +61,8 @@ def found_in(drive: Drive, steps: Sequence[Step]) -> float:
 
 
 def test_halves_agree_in_what_is_wrong_and_nothing_is_called_converged() -> None:
-    # of a seed whose halves agree, as those of one in four do
-    drive = Drive.of(CONFIG, *STUCK, "seed=2").produce(ROUNDS)
+    # of a seed whose halves agree, as those of one in seven do
+    drive = Drive.of(CONFIG, *STUCK, "seed=1").produce(ROUNDS)
     made = [s for s in drive.steps if s.before.phase == "produce"]
     halves = [found_in(drive, made[: ROUNDS // 2]), found_in(drive, made[ROUNDS // 2 :])]
     # what a check of halves, or of drift, would pass
