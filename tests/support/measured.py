@@ -232,7 +232,7 @@ def _open(parts: Sequence[Rows]) -> str:
     got, asked = np.sum(pairs, axis=0)
     return (
         f"\nWhere nothing is hidden {got} of {asked} converged within their budget, "
-        f"{100 * got / asked:.0f} %; 80 % is asked."
+        f"{100 * got / asked:.1f} %; 80 % is asked."
     )
 
 
