@@ -11,7 +11,11 @@ from alanine_molecule import molecule
 from msgen.actors.base import Tree, WorkOrder
 from msgen.actors.context import WorkerContext
 from msgen.actors.cv_space.extended_variable import Conditional
+from msgen.actors.engines.local_kernel import paced
 from msgen.actors.engines.openmm import MoleculeEngine
+from msgen.actors.kernels.hmc import Hmc
+from msgen.actors.kernels.langevin import Langevin
+from msgen.actors.kernels.mala import Mala
 from msgen.actors.orders.umbrella import UmbrellaPayload
 from msgen.actors.orders.walkers import WalkerRows
 from msgen.actors.roles.umbrella import sample_windows
@@ -94,6 +98,18 @@ def test_moves_as_far_as_in_the_widest_stand_still_in_the_narrowest() -> None:
     _, near, more = moments("hmc", BY_WIDTH)
     assert far[1] < 1e-9 < near[1]
     assert more > share + 0.1
+
+
+def test_half_as_far_is_half_a_time_step_or_a_quarter_of_a_diffusive_one() -> None:
+    pace = np.array([1.0, 0.5])
+    hmc, mala = paced(Hmc(0.2), pace), paced(Mala(0.2), pace)
+    assert isinstance(hmc, Hmc)
+    assert isinstance(mala, Mala)
+    np.testing.assert_allclose(hmc.dt, [[0.2], [0.1]])
+    np.testing.assert_allclose(mala.dt, [[0.2], [0.05]])
+    # dynamics go by the clock
+    steps = Langevin(0.1, 1.0)
+    assert paced(steps, pace) is steps
 
 
 def test_twin_that_holds_the_first_rows_in_place_of_those_left(
